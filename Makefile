@@ -1,0 +1,49 @@
+# Everything a developer or an operator runs. Each target sets up .venv by itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help demo test check bench clean format constraints
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gatekeeper needs Python 3.11 or later: set PYTHON=/path/to/python3.11")' >&2
+	@echo 'setting up $(VENV) (once)' >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+	@$(BIN)/pip install --quiet --require-hashes --no-deps -r constraints.txt >&2
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . >&2
+	@touch $@
+
+demo: $(VENV)/.ready ## set up a simulated barracks and run it: ARGS="--seconds 20 --json", ARGS="--keep"
+	@$(BIN)/gatekeeper demo $(ARGS)
+
+test: $(VENV)/.ready ## run every test against a real broker and database: ARGS="-k name"
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.ready ## lint, format, types, import contracts, dependencies
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry . 2>&1
+
+bench: $(VENV)/.ready ## measure latency, throughput, decisions and the log against floors of the same run
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+format: $(VENV)/.ready ## put the code in the agreed form
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+constraints: $(VENV)/.ready ## pin every dependency anew, with hashes
+	@$(BIN)/uv pip compile pyproject.toml --extra server --extra embedded --group pyproject.toml:dev --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints.txt
+
+clean: ## remove the environment, caches and the demo's data
+	@rm -rf $(VENV) .gatekeeper .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
