@@ -113,7 +113,7 @@ _CONTAINERS: Final = (4, 5)
 _KEYS: Final = (0, 1, 3)
 
 
-def _walk(data: bytes, bounds: Bounds) -> Refusal | None:  # noqa: C901, PLR0911, PLR0912 - one loop: a call per item doubles its time
+def _walk(data: bytes, bounds: Bounds) -> Refusal | None:  # noqa: C901, PLR0911, PLR0912 - one pass in one loop, read from top to bottom
     """Check every head, length, bound and key order without building a value; None when all is well."""
     size = len(data)
     if size > bounds.max_bytes:
