@@ -1,0 +1,196 @@
+"""The register of a site: which badge is whose, as the tenants signed it.
+
+    holder registration   COSE_Sign1 by the tenant's issuer key, typ application/pacs-holder+cose
+                          {0 1, 1 site, 2 holder, 3 kind, 4 clearance, 5 [profiles], 6 [badge ids], 7 from, 8 until,
+                           9 version}
+
+Rows in a database give no rights: a registration or a token counts when its tenant signed it, and is looked at when
+it is first used. Who may write to the database can take badges away; he cannot give one, raise a clearance or move a
+badge to another person.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gatekeeper import cose
+from gatekeeper.core.trust import Trust, Use
+from gatekeeper.cose import cbor
+from gatekeeper.model.badges import (
+    BADGE_TYPE,
+    Badge,
+    BadgeRecord,
+    BadgeState,
+    Card,
+    ClaimsRefused,
+    read_badge,
+)
+from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId
+from gatekeeper.model.people import Holder, HolderKind
+
+__all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_holder"]
+
+HOLDER_TYPE = "application/pacs-holder+cose"
+_KINDS = tuple(HolderKind)
+_MAX_READ = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderRecord:
+    """A holder as stored: the signed registration, not yet believed."""
+
+    id: HolderId
+    document: bytes
+
+
+def holder_payload(holder: Holder, *, site: SiteId) -> bytes:
+    """The content of a registration, to be signed by the tenant's issuer key."""
+    return cbor.encode(
+        {
+            0: 1,
+            1: site,
+            2: holder.id,
+            3: holder.kind.number,
+            4: holder.clearance,
+            5: list(holder.profiles),
+            6: [bytes.fromhex(badge) for badge in holder.badges],
+            7: int(holder.since.timestamp()),
+            8: int(holder.until.timestamp()),
+            9: holder.version,
+        }
+    )
+
+
+def read_holder(document: bytes, *, trust: Trust) -> Holder | None:
+    """Believe a registration, or None when its tenant did not sign it for this site."""
+    verified = cose.verify(
+        document, keys=trust.issuers, typ=HOLDER_TYPE, use=Use.ISSUER, external_aad=trust.site.encode()
+    )
+    if isinstance(verified, cose.Refused) or verified.key.kid in trust.revoked_issuers:
+        return None
+    content = cbor.decode(verified.payload)
+    if isinstance(content, cose.Refused):
+        return None
+    try:
+        return _holder(content, verified.key.owner, trust.site)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
+    if content[0] != 1 or content[1] != site or len(content) != 10:
+        return None
+    return Holder(
+        id=HolderId(content[2]),
+        tenant=tenant,  # type: ignore[arg-type]  # the key's owner is a tenant by the trust list
+        kind=_KINDS[content[3]],
+        clearance=int(content[4]),
+        profiles=tuple(ProfileId(profile) for profile in content[5]),
+        badges=tuple(BadgeId(badge.hex()) for badge in content[6]),
+        since=datetime.fromtimestamp(content[7], UTC),
+        until=datetime.fromtimestamp(content[8], UTC),
+        version=content[9],
+    )
+
+
+class Register:
+    """Badges and holders by every key a scan may name them with. Owned by one engine; not for sharing.
+
+    What was verified is remembered by the digest of its bytes, so the memory can be wrong about nothing: other bytes
+    are other digests. A new trust list forgets it.
+    """
+
+    def __init__(self) -> None:
+        self._badges: dict[BadgeId, BadgeRecord] = {}
+        self._holders: dict[HolderId, HolderRecord] = {}
+        self._owner: dict[BadgeId, HolderId] = {}
+        self._by_digest: dict[bytes, BadgeId] = {}
+        self._by_card: dict[Card, BadgeId] = {}
+        self._read_tokens: dict[bytes, Badge | None] = {}
+        self._read_holders: dict[HolderId, Holder | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._badges)
+
+    def put_badge(self, record: BadgeRecord, *, card: Card | None) -> None:
+        """Enter or replace a badge; `card` is where to find it when a reader knows only a number."""
+        self._badges[record.id] = record
+        self._by_digest[hashlib.sha256(record.token).digest()] = record.id
+        if card is not None:
+            self._by_card[card] = record.id
+
+    def put_holder(self, record: HolderRecord, *, badges: Iterable[BadgeId]) -> None:
+        """Enter or replace a registration; `badges` is an index, believed only when the registration says the same."""
+        self._holders[record.id] = record
+        self._read_holders.pop(record.id, None)
+        for badge in badges:
+            self._owner[badge] = record.id
+
+    def set_state(self, badge: BadgeId, state: BadgeState) -> bool:
+        """Change the state of a badge; False when there is no such badge."""
+        known = self._badges.get(badge)
+        if known is None:
+            return False
+        self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state)
+        return True
+
+    def state(self, badge: BadgeId) -> BadgeState | None:
+        """What its tenant last said of a badge; None when the site does not know it."""
+        known = self._badges.get(badge)
+        return known.state if known is not None else None
+
+    def token_of_digest(self, digest: bytes) -> bytes | None:
+        """The token whose SHA-256 a gate sent."""
+        badge = self._by_digest.get(digest)
+        return self._badges[badge].token if badge is not None else None
+
+    def token_of_card(self, card: Card) -> bytes | None:
+        """The token that was signed for a card number."""
+        badge = self._by_card.get(card)
+        return self._badges[badge].token if badge is not None else None
+
+    def read_token(self, token: bytes, *, trust: Trust) -> Badge | None:
+        """Believe a token, or None; the answer is remembered by the token's digest."""
+        digest = hashlib.sha256(token).digest()
+        if digest in self._read_tokens:
+            return self._read_tokens[digest]
+        if len(self._read_tokens) >= _MAX_READ:
+            self._read_tokens.clear()
+        badge = self._read_tokens[digest] = _read_token(token, trust)
+        return badge
+
+    def holder_of(self, badge: BadgeId, *, trust: Trust) -> Holder | HolderRecord | None:
+        """The holder of a badge; the bare record when the registration is not signed as it must be; None for nobody."""
+        owner = self._owner.get(badge)
+        if owner is None:
+            return None
+        record = self._holders[owner]
+        if owner not in self._read_holders:
+            self._read_holders[owner] = read_holder(record.document, trust=trust)
+        holder = self._read_holders[owner]
+        if holder is None or holder.id != owner or badge not in holder.badges:
+            return record
+        return holder
+
+    def forget_read(self) -> None:
+        """Forget what was believed under the former trust list."""
+        self._read_tokens.clear()
+        self._read_holders.clear()
+
+
+def _read_token(token: bytes, trust: Trust) -> Badge | None:
+    verified = cose.verify(token, keys=trust.issuers, typ=BADGE_TYPE, use=Use.ISSUER)
+    if isinstance(verified, cose.Refused):
+        return None
+    badge = read_badge(verified.payload)
+    if isinstance(badge, ClaimsRefused):
+        return None
+    # INVARIANT: a tenant makes badges for itself and for this site only.
+    if badge.tenant != verified.key.owner or badge.site != trust.site:
+        return None
+    revoked_from = trust.revoked_issuers.get(verified.key.kid)
+    if revoked_from is not None and badge.issued >= revoked_from:
+        return None
+    return badge

@@ -1,0 +1,520 @@
+"""What gate and service say to each other: the payloads inside the signatures, as values and as CBOR.
+
+Every payload is a deterministic CBOR map with integer keys (schemas/cddl/gatekeeper.cddl is the same, for
+makers of gates). Reading is strict: a missing key, an unknown key, a wrong type or a number out of range makes a
+`MessageMalformed`, never an exception. Times are whole milliseconds since 1970; durations are milliseconds.
+
+Every message upward carries the gate's boot id and one sequence that rises by one over all channels, so that a
+missing message shows. Every message upward is answered on the gate's decision topic: a scan with granted or denied,
+anything else with recorded.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from gatekeeper import cose
+from gatekeeper.cose import cbor
+from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, CardTechnology
+from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId, is_name
+
+__all__ = [
+    "ANSWER_VALIDITY",
+    "BEACON_BYTES",
+    "BEACON_TYPE",
+    "COMMAND_TYPE",
+    "DECISION_TYPE",
+    "HELLO_TYPE",
+    "MAX_MESSAGE_BYTES",
+    "PASSAGE_TYPE",
+    "SCAN_TYPE",
+    "STATUS_TYPE",
+    "Answer",
+    "Beacon",
+    "ByCard",
+    "ByDigest",
+    "ByToken",
+    "ClockQuality",
+    "Credential",
+    "Hello",
+    "MessageMalformed",
+    "Passage",
+    "PassageOutcome",
+    "Proof",
+    "Scan",
+    "Status",
+    "StatusKind",
+    "Upward",
+    "Verdict",
+    "proof_digest_input",
+]
+
+SCAN_TYPE = "application/pacs-scan+cose"
+PASSAGE_TYPE = "application/pacs-passage+cose"
+STATUS_TYPE = "application/pacs-status+cose"
+HELLO_TYPE = "application/pacs-hello+cose"
+DECISION_TYPE = "application/pacs-decision+cose"
+COMMAND_TYPE = "application/pacs-command+cose"
+BEACON_TYPE = "application/pacs-beacon+cose"
+
+MAX_MESSAGE_BYTES = 8192
+BEACON_BYTES = 16
+ANSWER_VALIDITY = timedelta(seconds=5)
+_VERSION = 1
+_MAX_MS = 1 << 53
+_T = TypeVar("_T")
+
+
+class Verdict(IntEnum):
+    """What the service answers. Only `GRANTED` ever moves a strike."""
+
+    DENIED = 0
+    GRANTED = 1
+    RECORDED = 2
+
+
+class ClockQuality(IntEnum):
+    """What a gate knows of its own wall clock. No grant depends on it."""
+
+    NONE = 0
+    FREE_RUNNING = 1
+    SYNCHRONISED = 2
+
+
+class PassageOutcome(IntEnum):
+    """What the contact of the door said after a grant, or without one."""
+
+    TAKEN = 0
+    NOT_TAKEN = 1
+    FORCED = 2
+    HELD_OPEN = 3
+
+
+class StatusKind(IntEnum):
+    """What a gate reports of itself."""
+
+    ONLINE = 0
+    OFFLINE = 1
+    TAMPER = 2
+    TAMPER_CLEARED = 3
+    CLOSED_AGAIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ByToken:
+    """The badge's token itself."""
+
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ByDigest:
+    """The SHA-256 of a token that the service holds."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ByCard:
+    """A bare card number (assurance 0)."""
+
+    card: Card
+
+
+Credential = ByToken | ByDigest | ByCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """The badge's own signature over `proof_digest_input`."""
+
+    gate_random: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageMalformed:
+    """Why an authentic payload is still not the message it claims to be."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upward:
+    """What every message of a gate carries."""
+
+    boot: BootId
+    sequence: int
+    gate_at: datetime | None
+    clock: ClockQuality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan(Upward):
+    """A badge was presented at an access point."""
+
+    access_point: AccessPointId
+    credential: Credential
+    beacon: bytes
+    proof: Proof | None
+    round_trip: timedelta | None
+    offline_verdict: Verdict | None
+    offline_policy: bytes | None
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the gate on its scan topic."""
+        fields = _upward(self)
+        fields[5] = self.access_point
+        match self.credential:
+            case ByToken(token):
+                fields[6] = [1, token]
+            case ByDigest(digest):
+                fields[6] = [2, digest]
+            case ByCard(card):
+                fields[6] = [0, int(card.technology), card.number]
+        fields[7] = self.beacon
+        if self.proof is not None:
+            fields[8] = [self.proof.gate_random, self.proof.signature]
+        if self.round_trip is not None:
+            fields[9] = _ms(self.round_trip)
+        if self.offline_verdict is not None:
+            fields[10] = int(self.offline_verdict)
+        if self.offline_policy is not None:
+            fields[11] = self.offline_policy
+        return cbor.encode(fields)
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Scan | MessageMalformed":
+        """Read a verified scan payload."""
+        return _read(payload, required=(0, 1, 2, 4, 5, 6, 7), optional=(3, 8, 9, 10, 11), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Scan":
+        return cls(
+            **_upward_of(fields),
+            access_point=AccessPointId(_name(fields[5])),
+            credential=_credential(fields[6]),
+            beacon=_sized(fields[7], BEACON_BYTES),
+            proof=_proof(fields[8]) if 8 in fields else None,
+            round_trip=_duration(fields[9]) if 9 in fields else None,
+            offline_verdict=Verdict(_whole(fields[10], 1)) if 10 in fields else None,
+            offline_policy=_sized(fields[11], 32) if 11 in fields else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage(Upward):
+    """What happened at the door; `scan` is the SHA-256 of the scan message that it answers, if any."""
+
+    access_point: AccessPointId
+    outcome: PassageOutcome
+    scan: bytes | None
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the gate on its passage topic."""
+        fields = _upward(self)
+        fields[5] = self.access_point
+        fields[6] = int(self.outcome)
+        if self.scan is not None:
+            fields[7] = self.scan
+        return cbor.encode(fields)
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Passage | MessageMalformed":
+        """Read a verified passage payload."""
+        return _read(payload, required=(0, 1, 2, 4, 5, 6), optional=(3, 7), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Passage":
+        return cls(
+            **_upward_of(fields),
+            access_point=AccessPointId(_name(fields[5])),
+            outcome=PassageOutcome(_whole(fields[6], 3)),
+            scan=_sized(fields[7], 32) if 7 in fields else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(Upward):
+    """A gate speaks of itself or of one of its doors."""
+
+    kind: StatusKind
+    access_point: AccessPointId | None
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the gate on its status topic."""
+        fields = _upward(self)
+        fields[5] = int(self.kind)
+        if self.access_point is not None:
+            fields[6] = self.access_point
+        return cbor.encode(fields)
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Status | MessageMalformed":
+        """Read a verified status payload."""
+        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Status":
+        return cls(
+            **_upward_of(fields),
+            kind=StatusKind(_whole(fields[5], len(StatusKind) - 1)),
+            access_point=AccessPointId(_name(fields[6])) if 6 in fields else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Upward):
+    """A gate started: its program, the policy it holds, and the checkpoint it remembers."""
+
+    agent: str
+    policy: bytes | None
+    checkpoint: bytes | None
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the gate on its hello topic."""
+        fields = _upward(self)
+        fields[5] = self.agent
+        if self.policy is not None:
+            fields[6] = self.policy
+        if self.checkpoint is not None:
+            fields[7] = self.checkpoint
+        return cbor.encode(fields)
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Hello | MessageMalformed":
+        """Read a verified hello payload."""
+        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6, 7), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Hello":
+        return cls(
+            **_upward_of(fields),
+            agent=_text(fields[5], 64),
+            policy=_sized(fields[6], 32) if 6 in fields else None,
+            checkpoint=_blob(fields[7], 2048) if 7 in fields else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The service's word on one message: `message` is the SHA-256 of the bytes it answers.
+
+    `entry` is where it stands in the log. A gate opens only for its own outstanding scan, once, while `valid` has
+    not passed on its own monotonic clock since it sent the scan.
+    """
+
+    message: bytes
+    gate: GateId
+    verdict: Verdict
+    reason: int
+    issued: datetime
+    valid: timedelta
+    unlock: timedelta | None
+    policy: bytes
+    entry: int
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the service on the gate's decision topic."""
+        fields: dict[int, Any] = {
+            0: _VERSION,
+            1: self.message,
+            2: self.gate,
+            3: int(self.verdict),
+            4: self.reason,
+            5: _epoch_ms(self.issued),
+            6: _ms(self.valid),
+            8: self.policy,
+            9: self.entry,
+        }
+        if self.unlock is not None:
+            fields[7] = _ms(self.unlock)
+        return cbor.encode(fields)
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Answer | MessageMalformed":
+        """Read a verified decision payload."""
+        return _read(payload, required=(0, 1, 2, 3, 4, 5, 6, 8, 9), optional=(7,), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Answer":
+        valid = _duration(fields[6])
+        if valid > ANSWER_VALIDITY:
+            raise ValueError("an answer is valid for five seconds at most")
+        verdict = Verdict(_whole(fields[3], 2))
+        if (verdict is Verdict.GRANTED) != (7 in fields):
+            raise ValueError("an unlock time stands in a grant, and only there")
+        return cls(
+            message=_sized(fields[1], 32),
+            gate=GateId(_name(fields[2])),
+            verdict=verdict,
+            reason=_whole(fields[4], 65535),
+            issued=_moment(fields[5]),
+            valid=valid,
+            unlock=_duration(fields[7]) if 7 in fields else None,
+            policy=_sized(fields[8], 32),
+            entry=_whole(fields[9]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beacon:
+    """The site's heart-beat: a value nobody can know beforehand, which every scan repeats."""
+
+    site: SiteId
+    value: bytes
+    issued: datetime
+    period: timedelta
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the service on the site's beacon topic."""
+        return cbor.encode(
+            {0: _VERSION, 1: self.site, 2: self.value, 3: _epoch_ms(self.issued), 4: _ms(self.period)}
+        )
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Beacon | MessageMalformed":
+        """Read a verified beacon payload."""
+        return _read(payload, required=(0, 1, 2, 3, 4), optional=(), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Beacon":
+        return cls(
+            site=SiteId(_name(fields[1])),
+            value=_sized(fields[2], BEACON_BYTES),
+            issued=_moment(fields[3]),
+            period=_duration(fields[4]),
+        )
+
+
+def proof_digest_input(
+    *, site: SiteId, gate: GateId, direction: str, beacon: bytes, gate_random: bytes
+) -> bytes:
+    """What a badge hashes with SHA-256 and signs to prove that it is here, now.
+
+    `"pacs-pop-v1" 00 site 00 gate 00 direction 00 beacon(16) gate_random(16)`: the digest is 32 bytes, so a stock
+    PKOC card can sign it.
+    """
+    return f"pacs-pop-v1\0{site}\0{gate}\0{direction}\0".encode() + beacon + gate_random
+
+
+def _read(
+    payload: bytes,
+    *,
+    required: tuple[int, ...],
+    optional: tuple[int, ...],
+    build: Callable[[Mapping[int, Any]], _T],
+) -> _T | MessageMalformed:
+    fields = cbor.decode(payload)
+    if isinstance(fields, cose.Refused):
+        return MessageMalformed(str(fields.code))
+    if type(fields) is not dict:
+        return MessageMalformed("not a map")
+    if not fields.keys() >= set(required):
+        return MessageMalformed("a field is missing")
+    if fields.keys() - required - set(optional):
+        return MessageMalformed("an unknown field")
+    if fields[0] != _VERSION or type(fields[0]) is not int:
+        return MessageMalformed("an unknown version")
+    try:
+        return build(fields)
+    except (ValueError, TypeError, OverflowError) as error:
+        return MessageMalformed(str(error))
+
+
+def _upward(message: Upward) -> dict[int, Any]:
+    fields: dict[int, Any] = {0: _VERSION, 1: message.boot, 2: message.sequence, 4: int(message.clock)}
+    if message.gate_at is not None:
+        fields[3] = _epoch_ms(message.gate_at)
+    return fields
+
+
+def _upward_of(fields: Mapping[int, Any]) -> dict[str, Any]:
+    sequence = _whole(fields[2])
+    if sequence == 0:
+        raise ValueError("sequences begin at one")
+    return {
+        "boot": BootId(_sized(fields[1], 8)),
+        "sequence": sequence,
+        "gate_at": _moment(fields[3]) if 3 in fields else None,
+        "clock": ClockQuality(_whole(fields[4], 2)),
+    }
+
+
+def _credential(value: object) -> Credential:
+    match value:
+        case [0, int(technology), bytes(number)] if 1 <= len(number) <= 16:
+            return ByCard(Card(CardTechnology(technology), number))
+        case [1, bytes(token)] if 0 < len(token) <= MAX_TOKEN_BYTES:
+            return ByToken(token)
+        case [2, bytes(digest)] if len(digest) == 32:
+            return ByDigest(digest)
+        case _:
+            raise ValueError("credential")
+
+
+def _proof(value: object) -> Proof:
+    match value:
+        case [bytes(gate_random), bytes(signature)] if len(gate_random) == 16 and len(signature) in {64, 96}:
+            return Proof(gate_random=gate_random, signature=signature)
+        case _:
+            raise ValueError("proof")
+
+
+def _typed(value: object, kind: type[_T]) -> _T:
+    if type(value) is not kind:
+        raise TypeError(f"not {kind.__name__}")
+    return value
+
+
+def _whole(value: object, most: int = _MAX_MS) -> int:
+    number = _typed(value, int)
+    if not 0 <= number <= most:
+        raise ValueError("number out of range")
+    return number
+
+
+def _sized(value: object, length: int) -> bytes:
+    octets = _typed(value, bytes)
+    if len(octets) != length:
+        raise ValueError(f"not {length} bytes")
+    return octets
+
+
+def _blob(value: object, most: int) -> bytes:
+    octets = _typed(value, bytes)
+    if len(octets) > most:
+        raise ValueError(f"over {most} bytes")
+    return octets
+
+
+def _text(value: object, most: int) -> str:
+    text = _typed(value, str)
+    if not 0 < len(text) <= most:
+        raise ValueError("text length")
+    return text
+
+
+def _name(value: object) -> str:
+    text = _typed(value, str)
+    if not is_name(text):
+        raise ValueError("not a name")
+    return text
+
+
+def _ms(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
+
+
+def _epoch_ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _moment(value: object) -> datetime:
+    return datetime.fromtimestamp(_whole(value, 253_402_300_799_000) / 1000, UTC)
+
+
+def _duration(value: object) -> timedelta:
+    return timedelta(milliseconds=_whole(value, 86_400_000))

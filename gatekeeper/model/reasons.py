@@ -1,0 +1,302 @@
+"""Every reason a decision can give, and every code a refused message can get. Codes are never reused.
+
+A reason's name and number are BACnet's `AccessEvent` (ASHRAE 135, clause 21) where BACnet has one; numbers from 512
+are ours, as BACnet leaves them to vendors. ONVIF's word is what integrators see at the edge (Access Control Service,
+`tns1:AccessControl/Denied`). One reason goes to the reader, all go to the log.
+"""
+
+from enum import Enum, StrEnum
+
+__all__ = ["MessageRefusal", "OnvifReason", "Reason"]
+
+
+class OnvifReason(StrEnum):
+    """The values of `Reason` in ONVIF's Denied event, and the topics that have none."""
+
+    GRANTED = "AccessGranted"
+    CREDENTIAL_NOT_FOUND = "CredentialNotFound"
+    CREDENTIAL_NOT_ENABLED = "CredentialNotEnabled"
+    CREDENTIAL_NOT_ACTIVE = "CredentialNotActive"
+    CREDENTIAL_EXPIRED = "CredentialExpired"
+    INVALID_PIN = "InvalidPIN"
+    NOT_PERMITTED_AT_THIS_TIME = "NotPermittedAtThisTime"
+    UNAUTHORIZED = "Unauthorized"
+    OTHER = "Other"
+
+
+class Reason(Enum):
+    """One reason: code, BACnet number, ONVIF word, and a sentence in English and in Dutch."""
+
+    GRANTED = (
+        "granted",
+        1,
+        OnvifReason.GRANTED,
+        "Access is granted.",
+        "Toegang verleend.",
+    )
+    PASSBACK_DETECTED = (
+        "passback-detected",
+        3,
+        OnvifReason.GRANTED,
+        "The holder is in this zone already; it is reported, not refused.",
+        "De houder is al in deze zone; gemeld, niet geweigerd.",
+    )
+    DENY_ALL = (
+        "denied-deny-all",
+        128,
+        OnvifReason.OTHER,
+        "A lockdown is in force here.",
+        "Hier geldt een lockdown.",
+    )
+    UNKNOWN_CREDENTIAL = (
+        "denied-unknown-credential",
+        129,
+        OnvifReason.CREDENTIAL_NOT_FOUND,
+        "This badge is not known.",
+        "Deze pas is niet bekend.",
+    )
+    STALE_PROOF = (
+        "denied-authentication-factor-timeout",
+        131,
+        OnvifReason.OTHER,
+        "The scan was made with a beacon that no longer counts.",
+        "De scan is gemaakt met een baken dat niet meer geldt.",
+    )
+    WRONG_PROOF = (
+        "denied-incorrect-authentication-factor",
+        132,
+        OnvifReason.UNAUTHORIZED,
+        "The badge did not prove that it holds its key.",
+        "De pas heeft zijn sleutel niet bewezen.",
+    )
+    NO_ACCESS_RIGHTS = (
+        "denied-no-access-rights",
+        135,
+        OnvifReason.UNAUTHORIZED,
+        "No access profile of the holder leads here.",
+        "Geen toegangsprofiel van de houder leidt hierheen.",
+    )
+    OUT_OF_TIME_RANGE = (
+        "denied-out-of-time-range",
+        136,
+        OnvifReason.NOT_PERMITTED_AT_THIS_TIME,
+        "The holder's profiles lead here at other times.",
+        "De profielen van de houder gelden hier op andere tijden.",
+    )
+    THREAT_LEVEL = (
+        "denied-threat-level",
+        137,
+        OnvifReason.UNAUTHORIZED,
+        "The alert state is higher than the holder's profiles allow.",
+        "De alarmstaat is hoger dan de profielen van de houder toestaan.",
+    )
+    PASSBACK = (
+        "denied-passback",
+        138,
+        OnvifReason.UNAUTHORIZED,
+        "The holder is in this zone already.",
+        "De houder is al in deze zone.",
+    )
+    BADGE_LOST = (
+        "denied-authentication-factor-lost",
+        143,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The badge is reported lost.",
+        "De pas is als verloren gemeld.",
+    )
+    BADGE_STOLEN = (
+        "denied-authentication-factor-stolen",
+        144,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The badge is reported stolen.",
+        "De pas is als gestolen gemeld.",
+    )
+    BADGE_SUSPENDED = (
+        "denied-authentication-factor-disabled",
+        147,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The badge is suspended.",
+        "De pas is tijdelijk geblokkeerd.",
+    )
+    BADGE_FORGED = (
+        "denied-authentication-factor-error",
+        148,
+        OnvifReason.UNAUTHORIZED,
+        "The badge does not carry its tenant's signature.",
+        "De pas draagt niet de handtekening van zijn huurder.",
+    )
+    BADGE_UNASSIGNED = (
+        "denied-credential-unassigned",
+        149,
+        OnvifReason.UNAUTHORIZED,
+        "No holder has this badge.",
+        "Deze pas hoort bij geen houder.",
+    )
+    NOT_YET_ACTIVE = (
+        "denied-credential-not-yet-active",
+        151,
+        OnvifReason.CREDENTIAL_NOT_ACTIVE,
+        "The badge is not valid yet.",
+        "De pas is nog niet geldig.",
+    )
+    EXPIRED = (
+        "denied-credential-expired",
+        152,
+        OnvifReason.CREDENTIAL_EXPIRED,
+        "The badge has expired.",
+        "De pas is verlopen.",
+    )
+    REVOKED = (
+        "denied-credential-manual-disable",
+        153,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The badge is revoked.",
+        "De pas is ingetrokken.",
+    )
+    SUPERSEDED = (
+        "denied-credential-disabled",
+        158,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The tenant's badges of this age are withdrawn.",
+        "De passen van deze lichting zijn ingetrokken.",
+    )
+    NO_AGREEMENT = (
+        "denied-no-agreement",
+        512,
+        OnvifReason.UNAUTHORIZED,
+        "The tenant has no agreement in force.",
+        "De huurder heeft geen geldende overeenkomst.",
+    )
+    AGREEMENT_CEILING = (
+        "denied-agreement-ceiling",
+        513,
+        OnvifReason.UNAUTHORIZED,
+        "The tenant's agreement does not reach this security level.",
+        "De overeenkomst van de huurder reikt niet tot dit beveiligingsniveau.",
+    )
+    AGREEMENT_ZONE = (
+        "denied-agreement-zone",
+        514,
+        OnvifReason.UNAUTHORIZED,
+        "The tenant's agreement does not include this zone.",
+        "De overeenkomst van de huurder omvat deze zone niet.",
+    )
+    HOST_VETO = (
+        "denied-host-veto",
+        515,
+        OnvifReason.UNAUTHORIZED,
+        "The host forbids this tenant here.",
+        "De gastheer verbiedt deze huurder hier.",
+    )
+    CLEARANCE = (
+        "denied-clearance",
+        516,
+        OnvifReason.UNAUTHORIZED,
+        "The holder's clearance is below the zone's security level.",
+        "De screening van de houder is lager dan het beveiligingsniveau van de zone.",
+    )
+    BADGE_CEILING = (
+        "denied-badge-ceiling",
+        517,
+        OnvifReason.UNAUTHORIZED,
+        "The badge is not made for this security level.",
+        "De pas is niet gemaakt voor dit beveiligingsniveau.",
+    )
+    ASSURANCE = (
+        "denied-assurance",
+        518,
+        OnvifReason.UNAUTHORIZED,
+        "The zone demands a stronger proof than the badge gave.",
+        "De zone eist een sterker bewijs dan de pas gaf.",
+    )
+    HOLDER_INACTIVE = (
+        "denied-holder-inactive",
+        519,
+        OnvifReason.CREDENTIAL_NOT_ACTIVE,
+        "The holder's registration is not in force.",
+        "De inschrijving van de houder is niet van kracht.",
+    )
+    HOLDER_UNPROVEN = (
+        "denied-holder-unproven",
+        520,
+        OnvifReason.UNAUTHORIZED,
+        "The holder's registration does not carry the tenant's signature.",
+        "De inschrijving van de houder draagt niet de handtekening van de huurder.",
+    )
+    UNKNOWN_ACCESS_POINT = (
+        "denied-unknown-access-point",
+        521,
+        OnvifReason.OTHER,
+        "This gate has no such access point.",
+        "Deze poort heeft dit toegangspunt niet.",
+    )
+    BADGE_LIFE = (
+        "denied-badge-life",
+        522,
+        OnvifReason.UNAUTHORIZED,
+        "The badge lives longer than the tenant's agreement allows.",
+        "De pas is langer geldig dan de overeenkomst van de huurder toestaat.",
+    )
+    TRUSTED_TIME = (
+        "denied-untrusted-time",
+        523,
+        OnvifReason.OTHER,
+        "The badge demands a gate with a synchronised clock.",
+        "De pas eist een poort met een gelijkgezette klok.",
+    )
+
+    def __init__(self, code: str, bacnet: int, onvif: OnvifReason, english: str, dutch: str) -> None:
+        """Spread the row over names."""
+        self.code = code
+        self.bacnet = bacnet
+        self.onvif = onvif
+        self.english = english
+        self.dutch = dutch
+
+    @property
+    def denies(self) -> bool:
+        """Whether this reason stands for a refusal when its rule is enforced."""
+        return self.bacnet >= 128
+
+    @classmethod
+    def of_number(cls, number: int) -> "Reason | None":
+        """Find a reason by the number that stands in an answer."""
+        return _BY_NUMBER.get(number)
+
+
+_BY_NUMBER = {reason.bacnet: reason for reason in Reason}
+
+
+class MessageRefusal(StrEnum):
+    """Why bytes from the broker never became a message. They go to the dead letters; nothing is answered.
+
+    The codes of the signature check itself (`cose-*`, `cbor-*`) stand in `gatekeeper.cose`.
+    """
+
+    OVERSIZED = "message-oversized"
+    RETAINED = "message-retained"
+    FLOOD = "message-flood"
+    TOPIC = "topic-unknown"
+    MALFORMED = "message-malformed"
+    UNKNOWN_GATE = "gate-unknown"
+    FOREIGN_GATE = "gate-foreign"
+    SEQUENCE_OLD = "sequence-old"
+    SEQUENCE_CONFLICT = "sequence-conflict"
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for a person."""
+        return _REFUSALS[self]
+
+
+_REFUSALS = {
+    MessageRefusal.OVERSIZED: "The message is larger than 8,192 bytes.",
+    MessageRefusal.RETAINED: "The broker had retained this message; only live messages count.",
+    MessageRefusal.FLOOD: "The gate sends faster than its allowance.",
+    MessageRefusal.TOPIC: "The topic belongs to no gate of this site.",
+    MessageRefusal.MALFORMED: "The signature is good, but the content is not a message of this kind.",
+    MessageRefusal.UNKNOWN_GATE: "The trust list has no such gate.",
+    MessageRefusal.FOREIGN_GATE: "The key belongs to another gate than the topic.",
+    MessageRefusal.SEQUENCE_OLD: "The sequence is below the window, and no answer to it is held any more.",
+    MessageRefusal.SEQUENCE_CONFLICT: "Two different messages carry the same boot id and sequence.",
+}
