@@ -27,7 +27,7 @@ from gatekeeper.model.badges import (
     ClaimsRefused,
     read_badge,
 )
-from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId
+from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind
 
 __all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_holder"]
@@ -84,7 +84,7 @@ def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
         return None
     return Holder(
         id=HolderId(content[2]),
-        tenant=tenant,  # type: ignore[arg-type]  # the key's owner is a tenant by the trust list
+        tenant=TenantId(tenant),
         kind=_KINDS[content[3]],
         clearance=int(content[4]),
         profiles=tuple(ProfileId(profile) for profile in content[5]),
@@ -105,6 +105,8 @@ class Register:
     def __init__(self) -> None:
         self._badges: dict[BadgeId, BadgeRecord] = {}
         self._holders: dict[HolderId, HolderRecord] = {}
+        self._badge_tenants: dict[BadgeId, TenantId] = {}
+        self._holder_tenants: dict[HolderId, TenantId] = {}
         self._owner: dict[BadgeId, HolderId] = {}
         self._by_digest: dict[bytes, BadgeId] = {}
         self._by_card: dict[Card, BadgeId] = {}
@@ -114,16 +116,18 @@ class Register:
     def __len__(self) -> int:
         return len(self._badges)
 
-    def put_badge(self, record: BadgeRecord, *, card: Card | None) -> None:
+    def put_badge(self, record: BadgeRecord, *, tenant: TenantId, card: Card | None) -> None:
         """Enter or replace a badge; `card` is where to find it when a reader knows only a number."""
         self._badges[record.id] = record
+        self._badge_tenants[record.id] = tenant
         self._by_digest[hashlib.sha256(record.token).digest()] = record.id
         if card is not None:
             self._by_card[card] = record.id
 
-    def put_holder(self, record: HolderRecord, *, badges: Iterable[BadgeId]) -> None:
+    def put_holder(self, record: HolderRecord, *, tenant: TenantId, badges: Iterable[BadgeId]) -> None:
         """Enter or replace a registration; `badges` is an index, believed only when the registration says the same."""
         self._holders[record.id] = record
+        self._holder_tenants[record.id] = tenant
         self._read_holders.pop(record.id, None)
         for badge in badges:
             self._owner[badge] = record.id
@@ -135,6 +139,19 @@ class Register:
             return False
         self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state)
         return True
+
+    def tenant_of_badge(self, badge: BadgeId) -> TenantId | None:
+        """Whose badge it is."""
+        return self._badge_tenants.get(badge)
+
+    def tenant_of_holder(self, holder: HolderId) -> TenantId | None:
+        """Whose holder it is."""
+        return self._holder_tenants.get(holder)
+
+    def tenant_of_card(self, card: Card) -> TenantId | None:
+        """Whose badge answers to a card number."""
+        badge = self._by_card.get(card)
+        return self._badge_tenants.get(badge) if badge is not None else None
 
     def state(self, badge: BadgeId) -> BadgeState | None:
         """What its tenant last said of a badge; None when the site does not know it."""
@@ -166,13 +183,18 @@ class Register:
         owner = self._owner.get(badge)
         if owner is None:
             return None
-        record = self._holders[owner]
-        if owner not in self._read_holders:
-            self._read_holders[owner] = read_holder(record.document, trust=trust)
-        holder = self._read_holders[owner]
-        if holder is None or holder.id != owner or badge not in holder.badges:
-            return record
-        return holder
+        holder = self.holder(owner, trust=trust)
+        return holder if holder is not None and badge in holder.badges else self._holders[owner]
+
+    def holder(self, holder: HolderId, *, trust: Trust) -> Holder | None:
+        """A registration that its tenant signed, or None."""
+        record = self._holders.get(holder)
+        if record is None:
+            return None
+        if holder not in self._read_holders:
+            self._read_holders[holder] = read_holder(record.document, trust=trust)
+        found = self._read_holders[holder]
+        return found if found is not None and found.id == holder else None
 
     def forget_read(self) -> None:
         """Forget what was believed under the former trust list."""

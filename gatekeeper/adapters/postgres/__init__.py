@@ -1,1 +1,7 @@
-"""Filled below."""
+"""PostgreSQL: the log and the live state of sites, for the engine (`ledger`) and for those who read (`reading`)."""
+
+from gatekeeper.adapters.postgres.connection import connect, migrate_site_database
+from gatekeeper.adapters.postgres.ledger import LEASE, PostgresLedger
+from gatekeeper.adapters.postgres.reading import PostgresReading
+
+__all__ = ["LEASE", "PostgresLedger", "PostgresReading", "connect", "migrate_site_database"]

@@ -1,1 +1,50 @@
-"""Filled below."""
+"""The keys of persons in a PostgreSQL database of their own, apart from the log and its backups."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import asyncpg
+
+from gatekeeper.adapters.sql import Queries, migrate
+from gatekeeper.model.ids import HolderId, SiteId
+from gatekeeper.ports import LedgerUnavailableError
+
+__all__ = ["KEY_BYTES", "PostgresKeyVault"]
+
+KEY_BYTES = 32
+_queries = Queries(__name__, "keys")
+_FAILURES = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+
+
+class PostgresKeyVault:
+    """A key vault; connects when it is asked, which is seldom."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    async def migrate(self) -> None:
+        """Bring the vault's tables to this version."""
+        await migrate(self._dsn, migrations=Path(str(files(__name__).joinpath("migrations"))))
+
+    async def keys(self, site: SiteId) -> Mapping[HolderId, bytes]:
+        """All keys of a site, 32 bytes each."""
+        return await self._fetch(_queries.keys, site)
+
+    async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The keys of these persons, made where there was none."""
+        fresh = [secrets.token_bytes(KEY_BYTES) for _ in persons]
+        await self._fetch(_queries.ensure, site, list(persons), fresh)
+        return await self._fetch(_queries.keys_of, site, list(persons))
+
+    async def _fetch(self, query: str, *arguments: object) -> Mapping[HolderId, bytes]:
+        try:
+            connection = await asyncpg.connect(self._dsn)
+            try:
+                rows = await connection.fetch(query, *arguments)
+            finally:
+                await connection.close()
+        except _FAILURES as error:
+            raise LedgerUnavailableError("the key vault does not answer") from error
+        return {row["person"]: row["key"] for row in rows}

@@ -1,0 +1,420 @@
+"""The log and the state of a site in PostgreSQL: claimed under an epoch, committed in one statement a batch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.sql import Queries
+from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
+from gatekeeper.core.flow import SEQUENCE_WINDOW, Receipt
+from gatekeeper.core.presence import Presence, Quality
+from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
+from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
+from gatekeeper.model.ids import BootId, GateId, SiteId
+from gatekeeper.model.messages import Verdict
+from gatekeeper.ports import (
+    Batch,
+    DeadLetter,
+    LedgerUnavailableError,
+    Loaded,
+    SiteLostError,
+    StoredChange,
+)
+from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, TILE_WIDTH, leaf_hash, root_of
+
+__all__ = ["LEASE", "PostgresLedger"]
+
+LEASE = timedelta(seconds=3)
+_KEPT_BOOTS = 4
+_CHANGE_CHANNEL = "gatekeeper_change"
+_queries = Queries("gatekeeper.adapters.postgres", "ledger")
+
+
+class PostgresLedger:
+    """One engine's way to its site's log.
+
+    Two connections: one commits and nothing else, one does the rest. A connection that fails is replaced at the next
+    call; what was under way then is for the caller to repeat.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._committing = _Line(dsn)
+        self._reading = _Line(dsn)
+        self._leasing = _Line(dsn)
+
+    async def close(self) -> None:
+        """Close the connections; the lease of a closed connection is free at once."""
+        for line in (self._committing, self._reading, self._leasing):
+            await line.close()
+
+    # -- owning ---------------------------------------------------------------------------------------------------
+
+    async def claim(self, site: SiteId, *, owner: str) -> int | None:
+        """Own the site from now on, under a new epoch; None while another engine is alive and owns it."""
+        async with self._leasing.use() as connection:
+            epoch = await connection.fetchval(_queries.claim, site, owner, LEASE)
+            return None if epoch is None else int(epoch)
+
+    async def renew(self, site: SiteId, *, epoch: int) -> None:
+        """Go on owning the site."""
+        async with self._leasing.use() as connection:
+            if await connection.fetchval(_queries.renew, site, epoch, LEASE) is None:
+                raise SiteLostError(f"{site} is owned under another epoch than {epoch}")
+
+    # -- committing -----------------------------------------------------------------------------------------------
+
+    async def commit(self, site: SiteId, *, epoch: int, batch: Batch) -> None:
+        """Commit a batch whole or not at all."""
+        try:
+            async with self._committing.use() as connection:
+                await self._commit(connection, site, epoch, batch)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate not in {"GK001", "GK002"}:
+                raise
+            if error.sqlstate == "GK002" and await self._is_in(site, epoch, batch):
+                return
+            raise SiteLostError(str(error)) from error
+
+    async def _commit(self, connection: Any, site: SiteId, epoch: int, batch: Batch) -> None:
+        arguments = _batch_arguments(site, epoch, batch)
+        if not batch.writes:
+            await connection.fetchval(_queries.commit_batch, *arguments)
+            return
+        async with connection.transaction():
+            await connection.fetchval(_queries.commit_batch, *arguments)
+            await _write(connection, site, batch.writes, seq=batch.entries[0].seq if batch.entries else 0)
+
+    async def _is_in(self, site: SiteId, epoch: int, batch: Batch) -> bool:
+        """Whether a batch that seemed to fail went in after all: the head is exactly where it puts it."""
+        async with self._reading.use() as connection:
+            if await connection.fetchval(_queries.epoch, site) != epoch:
+                return False
+            for head in batch.heads:
+                row = await connection.fetchrow(_queries.head, site, head.tree)
+                if row is None or row["size"] != head.size or row["root"] != head.root:
+                    return False
+        return True
+
+    # -- taking over ----------------------------------------------------------------------------------------------
+
+    async def load(self, site: SiteId, *, epoch: int) -> Loaded:
+        """Everything an engine needs to go on where the last commit ended."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.make_months)
+            state = await connection.fetchrow(_queries.site_state, site, epoch)
+            if state is None:
+                raise SiteLostError(f"{site} is owned under another epoch than {epoch}")
+            boots = [
+                (GateId(row["gate"]), BootId(row["boot"]))
+                for row in await connection.fetch(_queries.boots, site)
+            ]
+            live = _newest_boots(boots)
+            receipts = await connection.fetch(
+                _queries.recent_receipts,
+                site,
+                [gate for gate, _ in live],
+                [boot for _, boot in live],
+                SEQUENCE_WINDOW,
+            )
+            return Loaded(
+                epoch=epoch,
+                trust=await connection.fetchval(_queries.newest_document, site, "trust"),
+                policy=await connection.fetchval(_queries.newest_document, site, "policy"),
+                alert=state["alert"],
+                lockdowns=frozenset(state["lockdowns"]),
+                holders=[_holder(row) for row in await connection.fetch(_queries.holders, site)],
+                badges=[_badge(row) for row in await connection.fetch(_queries.badges, site)],
+                presences=[_presence(row) for row in await connection.fetch(_queries.presences, site)],
+                receipts=[_receipt(row) for row in receipts],
+                closed_boots=[boot for boot in boots if boot not in set(live)],
+                edges={
+                    row["tree"]: (row["size"], await _edge(connection, site, row["tree"], row["size"]))
+                    for row in await connection.fetch(_queries.heads, site)
+                },
+            )
+
+    async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:
+        """Give every tree that has none its empty head."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.open_heads, site, list(trees), EMPTY_ROOT)
+
+    async def found(self, site: SiteId) -> None:
+        """Make the row of a new site; does nothing when it is there."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.make_months)
+            await connection.execute(_queries.found_site, site)
+
+    # -- beside the log -------------------------------------------------------------------------------------------
+
+    async def bury(self, site: SiteId, letters: Sequence[DeadLetter]) -> None:
+        """Keep refused bytes with their reason."""
+        async with self._reading.use() as connection:
+            await connection.execute(
+                _queries.bury,
+                site,
+                [letter.at for letter in letters],
+                [letter.topic for letter in letters],
+                [letter.gate for letter in letters],
+                [letter.code for letter in letters],
+                [letter.detail for letter in letters],
+                [letter.payload for letter in letters],
+            )
+
+    async def checkpoint(
+        self, site: SiteId, *, tree: str, size: int, root: bytes, note: bytes, at: datetime
+    ) -> None:
+        """Keep a signed checkpoint."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.put_checkpoint, site, tree, size, root, note, at)
+
+    async def changes(self, site: SiteId) -> Sequence[StoredChange]:
+        """The changes that wait, oldest first."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.waiting_changes, site)
+            return [
+                StoredChange(id=row["change"], document=row["document"], name=row["name"]) for row in rows
+            ]
+
+    async def change_arrivals(self, site: SiteId) -> AsyncIterator[None]:
+        """Yield whenever a change may have arrived, and at least once a second; for ever."""
+        arrived = asyncio.Event()
+        listening: Any = None
+        try:
+            while True:
+                if listening is None or listening.is_closed():
+                    with suppress(*FAILURES):
+                        listening = await connect(self._dsn)
+                        await listening.add_listener(
+                            _CHANGE_CHANNEL, lambda *event: arrived.set() if event[3] == site else None
+                        )
+                yield None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await arrived.wait()
+                arrived.clear()
+        finally:
+            if listening is not None:
+                listening.terminate()
+
+    async def announce(self, site: SiteId, *, size: int) -> None:
+        """Tell those who watch that the log has grown."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.announce, site, size)
+
+
+class _Line:
+    """One connection, opened when it is needed, used by one task at a time, replaced when it broke."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: Any = None
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Any]:
+        async with self._turn:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(self._dsn)
+                yield self._connection
+            except FAILURES as error:
+                self._drop()
+                raise LedgerUnavailableError("the database does not answer") from error
+            except asyncio.CancelledError:
+                self._drop()
+                raise
+
+    async def close(self) -> None:
+        if self._connection is not None and not self._connection.is_closed():
+            with suppress(*FAILURES, TimeoutError):
+                await self._connection.close(timeout=2)
+        self._connection = None
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
+
+
+def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
+    heads, entries, tiles, moved, receipts = (
+        batch.heads,
+        batch.entries,
+        batch.tiles,
+        batch.moved,
+        batch.receipts,
+    )
+    personal = [entry for entry in entries if entry.personal is not None]
+    boots = [receipt for receipt in receipts if receipt.opens_boot]
+    places = [(*entry.tenants, (None, None), (None, None))[:2] for entry in entries]
+    return [
+        site,
+        epoch,
+        # heads
+        [head.tree for head in heads],
+        [head.old_size for head in heads],
+        [head.size for head in heads],
+        [head.root for head in heads],
+        # entries
+        [entry.seq for entry in entries],
+        [entry.at for entry in entries],
+        [entry.kind for entry in entries],
+        [entry.body for entry in entries],
+        [place[0][0] for place in places],
+        [place[0][1] for place in places],
+        [place[1][0] for place in places],
+        [place[1][1] for place in places],
+        # personal parts
+        [entry.seq for entry in personal],
+        [entry.at for entry in personal],
+        [entry.person for entry in personal],
+        [entry.personal for entry in personal],
+        # tiles
+        [tree for tree, _ in tiles],
+        [tile.level for _, tile in tiles],
+        [tile.index for _, tile in tiles],
+        [tile.hashes for _, tile in tiles],
+        # whereabouts
+        [presence.holder for presence in moved],
+        [presence.zone for presence in moved],
+        [presence.since for presence in moved],
+        [presence.quality.value for presence in moved],
+        [presence.access_point for presence in moved],
+        [presence.came_from for presence in moved],
+        [presence.seq for presence in moved],
+        # receipts
+        [receipt.gate for receipt in receipts],
+        [receipt.boot for receipt in receipts],
+        [receipt.sequence for receipt in receipts],
+        [receipt.digest for receipt in receipts],
+        [receipt.seq for receipt in receipts],
+        [int(receipt.verdict) for receipt in receipts],
+        [receipt.issued for receipt in receipts],
+        [receipt.holder for receipt in receipts],
+        [receipt.signed for receipt in receipts],
+        # boots
+        [receipt.gate for receipt in boots],
+        [receipt.boot for receipt in boots],
+        [receipt.seq for receipt in boots],
+    ]
+
+
+async def _write(connection: Any, site: SiteId, writes: Writes, *, seq: int) -> None:
+    if writes.alert is not None or writes.lockdowns is not None:
+        lockdowns = None if writes.lockdowns is None else sorted(writes.lockdowns)
+        await connection.execute(_queries.set_state, site, writes.alert, lockdowns)
+    await connection.executemany(
+        _queries.put_document, [(site, kind, seq, content) for kind, content in writes.documents]
+    )
+    await connection.executemany(
+        _queries.put_holder,
+        [
+            (site, holder.record.id, holder.tenant, holder.name, holder.record.document, list(holder.badges))
+            for holder in writes.holders
+        ],
+    )
+    await connection.executemany(_queries.put_badge, [_badge_row(site, badge) for badge in writes.badges])
+    await connection.executemany(
+        _queries.set_badge_state, [(site, badge, state.value) for badge, state in writes.badge_states]
+    )
+    await connection.executemany(
+        _queries.conclude_change,
+        [(site, outcome.change, outcome.code, outcome.detail, outcome.seq) for outcome in writes.outcomes],
+    )
+
+
+def _badge_row(site: SiteId, badge: StoredBadge) -> tuple[Any, ...]:
+    technology = None if badge.card is None else int(badge.card.technology)
+    number = None if badge.card is None else badge.card.number
+    return (
+        site,
+        badge.record.id,
+        badge.tenant,
+        badge.holder,
+        badge.record.token,
+        badge.record.state.value,
+        technology,
+        number,
+    )
+
+
+def _newest_boots(boots: Sequence[tuple[GateId, BootId]]) -> list[tuple[GateId, BootId]]:
+    by_gate: dict[GateId, list[tuple[GateId, BootId]]] = {}
+    for gate, boot in boots:
+        by_gate.setdefault(gate, []).append((gate, boot))
+    return [boot for known in by_gate.values() for boot in known[-_KEPT_BOOTS:]]
+
+
+def _holder(row: Any) -> StoredHolder:
+    return StoredHolder(
+        record=HolderRecord(id=row["holder"], document=row["document"]),
+        tenant=row["tenant"],
+        name=row["name"],
+        badges=tuple(row["badges"]),
+    )
+
+
+def _badge(row: Any) -> StoredBadge:
+    technology = row["card_technology"]
+    return StoredBadge(
+        record=BadgeRecord(id=row["badge"], token=row["token"], state=BadgeState(row["state"])),
+        tenant=row["tenant"],
+        holder=row["holder"],
+        card=None if technology is None else Card(CardTechnology(technology), row["card_number"]),
+    )
+
+
+def _presence(row: Any) -> Presence:
+    return Presence(
+        holder=row["holder"],
+        zone=row["zone"],
+        since=row["since"],
+        quality=Quality(row["quality"]),
+        access_point=row["access_point"],
+        came_from=row["came_from"],
+        seq=row["seq"],
+    )
+
+
+def _receipt(row: Any) -> Receipt:
+    return Receipt(
+        gate=row["gate"],
+        boot=row["boot"],
+        sequence=row["sequence"],
+        digest=row["digest"],
+        seq=row["seq"],
+        verdict=Verdict(row["verdict"]),
+        issued=row["issued"],
+        holder=row["holder"],
+        signed=row["answer"],
+    )
+
+
+async def _edge(connection: Any, site: SiteId, tree: str, size: int) -> list[bytes]:
+    """The incomplete rightmost tile of each level: leaves from the bodies, the levels above from full tiles below."""
+    first = size - size % TILE_WIDTH
+    if tree == SITE_TREE:
+        rows = await connection.fetch(_queries.site_tail, site, first)
+    else:
+        rows = await connection.fetch(
+            _queries.tenant_tail, site, tree.removeprefix(TENANT_TREE_PREFIX), first
+        )
+    edge = [b"".join(leaf_hash(row["body"]) for row in rows)] if size else []
+    level, width = 0, size // TILE_WIDTH
+    while width:
+        begin = width - width % TILE_WIDTH
+        tiles = await connection.fetch(_queries.tiles_from, site, tree, level, begin)
+        edge.append(b"".join(_tile_root(row["hashes"]) for row in tiles))
+        level, width = level + 1, width // TILE_WIDTH
+    return edge
+
+
+def _tile_root(hashes: bytes) -> bytes:
+    return root_of(hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE))

@@ -1,0 +1,186 @@
+-- name: claim
+-- Own a site under a new epoch, when nobody alive owns it.
+UPDATE site
+SET epoch = epoch + 1, leased_by = $2, leased_until = clock_timestamp() + $3::interval,
+    lease_backend = pg_backend_pid(),
+    lease_started = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
+WHERE site_id = $1
+  AND (
+      leased_until IS NULL
+      OR leased_until < clock_timestamp()
+      OR NOT EXISTS (
+          SELECT FROM pg_stat_activity AS holder
+          WHERE holder.pid = site.lease_backend AND holder.backend_start = site.lease_started
+      )
+  )
+RETURNING epoch;
+
+-- name: renew
+-- Go on owning a site.
+UPDATE site SET leased_until = clock_timestamp() + $3::interval WHERE site_id = $1 AND epoch = $2 RETURNING epoch;
+
+-- name: make_months
+-- Make the partitions of this month and the next, before the first entry needs them.
+SELECT make_month(month::date)
+FROM generate_series(date_trunc('month', now()), date_trunc('month', now()) + interval '1 month', interval '1 month') AS month;
+
+-- name: commit_batch
+-- Commit a batch whole: heads, entries, personal parts, tiles, whereabouts, receipts and boots.
+WITH advanced AS (
+    SELECT advance_heads($1, $2, $3::text[], $4::bigint[], $5::bigint[], $6::bytea[]) AS moved
+), entries AS (
+    INSERT INTO entry (site_id, seq, at, kind, body, tenant, tenant_index, owner, owner_index)
+    SELECT $1, *
+    FROM unnest(
+        $7::bigint[], $8::timestamptz[], $9::text[], $10::bytea[], $11::text[], $12::bigint[], $13::text[], $14::bigint[]
+    )
+), personals AS (
+    INSERT INTO personal (site_id, seq, at, person, sealed)
+    SELECT $1, * FROM unnest($15::bigint[], $16::timestamptz[], $17::text[], $18::bytea[])
+), tiles AS (
+    INSERT INTO tile (site_id, tree, level, index, hashes)
+    SELECT $1, * FROM unnest($19::text[], $20::smallint[], $21::bigint[], $22::bytea[])
+), presences AS (
+    INSERT INTO presence (site_id, holder, zone, since, quality, access_point, came_from, seq)
+    SELECT $1, *
+    FROM unnest($23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::text[], $29::bigint[])
+    ON CONFLICT (site_id, holder) DO UPDATE
+    SET zone = excluded.zone, since = excluded.since, quality = excluded.quality,
+        access_point = excluded.access_point, came_from = excluded.came_from, seq = excluded.seq
+), receipts AS (
+    INSERT INTO receipt (site_id, gate, boot, sequence, digest, seq, verdict, issued, holder, answer)
+    SELECT $1, *
+    FROM unnest(
+        $30::text[], $31::bytea[], $32::bigint[], $33::bytea[], $34::bigint[], $35::smallint[], $36::timestamptz[],
+        $37::text[], $38::bytea[]
+    )
+), boots AS (
+    INSERT INTO gate_boot (site_id, gate, boot, first_seq)
+    SELECT $1, * FROM unnest($39::text[], $40::bytea[], $41::bigint[])
+)
+SELECT moved FROM advanced;
+
+-- name: head
+-- Where a tree of a site stands.
+SELECT size, root FROM tree_head WHERE site_id = $1 AND tree = $2;
+
+-- name: heads
+-- Where all trees of a site stand.
+SELECT tree, size, root FROM tree_head WHERE site_id = $1;
+
+-- name: open_heads
+-- Give every tree that has none its empty head.
+INSERT INTO tree_head (site_id, tree, size, root)
+SELECT $1, tree, 0, $3 FROM unnest($2::text[]) AS tree
+ON CONFLICT DO NOTHING;
+
+-- name: epoch
+-- Under which epoch a site is owned.
+SELECT epoch FROM site WHERE site_id = $1;
+
+-- name: site_tail
+-- The bodies of the last entries of the site's tree.
+SELECT body FROM entry WHERE site_id = $1 AND seq >= $2 ORDER BY seq;
+
+-- name: tenant_tail
+-- The bodies of the last entries of a tenant's tree.
+SELECT body
+FROM (
+    SELECT tenant_index AS place, body FROM entry WHERE site_id = $1 AND tenant = $2 AND tenant_index >= $3
+    UNION ALL
+    SELECT owner_index, body FROM entry WHERE site_id = $1 AND owner = $2 AND owner_index >= $3
+) AS leaf
+ORDER BY place;
+
+-- name: tiles_from
+-- The full tiles of one level of a tree, from an index on.
+SELECT index, hashes FROM tile WHERE site_id = $1 AND tree = $2 AND level = $3 AND index >= $4 ORDER BY index;
+
+-- name: site_state
+-- What is the case on a site.
+SELECT alert, lockdowns FROM site WHERE site_id = $1 AND epoch = $2;
+
+-- name: newest_document
+-- The trust list or policy in force.
+SELECT content FROM document WHERE site_id = $1 AND kind = $2 ORDER BY seq DESC LIMIT 1;
+
+-- name: holders
+-- All holders of a site.
+SELECT holder, tenant, name, document, badges FROM holder WHERE site_id = $1;
+
+-- name: badges
+-- All badges of a site.
+SELECT badge, tenant, holder, token, state, card_technology, card_number FROM badge WHERE site_id = $1;
+
+-- name: presences
+-- Where everybody is.
+SELECT holder, zone, since, quality, access_point, came_from, seq FROM presence WHERE site_id = $1;
+
+-- name: boots
+-- Every boot of every gate, oldest first.
+SELECT gate, boot FROM gate_boot WHERE site_id = $1 ORDER BY first_seq;
+
+-- name: recent_receipts
+-- The newest receipts of some boots, oldest first.
+SELECT kept.*
+FROM unnest($2::text[], $3::bytea[]) AS live (gate, boot)
+CROSS JOIN LATERAL (
+    SELECT gate, boot, sequence, digest, seq, verdict, issued, holder, answer
+    FROM receipt
+    WHERE receipt.site_id = $1 AND receipt.gate = live.gate AND receipt.boot = live.boot
+    ORDER BY sequence DESC
+    LIMIT $4
+) AS kept
+ORDER BY kept.seq;
+
+-- name: set_state
+-- Alter what is the case on a site.
+UPDATE site SET alert = coalesce($2, alert), lockdowns = coalesce($3, lockdowns) WHERE site_id = $1;
+
+-- name: put_document
+-- Put a document in force.
+INSERT INTO document (site_id, kind, seq, content) VALUES ($1, $2, $3, $4);
+
+-- name: put_holder
+-- Enter or replace a holder.
+INSERT INTO holder (site_id, holder, tenant, name, document, badges) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (site_id, holder) DO UPDATE
+SET name = excluded.name, document = excluded.document, badges = excluded.badges;
+
+-- name: put_badge
+-- Enter or replace a badge.
+INSERT INTO badge (site_id, badge, tenant, holder, token, state, card_technology, card_number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (site_id, badge) DO UPDATE
+SET token = excluded.token, state = excluded.state, card_technology = excluded.card_technology,
+    card_number = excluded.card_number;
+
+-- name: set_badge_state
+-- Say what has become of a badge.
+UPDATE badge SET state = $3 WHERE site_id = $1 AND badge = $2;
+
+-- name: conclude_change
+-- Write down what became of a change.
+UPDATE change SET outcome = $3, detail = $4, seq = $5 WHERE site_id = $1 AND change = $2;
+
+-- name: waiting_changes
+-- The changes that wait, oldest first.
+SELECT change, document, name FROM change WHERE site_id = $1 AND outcome IS NULL ORDER BY arrival LIMIT 256;
+
+-- name: bury
+-- Keep refused bytes.
+INSERT INTO dead_letter (site_id, at, topic, gate, code, detail, payload)
+SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[]);
+
+-- name: put_checkpoint
+-- Keep a signed checkpoint.
+INSERT INTO checkpoint (site_id, tree, size, root, note, at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING;
+
+-- name: announce
+-- Tell those who watch that the log has grown.
+SELECT pg_notify('gatekeeper_entry', $1 || ':' || $2::text);
+
+-- name: found_site
+-- Make the row of a new site.
+INSERT INTO site (site_id) VALUES ($1) ON CONFLICT DO NOTHING;

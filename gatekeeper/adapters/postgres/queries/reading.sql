@@ -1,0 +1,68 @@
+-- name: sites
+-- The sites of this database.
+SELECT site_id FROM site ORDER BY site_id;
+
+-- name: submit_change
+-- Hand a signed change to the engine.
+INSERT INTO change (site_id, change, document, name) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
+
+-- name: change_outcome
+-- What became of a change.
+SELECT outcome, detail, seq FROM change WHERE site_id = $1 AND change = $2;
+
+-- name: entries_after
+-- Entries in order, with what is personal of them.
+SELECT entry.seq, entry.at, entry.kind, entry.body, personal.person, personal.sealed
+FROM entry
+LEFT JOIN personal USING (site_id, seq, at)
+WHERE entry.site_id = $1 AND entry.seq >= $2
+ORDER BY entry.seq
+LIMIT $3;
+
+-- name: size
+-- How many entries the log of a site holds.
+SELECT size FROM tree_head WHERE site_id = $1 AND tree = 'site';
+
+-- name: presence_list
+-- Who is where, with names, optionally within some zones.
+SELECT presence.holder, holder.name, holder.tenant, presence.zone, presence.since, presence.quality, presence.seq
+FROM presence
+LEFT JOIN holder USING (site_id, holder)
+WHERE presence.site_id = $1 AND ($2::text[] IS NULL OR presence.zone = ANY ($2))
+ORDER BY presence.zone, holder.name;
+
+-- name: names
+-- The names of some holders.
+SELECT holder, name FROM holder WHERE site_id = $1 AND holder = ANY ($2);
+
+-- name: badge_owner
+-- Whose badge it is.
+SELECT tenant, holder, state FROM badge WHERE site_id = $1 AND badge = $2;
+
+-- name: holder_badges
+-- The badges of a holder.
+SELECT badge, state FROM badge WHERE site_id = $1 AND holder = $2 ORDER BY badge;
+
+-- name: newest_checkpoint
+-- The last signed checkpoint of a tree.
+SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT 1;
+
+-- name: checkpoints
+-- All signed checkpoints of a tree, oldest first.
+SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size;
+
+-- name: all_tiles
+-- The full tiles of a tree.
+SELECT level, index, hashes FROM tile WHERE site_id = $1 AND tree = $2 ORDER BY level, index;
+
+-- name: dead_letter_counts
+-- How many bytes were refused, by code.
+SELECT code, count(*) AS letters FROM dead_letter WHERE site_id = $1 GROUP BY code ORDER BY code;
+
+-- name: head_of
+-- Where a tree stands.
+SELECT size, root FROM tree_head WHERE site_id = $1 AND tree = $2;
+
+-- name: document_in_force
+-- The trust list or policy in force.
+SELECT content FROM document WHERE site_id = $1 AND kind = $2 ORDER BY seq DESC LIMIT 1;

@@ -1,0 +1,167 @@
+"""Reading a site's log and state, and handing changes in: what the command line, auditors and consoles need.
+
+It never writes to the log. A change is only handed to the engine, which orders it among the scans.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.sql import Queries
+from gatekeeper.core.supervise import ChangeOutcome
+from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId, ZoneId
+from gatekeeper.ports import LedgerUnavailableError, StoredEntry
+
+__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow"]
+
+_queries = Queries("gatekeeper.adapters.postgres", "reading")
+_PAGE = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceRow:
+    """Where one holder is, with the name that only the directory knows."""
+
+    holder: HolderId
+    name: str | None
+    tenant: TenantId | None
+    zone: ZoneId
+    since: datetime
+    quality: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadgeRow:
+    """Whose a badge is, and its state."""
+
+    tenant: TenantId
+    holder: HolderId
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRow:
+    """A signed checkpoint of a tree."""
+
+    size: int
+    root: bytes
+    note: bytes
+    at: datetime
+
+
+class PostgresReading:
+    """One connection for reading; opened by `opened`, closed with its block."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, dsn: str) -> AsyncIterator["PostgresReading"]:
+        """Read through one connection. Raises LedgerUnavailableError when there is none to be had."""
+        try:
+            connection = await connect(dsn)
+        except FAILURES as error:
+            raise LedgerUnavailableError("the database does not answer") from error
+        try:
+            yield cls(connection)
+        except FAILURES as error:
+            raise LedgerUnavailableError("the database does not answer") from error
+        finally:
+            connection.terminate()
+
+    async def sites(self) -> Sequence[SiteId]:
+        """The sites of this database."""
+        return [SiteId(row["site_id"]) for row in await self._connection.fetch(_queries.sites)]
+
+    async def size(self, site: SiteId) -> int:
+        """How many entries the log of a site holds."""
+        return int(await self._connection.fetchval(_queries.size, site) or 0)
+
+    async def entries(
+        self, site: SiteId, *, since: int, until: int | None = None
+    ) -> AsyncIterator[StoredEntry]:
+        """Entries in order from `since` on (to `until`, exclusive), in pages, each as it is stored."""
+        while until is None or since < until:
+            limit = _PAGE if until is None else min(_PAGE, until - since)
+            rows = await self._connection.fetch(_queries.entries_after, site, since, limit)
+            for row in rows:
+                yield StoredEntry(
+                    seq=row["seq"],
+                    at=row["at"],
+                    kind=row["kind"],
+                    body=row["body"],
+                    person=row["person"],
+                    personal=row["sealed"],
+                )
+            if len(rows) < limit:
+                return
+            since = rows[-1]["seq"] + 1
+
+    async def presence(self, site: SiteId, *, zones: Sequence[ZoneId] | None) -> Sequence[PresenceRow]:
+        """Who is where, optionally within some zones only."""
+        rows = await self._connection.fetch(
+            _queries.presence_list, site, None if zones is None else list(zones)
+        )
+        return [PresenceRow(**row) for row in rows]
+
+    async def names(self, site: SiteId, holders: Sequence[HolderId]) -> Mapping[HolderId, str]:
+        """The names of some holders."""
+        rows = await self._connection.fetch(_queries.names, site, list(holders))
+        return {row["holder"]: row["name"] for row in rows}
+
+    async def badge(self, site: SiteId, badge: BadgeId) -> BadgeRow | None:
+        """Whose a badge is; None when the site does not know it."""
+        row = await self._connection.fetchrow(_queries.badge_owner, site, badge)
+        return None if row is None else BadgeRow(**row)
+
+    async def badges_of(self, site: SiteId, holder: HolderId) -> Sequence[tuple[BadgeId, str]]:
+        """The badges of a holder with their states."""
+        rows = await self._connection.fetch(_queries.holder_badges, site, holder)
+        return [(row["badge"], row["state"]) for row in rows]
+
+    async def checkpoints(self, site: SiteId, *, tree: str) -> Sequence[CheckpointRow]:
+        """All signed checkpoints of a tree, oldest first."""
+        return [
+            CheckpointRow(**row) for row in await self._connection.fetch(_queries.checkpoints, site, tree)
+        ]
+
+    async def newest_checkpoint(self, site: SiteId, *, tree: str) -> CheckpointRow | None:
+        """The last signed checkpoint of a tree."""
+        row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree)
+        return None if row is None else CheckpointRow(**row)
+
+    async def tiles(self, site: SiteId, *, tree: str) -> Sequence[tuple[int, int, bytes]]:
+        """The full tiles of a tree: level, index, joined hashes."""
+        rows = await self._connection.fetch(_queries.all_tiles, site, tree)
+        return [(row["level"], row["index"], row["hashes"]) for row in rows]
+
+    async def head(self, site: SiteId, *, tree: str) -> tuple[int, bytes] | None:
+        """Where a tree stands: size and root."""
+        row = await self._connection.fetchrow(_queries.head_of, site, tree)
+        return None if row is None else (row["size"], row["root"])
+
+    async def document(self, site: SiteId, kind: str) -> bytes | None:
+        """The trust list or policy in force."""
+        content = await self._connection.fetchval(_queries.document_in_force, site, kind)
+        return None if content is None else bytes(content)
+
+    async def dead_letters(self, site: SiteId) -> Mapping[str, int]:
+        """How many bytes were refused, by code."""
+        rows = await self._connection.fetch(_queries.dead_letter_counts, site)
+        return {row["code"]: row["letters"] for row in rows}
+
+    async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: str | None) -> None:
+        """Hand a signed change to the engine; the same change twice is one change."""
+        await self._connection.execute(_queries.submit_change, site, change, document, name)
+
+    async def outcome(self, site: SiteId, change: bytes) -> ChangeOutcome | None:
+        """What became of a change; None while it waits."""
+        row = await self._connection.fetchrow(_queries.change_outcome, site, change)
+        if row is None or row["outcome"] is None:
+            return None
+        return ChangeOutcome(change=change, code=row["outcome"], detail=row["detail"], seq=row["seq"])

@@ -1,0 +1,86 @@
+"""SQL is SQL: named queries from `.sql` files, and migrations that run `.sql` files under Alembic.
+
+    -- name: newest_checkpoint
+    -- The last signed checkpoint of a tree.
+    SELECT ...;
+
+What the two databases (the log and the vault) share; it knows neither of them.
+"""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command, context, op
+from alembic.config import Config
+from sqlalchemy import Connection, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_only
+
+__all__ = ["Queries", "migrate", "run_migrations", "run_script"]
+
+_NAME = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
+
+
+class Queries:
+    """The queries of one package's `.sql` files, by name."""
+
+    def __init__(self, package: str, *names: str) -> None:
+        self._texts: dict[str, str] = {}
+        for name in names:
+            parts = _NAME.split(files(package).joinpath("queries", f"{name}.sql").read_text("utf-8"))
+            for query, text in zip(parts[1::2], parts[2::2], strict=True):
+                if query in self._texts:
+                    raise ValueError(f"the query {query} stands in two places")
+                self._texts[query] = text.strip().rstrip(";")
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._texts[name]
+        except KeyError:
+            raise AttributeError(f"there is no query {name}") from None
+
+    def __iter__(self) -> "list[str]":
+        return sorted(self._texts)
+
+
+async def migrate(dsn: str, *, migrations: Path) -> None:
+    """Bring a database to the newest revision of a folder of migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.set_main_option("path_separator", "os")
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=pool.NullPool
+    )
+
+    def upgrade(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+    finally:
+        await engine.dispose()
+
+
+def run_migrations() -> None:
+    """What every `env.py` does: run within the caller's connection, or print SQL for review (`--sql`)."""
+    if context.is_offline_mode():
+        context.configure(dialect_name="postgresql", literal_binds=True)
+    else:
+        context.configure(connection=context.config.attributes["connection"])
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_script(script: Path) -> None:
+    """Run a `.sql` file of many statements as one migration."""
+    text = script.read_text("utf-8")
+    if context.is_offline_mode():
+        op.execute(text)
+        return
+    driver: Any = op.get_bind().connection.driver_connection
+    await_only(driver.execute(text))

@@ -1,0 +1,189 @@
+"""Entries of the log: what is said in public, what is personal, and the bytes that become a leaf.
+
+An entry's body is canonical JSON (RFC 8785 for the values used here: ASCII keys, no fractions), made once and never
+serialised again; its bytes are the leaf of the site's tree and of the tree of every tenant it concerns. The body names
+its index in each, so that an export of a tenant is complete by construction.
+
+    {"at": RFC 3339, "kind": ..., "nonce": 32 hex, "seq": n, "site": ..., "trees": {tree: index}, "v": 1,
+     "personal": commitment | absent, ... what the kind adds}
+
+What is personal (holder, badge, the scan's bytes, the facts decided on) is not in the leaf: the leaf holds
+SHA-256("gatekeeper-personal-v1" 00 plaintext), and the plaintext holds a 128-bit salt of its own. It is stored
+encrypted under the person's key; destroy the key and the person is forgotten while every proof stands.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from gatekeeper.core.decide import Decision, Facts
+from gatekeeper.model.badges import Badge
+from gatekeeper.model.ids import HolderId, SiteId, TenantId
+from gatekeeper.model.people import Holder
+
+__all__ = [
+    "NOBODY",
+    "SITE_TREE",
+    "TENANT_TREE_PREFIX",
+    "Draft",
+    "Kind",
+    "canonical_json",
+    "commitment",
+    "decision_fields",
+    "facts_document",
+    "seal_body",
+    "seal_personal",
+    "tenant_tree",
+    "timestamp",
+]
+
+SITE_TREE = "site"
+TENANT_TREE_PREFIX = "tenant:"
+NOBODY = HolderId("-nobody-")
+"""Whose key seals what is personal when no holder is known (a card nobody registered)."""
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+class Kind(StrEnum):
+    """What an entry records. Values are never reused."""
+
+    SITE_FOUNDED = "site.founded"
+    ENGINE_STARTED = "engine.started"
+    ACCESS_GRANTED = "access.granted"
+    ACCESS_DENIED = "access.denied"
+    OFFLINE_GRANTED = "access.offline-granted"
+    OFFLINE_DENIED = "access.offline-denied"
+    PASSAGE_TAKEN = "passage.taken"
+    PASSAGE_NOT_TAKEN = "passage.not-taken"
+    PASSAGE_FORCED = "passage.forced"
+    PASSAGE_HELD_OPEN = "passage.held-open"
+    GATE_HELLO = "gate.hello"
+    GATE_STATUS = "gate.status"
+    GATE_GAP = "gate.gap"
+    BADGE_CHANGED = "badge.changed"
+    HOLDER_REGISTERED = "holder.registered"
+    ALERT_CHANGED = "alert.changed"
+    LOCKDOWN_CHANGED = "lockdown.changed"
+    POLICY_CHANGED = "policy.changed"
+    TRUST_CHANGED = "trust.changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An entry before it has its nonce and its places in the trees."""
+
+    kind: Kind
+    at: datetime
+    seq: int
+    tenants: tuple[TenantId, ...]
+    public: Mapping[str, Any]
+    person: HolderId | None
+    personal: Mapping[str, Any] | None
+
+
+def tenant_tree(tenant: TenantId) -> str:
+    """The name of a tenant's tree, which no site's tree can have."""
+    return TENANT_TREE_PREFIX + tenant
+
+
+def canonical_json(document: Mapping[str, Any]) -> bytes:
+    """The one spelling of a document; fractions are refused by having no place in our documents."""
+    return _encode(document).encode()
+
+
+def timestamp(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, always 27 characters."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def seal_personal(draft: Draft, *, salt: bytes) -> bytes | None:
+    """The plaintext of the personal part, salted; None when nothing in the entry is personal."""
+    if draft.personal is None:
+        return None
+    return canonical_json({"salt": salt.hex(), **draft.personal})
+
+
+def commitment(plaintext: bytes) -> str:
+    """What the leaf says of a personal part without telling it."""
+    return hashlib.sha256(b"gatekeeper-personal-v1\0" + plaintext).hexdigest()
+
+
+def seal_body(
+    draft: Draft, *, site: SiteId, trees: Mapping[str, int], nonce: bytes, personal: bytes | None
+) -> bytes:
+    """The body of an entry: the bytes that are hashed, stored and exported, once and for all."""
+    body: dict[str, Any] = {
+        "v": 1,
+        "site": site,
+        "seq": draft.seq,
+        "at": timestamp(draft.at),
+        "kind": draft.kind.value,
+        "nonce": nonce.hex(),
+        "trees": dict(trees),
+        **draft.public,
+    }
+    if personal is not None:
+        body["personal"] = commitment(personal)
+    return canonical_json(body)
+
+
+def decision_fields(decision: Decision) -> dict[str, Any]:
+    """What an entry says of a decision: all reasons, none of the facts."""
+    return {
+        "reason": decision.reason.code,
+        "reasons": [reason.code for reason in decision.reasons],
+        "policy": decision.policy.hex(),
+    }
+
+
+def facts_document(facts: Facts) -> dict[str, Any]:
+    """The facts as they are kept with the personal part, enough to decide again."""
+    return {
+        "badge": _badge_document(facts.badge),
+        "badge_state": None if facts.badge_state is None else facts.badge_state.value,
+        "assurance": int(facts.assurance),
+        "findings": [finding.code for finding in facts.findings],
+        "holder": _holder_document(facts.holder),
+        "holder_unproven": facts.holder_unproven,
+        "epoch": facts.epoch,
+        "whereabouts": facts.whereabouts,
+        "alert": facts.alert,
+        "lockdowns": sorted(facts.lockdowns),
+    }
+
+
+def _badge_document(badge: Badge | None) -> dict[str, Any] | None:
+    if badge is None:
+        return None
+    return {
+        "id": badge.id,
+        "tenant": badge.tenant,
+        "not_before": int(badge.not_before.timestamp()),
+        "expires": int(badge.expires.timestamp()),
+        "issued": int(badge.issued.timestamp()),
+        "ceiling": badge.ceiling,
+        "assurance": int(badge.assurance),
+        "kind": badge.kind.value,
+        "epoch": badge.epoch,
+        "requires_trusted_time": badge.requires_trusted_time,
+    }
+
+
+def _holder_document(holder: Holder | None) -> dict[str, Any] | None:
+    if holder is None:
+        return None
+    return {
+        "id": holder.id,
+        "tenant": holder.tenant,
+        "kind": holder.kind.value,
+        "clearance": holder.clearance,
+        "profiles": list(holder.profiles),
+        "since": int(holder.since.timestamp()),
+        "until": int(holder.until.timestamp()),
+        "version": holder.version,
+    }

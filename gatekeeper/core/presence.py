@@ -1,0 +1,93 @@
+"""Who is where: a fold over what happened, with how sure we are of each.
+
+    granted    a door was released for them; nobody saw them pass
+    taken      the door's contact saw the passage
+    forced     the door opened without a grant while they were the last known there
+    operator   a person said so
+
+A grant moves a holder at once, because the next scan must see it (a badge handed back over the fence); when the gate
+reports that nobody passed, the holder is put back where they were.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gatekeeper.model.ids import AccessPointId, HolderId, ZoneId
+
+__all__ = ["Presence", "Quality", "confirmed", "granted", "put_back"]
+
+
+class Quality(StrEnum):
+    """How we know where somebody is."""
+
+    GRANTED = "granted"
+    TAKEN = "taken"
+    FORCED = "forced"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """One holder's whereabouts; `seq` is the log entry that says so, `came_from` where a grant took them from."""
+
+    holder: HolderId
+    zone: ZoneId
+    since: datetime
+    quality: Quality
+    access_point: AccessPointId | None
+    came_from: ZoneId | None
+    seq: int
+
+
+def granted(
+    before: Presence | None,
+    *,
+    holder: HolderId,
+    target: ZoneId,
+    access_point: AccessPointId,
+    at: datetime,
+    seq: int,
+) -> Presence:
+    """A door was released for a holder."""
+    return Presence(
+        holder=holder,
+        zone=target,
+        since=at,
+        quality=Quality.GRANTED,
+        access_point=access_point,
+        came_from=before.zone if before is not None else None,
+        seq=seq,
+    )
+
+
+def confirmed(before: Presence | None, *, grant: int, at: datetime, seq: int) -> Presence | None:
+    """The contact saw the passage of grant `grant`; None when the holder has moved on since."""
+    if before is None or before.seq != grant:
+        return None
+    return Presence(
+        holder=before.holder,
+        zone=before.zone,
+        since=at,
+        quality=Quality.TAKEN,
+        access_point=before.access_point,
+        came_from=None,
+        seq=seq,
+    )
+
+
+def put_back(
+    before: Presence | None, *, grant: int, outside: ZoneId, at: datetime, seq: int
+) -> Presence | None:
+    """Nobody passed on grant `grant`; None when the holder has moved on since."""
+    if before is None or before.seq != grant:
+        return None
+    return Presence(
+        holder=before.holder,
+        zone=before.came_from if before.came_from is not None else outside,
+        since=at,
+        quality=Quality.TAKEN,
+        access_point=before.access_point,
+        came_from=None,
+        seq=seq,
+    )

@@ -1,0 +1,242 @@
+"""What the service needs from outside, and what each need promises.
+
+An adapter stands behind each of these; the service knows no other name for a broker, a database or a vault. Driver
+errors are wrapped once, at the adapter, into the errors below.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gatekeeper.core.flow import Receipt
+from gatekeeper.core.presence import Presence
+from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
+from gatekeeper.model.ids import BootId, GateId, HolderId, SiteId, TenantId
+from gatekeeper.transparency import Tile
+
+__all__ = [
+    "Batch",
+    "Clock",
+    "DeadLetter",
+    "Inbound",
+    "KeyVault",
+    "Ledger",
+    "LedgerUnavailableError",
+    "Loaded",
+    "SealedEntry",
+    "SiteLostError",
+    "StoredChange",
+    "StoredEntry",
+    "Transport",
+    "TransportError",
+    "TreeHead",
+]
+
+
+class TransportError(Exception):
+    """The broker cannot be reached, or does not let us in."""
+
+
+class LedgerUnavailableError(Exception):
+    """The database does not answer; what was under way may or may not be committed."""
+
+
+class SiteLostError(Exception):
+    """Another engine owns the site now; nothing more can be committed under this epoch."""
+
+
+class Clock(Protocol):
+    """The time, as an argument of everything that needs it."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message from the broker; `receipt` is what the transport needs to acknowledge it, and nobody else."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    receipt: tuple[int, int]
+
+
+class Transport(Protocol):
+    """One MQTT session that keeps itself connected until it is closed."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there right now."""
+        ...
+
+    async def open(
+        self,
+        *,
+        filters: Sequence[str],
+        on_message: Callable[[Inbound], None],
+        on_link: Callable[[bool], None],
+    ) -> None:
+        """Connect and subscribe; raise TransportError when that fails within the time limit."""
+        ...
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        """Send without blocking; False when there is no link. QoS 0 promises nothing: the gate asks again."""
+        ...
+
+    def acknowledge(self, inbound: Inbound) -> None:
+        """Tell the broker that a message is dealt with. Until then it comes again after every reconnection."""
+        ...
+
+    async def close(self) -> None:
+        """End the session; its subscriptions and unacknowledged messages stay with the broker."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedEntry:
+    """An entry as it is stored; `body` is the leaf's bytes, `tenants` its places in tenants' trees."""
+
+    seq: int
+    at: datetime
+    kind: str
+    body: bytes
+    tenants: tuple[tuple[TenantId, int], ...]
+    person: HolderId | None
+    personal: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeHead:
+    """A tree after a batch, and the size it must have had before."""
+
+    tree: str
+    old_size: int
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """All that is committed at once: entries, tiles, heads, whereabouts, receipts, and altered state."""
+
+    entries: Sequence[SealedEntry]
+    tiles: Sequence[tuple[str, Tile]]
+    heads: Sequence[TreeHead]
+    moved: Sequence[Presence]
+    receipts: Sequence[Receipt]
+    writes: Writes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """Bytes that were refused, with the code that says why."""
+
+    at: datetime
+    topic: str
+    gate: GateId | None
+    code: str
+    detail: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChange:
+    """A signed change waiting for the engine. `name` is personal and therefore not in the signed bytes."""
+
+    id: bytes
+    document: bytes
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as read back."""
+
+    seq: int
+    at: datetime
+    kind: str
+    body: bytes
+    person: HolderId | None
+    personal: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A whole site as an engine takes it over."""
+
+    epoch: int
+    trust: bytes
+    policy: bytes
+    alert: int
+    lockdowns: frozenset[str]
+    holders: Sequence[StoredHolder]
+    badges: Sequence[StoredBadge]
+    presences: Sequence[Presence]
+    receipts: Sequence[Receipt]
+    closed_boots: Sequence[tuple[GateId, BootId]]
+    edges: Mapping[str, tuple[int, Sequence[bytes]]]
+    """For each tree: its size, and the joined hashes of the incomplete rightmost tile on each level."""
+
+
+class Ledger(Protocol):
+    """The site's log and state in the database. Durable: what a method has returned from survives a crash.
+
+    Every method raises LedgerUnavailableError when the database does not answer.
+    """
+
+    async def claim(self, site: SiteId, *, owner: str) -> int | None:
+        """Own the site from now on, under a new epoch; None while another engine is alive and owns it."""
+        ...
+
+    async def renew(self, site: SiteId, *, epoch: int) -> None:
+        """Go on owning the site. Raises SiteLostError when another took it."""
+        ...
+
+    async def load(self, site: SiteId, *, epoch: int) -> Loaded:
+        """Everything an engine needs to go on where the last commit ended."""
+        ...
+
+    async def commit(self, site: SiteId, *, epoch: int, batch: Batch) -> None:
+        """Commit a batch whole or not at all.
+
+        Calling it again with the same batch after LedgerUnavailableError is safe: a batch that went in is recognised
+        by its head. Raises SiteLostError when the epoch or the head is not ours any more.
+        """
+        ...
+
+    async def bury(self, site: SiteId, letters: Sequence[DeadLetter]) -> None:
+        """Keep refused bytes with their reason."""
+        ...
+
+    async def checkpoint(
+        self, site: SiteId, *, tree: str, size: int, root: bytes, note: bytes, at: datetime
+    ) -> None:
+        """Keep a signed checkpoint."""
+        ...
+
+    async def changes(self, site: SiteId) -> Sequence[StoredChange]:
+        """The changes that wait, oldest first."""
+        ...
+
+    def change_arrivals(self, site: SiteId) -> AsyncIterator[None]:
+        """Yields whenever a change may have arrived, and at least once a second."""
+        ...
+
+    async def announce(self, site: SiteId, *, size: int) -> None:
+        """Tell those who watch that the log has grown."""
+        ...
+
+
+class KeyVault(Protocol):
+    """The keys of persons, kept apart from the log. Destroying a key is how a person is forgotten."""
+
+    async def keys(self, site: SiteId) -> Mapping[HolderId, bytes]:
+        """All keys of a site, 32 bytes each."""
+        ...
+
+    async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The keys of these persons, made where there was none. Durable when it returns."""
+        ...
