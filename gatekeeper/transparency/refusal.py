@@ -1,0 +1,81 @@
+"""Why a proof, a note or a path is not believed: one stable code and one sentence for every way it can fail.
+
+A refusal is a value; it is never raised. Codes are part of the contract (verdicts of the auditor's tool and answers of
+a witness name them) and are never reused. What to do about a refusal is the caller's affair.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+__all__ = ["Refusal", "Refused"]
+
+
+class Refusal(StrEnum):
+    """A stable code, and in `sentence` what it means in plain English."""
+
+    sentence: str
+
+    PROOF_BOUNDS = "proof-bounds", "The sizes and indices of the proof do not lie in order within the tree."
+    PROOF_EMPTY_TREE = (
+        "proof-empty-tree",
+        "Every tree grows from the empty one, so there is nothing to prove.",
+    )
+    PROOF_LENGTH = "proof-length", "The proof has more or fewer hashes than these sizes ask for."
+    PROOF_HASH_WIDTH = "proof-hash-width", "A hash is not 32 bytes long."
+    PROOF_OLD_ROOT = "proof-old-root", "The proof does not lead to the root of the older tree."
+    PROOF_ROOT = "proof-root", "The proof does not lead to the root of the tree."
+    PROOF_LEAF_COUNT = "proof-leaf-count", "More or fewer leaves were given than the range holds."
+
+    TILE_PATH = "tile-path", "The path is not the one spelling of a tile or an entry bundle."
+    BUNDLE_TRUNCATED = "bundle-truncated", "The entry bundle ends within an entry or holds too few."
+    BUNDLE_TRAILING_BYTES = "bundle-trailing-bytes", "Bytes follow after the last entry of the bundle."
+
+    KEY_FORM = "key-form", "The verifier key is not name, key id and base64 joined by plus signs."
+    KEY_TYPE = "key-type", "The verifier key is of a signature type that is not supported."
+    KEY_ID = "key-id", "The key id is not the one that follows from the name and the public key."
+    KEY_WEAK = "key-weak", "The public key is not canonical or of small order: anyone could sign for it."
+
+    NOTE_OVERSIZED = "note-oversized", "The note is longer than 1,000,000 bytes."
+    NOTE_UTF8 = "note-utf8", "The note is not valid UTF-8."
+    NOTE_CONTROL_CHARACTER = (
+        "note-control-character",
+        "The note contains a control character that is not a newline.",
+    )
+    NOTE_STRUCTURE = (
+        "note-structure",
+        "The note is not a text, a blank line and signature lines, each ending in a newline.",
+    )
+    NOTE_SIGNATURE_LINE = "note-signature-line", "A signature line is not an em dash, a key name and base64."
+    NOTE_KEY_NAME = "note-key-name", "A key name is empty or contains a space or a plus sign."
+    NOTE_BASE64 = "note-base64", "A signature is not in canonical base64, or too short to hold one."
+    NOTE_TOO_MANY_SIGNATURES = "note-too-many-signatures", "The note has more than 100 signatures."
+    NOTE_DUPLICATE_SIGNATURE = "note-duplicate-signature", "Two signature lines are of the same key."
+    NOTE_SIGNATURE = "note-signature", "The signature of a known key does not match the text."
+    NOTE_UNKNOWN_KEYS = "note-unknown-keys", "No known key signed the note."
+
+    CHECKPOINT_STRUCTURE = (
+        "checkpoint-structure",
+        "The text is not three or more non-empty lines, each ending in a newline.",
+    )
+    CHECKPOINT_SIZE = "checkpoint-size", "The tree size is not a plain decimal number below 2^63."
+    CHECKPOINT_ROOT = "checkpoint-root", "The root is not 32 bytes in canonical base64."
+    CHECKPOINT_ORIGIN = (
+        "checkpoint-origin",
+        "No known key that bears the name of the origin signed the checkpoint.",
+    )
+
+    def __new__(cls, code: str, sentence: str) -> Self:
+        """Make the code the member's value, so that `Refusal("proof-root")` finds it."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A refusal; `detail` says which key, line or hash, where that helps."""
+
+    code: Refusal
+    detail: str = ""
