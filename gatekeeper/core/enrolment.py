@@ -1,0 +1,134 @@
+"""How a gate asks to belong to a site: a document that proves it holds the key it names.
+
+    enrolment request   signed by the gate's own new key, site as external AAD   {0 1, 1 site, 2 gate, 3 algorithm, 4 SPKI}
+
+The key is made at the gate and never leaves it. The request proves possession, nothing else: anyone can make one in
+any gate's name. That the key is that gate's is what a person says, who compares the fingerprint shown at the gate with
+the one shown at the site before the key goes into the trust list.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from gatekeeper import cose
+from gatekeeper.core.trust import Use
+from gatekeeper.cose import cbor
+from gatekeeper.model.ids import GateId, SiteId, is_name
+
+__all__ = [
+    "ENROLMENT_TYPE",
+    "EnrolmentRefusal",
+    "EnrolmentRefused",
+    "EnrolmentRequest",
+    "enrolment_request",
+    "fingerprint",
+    "read_enrolment",
+]
+
+ENROLMENT_TYPE: Final = "application/pacs-enrol+cose"
+_VERSION: Final = 1
+_GROUP: Final = 4
+
+
+class EnrolmentRefusal(StrEnum):
+    """Why an enrolment request is not believed."""
+
+    STRUCTURE = "enrolment-structure"
+    MALFORMED = "enrolment-malformed"
+    KEY = "enrolment-key"
+    PROOF = "enrolment-proof"
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, for a person."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    EnrolmentRefusal.STRUCTURE: "The bytes are not a signed enrolment request.",
+    EnrolmentRefusal.MALFORMED: "The enrolment request does not name a site, a gate and a key.",
+    EnrolmentRefusal.KEY: "The key in the enrolment request must not be used.",
+    EnrolmentRefusal.PROOF: "The enrolment request is not signed with the key that it names.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentRequest:
+    """A gate's wish, by the holder of the key; `fingerprint` is for a person to compare before it is granted."""
+
+    site: SiteId
+    gate: GateId
+    record: cose.KeyRecord
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the key, as the gate shows it too."""
+        return fingerprint(self.record.public_der)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentRefused:
+    """A request that is not believed, and where it failed."""
+
+    code: EnrolmentRefusal
+    detail: str = ""
+
+
+def fingerprint(public_der: bytes) -> str:
+    """SHA-256 of a public key (SubjectPublicKeyInfo in DER), in groups that a person can read out."""
+    digest = hashlib.sha256(public_der).hexdigest()
+    return " ".join(digest[at : at + _GROUP] for at in range(0, len(digest), _GROUP))
+
+
+def enrolment_request(*, site: SiteId, gate: GateId, key: cose.SigningKey) -> bytes:
+    """Ask for a gate's place at a site, with the gate's own new key."""
+    payload = cbor.encode({0: _VERSION, 1: site, 2: gate, 3: int(key.algorithm), 4: key.public_der})
+    return cose.sign(payload, key=key, typ=ENROLMENT_TYPE, external_aad=site.encode())
+
+
+def read_enrolment(document: bytes) -> EnrolmentRequest | EnrolmentRefused:
+    """Believe that whoever asks holds the key, or say why not."""
+    parsed = cose.parse(document, typ=ENROLMENT_TYPE)
+    if isinstance(parsed, cose.Refused):
+        return EnrolmentRefused(code=EnrolmentRefusal.STRUCTURE, detail=parsed.code)
+    content = cbor.decode(parsed.payload) if parsed.payload is not None else None
+    try:
+        request = _request(content)
+    except cose.KeyRefusedError as error:
+        return EnrolmentRefused(code=EnrolmentRefusal.KEY, detail=error.code)
+    except (TypeError, ValueError) as error:
+        return EnrolmentRefused(code=EnrolmentRefusal.MALFORMED, detail=str(error))
+    verified = cose.verify(
+        document,
+        keys=cose.key_ring([request.record]),
+        typ=ENROLMENT_TYPE,
+        use=Use.GATE,
+        external_aad=request.site.encode(),
+    )
+    # INVARIANT: a request exists only with proof that its sender holds the key it names.
+    if isinstance(verified, cose.Refused):
+        return EnrolmentRefused(code=EnrolmentRefusal.PROOF, detail=verified.code)
+    return request
+
+
+def _request(content: Any) -> EnrolmentRequest:
+    match content:
+        case {
+            0: int(version),
+            1: str(site),
+            2: str(gate),
+            3: int(algorithm),
+            4: bytes(spki),
+        } if (
+            len(content) == 5
+            and version == _VERSION
+            and version is not True
+            and is_name(site)
+            and is_name(gate)
+        ):
+            record = cose.KeyRecord.of(spki, algorithm=cose.Algorithm(algorithm), use=Use.GATE, owner=gate)
+            return EnrolmentRequest(site=SiteId(site), gate=GateId(gate), record=record)
+        case _:
+            raise ValueError("not the fields of a request")
