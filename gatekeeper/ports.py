@@ -199,6 +199,10 @@ class Ledger(Protocol):
         """Everything an engine needs to go on where the last commit ended."""
         ...
 
+    async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:
+        """Give every tree that has none its empty head."""
+        ...
+
     async def commit(self, site: SiteId, *, epoch: int, batch: Batch) -> None:
         """Commit a batch whole or not at all.
 

@@ -1,1 +1,80 @@
-"""Filled below."""
+"""The service over HTTP: metrics for Prometheus, and whether it lives and can decide.
+
+GET /metrics         Prometheus text
+GET /health/live     200 while the process runs
+GET /health/ready    200 when a scan would be decided now, else 503; which part is missing stands in the body
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from gatekeeper import __version__
+from gatekeeper.observe.health import Health
+
+__all__ = ["http_app", "serving"]
+
+_GRACE_SECONDS = 3
+_PROBLEM = "application/problem+json"
+
+
+def http_app(*, health: Health, registry: CollectorRegistry) -> FastAPI:
+    """The HTTP side of the service."""
+    app = FastAPI(title="Gatekeeper", version=__version__, docs_url=None, redoc_url=None)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        """Say that the process runs."""
+        return {"status": "live"}
+
+    @app.get("/health/ready", responses={503: {"description": "Scans would not be decided now."}})
+    async def ready() -> Response:
+        """Say whether a scan would be decided now, and which part is missing when not."""
+        parts = health.document()
+        if health.ready:
+            return JSONResponse({"status": "ready", **parts})
+        missing = ", ".join(name for name, there in parts.items() if not there)
+        problem = {
+            "type": "about:blank",
+            "title": "Not ready",
+            "status": 503,
+            "detail": f"Missing: {missing}.",
+        }
+        return JSONResponse({**problem, **parts}, status_code=503, media_type=_PROBLEM)
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process it is a part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(app: FastAPI, *, host: str, port: int) -> AsyncIterator[str]:
+    """Serve an app for the length of a block; gives its URL. Raises OSError when the port is taken."""
+    listener = socket.create_server((host, port))
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_SECONDS
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    try:
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()

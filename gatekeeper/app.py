@@ -1,0 +1,270 @@
+"""The composition root: plain constructor calls that put a running service together, and nothing else.
+
+`premises` gives a broker and databases (those that the settings name, else embedded ones); `serving_site` runs a site
+on them. What is where right now stands in `<data>/running.json`, so that other commands find it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gatekeeper.adapters.clock import SystemClock
+from gatekeeper.adapters.http import http_app, serving
+from gatekeeper.adapters.mqtt import MqttSession
+from gatekeeper.adapters.postgres import PostgresLedger, migrate_site_database
+from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.config import SettingError, Settings
+from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
+from gatekeeper.model.ids import SiteId
+from gatekeeper.observe.health import Health
+from gatekeeper.observe.metrics import REGISTRY
+from gatekeeper.ports import SiteLostError
+from gatekeeper.service.administration.folder import (
+    BEACON_KEY,
+    DECISION_KEY,
+    LOG_KEY,
+    SiteFolder,
+    in_gate,
+)
+from gatekeeper.service.engine import Engine, EngineParts
+from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
+from gatekeeper.service.engine.intake import Allowance
+
+__all__ = ["Premises", "databases", "premises", "running", "serving_site", "site_folder", "the_site"]
+
+_RUNNING = "running.json"
+_SESSION = timedelta(days=7)
+_SITE_DATABASE, _VAULT_DATABASE = "gatekeeper", "gatekeeper_vault"
+_log = structlog.get_logger("gatekeeper")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premises:
+    """Where the outside things are. `readers` is where stock readers talk to the embedded broker."""
+
+    dsn: str
+    vault_dsn: str
+    broker: str
+    readers: str
+    http: str = ""
+
+
+# -- which site ---------------------------------------------------------------------------------------------------------
+
+
+def the_site(settings: Settings) -> SiteId:
+    """The site meant: the one named, or the only one there is. Raises SettingError."""
+    folder = settings.data / "sites"
+    known = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    known = [name for name in known if not name.startswith(".")]
+    if settings.site:
+        return SiteId(settings.site)
+    if len(known) != 1:
+        there = (
+            f"it holds {', '.join(known)}" if known else "it holds no site yet (gatekeeper site init FILE)"
+        )
+        raise SettingError(
+            f"Name the site with --site: the folder {settings.data} does not tell which; {there}."
+        )
+    return SiteId(known[0])
+
+
+def site_folder(settings: Settings, site: SiteId) -> SiteFolder:
+    """Where the keys and documents of a site are."""
+    return SiteFolder(settings.data / "sites" / site)
+
+
+# -- where the outside things are -----------------------------------------------------------------------------------------
+
+
+def running(settings: Settings) -> Premises | None:
+    """What a service of this data folder says it runs on; None when none is running."""
+    path = settings.data / _RUNNING
+    try:
+        document = json.loads(path.read_text())
+        os.kill(document.pop("pid"), 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except PermissionError:
+        pass
+    return Premises(**document)
+
+
+@contextlib.asynccontextmanager
+async def databases(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+    """The log's and the vault's databases, migrated: named ones, a running service's, or embedded ones for this block."""
+    there = running(settings)
+    if settings.dsn:
+        yield await _migrated(settings.dsn, settings.vault_dsn)
+    elif there is not None:
+        yield there.dsn, there.vault_dsn
+    else:
+        async with _embedded_postgres(settings) as found:
+            yield await _migrated(*found)
+
+
+@contextlib.asynccontextmanager
+async def premises(settings: Settings) -> AsyncIterator[Premises]:
+    """Broker and databases for a service of this data folder."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.dsn:
+            dsn, vault_dsn = settings.dsn, settings.vault_dsn
+        else:
+            dsn, vault_dsn = await stack.enter_async_context(_embedded_postgres(settings))
+        await _migrated(dsn, vault_dsn)
+        if settings.broker:
+            yield Premises(dsn=dsn, vault_dsn=vault_dsn, broker=settings.broker, readers=settings.broker)
+            return
+        broker = EmbeddedBroker(settings.data / "mosquitto", binary=settings.mosquitto)
+        await stack.enter_async_context(broker)
+        await _admit(broker, settings)
+        yield Premises(dsn=dsn, vault_dsn=vault_dsn, broker=broker.url, readers=broker.readers_url)
+
+
+@contextlib.asynccontextmanager
+async def _embedded_postgres(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    async with EmbeddedPostgres(settings.data / "postgres", binaries=settings.postgres_binaries) as server:
+        for database in (_SITE_DATABASE, _VAULT_DATABASE):
+            await server.ensure_database(database)
+        yield server.dsn(_SITE_DATABASE), server.dsn(_VAULT_DATABASE)
+
+
+async def _migrated(dsn: str, vault_dsn: str) -> tuple[str, str]:
+    await migrate_site_database(dsn)
+    await PostgresKeyVault(vault_dsn).migrate()
+    return dsn, vault_dsn
+
+
+async def _admit(broker: EmbeddedBroker, settings: Settings) -> None:
+    """Give the service and every gate of every site their log-in at the embedded broker."""
+    sites = settings.data / "sites"
+    for root in sorted(sites.iterdir()) if sites.is_dir() else []:
+        folder = SiteFolder(root)
+        if not folder.holds_site():
+            continue
+        passwords = {
+            gate: folder.read_secret(in_gate(gate, "broker-password")).decode().strip()
+            for gate in folder.gates()
+        }
+        bridges = {
+            gate for gate in passwords if "bridge" in json.loads(folder.read(in_gate(gate, "gate.json")))
+        }
+        await broker.admit_all({gate: word for gate, word in passwords.items() if gate not in bridges})
+        await broker.admit_all(
+            {gate: word for gate, word in passwords.items() if gate in bridges}, role="bridge"
+        )
+        await broker.admit(f"service-{root.name}", _service_password(folder), role="service")
+
+
+_SERVICE_PASSWORD = "keys/broker-password"  # noqa: S105 - a place, not a password
+
+
+def _service_password(folder: SiteFolder) -> str:
+    if not folder.holds(_SERVICE_PASSWORD):
+        folder.keep_secret(_SERVICE_PASSWORD, secrets.token_urlsafe(24).encode())
+    return folder.read_secret(_SERVICE_PASSWORD).decode().strip()
+
+
+# -- a running site -----------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def serving_site(settings: Settings, where: Premises, site: SiteId) -> AsyncIterator[Premises]:
+    """Run a site's engine, metrics and health for the length of a block. What breaks the engine breaks the block."""
+    folder = site_folder(settings, site)
+    health = Health()
+    app = http_app(health=health, registry=REGISTRY)
+    async with (
+        serving(app, host=settings.http_host, port=settings.http_port) as url,
+        asyncio.TaskGroup() as tasks,
+    ):
+        engine = tasks.create_task(_engines(settings, where, site, folder, health), name="engine")
+        there = Premises(**{**asdict(where), "http": url})
+        with _announced(settings, there):
+            try:
+                yield there
+            finally:
+                engine.cancel()
+
+
+async def _engines(
+    settings: Settings, where: Premises, site: SiteId, folder: SiteFolder, health: Health
+) -> None:
+    """Run one engine after another: who loses the site throws everything away and stands by for it."""
+    while True:
+        ledger = PostgresLedger(where.dsn)
+        try:
+            await Engine(_parts(settings, where, site, folder, health, ledger)).run()
+        except SiteLostError as lost:
+            _log.warning("site lost", site=site, why=str(lost))
+        finally:
+            await ledger.close()
+
+
+def _parts(
+    settings: Settings,
+    where: Premises,
+    site: SiteId,
+    folder: SiteFolder,
+    health: Health,
+    ledger: PostgresLedger,
+) -> EngineParts:
+    log_key = load_pem_private_key(folder.read_secret(LOG_KEY), password=None)
+    if not isinstance(log_key, Ed25519PrivateKey):
+        raise SettingError("The log's key must be an Ed25519 key: checkpoints are signed with nothing else.")
+    return EngineParts(
+        site=site,
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        prefix=settings.prefix,
+        anchor=folder.read_anchor(),
+        decision_key=folder.read_key(DECISION_KEY),
+        log_key=log_key,
+        beacon_secret=folder.read_secret(BEACON_KEY),
+        allowance=Allowance(per_second=settings.gate_rate, burst=settings.gate_burst),
+        ledger=ledger,
+        vault=PostgresKeyVault(where.vault_dsn),
+        transport=MqttSession(
+            url=_with_username(where.broker, settings.broker_username or f"service-{site}"),
+            client_id=f"service-{site}",
+            session_expiry=_SESSION,
+            receive_maximum=RECEIVE_MAXIMUM,
+            password=_broker_password(settings, folder),
+        ),
+        clock=SystemClock(),
+        health=health,
+    )
+
+
+def _with_username(url: str, username: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return url if "@" in rest else f"{scheme}://{username}@{rest}"
+
+
+def _broker_password(settings: Settings, folder: SiteFolder) -> str | None:
+    if settings.broker_password_file is not None:
+        return settings.broker_password_file.read_text().strip()
+    return None if settings.broker else _service_password(folder)
+
+
+@contextlib.contextmanager
+def _announced(settings: Settings, where: Premises) -> Iterator[None]:
+    path = settings.data / _RUNNING
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"pid": os.getpid(), **asdict(where)}, file)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

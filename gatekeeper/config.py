@@ -1,0 +1,101 @@
+"""The settings of the service: what they are called, what they mean, and where they come from.
+
+A setting comes from the command line, else from the environment (`GATEKEEPER_` and the name in capitals), else from its
+default. A `GATEKEEPER_` variable that is no setting stops the process: a misspelt setting must not silently be none.
+No setting's default opens a door. README lists them all (a test holds the two together).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+__all__ = ["SettingError", "Settings"]
+
+_PREFIX = "GATEKEEPER_"
+_NOT_SETTINGS = frozenset({"GATEKEEPER_VECTORS"})
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class SettingError(Exception):
+    """A setting that is not understood; the message says which and what would be."""
+
+
+def _setting(default: Any, description: str) -> Any:
+    return field(default=default, metadata={"description": description})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set."""
+
+    data: Path = _setting(Path(".gatekeeper"), "Folder for keys, and for the embedded broker and database.")
+    site: str = _setting("", "Which site; may be left out when the data folder holds one only.")
+    dsn: str = _setting("", "PostgreSQL of the log, as a URL; empty starts the embedded one.")
+    vault_dsn: str = _setting(
+        "",
+        "PostgreSQL of the persons' keys, apart from the log; empty uses a database beside the embedded one.",
+    )
+    broker: str = _setting(
+        "", "MQTT broker, as mqtt://host:port or mqtts://...; empty starts the embedded one."
+    )
+    broker_username: str = _setting("", "User name at the broker; empty means service-<site>.")
+    broker_password_file: Path | None = _setting(
+        None, "File with the password at the broker; without it the site folder's own."
+    )
+    prefix: str = _setting("gk", "First level of all topics.")
+    http_host: str = _setting("127.0.0.1", "Where metrics and health are served.")
+    http_port: int = _setting(8080, "Port of metrics and health; 0 takes a free one.")
+    gate_rate: float = _setting(50.0, "Messages a second that one gate may send, on average.")
+    gate_burst: float = _setting(200.0, "Messages that one gate may send at once.")
+    log_level: str = _setting("info", "debug, info, warning or error.")
+    postgres_binaries: Path | None = _setting(
+        None, "Folder of PostgreSQL's programs for the embedded database."
+    )
+    mosquitto: Path | None = _setting(None, "Mosquitto's program for the embedded broker.")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None, **given: Any) -> "Settings":
+        """Read the settings; `given` (from the command line) wins where it is not None. Raises SettingError."""
+        source = os.environ if environment is None else environment
+        known = {item.name: item for item in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in source.items():
+            if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
+                continue
+            name = variable.removeprefix(_PREFIX).lower()
+            if name not in known:
+                raise SettingError(f"{variable} is no setting; the settings are {', '.join(sorted(known))}.")
+            values[name] = _parse(name, text, known[name].type)
+        values |= {name: value for name, value in given.items() if value is not None}
+        settings = cls(**values)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if self.log_level not in _LEVELS:
+            raise SettingError(f"log_level is one of {', '.join(_LEVELS)}, not {self.log_level!r}.")
+        if not 0 <= self.http_port <= 65535:
+            raise SettingError("http_port is a number from 0 to 65535.")
+        if self.gate_rate <= 0 or self.gate_burst < 1:
+            raise SettingError(
+                "gate_rate is above 0 and gate_burst is 1 or more; else no gate could ever scan."
+            )
+        if bool(self.dsn) != bool(self.vault_dsn):
+            raise SettingError(
+                "dsn and vault_dsn go together: the persons' keys never share a database with the log."
+            )
+        if self.dsn and self.dsn == self.vault_dsn:
+            raise SettingError(
+                "vault_dsn names the same database as dsn; the persons' keys need one of their own."
+            )
+
+
+def _parse(name: str, text: str, kind: Any) -> Any:
+    try:
+        if kind in (int, float):
+            return kind(text)
+    except ValueError:
+        raise SettingError(f"{_PREFIX}{name.upper()} is no number.") from None
+    return Path(text) if kind in (Path, Path | None) else text

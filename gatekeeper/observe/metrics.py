@@ -1,0 +1,94 @@
+"""The metrics of the service, in Prometheus' naming; ARCHITECTURE.md lists every one (a test holds the two together).
+
+Children of labelled metrics are made once and kept: asking `labels()` for every scan costs more than the count.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["REGISTRY", "Metrics", "metrics"]
+
+REGISTRY = CollectorRegistry()
+_LATENCY = (
+    0.0005,
+    0.001,
+    0.002,
+    0.003,
+    0.005,
+    0.0075,
+    0.01,
+    0.015,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+)
+
+
+class Metrics:
+    """Every metric the service has."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._messages = Counter(
+            "gatekeeper_messages_total", "Messages taken, by channel.", ["channel"], registry=registry
+        )
+        self._decisions = Counter(
+            "gatekeeper_decisions_total",
+            "Decisions made, by verdict and the reason shown.",
+            ["verdict", "reason"],
+            registry=registry,
+        )
+        self._refused = Counter(
+            "gatekeeper_refused_messages_total", "Messages refused, by code.", ["code"], registry=registry
+        )
+        self._changes = Counter(
+            "gatekeeper_changes_total", "Changes handled, by outcome.", ["outcome"], registry=registry
+        )
+        self.repeated = Counter(
+            "gatekeeper_repeated_messages_total", "Messages that were known already.", registry=registry
+        )
+        self.entries = Counter("gatekeeper_entries_total", "Entries committed to the log.", registry=registry)
+        self.commits = Counter("gatekeeper_commits_total", "Batches committed.", registry=registry)
+        self.commit_retries = Counter(
+            "gatekeeper_commit_retries_total",
+            "Commits repeated because the database was away.",
+            registry=registry,
+        )
+        self.commit_seconds = Histogram(
+            "gatekeeper_commit_seconds", "Time a batch took to commit.", buckets=_LATENCY, registry=registry
+        )
+        self.decision_seconds = Histogram(
+            "gatekeeper_decision_seconds",
+            "From a scan's arrival to its answer's departure.",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.intake_depth = Gauge(
+            "gatekeeper_intake_depth", "Messages that wait to be verified.", registry=registry
+        )
+        self.log_size = Gauge("gatekeeper_log_size", "Entries in the site's log.", registry=registry)
+        self.checkpoint_size = Gauge(
+            "gatekeeper_checkpoint_size", "Size of the last signed checkpoint.", registry=registry
+        )
+        self.broker_connected = Gauge(
+            "gatekeeper_broker_connected", "Whether the broker is there (1) or not (0).", registry=registry
+        )
+        self.site_owned = Gauge(
+            "gatekeeper_site_owned",
+            "Whether this engine owns its site (1) or stands by (0).",
+            registry=registry,
+        )
+        self.epoch = Gauge("gatekeeper_epoch", "The epoch under which the site is owned.", registry=registry)
+        self.message = cache(self._messages.labels)
+        self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
+        self.refused: Callable[[str], Counter] = cache(self._refused.labels)
+        self.change: Callable[[str], Counter] = cache(self._changes.labels)
+
+
+metrics = Metrics(REGISTRY)

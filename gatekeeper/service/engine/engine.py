@@ -1,0 +1,561 @@
+"""The engine: owns a site, and takes every message the way of DESIGN's section 3.
+
+    broker -> intake -> verify (threads when they pay) -> take, seal, sign -> commit -> publish -> acknowledge
+
+Two stages run at once: while one batch is committed, the next is verified. Only the second stage touches the flow, so
+everything is decided in order. Whatever waited while the last commit ran goes into the next one, at most 256.
+
+INVARIANT: an answer is published, and a message acknowledged, only after the commit that holds its entry returned.
+INVARIANT: an engine that lost its site raises SiteLostError and is thrown away with its flow; it publishes nothing more.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gatekeeper import cose
+from gatekeeper.core.actuate import sign_answer, still_valid
+from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
+from gatekeeper.core.policy_document import PolicyRefused, compile_from
+from gatekeeper.core.register import Register
+from gatekeeper.core.scan import Authentic, Rejected, authenticate
+from gatekeeper.core.supervise import Writes, supervise
+from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
+from gatekeeper.core.verify import Presented
+from gatekeeper.model.ids import GateId, HolderId, SiteId
+from gatekeeper.model.messages import Scan
+from gatekeeper.model.topics import Channel, gate_topic, upward_filters
+from gatekeeper.observe.health import Health
+from gatekeeper.observe.metrics import metrics
+from gatekeeper.ports import (
+    Batch,
+    Clock,
+    DeadLetter,
+    Inbound,
+    KeyVault,
+    Ledger,
+    LedgerUnavailableError,
+    Loaded,
+    SiteLostError,
+    StoredChange,
+    Transport,
+)
+from gatekeeper.service.engine.beacons import Beacons
+from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
+from gatekeeper.service.engine.sealing import Sealed, Sealer
+from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
+
+__all__ = ["MAX_BATCH", "RECEIVE_MAXIMUM", "Engine", "EngineParts", "SiteUnusableError", "checkpoint_origin"]
+
+MAX_BATCH = 256
+RECEIVE_MAXIMUM = 2048
+_IN_THREADS_FROM = 4
+_WORKERS = 2
+_MAX_LETTERS = 1024
+_STANDBY = 0.25
+_RENEWAL = 1.0
+_RETRY_FIRST, _RETRY_MOST = 0.05, 1.0
+
+_log = structlog.get_logger("gatekeeper.engine")
+
+
+class SiteUnusableError(Exception):
+    """The site's stored documents are not to be believed; nothing is decided. The message says which and why."""
+
+
+def checkpoint_origin(site: SiteId, tree: str) -> str:
+    """The origin line of a tree's checkpoints, which is also the name of the key that signs them."""
+    return f"gatekeeper/{site}/{tree.replace(':', '/')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineParts:
+    """What an engine is made of; put together in `app`."""
+
+    site: SiteId
+    owner: str
+    prefix: str
+    anchor: Anchor
+    decision_key: cose.SigningKey
+    log_key: Ed25519PrivateKey
+    beacon_secret: bytes
+    allowance: Allowance
+    ledger: Ledger
+    vault: KeyVault
+    transport: Transport
+    clock: Clock
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A message after the first stage."""
+
+    arrival: Arrival
+    authentic: Authentic
+    presented: Presented | None
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one turn of the second stage has to commit and to say."""
+
+    drafts: list[Draft]
+    recorded: list[tuple[Arrival, Authentic, Recorded]]
+    repeated: list[tuple[Arrival, Authentic, Repeated]]
+
+
+class Engine:
+    """One engine for one site, from claiming it to losing it."""
+
+    def __init__(self, parts: EngineParts) -> None:
+        self._parts = parts
+        self._site = parts.site
+        self._intake = Intake(allowance=parts.allowance, prefix=parts.prefix)
+        self._verified: asyncio.Queue[list[_Verified]] = asyncio.Queue(maxsize=1)
+        self._letters: asyncio.Queue[tuple[Inbound, DeadLetter]] = asyncio.Queue(maxsize=_MAX_LETTERS)
+        self._work_waits = asyncio.Event()
+        self._changes: list[StoredChange] = []
+        self._changes_taken = asyncio.Event()
+        self._grown = asyncio.Event()
+        self._linked, self._unlinked = asyncio.Event(), asyncio.Event()
+        self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify")
+        self._beacons = Beacons(
+            site=parts.site, secret=parts.beacon_secret, key=parts.decision_key, prefix=parts.prefix
+        )
+        self._epoch = 0
+        self._flow: Flow
+        self._sealer: Sealer
+
+    async def run(self) -> None:
+        """Own the site and serve it until cancelled. Raises SiteLostError when another engine took it."""
+        parts = self._parts
+        try:
+            self._epoch = await self._claim()
+            await self._load(await parts.ledger.load(self._site, epoch=self._epoch))
+            await self._begin()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._renew(), name="renew")
+                tasks.create_task(self._bury(), name="bury")
+                tasks.create_task(self._watch_changes(), name="changes")
+                tasks.create_task(self._sequence(), name="sequence")
+                tasks.create_task(self._verify_arrivals(), name="verify")
+                tasks.create_task(self._publish_beacons(), name="beacons")
+                tasks.create_task(self._sign_checkpoints(), name="checkpoints")
+                await parts.transport.open(
+                    filters=upward_filters(self._site, prefix=parts.prefix),
+                    on_message=self._on_message,
+                    on_link=self._on_link,
+                )
+        except* SiteLostError as lost:
+            raise SiteLostError(str(lost.exceptions[0])) from lost
+        finally:
+            parts.health.owns_site = False
+            metrics.site_owned.set(0)
+            await parts.transport.close()
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # -- taking the site over -------------------------------------------------------------------------------------
+
+    async def _claim(self) -> int:
+        waiting = False
+        while True:
+            with suppress(LedgerUnavailableError):
+                epoch = await self._parts.ledger.claim(self._site, owner=self._parts.owner)
+                self._parts.health.database = True
+                if epoch is not None:
+                    metrics.epoch.set(epoch)
+                    metrics.site_owned.set(1)
+                    _log.info("site claimed", site=self._site, epoch=epoch)
+                    return epoch
+            if not waiting:
+                _log.info(
+                    "standing by: another engine owns the site, or the database is away", site=self._site
+                )
+                waiting = True
+            await asyncio.sleep(_STANDBY)
+
+    async def _load(self, loaded: Loaded) -> None:
+        trust = read_trust(loaded.trust, anchor=self._parts.anchor, not_below=0)
+        if isinstance(trust, TrustRefused):
+            raise SiteUnusableError(f"The trust list is not believed: {trust.code.sentence} {trust.detail}")
+        policy = compile_from(loaded.policy, trust=trust)
+        if isinstance(policy, PolicyRefused):
+            raise SiteUnusableError(f"The policy is not believed: {policy.code.sentence} {policy.detail}")
+        self._must_hold_our_keys(trust)
+        register = Register()
+        for badge in loaded.badges:
+            register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+        for holder in loaded.holders:
+            register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
+        trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
+        flow = Flow(
+            policy=policy,
+            policy_source=loaded.policy,
+            trust=trust,
+            register=register,
+            next_seq=trees[SITE_TREE].size,
+        )
+        flow.alert, flow.lockdowns = loaded.alert, loaded.lockdowns
+        flow.whereabouts = {presence.holder: presence for presence in loaded.presences}
+        flow.restore(loaded.receipts, loaded.closed_boots)
+        keys = dict(await self._parts.vault.keys(self._site))
+        if NOBODY not in keys:
+            keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
+        self._flow = flow
+        self._sealer = Sealer(self._site, trees=trees, keys=keys)
+        await self._open_trees()
+
+    def _must_hold_our_keys(self, trust: Trust) -> None:
+        if self._parts.decision_key.kid not in trust.decisions:
+            raise SiteUnusableError("The trust list does not name this service's decision key.")
+
+    async def _open_trees(self) -> None:
+        names = [SITE_TREE, *(tenant_tree(tenant) for tenant in self._flow.policy.tenants)]
+        await self._parts.ledger.open_trees(self._site, names)
+        for name in names:
+            self._sealer.open_tree(name)
+
+    async def _begin(self) -> None:
+        """Say in the log that this engine has taken over; its first commit also proves that it may."""
+        draft = Draft(
+            kind=Kind.ENGINE_STARTED,
+            at=self._parts.clock.now(),
+            seq=self._flow.next_seq,
+            tenants=(),
+            public={"epoch": self._epoch, "policy": self._flow.policy.version.hex()},
+            person=None,
+            personal=None,
+        )
+        self._flow.next_seq += 1
+        await self._commit([draft], [], Writes())
+        self._parts.health.owns_site = True
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEWAL)
+            try:
+                await self._parts.ledger.renew(self._site, epoch=self._epoch)
+                self._parts.health.database = True
+            except LedgerUnavailableError:
+                self._parts.health.database = False
+
+    # -- intake ---------------------------------------------------------------------------------------------------
+
+    def _on_link(self, up: bool) -> None:  # noqa: FBT001 - the link is up, or it is not
+        self._parts.health.broker = up
+        metrics.broker_connected.set(int(up))
+        _log.info("broker link", site=self._site, up=up)
+        here, gone = (self._linked, self._unlinked) if up else (self._unlinked, self._linked)
+        here.set()
+        gone.clear()
+
+    def _on_message(self, inbound: Inbound) -> None:
+        turned_away = self._intake.offer(inbound, at=time.monotonic())
+        if turned_away is not None:
+            self._turn_away(turned_away)
+
+    def _turn_away(self, refused: TurnedAway) -> None:
+        metrics.refused(refused.code.value).inc()
+        if not refused.keep or self._letters.full():
+            self._parts.transport.acknowledge(refused.inbound)
+            return
+        gate = refused.gate
+        letter = self._letter(refused.inbound, gate=gate, code=refused.code.value, detail="")
+        self._letters.put_nowait((refused.inbound, letter))
+
+    def _letter(self, inbound: Inbound, *, gate: GateId | None, code: str, detail: str) -> DeadLetter:
+        return DeadLetter(
+            at=self._parts.clock.now(),
+            topic=inbound.topic.replace("\0", "\ufffd"),
+            gate=gate,
+            code=code,
+            detail=detail,
+            payload=inbound.payload,
+        )
+
+    async def _bury(self) -> None:
+        """Write refused bytes down, then acknowledge them. While the database is away they wait, and are bounded."""
+        while True:
+            batch = [await self._letters.get()]
+            while len(batch) < MAX_BATCH and not self._letters.empty():
+                batch.append(self._letters.get_nowait())
+            await self._insist(lambda: self._parts.ledger.bury(self._site, [letter for _, letter in batch]))  # noqa: B023 - awaited here
+            for inbound, _ in batch:
+                self._parts.transport.acknowledge(inbound)
+
+    # -- first stage: verify ----------------------------------------------------------------------------------------
+
+    async def _verify_arrivals(self) -> None:
+        while True:
+            arrivals = await self._intake.take(MAX_BATCH)
+            metrics.intake_depth.set(len(self._intake))
+            beacons = self._beacons.counted(self._parts.clock.now())
+            if len(arrivals) < _IN_THREADS_FROM:
+                looked_at = [self._verify(arrival, beacons) for arrival in arrivals]
+            else:
+                looked_at = await self._verify_in_threads(arrivals, beacons)
+            verified = []
+            for arrival, found in zip(arrivals, looked_at, strict=True):
+                if isinstance(found, Rejected):
+                    await self._reject(arrival, found)
+                else:
+                    verified.append(found)
+            if verified:
+                await self._verified.put(verified)
+                self._work_waits.set()
+
+    async def _verify_in_threads(
+        self, arrivals: Sequence[Arrival], beacons: Sequence[bytes]
+    ) -> list[_Verified | Rejected]:
+        share = -(-len(arrivals) // _WORKERS)
+        loop = asyncio.get_running_loop()
+
+        def work(part: Sequence[Arrival]) -> list[_Verified | Rejected]:
+            return [self._verify(arrival, beacons) for arrival in part]
+
+        parts = [
+            loop.run_in_executor(self._threads, work, arrivals[start : start + share])
+            for start in range(0, len(arrivals), share)
+        ]
+        return [found for part in parts for found in await part]
+
+    def _verify(self, arrival: Arrival, beacons: Sequence[bytes]) -> _Verified | Rejected:
+        authentic = authenticate(
+            arrival.inbound.topic,
+            arrival.inbound.payload,
+            trust=self._flow.trust,
+            prefix=self._parts.prefix,
+        )
+        if isinstance(authentic, Rejected):
+            return authentic
+        return _Verified(arrival, authentic, self._flow.verify(authentic, beacons=beacons))
+
+    async def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
+        metrics.refused(rejected.code.value).inc()
+        letter = self._letter(
+            arrival.inbound, gate=rejected.gate, code=rejected.code.value, detail=rejected.detail
+        )
+        await self._letters.put((arrival.inbound, letter))
+
+    # -- second stage: take, commit, actuate --------------------------------------------------------------------------
+
+    async def _sequence(self) -> None:
+        while True:
+            if self._verified.empty() and not self._changes:
+                self._work_waits.clear()
+                await self._work_waits.wait()
+            if self._changes:
+                await self._supervise()
+            if not self._verified.empty():
+                await self._process(self._verified.get_nowait())
+
+    async def _process(self, verified: Sequence[_Verified]) -> None:
+        now = self._parts.clock.now()
+        work = _Work([], [], [])
+        for one in verified:
+            await self._take(one, now, work)
+        if work.drafts:
+            topics = self._sign_answers(work)
+            await self._commit(work.drafts, [recorded for _, _, recorded in work.recorded], Writes())
+        else:
+            topics = []
+        self._actuate(work, topics)
+
+    async def _take(self, one: _Verified, now: datetime, work: _Work) -> None:
+        presented = one.presented
+        if (
+            presented is None
+            and isinstance(one.authentic.message, Scan)
+            and not self._flow.seen(one.authentic)
+        ):
+            presented = self._flow.verify(one.authentic, beacons=self._beacons.counted(now))
+        outcome = self._flow.take(one.authentic, presented, now=now)
+        match outcome:
+            case Recorded():
+                work.drafts += outcome.drafts
+                work.recorded.append((one.arrival, one.authentic, outcome))
+            case Repeated():
+                work.repeated.append((one.arrival, one.authentic, outcome))
+            case Refused(code=code, detail=detail):
+                metrics.refused(code.value).inc()
+                inbound = one.arrival.inbound
+                letter = self._letter(inbound, gate=one.authentic.gate, code=code.value, detail=detail)
+                await self._letters.put((inbound, letter))
+
+    def _sign_answers(self, work: _Work) -> list[str]:
+        topics = []
+        for _, _, recorded in work.recorded:
+            topic, recorded.receipt.signed = sign_answer(
+                recorded.answer, site=self._site, key=self._parts.decision_key, prefix=self._parts.prefix
+            )
+            topics.append(topic)
+        return topics
+
+    async def _commit(self, drafts: Sequence[Draft], recorded: Sequence[Recorded], writes: Writes) -> None:
+        """Seal and commit, however long the database takes to answer. Nothing is said before this returns."""
+        sealed = self._sealer.seal(drafts)
+        moved = {presence.holder: presence for one in recorded for presence in one.moved}
+        batch = Batch(
+            entries=sealed.entries,
+            tiles=sealed.tiles,
+            heads=sealed.heads,
+            moved=list(moved.values()),
+            receipts=[one.receipt for one in recorded],
+            writes=writes,
+        )
+        begun = time.perf_counter()
+        await self._insist(lambda: self._parts.ledger.commit(self._site, epoch=self._epoch, batch=batch))
+        metrics.commit_seconds.observe(time.perf_counter() - begun)
+        self._accept(sealed)
+
+    def _accept(self, sealed: Sealed) -> None:
+        self._sealer.accept(sealed)
+        metrics.commits.inc()
+        metrics.entries.inc(len(sealed.entries))
+        metrics.log_size.set(self._sealer.size)
+        self._grown.set()
+
+    def _actuate(self, work: _Work, topics: Sequence[str]) -> None:
+        transport = self._parts.transport
+        for (arrival, authentic, recorded), topic in zip(work.recorded, topics, strict=True):
+            transport.publish(topic, recorded.receipt.signed)
+            transport.acknowledge(arrival.inbound)
+            self._observe(arrival, authentic, recorded)
+        now = self._parts.clock.now()
+        for arrival, authentic, repeated in work.repeated:
+            metrics.repeated.inc()
+            receipt = repeated.receipt
+            if still_valid(verdict=receipt.verdict, issued=receipt.issued, now=now):
+                topic = gate_topic(self._site, authentic.gate, Channel.DECISION, prefix=self._parts.prefix)
+                transport.publish(topic, receipt.signed)
+            transport.acknowledge(arrival.inbound)
+
+    def _observe(self, arrival: Arrival, authentic: Authentic, recorded: Recorded) -> None:
+        message = authentic.message
+        metrics.message(type(message).__name__.lower()).inc()
+        if recorded.decision is None or not isinstance(message, Scan):
+            return
+        seconds = time.monotonic() - arrival.at
+        verdict = "granted" if recorded.decision.granted else "denied"
+        metrics.decision_seconds.observe(seconds)
+        metrics.decision(verdict, recorded.decision.reason.code).inc()
+        _log.info(
+            "scan",
+            gate=authentic.gate,
+            access_point=message.access_point,
+            sequence=message.sequence,
+            verdict=verdict,
+            reason=recorded.decision.reason.code,
+            seq=recorded.receipt.seq,
+            ms=round(seconds * 1000, 2),
+        )
+
+    # -- changes --------------------------------------------------------------------------------------------------
+
+    async def _watch_changes(self) -> None:
+        """Bring waiting changes to the second stage, and wait until it took them before asking for more."""
+        async for _ in self._parts.ledger.change_arrivals(self._site):
+            with suppress(LedgerUnavailableError):
+                self._changes = list(await self._parts.ledger.changes(self._site))
+            if self._changes:
+                self._changes_taken.clear()
+                self._work_waits.set()
+                await self._changes_taken.wait()
+
+    async def _supervise(self) -> None:
+        """Make the waiting changes, one entry each, in one commit."""
+        now = self._parts.clock.now()
+        writes = Writes()
+        drafts = []
+        for change in self._changes:
+            done = supervise(
+                self._flow,
+                change.document,
+                change_id=change.id,
+                name=change.name,
+                anchor=self._parts.anchor,
+                now=now,
+                writes=writes,
+            )
+            writes.outcomes.append(done.outcome)
+            metrics.change(done.outcome.code).inc()
+            _log.info("change", change=change.id.hex(), outcome=done.outcome.code, seq=done.outcome.seq)
+            if done.draft is not None:
+                drafts.append(done.draft)
+        people = [draft.person for draft in drafts if draft.person is not None]
+        strangers = [person for person in dict.fromkeys(people) if not self._sealer.knows(person)]
+        if strangers:
+            await self._insist(lambda: self._learn(strangers))
+        await self._insist(self._open_trees)
+        await self._commit(drafts, [], writes)
+        self._changes = []
+        self._changes_taken.set()
+
+    async def _learn(self, people: Sequence[HolderId]) -> None:
+        self._sealer.learn(await self._parts.vault.ensure(self._site, people))
+
+    # -- beside the way of a scan -----------------------------------------------------------------------------------
+
+    async def _publish_beacons(self) -> None:
+        while True:
+            await self._linked.wait()
+            now = self._parts.clock.now()
+            topic, wire = self._beacons.message(now)
+            self._parts.transport.publish(topic, wire, retain=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._beacons.until_next(now).total_seconds()):
+                    await self._unlinked.wait()
+
+    async def _sign_checkpoints(self) -> None:
+        """Once a second, when the log grew: sign where every grown tree stands, and tell those who watch."""
+        signed: dict[str, int] = {}
+        announced = 0
+        while True:
+            await self._grown.wait()
+            self._grown.clear()
+            heads = [
+                (tree, size, root) for tree, size, root in self._sealer.heads() if size > signed.get(tree, 0)
+            ]
+            now = self._parts.clock.now()
+            with suppress(LedgerUnavailableError):
+                for tree, size, root in heads:
+                    await self._parts.ledger.checkpoint(
+                        self._site, tree=tree, size=size, root=root, note=self._note(tree, size, root), at=now
+                    )
+                    signed[tree] = size
+                metrics.checkpoint_size.set(signed.get(SITE_TREE, 0))
+            for _ in range(10):
+                if self._sealer.size != announced:
+                    with suppress(LedgerUnavailableError):
+                        announced = self._sealer.size
+                        await self._parts.ledger.announce(self._site, size=announced)
+                await asyncio.sleep(0.1)
+
+    def _note(self, tree: str, size: int, root: bytes) -> bytes:
+        origin = checkpoint_origin(self._site, tree)
+        signer = Signer(name=origin, private_key=self._parts.log_key)
+        return sign_checkpoint(Checkpoint(origin=origin, size=size, root=root), [signer])
+
+    async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Repeat what the database did not answer, with growing pauses, until it does or the site is lost."""
+        pause = _RETRY_FIRST
+        while True:
+            try:
+                await attempt()
+            except LedgerUnavailableError:
+                self._parts.health.database = False
+                metrics.commit_retries.inc()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _RETRY_MOST)
+            else:
+                self._parts.health.database = True
+                return
