@@ -1,0 +1,1 @@
+"""Tools for tests: real servers' databases, a plain MQTT client, a proxy that fails on cue."""
