@@ -1,0 +1,346 @@
+"""The ceremony: a site out of a site file, with real keys, real signatures and no shortcut.
+
+    roots       three keys, two of which sign every trust list            -> anchor
+    tenants     a signing key and an issuer key each; host and tenant sign each agreement
+    gates       a key made at each gate, and a request that proves it
+    services    the keys that sign decisions and the log; the secret behind the beacon
+    trust list  all public keys and agreements, signed by two roots
+    policy      the rules of the file, signed by the host
+    people      registrations and badges, signed by their tenants
+
+What is made here is believed here, by the readers that everybody else uses, before any of it is kept. All of it comes to
+be at once: a ceremony that fails leaves nothing behind. Databases and brokers are told by whoever asked for it.
+"""
+
+import base64
+import json
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from gatekeeper import cose
+from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.core.policy_document import PolicyRefused, read_policy, sign_policy
+from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.supervise import StoredBadge, StoredHolder
+from gatekeeper.core.trust import (
+    AGREEMENT_TYPE,
+    Anchor,
+    TenantTrust,
+    Trust,
+    TrustedKey,
+    TrustListing,
+    Use,
+    agreement_payload,
+)
+from gatekeeper.model.badges import BadgeRecord, BadgeState
+from gatekeeper.model.ids import GateId, SiteId, TenantId
+from gatekeeper.model.people import Agreement, Holder
+from gatekeeper.model.site_file import SiteFileError
+from gatekeeper.model.topics import PREFIX
+from gatekeeper.service.administration.folder import (
+    ANCHOR,
+    BEACON_KEY,
+    DECISION_KEY,
+    LOG_KEY,
+    PEOPLE,
+    POLICY,
+    ROOT_KEYS,
+    SiteFolder,
+    agreement_of,
+    in_gate,
+    issuer_of,
+    new_site_folder,
+    signing_of,
+)
+from gatekeeper.service.administration.issuing import IssuedBadge, Issuer, issue_badge, register_holder
+from gatekeeper.service.administration.plan import Plan, read_plan
+from gatekeeper.service.administration.population import Person
+from gatekeeper.service.administration.trust_list import (
+    TrustListError,
+    active,
+    believe_request,
+    publish_trust,
+    sign_trust,
+)
+
+__all__ = ["Enrol", "Founding", "Progress", "found_site"]
+
+Enrol: TypeAlias = Callable[[SiteId, GateId], bytes]
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+_THRESHOLD: Final = 2
+_FIRST_EPOCH: Final = 1
+_BEACON_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founding:
+    """A site as it was founded: where trust begins, the two documents that stand on it, and its people."""
+
+    anchor: Anchor
+    trust: bytes
+    policy: bytes
+    holders: tuple[StoredHolder, ...]
+    badges: tuple[StoredBadge, ...]
+
+
+def found_site(
+    document: Mapping[str, Any],
+    folder: SiteFolder,
+    *,
+    now: datetime,
+    progress: Progress | None = None,
+    enrol: Enrol | None = None,
+) -> Founding:
+    """Hold the ceremony for a site file (as read from TOML) and keep its keys in `folder`, which must be new.
+
+    `enrol` asks a gate for its enrolment request; without it the gate's key is made in its folder, to be carried there.
+    `progress` is told what is being made, how many of them there are, and how many there will be.
+
+    Raises `SiteFileError` with every problem of the file, `SiteFolderError` when the folder is in use, and
+    `TrustListError` when a gate's request is not believed.
+    """
+    plan = read_plan(document, now=now)
+    tell = progress or _tell_nobody
+    with new_site_folder(folder.root) as aside:
+        roots = [aside.make_key(place) for place in ROOT_KEYS]
+        anchor = _anchor(plan, roots)
+        aside.write(ANCHOR, anchor.to_json().encode())
+        tenants = _found_tenants(plan, aside)
+        listing = TrustListing(
+            site=anchor.site,
+            version=1,
+            issued=now,
+            threshold=anchor.threshold,
+            roots=anchor.roots,
+            tenants={tenant: founded.trust for tenant, founded in tenants.items()},
+            gates=_found_gates(plan, aside, enrol or _enrolment_in(aside), tell),
+            services=_found_services(aside),
+        )
+        trust = sign_trust(listing, anchor=anchor, roots=roots[: anchor.threshold])
+        publish_trust(aside, trust)
+        policy = _found_policy(plan, tenants[anchor.host].signing, trust)
+        aside.write(POLICY, policy)
+        people = _found_people(plan, tenants, now, tell)
+        aside.write_private(PEOPLE, _people_file(people))
+    return Founding(
+        anchor=anchor,
+        trust=trust.document,
+        policy=policy,
+        holders=tuple(_stored_holder(one) for one in people),
+        badges=tuple(_stored_badge(one) for one in people),
+    )
+
+
+def _tell_nobody(_what: str, _done: int, _of: int) -> None:
+    pass
+
+
+def _anchor(plan: Plan, roots: Iterable[cose.SigningKey]) -> Anchor:
+    return Anchor(
+        site=plan.written.site,
+        host=plan.written.host,
+        threshold=_THRESHOLD,
+        roots=tuple(root.public_der for root in roots),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tenant:
+    """A tenant with its private keys, and what the trust list says of it."""
+
+    signing: cose.SigningKey
+    issuer: Issuer
+    trust: TenantTrust
+
+
+def _found_tenants(plan: Plan, folder: SiteFolder) -> dict[TenantId, _Tenant]:
+    site, host = plan.written.site, plan.written.host
+    signing = {tenant.id: folder.make_key(signing_of(tenant.id)) for tenant in plan.written.tenants}
+    founded: dict[TenantId, _Tenant] = {}
+    for tenant in plan.written.tenants:
+        issuer = folder.make_key(issuer_of(tenant.id))
+        agreed = None
+        if tenant.agreement is not None:
+            agreed = _agree(tenant.agreement, site=site, parties=(signing[host], signing[tenant.id]))
+            folder.write(agreement_of(tenant.id), agreed)
+        founded[tenant.id] = _Tenant(
+            signing=signing[tenant.id],
+            issuer=Issuer(
+                site=site, tenant=tenant.id, key=issuer, agreement=tenant.agreement, epoch=_FIRST_EPOCH
+            ),
+            trust=TenantTrust(
+                signing=active(signing[tenant.id].record(use=Use.TENANT, owner=tenant.id)),
+                issuers=(active(issuer.record(use=Use.ISSUER, owner=tenant.id)),),
+                agreement=agreed,
+                epoch=_FIRST_EPOCH,
+            ),
+        )
+    return founded
+
+
+def _agree(agreement: Agreement, *, site: SiteId, parties: Iterable[cose.SigningKey]) -> bytes:
+    payload = agreement_payload(agreement, site=site)
+    return cose.cosign(payload, keys=parties, typ=AGREEMENT_TYPE, external_aad=site.encode())
+
+
+def _found_services(folder: SiteFolder) -> tuple[tuple[Use, TrustedKey], ...]:
+    folder.keep_secret(BEACON_KEY, secrets.token_bytes(_BEACON_BYTES))
+    decision = folder.make_key(DECISION_KEY)
+    log = folder.make_key(LOG_KEY, cose.Algorithm.ED25519)  # C2SP checkpoints know no other
+    return (
+        (Use.DECISION, active(decision.record(use=Use.DECISION, owner="service"))),
+        (Use.LOG, active(log.record(use=Use.LOG, owner="service"))),
+    )
+
+
+def _found_gates(plan: Plan, folder: SiteFolder, enrol: Enrol, tell: Progress) -> dict[GateId, TrustedKey]:
+    """Furnish the folder of every gate, and believe what each one says its key is."""
+    site = plan.written.site
+    listed: dict[GateId, TrustedKey] = {}
+    for gate in plan.written.gates:
+        folder.write(in_gate(gate.id, "gate.json"), _gate_file(plan, gate.id))
+        folder.write(in_gate(gate.id, ANCHOR), folder.read(ANCHOR))
+        folder.keep_secret(in_gate(gate.id, "broker-password"), secrets.token_urlsafe(24).encode())
+        request = enrol(site, gate.id)
+        folder.write(in_gate(gate.id, "request.cose"), request)
+        believed = believe_request(request, site=site)
+        if believed.gate != gate.id:
+            raise TrustListError(f"{gate.id} was asked for its key, and {believed.gate} answered.")
+        listed[gate.id] = active(believed.record)
+        tell("gates", len(listed), len(plan.written.gates))
+    return listed
+
+
+def _enrolment_in(folder: SiteFolder) -> Enrol:
+    """Gates that make their keys in their folders here, before these are carried to them."""
+
+    def enrol(site: SiteId, gate: GateId) -> bytes:
+        key = folder.make_key(in_gate(gate, "key.pem"))
+        return enrolment_request(site=site, gate=gate, key=key)
+
+    return enrol
+
+
+def _gate_file(plan: Plan, gate: GateId) -> bytes:
+    bridge = plan.bridges.get(gate)
+    content: dict[str, Any] = {
+        "site": plan.written.site,
+        "gate": gate,
+        "prefix": PREFIX,
+        "access_points": [
+            {"id": point.id, "direction": point.direction.value, "contact": bridge is None}
+            for point in plan.access_points(gate)
+        ],
+    }
+    if bridge is not None:
+        content["bridge"] = {
+            "kind": bridge.kind,
+            "topic": bridge.topic,
+            "access_point": bridge.access_point,
+        }
+    return json.dumps(content, indent=2).encode() + b"\n"
+
+
+def _found_policy(plan: Plan, host: cose.SigningKey, trust: Trust) -> bytes:
+    policy = sign_policy(plan.document, site=trust.site, key=host)
+    believed = read_policy(policy, trust=trust)
+    if isinstance(believed, PolicyRefused):
+        raise SiteFileError([f"the file: {believed.code.sentence} {believed.detail}"])
+    return policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Founded:
+    """A person with a signed registration and a badge."""
+
+    person: Person
+    registration: bytes
+    badge: IssuedBadge
+
+
+def _found_people(
+    plan: Plan, tenants: Mapping[TenantId, _Tenant], now: datetime, tell: Progress
+) -> tuple[_Founded, ...]:
+    founded: list[_Founded] = []
+    status_index = Counter[TenantId]()
+    for person in plan.people:
+        badge = issue_badge(
+            tenants[person.tenant].issuer,
+            badge_id=person.badge,
+            kind=person.kind,
+            clearance=person.clearance,
+            assurance=person.assurance,
+            card=person.card,
+            status_index=status_index[person.tenant],
+            now=now,
+        )
+        status_index[person.tenant] += 1
+        registration = _register(person, tenants[person.tenant].issuer, now)
+        founded.append(_Founded(person, registration, badge))
+        tell("people", len(founded), len(plan.people))
+    return tuple(founded)
+
+
+def _register(person: Person, issuer: Issuer, now: datetime) -> bytes:
+    holder = Holder(
+        id=person.holder,
+        tenant=person.tenant,
+        kind=person.kind,
+        clearance=person.clearance,
+        profiles=person.profiles,
+        badges=(person.badge,),
+        since=now,
+        until=issuer.registered_until(now),
+        version=1,
+    )
+    return register_holder(holder, issuer=issuer)
+
+
+def _stored_holder(founded: _Founded) -> StoredHolder:
+    person = founded.person
+    return StoredHolder(
+        record=HolderRecord(id=person.holder, document=founded.registration),
+        tenant=person.tenant,
+        name=person.name,
+        badges=(person.badge,),
+    )
+
+
+def _stored_badge(founded: _Founded) -> StoredBadge:
+    person = founded.person
+    return StoredBadge(
+        record=BadgeRecord(id=person.badge, token=founded.badge.token, state=BadgeState.ACTIVE),
+        tenant=person.tenant,
+        holder=person.holder,
+        card=person.card,
+    )
+
+
+def _people_file(people: Iterable[_Founded]) -> bytes:
+    return json.dumps([_person_out(one) for one in people], indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _person_out(founded: _Founded) -> dict[str, Any]:
+    person, key, card = founded.person, founded.badge.key, founded.person.card
+    return {
+        "holder": person.holder,
+        "name": person.name,
+        "tenant": person.tenant,
+        "kind": person.kind.value,
+        "routine": person.routine,
+        "home": person.home,
+        "badge": {
+            "id": person.badge,
+            "assurance": int(person.assurance),
+            "token": base64.b64encode(founded.badge.token).decode(),
+            "key": None if key is None else key.to_pem().decode(),
+            "card": None
+            if card is None
+            else {"technology": card.technology.name.lower(), "number": card.number.hex()},
+        },
+    }

@@ -1,0 +1,121 @@
+"""Opening a founded site: its documents, people and badges go into the database with the first entries of its log.
+
+All in one commit, under the site's first epoch, so that a site is open or it is not.
+"""
+
+import hashlib
+from datetime import datetime
+
+from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.policy_document import PolicyRefused, compile_from
+from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
+from gatekeeper.core.trust import Trust, TrustRefused, read_trust
+from gatekeeper.model.badges import BadgeRecord, BadgeState
+from gatekeeper.model.policy import Policy
+from gatekeeper.ports import Batch, KeyVault, Ledger
+from gatekeeper.service.administration.ceremony import Founding
+from gatekeeper.service.engine.sealing import Sealer
+
+__all__ = ["SiteNotOpenedError", "open_site"]
+
+
+class SiteNotOpenedError(Exception):
+    """The site cannot be opened in this database; the message says why."""
+
+
+async def open_site(founding: Founding, *, ledger: Ledger, vault: KeyVault, now: datetime) -> int:
+    """Open a site; give the size of its log. Raises SiteNotOpenedError when the database holds it already."""
+    site = founding.anchor.site
+    trust, policy = _believe(founding)
+    await ledger.found(site)
+    epoch = await ledger.claim(site, owner="ceremony")
+    if epoch is None or epoch != 1:
+        raise SiteNotOpenedError(f"The database holds a site {site} already; its log is never begun anew.")
+    keys = await vault.ensure(site, [NOBODY, *(holder.id for holder in founding.holders)])
+    trees = [SITE_TREE, *(tenant_tree(tenant) for tenant in policy.tenants)]
+    await ledger.open_trees(site, trees)
+    sealer = Sealer(site, trees={}, keys=keys)
+    for tree in trees:
+        sealer.open_tree(tree)
+    sealed = sealer.seal(_drafts(founding, trust, policy, now))
+    batch = Batch(
+        entries=sealed.entries,
+        tiles=sealed.tiles,
+        heads=sealed.heads,
+        moved=(),
+        receipts=(),
+        writes=_writes(founding),
+    )
+    await ledger.commit(site, epoch=epoch, batch=batch)
+    return len(sealed.entries)
+
+
+def _believe(founding: Founding) -> tuple[Trust, Policy]:
+    trust = read_trust(founding.trust, anchor=founding.anchor, not_below=0)
+    if isinstance(trust, TrustRefused):
+        raise SiteNotOpenedError(f"The trust list is not believed: {trust.code.sentence}")
+    policy = compile_from(founding.policy, trust=trust)
+    if isinstance(policy, PolicyRefused):
+        raise SiteNotOpenedError(f"The policy is not believed: {policy.code.sentence}")
+    return trust, policy
+
+
+def _drafts(founding: Founding, trust: Trust, policy: Policy, now: datetime) -> list[Draft]:
+    founded = Draft(
+        kind=Kind.SITE_FOUNDED,
+        at=now,
+        seq=0,
+        tenants=(),
+        public={
+            "roots": [hashlib.sha256(root).hexdigest() for root in founding.anchor.roots],
+            "threshold": founding.anchor.threshold,
+            "trust": trust.version,
+            "policy": policy.version.hex(),
+        },
+        person=None,
+        personal=None,
+    )
+    registered = [
+        Draft(
+            kind=Kind.HOLDER_REGISTERED,
+            at=now,
+            seq=number,
+            tenants=(holder.tenant,),
+            public={
+                "tenant": holder.tenant,
+                "version": 1,
+                "badges": len(holder.badges),
+                "by": founding.anchor.host,
+            },
+            person=holder.id,
+            personal={"holder": holder.id, "badges": list(holder.badges)},
+        )
+        for number, holder in enumerate(founding.holders, 1)
+    ]
+    return [founded, *registered]
+
+
+def _writes(founding: Founding) -> Writes:
+    return Writes(
+        alert=0,
+        documents=[("trust", founding.trust), ("policy", founding.policy)],
+        holders=[
+            StoredHolder(
+                record=HolderRecord(id=holder.id, document=holder.document),
+                tenant=holder.tenant,
+                name=holder.name,
+                badges=holder.badges,
+            )
+            for holder in founding.holders
+        ],
+        badges=[
+            StoredBadge(
+                record=BadgeRecord(id=badge.id, token=badge.token, state=BadgeState.ACTIVE),
+                tenant=badge.tenant,
+                holder=badge.holder,
+                card=badge.card,
+            )
+            for badge in founding.badges
+        ],
+    )

@@ -1,0 +1,136 @@
+"""The trust list goes forward only, and only by the hands of its roots."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gatekeeper import cose
+from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.core.trust import KeyState, TrustListing, TrustRefusal, TrustRefused, read_trust
+from gatekeeper.model.ids import GateId, SiteId, TenantId
+from gatekeeper.service.administration.folder import ROOT_KEYS, TRUST, SiteFolderError, in_gate
+from gatekeeper.service.administration.trust_list import (
+    TrustListError,
+    admit_gate,
+    read_current_trust,
+    renew_trust,
+)
+from tests.unit.administration.example import NOW, Site
+
+LATER = NOW + timedelta(days=1)
+BACK = GateId("back")
+
+
+def asking(gate: str = BACK, *, site: str = "fort", key: cose.SigningKey | None = None) -> bytes:
+    return enrolment_request(site=SiteId(site), gate=GateId(gate), key=key or cose.SigningKey.generate())
+
+
+def unchanged(listing: TrustListing) -> TrustListing:
+    return listing
+
+
+def test_a_new_gate_is_admitted_by_the_next_version(fort: Site):
+    key = cose.SigningKey.generate()
+    trust = admit_gate(fort.folder, asking(key=key), now=LATER)
+    assert (trust.version, trust.listing.issued) == (2, LATER)
+    assert trust.gates[key.kid].owner == BACK
+    assert trust.listing.gates.keys() == {"front", "side-reader", "back"}
+    assert read_current_trust(fort.folder).document == trust.document
+
+
+def test_the_next_version_reaches_the_folders_of_the_gates(fort: Site):
+    trust = admit_gate(fort.folder, asking(), now=LATER)
+    for gate in fort.folder.gates():
+        assert fort.folder.read(in_gate(gate, TRUST)) == trust.document
+
+
+def test_the_former_list_is_refused_as_a_rollback(fort: Site):
+    renew_trust(fort.folder, unchanged, now=LATER)
+    refused = read_trust(fort.founding.trust, anchor=fort.founding.anchor, not_below=2)
+    assert refused == TrustRefused(code=TrustRefusal.ROLLBACK, detail="1 < 2")
+
+
+def test_versions_rise_one_by_one_whatever_the_change_says(fort: Site):
+    versions = [
+        renew_trust(fort.folder, lambda listing: replace(listing, version=77), now=LATER).version
+        for _ in range(3)
+    ]
+    assert versions == [2, 3, 4]
+
+
+def test_two_of_three_roots_suffice_and_one_does_not(fort: Site):
+    (fort.folder.root / ROOT_KEYS[0]).unlink()
+    assert renew_trust(fort.folder, unchanged, now=LATER).version == 2
+    (fort.folder.root / ROOT_KEYS[2]).unlink()
+    with pytest.raises(TrustListError, match=r"2 root keys must sign.*1 of them"):
+        renew_trust(fort.folder, unchanged, now=LATER)
+    assert read_current_trust(fort.folder).version == 2
+
+
+def test_a_root_of_another_site_signs_nothing_here(fort: Site, standing_fort: Site):
+    for place in ROOT_KEYS:
+        (fort.folder.root / place).unlink()
+        fort.folder.keep_secret(place, standing_fort.folder.read_key(place).to_pem())
+    with pytest.raises(TrustListError, match="does not verify with the site's roots"):
+        renew_trust(fort.folder, unchanged, now=LATER)
+    assert fort.folder.read(TRUST) == fort.founding.trust
+
+
+def test_a_list_that_nobody_would_believe_is_not_put_in_place(fort: Site):
+    def with_anothers_agreement(listing: TrustListing) -> TrustListing:
+        school, club = listing.tenants[TenantId("school")], listing.tenants[TenantId("club")]
+        swapped = replace(school, agreement=club.agreement)
+        return replace(listing, tenants={**listing.tenants, TenantId("school"): swapped})
+
+    with pytest.raises(TrustListError, match="signatures of host and tenant"):
+        renew_trust(fort.folder, with_anothers_agreement, now=LATER)
+    assert fort.folder.read(TRUST) == fort.founding.trust
+
+
+def test_a_gate_with_a_key_gets_no_second_one_until_the_first_is_revoked(fort: Site):
+    front = GateId("front")
+    with pytest.raises(TrustListError, match="front has a key already"):
+        admit_gate(fort.folder, asking(front), now=LATER)
+
+    def revoked(listing: TrustListing) -> TrustListing:
+        lost = replace(listing.gates[front], state=KeyState.REVOKED, revoked_from=LATER)
+        return replace(listing, gates={**listing.gates, front: lost})
+
+    renew_trust(fort.folder, revoked, now=LATER)
+    key = cose.SigningKey.generate()
+    assert admit_gate(fort.folder, asking(front, key=key), now=LATER).gates[key.kid].owner == front
+
+
+def test_a_key_of_the_site_is_no_key_for_a_gate(fort: Site):
+    with pytest.raises(TrustListError, match="listed twice"):
+        admit_gate(fort.folder, asking(key=fort.signing("school")), now=LATER)
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [(b"", "not a signed enrolment request"), (asking(site="castle"), "for the site castle")],
+)
+def test_a_request_that_is_not_believed_changes_nothing(fort: Site, request_: bytes, expected: str):
+    with pytest.raises(TrustListError, match=expected):
+        admit_gate(fort.folder, request_, now=LATER)
+    assert fort.folder.read(TRUST) == fort.founding.trust
+
+
+def test_a_tampered_list_in_place_is_not_renewed(fort: Site):
+    document = bytearray(fort.founding.trust)
+    document[-1] ^= 1
+    fort.folder.write(TRUST, bytes(document))
+    with pytest.raises(TrustListError, match="does not verify"):
+        renew_trust(fort.folder, unchanged, now=LATER)
+
+
+def test_a_root_key_that_others_can_read_signs_nothing(fort: Site):
+    (fort.folder.root / ROOT_KEYS[1]).chmod(0o644)
+    with pytest.raises(SiteFolderError, match="can be reached by others"):
+        renew_trust(fort.folder, unchanged, now=LATER)
+
+
+def test_one_renewal_at_a_time(fort: Site):
+    with fort.folder.alone(), pytest.raises(SiteFolderError, match="Another process"):
+        renew_trust(fort.folder, unchanged, now=LATER)
