@@ -1,1 +1,13 @@
-"""Filled below."""
+"""What runs at the gate: it asks the service, believes only what is signed for it, and moves the strike.
+
+    core/        PURE  one gate's rules: events in, effects out; no clock, no randomness, no I/O
+    link         the gate's MQTT session
+    agent        the shell: link, timers, entropy, reader, strike, contact and display around the core
+    settings     the gate's folder, read once at the start
+    hardware/    the ports to metal, and simulated ones
+    bridges/     readers that exist today, each as a gate of its own at assurance 0
+    simulator/   people who walk
+    cli          gatekeeper-device
+
+Of `gatekeeper` it imports the pure packages only (cose, model, core), so that a gate does not install the server.
+"""

@@ -1,1 +1,11 @@
-"""Filled below."""
+"""The gate's rules, pure: events in, effects out, timers are effects, time and randomness are arguments.
+
+    events       what can happen to a gate, and what it can do
+    door         the state machine of one door
+    belief       which answers and beacons count
+    outbox       numbering, signing and remembering what goes up
+    tally        what the gate saw, for whoever asks
+    controller   the whole gate
+
+Read `controller` first. Nothing here knows MQTT, asyncio, files or metal.
+"""

@@ -1,0 +1,502 @@
+"""One gate, whole: what it asks of the service, what it believes, and when it moves a strike.
+
+    card -> (proof) -> scan, sent again every 300 ms -> answer -> unlock -> contact -> passage
+                                                     -> deadline: denied, passage not taken
+
+The rules (DESIGN, sections 3 and 4):
+
+1. Every message up is numbered and signed once; sent again, it is the same bytes, until it is answered.
+2. A strike is released by one thing only: an answer that the service signed for this gate, granted, to a scan that is
+   still unanswered, within the answer's validity counted on the monotonic clock from when the scan was first sent; at the
+   access point of that scan, once. Everything else that comes down is counted and changes nothing.
+3. Doubt denies: without a beacon that is fresh on the same clock no scan is made, and a scan without an answer is given
+   up. Then the gate says that nobody went through, in case the answer was lost on its way down.
+4. One scan at a time at an access point; at a door with a contact, only while it is closed and locked.
+
+Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant depends on it. Not here: offline
+decisions, commands and requests to exit, which will be further events and effects of this same machine.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, Final, assert_never
+
+from devices.core.belief import Beacons, Ignored, read_answer
+from devices.core.credential import asks_for_proof, fits_a_scan
+from devices.core.door import DoorAct, DoorInput, DoorState, step
+from devices.core.events import (
+    AnswerReceived,
+    AskProof,
+    BeaconReceived,
+    CancelTimer,
+    CardPresented,
+    ContactClosed,
+    ContactOpened,
+    Effect,
+    Event,
+    LinkDown,
+    LinkUp,
+    Lock,
+    ProofGiven,
+    Publish,
+    Show,
+    Signal,
+    Started,
+    StartTimer,
+    TamperCleared,
+    TamperOpened,
+    Timer,
+    TimerFired,
+    TimerKind,
+    Unlock,
+    WallTime,
+)
+from devices.core.outbox import Outbox, Sent
+from devices.core.tally import Tally, Unlocked
+from gatekeeper import cose
+from gatekeeper.core.scan import UpwardMessage
+from gatekeeper.core.trust import Trust
+from gatekeeper.model.ids import AccessPointId, BootId, GateId
+from gatekeeper.model.messages import (
+    Answer,
+    ClockQuality,
+    Credential,
+    Hello,
+    Passage,
+    PassageOutcome,
+    Proof,
+    Scan,
+    Status,
+    StatusKind,
+    Verdict,
+    proof_digest_input,
+)
+from gatekeeper.model.places import Direction
+from gatekeeper.model.topics import Channel, beacon_topic, gate_topic
+
+__all__ = ["Controller", "Doorway", "Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doorway:
+    """An access point as its gate knows it. `held` is how long it may stay open."""
+
+    id: AccessPointId
+    direction: Direction
+    has_contact: bool
+    held: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long the gate waits. `longest_unlock` binds even the service."""
+
+    proof: timedelta = timedelta(seconds=2)
+    resend: timedelta = timedelta(milliseconds=300)
+    resend_most: timedelta = timedelta(seconds=5)
+    deadline: timedelta = timedelta(seconds=5)
+    longest_unlock: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A badge is proving its key."""
+
+    credential: Credential
+    beacon: bytes
+    gate_random: bytes
+    since: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is the case at one access point."""
+
+    doorway: Doorway
+    door: DoorState = DoorState.LOCKED
+
+    # What is being asked: of the badge, then of the service.
+    asked: _Asked | None = None
+    scan: Sent | None = None
+
+    # What was granted last, until the door is locked again.
+    granted: bytes | None = None
+    unlock: timedelta = timedelta()
+
+    @property
+    def takes_cards(self) -> bool:
+        idle = self.asked is None and self.scan is None
+        return idle and (self.door is DoorState.LOCKED or not self.doorway.has_contact)
+
+
+class Controller:
+    """The machine of one gate. Feed it `Started` first; what it gives back is to be done in order."""
+
+    def __init__(
+        self,
+        *,
+        gate: GateId,
+        prefix: str,
+        key: cose.SigningKey,
+        trust: Trust,
+        doorways: Iterable[Doorway],
+        boot: BootId,
+        agent: str,
+        limits: Limits | None = None,
+    ) -> None:
+        # Who we are, and whom we believe.
+        self.tally: Final = Tally()
+        self._gate: Final = gate
+        self._agent: Final = agent
+        self._limits: Final = limits or Limits()
+        self._trust: Final = trust
+        self._decision_topic: Final = gate_topic(trust.site, gate, Channel.DECISION, prefix=prefix)
+
+        # What we wait for.
+        self._lanes: Final = {doorway.id: _Lane(doorway) for doorway in doorways}
+        self._outbox: Final = Outbox(site=trust.site, gate=gate, prefix=prefix, key=key, boot=boot)
+        self._beacons: Final = Beacons(
+            site=trust.site, topic=beacon_topic(trust.site, prefix=prefix), keys=trust.decisions
+        )
+        self._started = False
+        self._linked = False
+        self._patience = self._limits.resend
+
+        # The step under way.
+        self._at = 0.0
+        self._wall: WallTime | None = None
+        self._effects: list[Effect] = []
+
+    def door(self, access_point: AccessPointId) -> DoorState:
+        """What the door of an access point is."""
+        return self._lanes[access_point].door
+
+    def has_service(self, *, at: float) -> bool:
+        """Whether a card presented now would be asked about: the service was heard lately."""
+        return self._beacons.fresh(at=at) is not None
+
+    def step(self, event: Event, *, at: float, wall: WallTime | None = None) -> list[Effect]:
+        """Take one event, in order. Raises KeyError for an access point that is not of this gate."""
+        if self._started is isinstance(event, Started):
+            raise ValueError("a controller is started once, before anything else")
+        self._at, self._wall, self._effects = at, wall, []
+        match event:
+            case Started():
+                self._started = True
+                self._publish(self._outbox.send(self._hello(), at=at))
+            case LinkUp() | LinkDown():
+                self._link(up=isinstance(event, LinkUp))
+            case CardPresented():
+                self._card(self._lanes[event.access_point], event)
+            case ProofGiven():
+                self._proof(self._lanes[event.access_point], event.signature)
+            case AnswerReceived(wire):
+                self._answer(wire)
+            case BeaconReceived(wire):
+                self._ignore(self._beacons.take(wire, at=at))
+            case ContactOpened(access_point) | ContactClosed(access_point):
+                self._contact(self._lanes[access_point], opened=isinstance(event, ContactOpened))
+            case TamperOpened(place) | TamperCleared(place):
+                opened = isinstance(event, TamperOpened)
+                self._tell(StatusKind.TAMPER if opened else StatusKind.TAMPER_CLEARED, place)
+            case TimerFired(timer):
+                self._timer(timer)
+            case _:
+                assert_never(event)
+        return self._effects
+
+    # -- the way of a card --------------------------------------------------------------------------------------------
+
+    def _card(self, lane: _Lane, card: CardPresented) -> None:
+        beacon = self._beacons.fresh(at=self._at)
+        if not lane.takes_cards:
+            self.tally.busy += 1
+            self._show(lane, Signal.BUSY)
+        elif not fits_a_scan(card.credential):
+            self._show(lane, Signal.DENIED)
+        elif beacon is None or not self._outbox.has_room_for_scan:
+            self.tally.no_service += 1
+            self._show(lane, Signal.NO_SERVICE)
+        else:
+            asked = _Asked(
+                credential=card.credential, beacon=beacon, gate_random=card.gate_random, since=self._at
+            )
+            if asks_for_proof(card.credential):
+                self._ask_proof(lane, asked)
+            else:
+                self._scan(lane, asked, proof=None, round_trip=None)
+
+    def _ask_proof(self, lane: _Lane, asked: _Asked) -> None:
+        lane.asked = asked
+        signed = proof_digest_input(
+            site=self._trust.site,
+            gate=self._gate,
+            direction=lane.doorway.direction.value,
+            beacon=asked.beacon,
+            gate_random=asked.gate_random,
+        )
+        self._do(AskProof(access_point=lane.doorway.id, digest=sha256(signed).digest()))
+        self._start(lane, TimerKind.PROOF, self._limits.proof)
+
+    def _proof(self, lane: _Lane, signature: bytes | None) -> None:
+        """Send the scan with whatever the badge gave: one that proved nothing is denied, and stands in the log."""
+        asked, lane.asked = lane.asked, None
+        if asked is None:
+            return
+        self._cancel(lane, TimerKind.PROOF)
+        if signature is None or len(signature) not in _SIGNATURE_BYTES:
+            self._scan(lane, asked, proof=None, round_trip=None)
+            return
+        proof = Proof(gate_random=asked.gate_random, signature=signature)
+        self._scan(lane, asked, proof=proof, round_trip=timedelta(seconds=self._at - asked.since))
+
+    def _scan(self, lane: _Lane, asked: _Asked, *, proof: Proof | None, round_trip: timedelta | None) -> None:
+        scan = Scan(
+            **self._stamp(),
+            access_point=lane.doorway.id,
+            credential=asked.credential,
+            beacon=asked.beacon,
+            proof=proof,
+            round_trip=round_trip,
+            offline_verdict=None,
+            offline_policy=None,
+        )
+        lane.scan = self._outbox.send(scan, at=self._at)
+        self.tally.scans += 1
+        self._publish(lane.scan)
+        self._start(lane, TimerKind.RESEND, self._limits.resend)
+        self._start(lane, TimerKind.DEADLINE, self._limits.deadline)
+
+    def _scan_again(self, lane: _Lane) -> None:
+        if lane.scan is not None:
+            self.tally.repeats += 1
+            self._publish(lane.scan)
+            self._start(lane, TimerKind.RESEND, self._limits.resend)
+
+    def _give_up(self, lane: _Lane) -> None:
+        """Nobody was let in on this scan, whatever the service may have answered."""
+        sent = lane.scan
+        if sent is None:
+            return
+        self.tally.given_up += 1
+        self._settle_scan(lane, sent, later=Ignored.ANSWER_LATE)
+        self._show(lane, Signal.DENIED)
+        self._report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
+
+    # -- what comes down ----------------------------------------------------------------------------------------------
+
+    def _answer(self, wire: bytes) -> None:
+        answer = read_answer(wire, gate=self._gate, topic=self._decision_topic, keys=self._trust.decisions)
+        if isinstance(answer, Ignored):
+            self._ignore(answer)
+            return
+        sent = self._outbox.unanswered(answer.message)
+        match sent:
+            case Ignored():
+                self._ignore(sent)
+            case Sent(message=Scan(access_point=access_point)):
+                self._decided(self._lanes[access_point], sent, answer)
+            case _ if answer.verdict is Verdict.RECORDED:
+                self._recorded(sent)
+            case _:
+                self._ignore(Ignored.ANSWER_MISPLACED)
+
+    def _decided(self, lane: _Lane, sent: Sent, answer: Answer) -> None:
+        waited = timedelta(seconds=self._at - sent.since)
+        match answer:
+            case Answer(verdict=Verdict.DENIED):
+                self.tally.denied += 1
+                signal = Signal.DENIED
+                self._settle_scan(lane, sent, later=Ignored.ANSWER_REPEATED)
+            case Answer(verdict=Verdict.GRANTED, unlock=timedelta() as unlock):
+                # INVARIANT: a grant counts while it is valid, since the scan was first sent, on the monotonic clock.
+                if not timedelta() <= waited < min(answer.valid, self._limits.deadline):
+                    self._ignore(Ignored.ANSWER_LATE)
+                    return
+                self.tally.granted += 1
+                self._settle_scan(lane, sent, later=Ignored.ANSWER_REPEATED)
+                signal = self._let_in(lane, sent, answer, unlock)
+            case _:
+                self._ignore(Ignored.ANSWER_MISPLACED)
+                return
+        self.tally.latencies.append(waited)
+        self._show(lane, signal, reason=answer.reason, entry=answer.entry, waited=waited)
+
+    def _let_in(self, lane: _Lane, sent: Sent, answer: Answer, unlock: timedelta) -> Signal:
+        before = lane.granted
+        lane.granted = sent.digest
+        lane.unlock = min(unlock, self._limits.longest_unlock)
+        if DoorAct.UNLOCK not in self._door(lane, DoorInput.GRANT):
+            lane.granted = before
+            return Signal.BUSY
+        self.tally.unlocks.append(
+            Unlocked(access_point=lane.doorway.id, scan=sent.digest, entry=answer.entry, at=self._at)
+        )
+        return Signal.GRANTED
+
+    def _settle_scan(self, lane: _Lane, sent: Sent, *, later: Ignored) -> None:
+        # INVARIANT: a scan is answered once; the next answer to it finds no question.
+        self._outbox.settle(sent, later=later)
+        lane.scan = None
+        self._cancel(lane, TimerKind.RESEND)
+        self._cancel(lane, TimerKind.DEADLINE)
+
+    # -- the door -----------------------------------------------------------------------------------------------------
+
+    def _contact(self, lane: _Lane, *, opened: bool) -> None:
+        if lane.doorway.has_contact:
+            self._door(lane, DoorInput.OPENED if opened else DoorInput.CLOSED)
+
+    def _door(self, lane: _Lane, happened: DoorInput) -> tuple[DoorAct, ...]:
+        lane.door, acts = step(lane.door, happened)
+        for act in acts:
+            self._act(lane, act)
+        if lane.door is DoorState.LOCKED:
+            lane.granted = None
+        return acts
+
+    def _act(self, lane: _Lane, act: DoorAct) -> None:
+        match act:
+            case DoorAct.UNLOCK:
+                self._do(Unlock(access_point=lane.doorway.id, lasting=lane.unlock))
+            case DoorAct.LOCK:
+                self._do(Lock(access_point=lane.doorway.id))
+            case DoorAct.AWAIT_OPENING:
+                self._start(lane, TimerKind.UNLOCK, lane.unlock)
+            case DoorAct.OPENING_AWAITED:
+                self._cancel(lane, TimerKind.UNLOCK)
+            case DoorAct.AWAIT_CLOSING:
+                self._start(lane, TimerKind.HELD, lane.doorway.held)
+            case DoorAct.CLOSING_AWAITED:
+                self._cancel(lane, TimerKind.HELD)
+            case DoorAct.TELL_CLOSED:
+                self._tell(StatusKind.CLOSED_AGAIN, lane.doorway.id)
+            case DoorAct.TELL_TAKEN | DoorAct.TELL_NOT_TAKEN | DoorAct.TELL_FORCED | DoorAct.TELL_HELD:
+                # Without a contact nobody knows whether the grant was used, and the gate does not say so.
+                if lane.doorway.has_contact:
+                    self._report(lane, _OUTCOMES[act], scan=lane.granted)
+            case _:
+                assert_never(act)
+
+    # -- what is kept until it is recorded ----------------------------------------------------------------------------
+
+    def _report(self, lane: _Lane, outcome: PassageOutcome, *, scan: bytes | None) -> None:
+        self._keep(Passage(**self._stamp(), access_point=lane.doorway.id, outcome=outcome, scan=scan))
+
+    def _tell(self, kind: StatusKind, access_point: AccessPointId | None) -> None:
+        self._keep(Status(**self._stamp(), kind=kind, access_point=access_point))
+
+    def _hello(self) -> Hello:
+        return Hello(**self._stamp(), agent=self._agent, policy=None, checkpoint=None)
+
+    def _keep(self, message: UpwardMessage) -> None:
+        if not self._outbox.keep(message):
+            self.tally.lost += 1
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        if not self._linked:
+            return
+        idle = not self._outbox.kept
+        for sent in self._outbox.send_waiting(at=self._at):
+            self._publish(sent)
+        if idle and self._outbox.kept:
+            self._start(None, TimerKind.KEPT, self._patience)
+
+    def _recorded(self, sent: Sent) -> None:
+        self._outbox.settle(sent, later=Ignored.ANSWER_REPEATED)
+        self._patience = self._limits.resend
+        self._cancel(None, TimerKind.KEPT)
+        self._send_waiting()
+        if self._outbox.kept:
+            self._start(None, TimerKind.KEPT, self._patience)
+
+    def _kept_again(self) -> None:
+        for sent in self._outbox.kept:
+            self.tally.repeats += 1
+            self._publish(sent)
+        self._patience = min(2 * self._patience, self._limits.resend_most)
+        if self._outbox.kept:
+            self._start(None, TimerKind.KEPT, self._patience)
+
+    def _link(self, *, up: bool) -> None:
+        self._linked = up
+        self._patience = self._limits.resend
+        self._cancel(None, TimerKind.KEPT)
+        if not up:
+            return
+        for sent in self._outbox.kept:
+            self._publish(sent)
+        for lane in self._lanes.values():
+            if lane.scan is not None:
+                self._publish(lane.scan)
+        self._send_waiting()
+        if self._outbox.kept:
+            self._start(None, TimerKind.KEPT, self._patience)
+
+    # -- pieces -------------------------------------------------------------------------------------------------------
+
+    def _timer(self, timer: Timer) -> None:
+        if timer.kind is TimerKind.KEPT:
+            self._kept_again()
+            return
+        if timer.access_point is None:
+            raise KeyError(timer)
+        lane = self._lanes[timer.access_point]
+        match timer.kind:
+            case TimerKind.PROOF:
+                self._proof(lane, None)
+            case TimerKind.RESEND:
+                self._scan_again(lane)
+            case TimerKind.DEADLINE:
+                self._give_up(lane)
+            case TimerKind.UNLOCK:
+                self._door(lane, DoorInput.UNLOCK_OVER)
+            case TimerKind.HELD:
+                self._door(lane, DoorInput.OPEN_TOO_LONG)
+            case _:
+                assert_never(timer.kind)
+
+    def _stamp(self) -> dict[str, Any]:
+        """What every message carries; its number is given when it is sent."""
+        return {
+            "boot": self._outbox.boot,
+            "sequence": 0,
+            "gate_at": self._wall.at if self._wall is not None else None,
+            "clock": self._wall.quality if self._wall is not None else ClockQuality.NONE,
+        }
+
+    def _publish(self, sent: Sent) -> None:
+        if self._linked:
+            self._do(Publish(topic=sent.topic, payload=sent.wire, qos=1))
+
+    def _start(self, lane: _Lane | None, kind: TimerKind, after: timedelta) -> None:
+        self._do(StartTimer(timer=_timer(lane, kind), after=after))
+
+    def _cancel(self, lane: _Lane | None, kind: TimerKind) -> None:
+        self._do(CancelTimer(timer=_timer(lane, kind)))
+
+    def _show(self, lane: _Lane, signal: Signal, **of_answer: Any) -> None:
+        self._do(Show(access_point=lane.doorway.id, signal=signal, **of_answer))
+
+    def _ignore(self, why: Ignored | None) -> None:
+        if why is not None:
+            self.tally.ignored[why] += 1
+
+    def _do(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+
+_SIGNATURE_BYTES: Final = (64, 96)
+_OUTCOMES: Final = {
+    DoorAct.TELL_TAKEN: PassageOutcome.TAKEN,
+    DoorAct.TELL_NOT_TAKEN: PassageOutcome.NOT_TAKEN,
+    DoorAct.TELL_FORCED: PassageOutcome.FORCED,
+    DoorAct.TELL_HELD: PassageOutcome.HELD_OPEN,
+}
+
+
+def _timer(lane: _Lane | None, kind: TimerKind) -> Timer:
+    return Timer(kind, lane.doorway.id if lane is not None else None)

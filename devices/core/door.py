@@ -1,0 +1,81 @@
+"""The state machine of one door: what its contact and its grants make of it.
+
+    locked     closed, the strike holds          unlocked   closed, the strike is released for one passage
+    open       opened after a grant              held       open for too long
+    forced     opened without a grant
+
+Rules. Only a grant releases the strike, and only while the door is closed. The strike is secured as soon as the door
+opens, so that it falls into the lock behind whoever went through. A door that was forced or held says so once, and says
+once that it is closed again. What the table does not name changes nothing.
+
+Whether a grant is one is not asked here (see `belief`); time is counted by the timers that the acts start.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+__all__ = ["TRANSITIONS", "DoorAct", "DoorInput", "DoorState", "step"]
+
+
+class DoorState(StrEnum):
+    """What a door is."""
+
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
+    OPEN = "open"
+    FORCED = "forced"
+    HELD = "held"
+
+
+class DoorInput(StrEnum):
+    """What happens to a door."""
+
+    GRANT = "grant"
+    OPENED = "opened"
+    CLOSED = "closed"
+    UNLOCK_OVER = "unlock-over"
+    OPEN_TOO_LONG = "open-too-long"
+
+
+class DoorAct(StrEnum):
+    """What a transition makes the gate do."""
+
+    UNLOCK = "unlock"
+    LOCK = "lock"
+    AWAIT_OPENING = "await-opening"
+    OPENING_AWAITED = "opening-awaited"
+    AWAIT_CLOSING = "await-closing"
+    CLOSING_AWAITED = "closing-awaited"
+    TELL_TAKEN = "tell-taken"
+    TELL_NOT_TAKEN = "tell-not-taken"
+    TELL_FORCED = "tell-forced"
+    TELL_HELD = "tell-held"
+    TELL_CLOSED = "tell-closed"
+
+
+Acts: TypeAlias = tuple[DoorAct, ...]
+_S, _I, _A = DoorState, DoorInput, DoorAct
+
+# INVARIANT: UNLOCK stands beside GRANT, and nowhere else.
+TRANSITIONS: Final[Mapping[tuple[DoorState, DoorInput], tuple[DoorState, Acts]]] = {
+    (_S.LOCKED, _I.GRANT): (_S.UNLOCKED, (_A.UNLOCK, _A.AWAIT_OPENING)),
+    (_S.LOCKED, _I.OPENED): (_S.FORCED, (_A.TELL_FORCED, _A.AWAIT_CLOSING)),
+    # The next grant before the first is used: at a door without a contact, which cannot tell one passage from two.
+    (_S.UNLOCKED, _I.GRANT): (_S.UNLOCKED, (_A.UNLOCK, _A.AWAIT_OPENING)),
+    (_S.UNLOCKED, _I.OPENED): (_S.OPEN, (_A.OPENING_AWAITED, _A.LOCK, _A.TELL_TAKEN, _A.AWAIT_CLOSING)),
+    (_S.UNLOCKED, _I.UNLOCK_OVER): (_S.LOCKED, (_A.LOCK, _A.TELL_NOT_TAKEN)),
+    (_S.OPEN, _I.CLOSED): (_S.LOCKED, (_A.CLOSING_AWAITED,)),
+    (_S.OPEN, _I.OPEN_TOO_LONG): (_S.HELD, (_A.TELL_HELD,)),
+    # The door was forced while the scan was decided: whoever was granted is not let in through it.
+    (_S.FORCED, _I.GRANT): (_S.FORCED, (_A.TELL_NOT_TAKEN,)),
+    (_S.FORCED, _I.CLOSED): (_S.LOCKED, (_A.CLOSING_AWAITED, _A.LOCK, _A.TELL_CLOSED)),
+    (_S.FORCED, _I.OPEN_TOO_LONG): (_S.HELD, (_A.TELL_HELD,)),
+    (_S.HELD, _I.GRANT): (_S.HELD, (_A.TELL_NOT_TAKEN,)),
+    (_S.HELD, _I.CLOSED): (_S.LOCKED, (_A.LOCK, _A.TELL_CLOSED)),
+}
+
+
+def step(state: DoorState, happened: DoorInput) -> tuple[DoorState, Acts]:
+    """Make one step."""
+    return TRANSITIONS.get((state, happened), (state, ()))

@@ -1,0 +1,241 @@
+"""What can happen to a gate (events), and what it can do (effects).
+
+The shell turns the world into events and effects into the world; it decides nothing. A timer has a name: to start it
+again replaces it. Nothing here has behaviour.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+from gatekeeper.model.ids import AccessPointId
+from gatekeeper.model.messages import ClockQuality, Credential
+
+__all__ = [
+    "AnswerReceived",
+    "AskProof",
+    "BeaconReceived",
+    "CancelTimer",
+    "CardPresented",
+    "ContactClosed",
+    "ContactOpened",
+    "Effect",
+    "Event",
+    "LinkDown",
+    "LinkUp",
+    "Lock",
+    "ProofGiven",
+    "Publish",
+    "Show",
+    "Signal",
+    "StartTimer",
+    "Started",
+    "TamperCleared",
+    "TamperOpened",
+    "Timer",
+    "TimerFired",
+    "TimerKind",
+    "Unlock",
+    "WallTime",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WallTime:
+    """What the gate's wall clock says, and how far it may be believed. No grant depends on it."""
+
+    at: datetime
+    quality: ClockQuality
+
+
+class TimerKind(StrEnum):
+    """What a timer is for."""
+
+    PROOF = "proof"
+    RESEND = "resend"
+    DEADLINE = "deadline"
+    UNLOCK = "unlock"
+    HELD = "held"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A timer's name: its purpose and its access point (`KEPT` belongs to the whole gate)."""
+
+    kind: TimerKind
+    access_point: AccessPointId | None = None
+
+
+class Signal(StrEnum):
+    """What the display of a reader says."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    BUSY = "busy"
+    NO_SERVICE = "no-service"
+
+
+# -- events ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The gate's program started; the first event, and only once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The broker is there, and our subscriptions stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The broker is gone; what is published now is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardPresented:
+    """A credential was read; `gate_random` is 16 new random bytes, used when the badge must prove its key."""
+
+    access_point: AccessPointId
+    credential: Credential
+    gate_random: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofGiven:
+    """The badge signed what it was asked to sign, or None: it went away or cannot."""
+
+    access_point: AccessPointId
+    signature: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReceived:
+    """Bytes on the gate's own decision topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BeaconReceived:
+    """Bytes on the site's beacon topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContactOpened:
+    """The door's contact says open."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class ContactClosed:
+    """The door's contact says closed."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class TamperOpened:
+    """Somebody opens the housing of the gate, or of one reader."""
+
+    access_point: AccessPointId | None
+
+
+@dataclass(frozen=True, slots=True)
+class TamperCleared:
+    """The housing is closed again."""
+
+    access_point: AccessPointId | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that was started has run out."""
+
+    timer: Timer
+
+
+Event: TypeAlias = (
+    Started
+    | LinkUp
+    | LinkDown
+    | CardPresented
+    | ProofGiven
+    | AnswerReceived
+    | BeaconReceived
+    | ContactOpened
+    | ContactClosed
+    | TamperOpened
+    | TamperCleared
+    | TimerFired
+)
+
+
+# -- effects --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Send bytes to the broker; not retained."""
+
+    topic: str
+    payload: bytes
+    qos: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskProof:
+    """Have the presented badge sign these 32 bytes; the answer is `ProofGiven`."""
+
+    access_point: AccessPointId
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlock:
+    """Release the strike. `Lock` follows after `lasting` at the latest; a strike that can do so, ends by itself."""
+
+    access_point: AccessPointId
+    lasting: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Secure the strike."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """Send `TimerFired` after a while; a timer of the same name is replaced."""
+
+    timer: Timer
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTimer:
+    """Forget a timer, if it runs."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """Tell whoever stands at the reader. `reason` and `entry` are of the answer, `waited` is how long it took."""
+
+    access_point: AccessPointId
+    signal: Signal
+    reason: int | None = None
+    entry: int | None = None
+    waited: timedelta | None = None
+
+
+Effect: TypeAlias = Publish | AskProof | Unlock | Lock | StartTimer | CancelTimer | Show
