@@ -1,0 +1,277 @@
+"""Both sides of a gate's conversation, for tests: the service with its keys, and a controller with a clock moved by hand."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from devices.core.controller import Controller, Doorway
+from devices.core.events import (
+    AnswerReceived,
+    BeaconReceived,
+    CardPresented,
+    Effect,
+    Event,
+    LinkUp,
+    Publish,
+    Started,
+    StartTimer,
+    TimerFired,
+    TimerKind,
+    WallTime,
+)
+from gatekeeper import cose
+from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
+from gatekeeper.core.trust import (
+    TRUST_TYPE,
+    Anchor,
+    KeyState,
+    TenantTrust,
+    Trust,
+    TrustedKey,
+    TrustListing,
+    Use,
+    read_trust,
+    trust_payload,
+)
+from gatekeeper.model.badges import Assurance, Badge, Card, CardTechnology, claims_of
+from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, SiteId, TenantId
+from gatekeeper.model.messages import (
+    BEACON_TYPE,
+    DECISION_TYPE,
+    Answer,
+    Beacon,
+    ByCard,
+    ByToken,
+    Credential,
+    Scan,
+    Verdict,
+)
+from gatekeeper.model.people import HolderKind
+from gatekeeper.model.places import Direction
+from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
+
+SITE, HOST = SiteId("assen"), TenantId("defence")
+GATE, OTHER_GATE = GateId("main-gate"), GateId("side-gate")
+IN, OUT, PLAIN = AccessPointId("main-in"), AccessPointId("main-out"), AccessPointId("main-plain")
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+BOOT = BootId(b"boot-001")
+CARD = ByCard(Card(CardTechnology.MIFARE, bytes.fromhex("BA839D07")))
+GRANTED, NO_RIGHTS = 1, 135
+_Effect = TypeVar("_Effect", bound=Effect)
+
+
+def topic(channel: Channel, gate: GateId = GATE) -> str:
+    return gate_topic(SITE, gate, channel)
+
+
+class Service:
+    """The site's side: it made all keys, and can lie with them."""
+
+    def __init__(self, gates: dict[GateId, cose.SigningKey]) -> None:
+        self.root, self.decision = cose.SigningKey.generate(), cose.SigningKey.generate()
+        self.log, self.issuer = cose.SigningKey.generate(), cose.SigningKey.generate()
+        self.anchor = Anchor(site=SITE, host=HOST, threshold=1, roots=(self.root.public_der,))
+        self.trust_document = self._trust(gates)
+        trust = read_trust(self.trust_document, anchor=self.anchor, not_below=0)
+        assert isinstance(trust, Trust)
+        self.trust = trust
+        self.entries = 0
+
+    def _trust(self, gates: dict[GateId, cose.SigningKey]) -> bytes:
+        host = TenantTrust(
+            signing=_trusted(cose.SigningKey.generate(), Use.TENANT, HOST),
+            issuers=(_trusted(self.issuer, Use.ISSUER, HOST),),
+            agreement=None,
+            epoch=0,
+        )
+        listing = TrustListing(
+            site=SITE,
+            version=1,
+            issued=NOON,
+            threshold=1,
+            roots=self.anchor.roots,
+            tenants={HOST: host},
+            gates={gate: _trusted(key, Use.GATE, gate) for gate, key in gates.items()},
+            services=(
+                (Use.DECISION, _trusted(self.decision, Use.DECISION, "service")),
+                (Use.LOG, _trusted(self.log, Use.LOG, "service")),
+            ),
+        )
+        return cose.cosign(
+            trust_payload(listing), keys=[self.root], typ=TRUST_TYPE, external_aad=SITE.encode()
+        )
+
+    def beacon(
+        self,
+        *,
+        issued: datetime = NOON,
+        site: SiteId = SITE,
+        period: timedelta = timedelta(seconds=10),
+        key: cose.SigningKey | None = None,
+        aad: str = beacon_topic(SITE),
+        typ: str = BEACON_TYPE,
+    ) -> bytes:
+        value = hashlib.sha256(issued.isoformat().encode()).digest()[:16]
+        beacon = Beacon(site=site, value=value, issued=issued, period=period)
+        return cose.sign(beacon.payload(), key=key or self.decision, typ=typ, external_aad=aad.encode())
+
+    def answer(
+        self,
+        message: bytes,
+        verdict: Verdict = Verdict.GRANTED,
+        /,
+        *,
+        gate: GateId = GATE,
+        key: cose.SigningKey | None = None,
+        aad: str = topic(Channel.DECISION),
+        typ: str = DECISION_TYPE,
+        **changes: Any,
+    ) -> bytes:
+        """Answer the message of these bytes."""
+        self.entries += 1
+        answer = Answer(
+            message=hashlib.sha256(message).digest(),
+            gate=gate,
+            verdict=verdict,
+            reason={Verdict.GRANTED: GRANTED, Verdict.DENIED: NO_RIGHTS, Verdict.RECORDED: 0}[verdict],
+            issued=NOON,
+            valid=timedelta(seconds=5),
+            unlock=timedelta(seconds=4) if verdict is Verdict.GRANTED else None,
+            policy=bytes(32),
+            entry=self.entries,
+        )
+        payload = replace(answer, **changes).payload()
+        return cose.sign(payload, key=key or self.decision, typ=typ, external_aad=aad.encode())
+
+    def token(self, *, badge_key: cose.SigningKey | None) -> bytes:
+        """A badge of the host: key-bound with a key, bearer without."""
+        confirmation = badge_key.record(use="badge", owner="00" * 16) if badge_key is not None else None
+        badge = Badge(
+            id=BadgeId("00" * 16),
+            site=SITE,
+            tenant=HOST,
+            not_before=NOON,
+            expires=NOON + timedelta(hours=12),
+            issued=NOON,
+            ceiling=3,
+            assurance=Assurance.KEY_BOUND if badge_key is not None else Assurance.BEARER,
+            kind=HolderKind.STAFF,
+            epoch=1,
+            requires_trusted_time=False,
+            confirmation=confirmation,
+            card=None,
+            status_index=None,
+        )
+        return cose.sign(cose.encode(claims_of(badge)), key=self.issuer, typ="application/pacs-cred+cwt")
+
+    def read(self, sent: Publish) -> UpwardMessage:
+        """Believe a message as the service does: the gate's signature, for this topic."""
+        authentic = authenticate(sent.topic, sent.payload, trust=self.trust, prefix=PREFIX)
+        assert isinstance(authentic, Authentic), authentic
+        return authentic.message
+
+
+def _trusted(key: cose.SigningKey, use: Use, owner: str) -> TrustedKey:
+    record = key.record(use=use, owner=owner)
+    return TrustedKey(record=record, state=KeyState.ACTIVE, revoked_from=None)
+
+
+class Talk:
+    """A controller in conversation: what happens to it, and everything it did since the last look."""
+
+    def __init__(self) -> None:
+        self.key = cose.SigningKey.generate()
+        self.service = Service({GATE: self.key, OTHER_GATE: cose.SigningKey.generate()})
+        self.controller = Controller(
+            gate=GATE,
+            prefix=PREFIX,
+            key=self.key,
+            trust=self.service.trust,
+            doorways=[
+                Doorway(id=IN, direction=Direction.IN, has_contact=True, held=timedelta(seconds=30)),
+                Doorway(id=OUT, direction=Direction.OUT, has_contact=True, held=timedelta(seconds=30)),
+                Doorway(id=PLAIN, direction=Direction.IN, has_contact=False, held=timedelta(seconds=30)),
+            ],
+            boot=BOOT,
+            agent="test",
+        )
+        self.at = 1000.0
+        self.wall: WallTime | None = None
+        self.did: list[Effect] = []
+        self.published: list[Publish] = []
+
+    @classmethod
+    def ready(cls) -> "Talk":
+        """A gate that has started, is linked, has its hello recorded, and heard a beacon."""
+        talk = cls()
+        talk.happens(Started())
+        talk.happens(LinkUp())
+        talk.recorded()
+        talk.happens(BeaconReceived(talk.service.beacon()))
+        talk.did.clear()
+        return talk
+
+    def happens(self, event: Event) -> list[Effect]:
+        effects = self.controller.step(event, at=self.at, wall=self.wall)
+        self.did += effects
+        self.published += [effect for effect in effects if isinstance(effect, Publish)]
+        return effects
+
+    def passes(self, seconds: float) -> None:
+        self.at += seconds
+
+    def presents(self, access_point: AccessPointId = IN, credential: Credential = CARD) -> list[Effect]:
+        return self.happens(
+            CardPresented(access_point=access_point, credential=credential, gate_random=b"r" * 16)
+        )
+
+    def scans(self, access_point: AccessPointId = IN, credential: Credential = CARD) -> bytes:
+        """Present a card that needs no proof; give the bytes of the scan."""
+        (sent,) = only(Publish, self.presents(access_point, credential))
+        return sent.payload
+
+    def hears(self, wire: bytes) -> list[Effect]:
+        return self.happens(AnswerReceived(wire))
+
+    def granted(self, access_point: AccessPointId = IN, **terms: Any) -> bytes:
+        """Have a scan granted; give its bytes."""
+        scan = self.scans(access_point)
+        self.hears(self.service.answer(scan, **terms))
+        return scan
+
+    def fires(self, kind: TimerKind, access_point: AccessPointId | None = IN) -> list[Effect]:
+        """Let the timer of this name run out: the clock moves on by what it was last started with."""
+        started = [
+            effect
+            for effect in self.did
+            if isinstance(effect, StartTimer)
+            and effect.timer.kind is kind
+            and effect.timer.access_point == access_point
+        ]
+        self.passes(started[-1].after.total_seconds())
+        return self.happens(TimerFired(started[-1].timer))
+
+    def recorded(self) -> None:
+        """The service records everything that was published and is no scan, until there is no more."""
+        answered: set[bytes] = set()
+        while fresh := [sent for sent in self.published if sent.payload not in answered]:
+            for sent in fresh:
+                answered.add(sent.payload)
+                if not isinstance(self.service.read(sent), Scan):
+                    self.hears(self.service.answer(sent.payload, Verdict.RECORDED))
+
+    def messages(self) -> list[UpwardMessage]:
+        """What was published, each message once, as the service believes it."""
+        return [self.service.read(sent) for sent in {sent.payload: sent for sent in self.published}.values()]
+
+    def ignored(self) -> dict[str, int]:
+        return {why.value: count for why, count in self.controller.tally.ignored.items()}
+
+
+def only(kind: type[_Effect], effects: list[Effect]) -> list[_Effect]:
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def bearer(service: Service) -> ByToken:
+    return ByToken(service.token(badge_key=None))

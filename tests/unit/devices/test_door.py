@@ -1,0 +1,201 @@
+"""The door: what its contact and its grants make of it, told as transcripts."""
+
+import hashlib
+from datetime import timedelta
+from itertools import product
+
+import pytest
+
+from devices.core.door import TRANSITIONS, DoorAct, DoorInput, DoorState, step
+from devices.core.events import (
+    CancelTimer,
+    ContactClosed,
+    ContactOpened,
+    Lock,
+    Publish,
+    Show,
+    Signal,
+    StartTimer,
+    TamperCleared,
+    TamperOpened,
+    Timer,
+    TimerKind,
+    Unlock,
+)
+from gatekeeper.model.ids import AccessPointId
+from gatekeeper.model.messages import Passage, PassageOutcome, Status, StatusKind
+from tests.unit.devices.ground import IN, OUT, PLAIN, Talk, only
+
+
+def told(talk: Talk) -> list[tuple]:
+    """Passages and statuses, in short."""
+    short = []
+    for message in talk.messages():
+        match message:
+            case Passage():
+                short.append((message.outcome, message.access_point, message.scan))
+            case Status():
+                short.append((message.kind, message.access_point))
+    return short
+
+
+def digest(scan: bytes) -> bytes:
+    return hashlib.sha256(scan).digest()
+
+
+def test_whoever_goes_through_after_a_grant_is_told_as_taken_and_the_strike_falls_behind():
+    talk = Talk.ready()
+    scan = talk.granted()
+    effects = talk.happens(ContactOpened(IN))
+    assert effects[:2] == [CancelTimer(timer=Timer(TimerKind.UNLOCK, IN)), Lock(access_point=IN)]
+    assert StartTimer(timer=Timer(TimerKind.HELD, IN), after=timedelta(seconds=30)) in effects
+    assert told(talk) == [(PassageOutcome.TAKEN, IN, digest(scan))]
+    assert talk.happens(ContactClosed(IN)) == [CancelTimer(timer=Timer(TimerKind.HELD, IN))]
+    assert talk.controller.door(IN) is DoorState.LOCKED
+    talk.scans()
+
+
+def test_a_grant_that_nobody_uses_is_told_as_not_taken():
+    talk = Talk.ready()
+    scan = talk.granted()
+    effects = talk.fires(TimerKind.UNLOCK)
+    assert effects[0] == Lock(access_point=IN)
+    assert told(talk) == [(PassageOutcome.NOT_TAKEN, IN, digest(scan))]
+    assert talk.controller.door(IN) is DoorState.LOCKED
+
+
+def test_a_door_that_opens_without_a_grant_is_forced():
+    talk = Talk.ready()
+    effects = talk.happens(ContactOpened(IN))
+    assert only(Unlock, effects) == []
+    talk.happens(ContactClosed(IN))
+    assert told(talk) == [(PassageOutcome.FORCED, IN, None), (StatusKind.CLOSED_AGAIN, IN)]
+
+
+def test_a_door_that_opens_after_the_unlock_time_is_forced():
+    talk = Talk.ready()
+    scan = talk.granted()
+    talk.fires(TimerKind.UNLOCK)
+    talk.happens(ContactOpened(IN))
+    assert told(talk) == [(PassageOutcome.NOT_TAKEN, IN, digest(scan)), (PassageOutcome.FORCED, IN, None)]
+
+
+def test_a_door_held_open_says_so_once_and_says_when_it_is_closed_again():
+    talk = Talk.ready()
+    scan = talk.granted()
+    talk.happens(ContactOpened(IN))
+    talk.fires(TimerKind.HELD)
+    effects = talk.happens(ContactClosed(IN))
+    assert Lock(access_point=IN) in effects
+    assert told(talk) == [
+        (PassageOutcome.TAKEN, IN, digest(scan)),
+        (PassageOutcome.HELD_OPEN, IN, digest(scan)),
+        (StatusKind.CLOSED_AGAIN, IN),
+    ]
+
+
+def test_a_forced_door_that_stays_open_is_held_as_well():
+    talk = Talk.ready()
+    talk.happens(ContactOpened(IN))
+    talk.fires(TimerKind.HELD)
+    assert told(talk) == [(PassageOutcome.FORCED, IN, None), (PassageOutcome.HELD_OPEN, IN, None)]
+
+
+@pytest.mark.parametrize("opening", ["unlocked", "open", "forced", "held"])
+def test_a_card_waits_until_the_door_is_closed_and_locked(opening: str):
+    talk = Talk.ready()
+    if opening in {"unlocked", "open", "held"}:
+        talk.granted()
+    if opening in {"open", "forced", "held"}:
+        talk.happens(ContactOpened(IN))
+    if opening == "held":
+        talk.fires(TimerKind.HELD)
+    assert talk.controller.door(IN) == opening
+    assert talk.presents() == [Show(access_point=IN, signal=Signal.BUSY)]
+
+
+def test_a_door_forced_while_the_scan_was_decided_is_not_released():
+    talk = Talk.ready()
+    scan = talk.scans()
+    talk.happens(ContactOpened(IN))
+    effects = talk.hears(talk.service.answer(scan))
+    assert only(Unlock, effects) == []
+    assert [shown.signal for shown in only(Show, effects)] == [Signal.BUSY]
+    assert told(talk) == [(PassageOutcome.FORCED, IN, None), (PassageOutcome.NOT_TAKEN, IN, digest(scan))]
+    assert not talk.controller.tally.unlocks
+    talk.happens(ContactClosed(IN))
+    assert talk.controller.door(IN) is DoorState.LOCKED
+
+
+def test_two_doors_of_one_gate_do_not_know_of_each_other():
+    talk = Talk.ready()
+    talk.granted(IN)
+    talk.happens(ContactOpened(OUT))
+    assert talk.controller.door(IN) is DoorState.UNLOCKED
+    assert told(talk) == [(PassageOutcome.FORCED, OUT, None)]
+
+
+def test_without_a_contact_nobody_says_whether_a_grant_was_used():
+    talk = Talk.ready()
+    talk.granted(PLAIN)
+    effects = talk.fires(TimerKind.UNLOCK, PLAIN)
+    assert effects == [Lock(access_point=PLAIN)]
+    assert told(talk) == []
+
+
+def test_without_a_contact_the_next_card_need_not_wait_for_the_lock():
+    talk = Talk.ready()
+    talk.granted(PLAIN)
+    talk.passes(1)
+    scan = talk.scans(PLAIN)
+    effects = talk.hears(talk.service.answer(scan))
+    assert Unlock(access_point=PLAIN, lasting=timedelta(seconds=4)) in effects
+    assert StartTimer(timer=Timer(TimerKind.UNLOCK, PLAIN), after=timedelta(seconds=4)) in effects
+    assert len(talk.controller.tally.unlocks) == 2
+
+
+def test_a_contact_where_there_is_none_is_not_listened_to():
+    talk = Talk.ready()
+    assert talk.happens(ContactOpened(PLAIN)) == []
+    assert talk.controller.door(PLAIN) is DoorState.LOCKED
+
+
+def test_without_a_contact_a_scan_given_up_is_still_told_as_not_taken():
+    talk = Talk.ready()
+    scan = talk.scans(PLAIN)
+    talk.fires(TimerKind.DEADLINE, PLAIN)
+    assert told(talk) == [(PassageOutcome.NOT_TAKEN, PLAIN, digest(scan))]
+
+
+@pytest.mark.parametrize("place", [IN, None])
+def test_tampering_is_told(place: AccessPointId | None):
+    talk = Talk.ready()
+    talk.happens(TamperOpened(place))
+    talk.happens(TamperCleared(place))
+    assert told(talk) == [(StatusKind.TAMPER, place), (StatusKind.TAMPER_CLEARED, place)]
+
+
+def test_only_a_grant_at_a_closed_door_unlocks():
+    for state, happened in product(DoorState, DoorInput):
+        _, acts = step(state, happened)
+        if DoorAct.UNLOCK in acts:
+            assert happened is DoorInput.GRANT
+            assert state in {DoorState.LOCKED, DoorState.UNLOCKED}
+
+
+def test_whatever_the_table_does_not_name_changes_nothing():
+    for state, happened in product(DoorState, DoorInput):
+        if (state, happened) not in TRANSITIONS:
+            assert step(state, happened) == (state, ())
+
+
+def test_every_way_out_of_unlocked_locks():
+    for (state, _), (after, acts) in TRANSITIONS.items():
+        if state is DoorState.UNLOCKED and after is not DoorState.UNLOCKED:
+            assert DoorAct.LOCK in acts
+
+
+def test_every_passage_carries_what_happened_and_nothing_is_published_twice():
+    talk = Talk.ready()
+    talk.granted()
+    assert len(only(Publish, talk.happens(ContactOpened(IN)))) == 1
