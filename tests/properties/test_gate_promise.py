@@ -31,6 +31,7 @@ from devices.core.events import (
     StartTimer,
     Timer,
     TimerFired,
+    TimerKind,
     Unlock,
 )
 from gatekeeper import cose
@@ -66,6 +67,7 @@ class Gate(RuleBasedStateMachine):
         self.digests: dict[bytes, bytes] = {}
         self.answers: list[tuple[bytes, Question | None, float]] = []
         self.timers: dict[Timer, float] = {}
+        self.made: dict[AccessPointId, float] = {}
         self.beacons = 0
         self.unlocks = 0
         self.do(self.talk.happens(Started()))
@@ -76,7 +78,8 @@ class Gate(RuleBasedStateMachine):
 
     def do(self, effects: list[Effect], *, may_unlock: AccessPointId | None = None) -> None:
         """Carry out effects; a strike may move at one place at most, and only when the book says so."""
-        for effect in effects:
+        # The shell starts timers in the same instant as it publishes: take those first.
+        for effect in sorted(effects, key=lambda effect: not isinstance(effect, StartTimer)):
             match effect:
                 case Unlock(access_point=access_point, lasting=lasting):
                     assert access_point == may_unlock, "a strike was released without a grant of its own"
@@ -84,6 +87,10 @@ class Gate(RuleBasedStateMachine):
                     may_unlock = None
                     self.unlocks += 1
                 case StartTimer(timer=timer, after=after):
+                    if timer.kind is TimerKind.DEADLINE:
+                        self.made[timer.access_point] = (
+                            self.talk.at
+                        )  # a scan is as old as its card, link or no link
                     self.timers[timer] = self.talk.at + after.total_seconds()
                 case CancelTimer(timer=timer):
                     self.timers.pop(timer, None)
@@ -97,7 +104,7 @@ class Gate(RuleBasedStateMachine):
         known = self.digests.setdefault(message.sequence.to_bytes(8), wire)
         assert known == wire, "two messages share a number"
         if isinstance(message, Scan) and not any(question.wire == wire for question in self.questions):
-            self.questions.append(Question(wire, message.access_point, self.talk.at))
+            self.questions.append(Question(wire, message.access_point, self.made[message.access_point]))
 
     def is_owed(self, question: Question | None, valid: float) -> bool:
         """The rules, again and apart: an own scan, still open, its grant still valid, its door closed."""
