@@ -7,6 +7,7 @@
     hardware/    the ports to metal, and simulated ones
     bridges/     readers that exist today, each as a gate of its own at assurance 0
     simulator/   people who walk
+    app          the one place where these are put together
     cli          gatekeeper-device
 
 Of `gatekeeper` it imports the pure packages only (cose, model, core), so that a gate does not install the server.

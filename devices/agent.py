@@ -1,0 +1,306 @@
+"""The shell of one gate: link, timers, entropy and hardware around the controller, which alone decides.
+
+    async with GateAgent(settings, link) as agent:
+        outcome = await agent.present(access_point, badge)
+
+Every event enters through `_happens`, in the event loop, one after the other; the effects are done in order before the
+next. A controller that raises is broken, and so is the gate: the agent stops, and what is locked stays locked.
+
+It decides nothing, believes nothing and remembers nothing over a restart.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Final, Self, assert_never
+
+import structlog
+
+from devices.core.controller import Controller
+from devices.core.events import (
+    AnswerReceived,
+    AskProof,
+    BeaconReceived,
+    CancelTimer,
+    CardPresented,
+    ContactClosed,
+    ContactOpened,
+    Effect,
+    Event,
+    LinkDown,
+    LinkUp,
+    Lock,
+    ProofGiven,
+    Publish,
+    Show,
+    Signal,
+    Started,
+    StartTimer,
+    Timer,
+    TimerFired,
+    Unlock,
+    WallTime,
+)
+from devices.core.tally import Tally
+from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader
+from devices.link import GateLink, Message, Route
+from devices.settings import GateSettings
+from gatekeeper.model.ids import AccessPointId, BootId
+from gatekeeper.model.messages import ClockQuality
+from gatekeeper.model.topics import Channel, beacon_topic, gate_topic
+
+__all__ = ["GateAgent", "Outcome", "free_running_clock"]
+
+_BOOT_BYTES: Final = 8
+_RANDOM_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a badge that was presented. `latency` is seconds from the scan to its answer."""
+
+    signal: Signal
+    reason: int | None
+    entry: int | None
+    latency: float | None
+
+    @property
+    def granted(self) -> bool:
+        """Whether the strike was released."""
+        return self.signal is Signal.GRANTED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Presented:
+    """A badge at a reader, until the display speaks."""
+
+    badge: Badge
+    outcome: asyncio.Future[Outcome]
+
+
+def free_running_clock() -> WallTime:
+    """The machine's wall clock, of which nobody says that it is right."""
+    return WallTime(datetime.now(UTC), ClockQuality.FREE_RUNNING)
+
+
+class GateAgent:
+    """One gate at work, for the length of a block. An access point without fittings is moved by `present` alone."""
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        link: GateLink,
+        *,
+        fittings: Mapping[AccessPointId, Fittings] | None = None,
+        routes: Mapping[str, Route] | None = None,
+        wall_clock: Callable[[], WallTime] = free_running_clock,
+    ) -> None:
+        self._controller: Final = Controller(
+            gate=settings.gate,
+            prefix=settings.prefix,
+            key=settings.key,
+            trust=settings.trust,
+            doorways=settings.doorways,
+            boot=BootId(secrets.token_bytes(_BOOT_BYTES)),
+            agent=f"gatekeeper-device/{version('gatekeeper')}",
+        )
+        self._link: Final = link
+        self._fittings: Final = fittings or {}
+        self._routes: Final = {**self._own_routes(settings), **(routes or {})}
+        self._wall_clock: Final = wall_clock
+        self._log: Final = structlog.get_logger().bind(gate=settings.gate)
+
+        # What is under way.
+        self._group: Final = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._presented: dict[AccessPointId, _Presented] = {}
+        self._heard = asyncio.Event()
+        self._broken: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        self._broken = asyncio.get_running_loop().create_future()
+        self._spawn("broken", self._broken_off(self._broken))
+        self._happens(Started())
+        for access_point, fitted in self._fittings.items():
+            self._spawn(f"reader {access_point}", self._read(access_point, fitted.reader))
+            if fitted.contact is not None:
+                self._spawn(f"contact {access_point}", self._feel(access_point, fitted.contact))
+        await self._link.open(
+            routes=self._routes, on_link=lambda up: self._happens(LinkUp() if up else LinkDown())
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._link.close()
+        for handle in self._timers.values():
+            handle.cancel()
+        for presented in self._presented.values():
+            presented.outcome.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self._group.__aexit__(kind, error, trace)
+
+    @property
+    def tally(self) -> Tally:
+        """What this gate saw since it started."""
+        return self._controller.tally
+
+    @property
+    def has_service(self) -> bool:
+        """Whether the service was heard lately, so that cards are asked about."""
+        return self._controller.has_service(at=asyncio.get_running_loop().time())
+
+    async def service_heard(self) -> None:
+        """Wait until the service was heard for the first time."""
+        await self._heard.wait()
+
+    async def present(
+        self, access_point: AccessPointId, badge: Badge, *, walks_through: bool = True
+    ) -> Outcome:
+        """Present a badge and wait for what the display says; its bearer then walks through the open door, or not."""
+        outcome = await self.offer(access_point, badge)
+        if outcome.granted and walks_through:
+            self.feel(access_point, opened=True)
+            self.feel(access_point, opened=False)
+        return outcome
+
+    def offer(self, access_point: AccessPointId, badge: Badge) -> asyncio.Future[Outcome]:
+        """Present a badge; what the display says of it comes later."""
+        presented = _Presented(badge, asyncio.get_running_loop().create_future())
+        before = self._presented.get(access_point)
+        self._presented[access_point] = presented
+        self._happens(
+            CardPresented(
+                access_point=access_point,
+                credential=badge.credential,
+                gate_random=secrets.token_bytes(_RANDOM_BYTES),
+            )
+        )
+        if before is not None:  # the reader was busy with it, and still is
+            self._presented[access_point] = before
+        return presented.outcome
+
+    def feel(self, access_point: AccessPointId, *, opened: bool) -> None:
+        """Tell what the contact of a door feels."""
+        self._happens(ContactOpened(access_point) if opened else ContactClosed(access_point))
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def _happens(self, event: Event) -> None:
+        if self._broken is None or self._broken.done():
+            return
+        try:
+            at = asyncio.get_running_loop().time()
+            for effect in self._controller.step(event, at=at, wall=self._wall_clock()):
+                self._do(effect)
+        except Exception as error:
+            self._broken.set_exception(error)
+            raise
+
+    def _own_routes(self, settings: GateSettings) -> dict[str, Route]:
+        def own(channel: Channel) -> str:
+            return gate_topic(settings.site, settings.gate, channel, prefix=settings.prefix)
+
+        return {
+            own(Channel.DECISION): Route(
+                lambda message: self._happens(AnswerReceived(message.payload)), retained=False
+            ),
+            own(Channel.COMMAND): Route(self._not_understood, retained=False),
+            own(Channel.POLICY): Route(self._not_understood, retained=True),
+            beacon_topic(settings.site, prefix=settings.prefix): Route(self._beacon, retained=True),
+        }
+
+    def _beacon(self, message: Message) -> None:
+        self._happens(BeaconReceived(message.payload))
+        if self.has_service:
+            self._heard.set()
+
+    def _not_understood(self, message: Message) -> None:
+        self._log.info("not understood by this version", topic=message.topic)
+
+    async def _read(self, access_point: AccessPointId, reader: Reader) -> None:
+        async for badge in reader.badges():
+            self.offer(access_point, badge)
+
+    async def _feel(self, access_point: AccessPointId, contact: Contact) -> None:
+        async for opened in contact.changes():
+            self.feel(access_point, opened=opened)
+
+    async def _broken_off(self, broken: asyncio.Future[None]) -> None:
+        await broken
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- effects --------------------------------------------------------------------------------------------------
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Publish(topic=topic, payload=payload, qos=qos):
+                self._link.publish(topic, payload, qos=qos)
+            case StartTimer(timer=timer, after=after):
+                self._cancel(timer)
+                loop = asyncio.get_running_loop()
+                self._timers[timer] = loop.call_later(after.total_seconds(), self._fire, timer)
+            case CancelTimer(timer=timer):
+                self._cancel(timer)
+            case Unlock(access_point=access_point, lasting=lasting):
+                if access_point in self._fittings:
+                    self._fittings[access_point].strike.release(lasting)
+            case Lock(access_point=access_point):
+                if access_point in self._fittings:
+                    self._fittings[access_point].strike.secure()
+            case AskProof(access_point=access_point, digest=digest):
+                presented = self._presented[access_point]
+                self._spawn(f"proof {access_point}", self._prove(access_point, presented, digest))
+            case Show():
+                self._show(effect)
+            case _:
+                assert_never(effect)
+
+    def _show(self, shown: Show) -> None:
+        if shown.access_point in self._fittings:
+            display = self._fittings[shown.access_point].display
+            display.show(shown.signal, reason=shown.reason, entry=shown.entry)
+        latency = shown.waited.total_seconds() if shown.waited is not None else None
+        self._log.info(
+            "badge",
+            access_point=shown.access_point,
+            signal=shown.signal.value,
+            reason=shown.reason,
+            entry=shown.entry,
+            latency=latency,
+        )
+        presented = self._presented.pop(shown.access_point, None)
+        if presented is not None and not presented.outcome.done():
+            presented.outcome.set_result(
+                Outcome(signal=shown.signal, reason=shown.reason, entry=shown.entry, latency=latency)
+            )
+
+    async def _prove(self, access_point: AccessPointId, presented: _Presented, digest: bytes) -> None:
+        try:
+            signature = await presented.badge.prove(digest)
+        except HardwareError:
+            signature = None
+        # Another badge may be at the reader by now; its proof is its own.
+        if self._presented.get(access_point) is presented:
+            self._happens(ProofGiven(access_point=access_point, signature=signature))
+
+    def _fire(self, timer: Timer) -> None:
+        del self._timers[timer]
+        self._happens(TimerFired(timer))
+
+    def _cancel(self, timer: Timer) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()

@@ -1,0 +1,134 @@
+"""`gatekeeper-device`: what one does at a gate. Data goes to stdout, talk to stderr.
+
+    enrol   make the gate's key here, and a request to carry to the site
+    check   whether a gate's folder is in order
+    run     be the gate
+
+It makes no site and no trust list; those come from the site, by hand.
+"""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from devices.agent import GateAgent
+from devices.app import make_gate
+from devices.link import BrokerUrlError
+from devices.logs import log_to_stderr
+from devices.settings import GateSettings, SettingsError, read_gate_folder
+from gatekeeper import cose
+from gatekeeper.core.enrolment import enrolment_request, fingerprint
+from gatekeeper.model.ids import GateId, SiteId, is_name
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="gatekeeper-device",
+    help="What one does at a gate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_REFUSED = 1
+
+Folder = Annotated[
+    Path, typer.Option(help="The gate's folder: gate.json, key.pem, anchor.json, trust.cose ...")
+]
+
+
+@app.command()
+def enrol(
+    site: Annotated[str, typer.Option(help="The site's name.")],
+    gate: Annotated[str, typer.Option(help="This gate's name at the site.")],
+    out: Annotated[Path, typer.Option(help="The folder to make the key in.")],
+) -> None:
+    """Make this gate's key here, and a request that proves it, to carry to the site."""
+    for name in (site, gate):
+        if not is_name(name):
+            _fail(f"{name!r} is no name: use 1 to 32 of a-z, 0-9 and '-'.")
+    key = cose.SigningKey.generate()
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        _write_secret(out / "key.pem", key.to_pem())
+    except FileExistsError:
+        _fail(f"{out / 'key.pem'} exists, and no key is written over another.")
+    request = enrolment_request(site=SiteId(site), gate=GateId(gate), key=key)
+    (out / "request.cose").write_bytes(request)
+    _say(f"The key of {gate} is in {out / 'key.pem'}; it never leaves this machine.")
+    _say(
+        f"Carry {out / 'request.cose'} to the site. There, compare this fingerprint before the gate is admitted:"
+    )
+    typer.echo(fingerprint(key.public_der))
+
+
+@app.command()
+def check(folder: Folder) -> None:
+    """Say whether a gate's folder is in order, and which key it holds."""
+    settings = _settings(folder)
+    _say(
+        f"{settings.gate} at {settings.site} is in order, with version {settings.trust.version} of the trust list."
+    )
+    typer.echo(fingerprint(settings.key.public_der))
+
+
+@app.command()
+def run(
+    folder: Folder,
+    broker: Annotated[str, typer.Option(help="mqtt[s]://host[:port]; the gate logs in with its own name.")],
+    authority: Annotated[
+        Path | None, typer.Option(help="The certificates that the broker's must come from (PEM).")
+    ] = None,
+) -> None:
+    """Be this gate until stopped (SIGINT or SIGTERM); a bridge, when gate.json has one."""
+    log_to_stderr()
+    settings = _settings(folder)
+    try:
+        gate = make_gate(settings, broker=broker, authority=authority)
+    except BrokerUrlError as error:
+        _fail(str(error))
+    _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
+    if settings.bridge is None:
+        _say("No hardware is fitted to it in this version: it reports and listens, and opens nothing.")
+    asyncio.run(_until_stopped(gate))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+async def _until_stopped(gate: GateAgent) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with gate:
+        await stop.wait()
+
+
+def _settings(folder: Path) -> GateSettings:
+    try:
+        return read_gate_folder(folder)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _fail(sentence: str) -> NoReturn:
+    _say(sentence)
+    raise typer.Exit(_REFUSED)

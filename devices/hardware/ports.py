@@ -1,0 +1,78 @@
+"""What the agent needs of the metal at one access point.
+
+Everything is called in the event loop and must not block it. A badge that breaks off raises `HardwareError` and has proved
+nothing; a reader, strike or contact that raises it stops the agent, whose service manager starts it anew.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from devices.core.events import Signal
+from gatekeeper.model.messages import Credential
+
+__all__ = ["Badge", "Contact", "Display", "Fittings", "HardwareError", "Reader", "Strike"]
+
+
+class HardwareError(Exception):
+    """A piece of hardware does not do what it should."""
+
+
+class Badge(Protocol):
+    """A badge while it is at a reader."""
+
+    @property
+    def credential(self) -> Credential:
+        """What it presents."""
+        ...
+
+    async def prove(self, digest: bytes) -> bytes | None:
+        """Sign 32 bytes with the badge's key (r || s, or Ed25519); None when it has none or is gone."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads badges."""
+
+    def badges(self) -> AsyncIterator[Badge]:
+        """Each badge as it is presented, without end."""
+        ...
+
+
+class Strike(Protocol):
+    """Holds the door."""
+
+    def release(self, lasting: timedelta) -> None:
+        """Let the door open; fall back after `lasting` by yourself, if you can."""
+        ...
+
+    def secure(self) -> None:
+        """Hold the door."""
+        ...
+
+
+class Contact(Protocol):
+    """Feels whether the door is open."""
+
+    def changes(self) -> AsyncIterator[bool]:
+        """True as it opens, False as it closes, without end; first how it is."""
+        ...
+
+
+class Display(Protocol):
+    """Tells whoever stands at the reader. `reason` is a BACnet number, `entry` a place in the log."""
+
+    def show(self, signal: Signal, *, reason: int | None, entry: int | None) -> None:
+        """Show it until the next."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fittings:
+    """The hardware of one access point. A door without a contact has None."""
+
+    reader: Reader
+    strike: Strike
+    contact: Contact | None
+    display: Display

@@ -1,0 +1,207 @@
+"""The gate's folder, read once at the start; a gate whose folder is not in order does not start.
+
+    gate.json         {"site", "gate", "prefix", "access_points": [{"id", "direction": "in" | "out", "contact"?: bool}],
+                       "held_seconds"?: 1..3600 (30), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
+    key.pem           the gate's own key, made here                             its owner's eyes only
+    broker-password   one line                                                  its owner's eyes only
+    anchor.json       where trust begins, put here by hand
+    trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
+
+`contact` says whether the door has one; it is true, but for a bridge, whose readers have none. What is wrong is said in a
+sentence that names the file and what to do. A secret that others may read is refused: whoever read it can be this gate.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from devices.bridges.tasmota_format import is_reader_topic
+from devices.core.controller import Doorway
+from gatekeeper import cose
+from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
+from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
+from gatekeeper.model.places import Direction
+
+__all__ = ["BridgeSettings", "GateSettings", "SettingsError", "read_gate_folder"]
+
+GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", "anchor.json", "trust.cose"
+_HELD: Final = 30
+_LONGEST_HELD: Final = 3600
+_OTHERS: Final = 0o077
+_KEYS: Final = frozenset({"site", "gate", "prefix", "access_points", "held_seconds", "bridge"})
+_POINT_KEYS: Final = frozenset({"id", "direction", "contact"})
+_BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
+
+
+class SettingsError(Exception):
+    """The gate cannot start; the message says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeSettings:
+    """A stock reader that this gate speaks for."""
+
+    kind: str
+    topic: str
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """All that a gate needs to run."""
+
+    site: SiteId
+    gate: GateId
+    prefix: str
+    doorways: tuple[Doorway, ...]
+    bridge: BridgeSettings | None
+    key: cose.SigningKey = field(repr=False)
+    password: str = field(repr=False)
+    trust: Trust = field(repr=False)
+
+
+def read_gate_folder(folder: Path) -> GateSettings:
+    """Read a gate's folder. Raises `SettingsError`."""
+    written = _read_gate_file(folder / GATE)
+    key = _read_key(folder / KEY)
+    trust = _read_trust(folder)
+    site, gate = SiteId(_name(written, "site")), GateId(_name(written, "gate"))
+    if site != trust.site:
+        raise SettingsError(f"{folder / GATE} is of the site {site}, its trust anchor of {trust.site}.")
+    listed = trust.gates.get(key.kid)
+    if listed is None or listed.owner != gate:
+        raise SettingsError(
+            f"The trust list does not hold the key of {gate}: have the site admit this gate's enrolment request, "
+            f"and put its new trust list into {folder}."
+        )
+    bridge = _bridge(written)
+    return GateSettings(
+        site=site,
+        gate=gate,
+        prefix=_name(written, "prefix"),
+        doorways=_doorways(written, bridge),
+        bridge=bridge,
+        key=key,
+        password=_read_secret(folder / PASSWORD).decode(errors="replace").strip("\r\n"),
+        trust=trust,
+    )
+
+
+def _read_gate_file(path: Path) -> Mapping[str, Any]:
+    try:
+        written = json.loads(_read(path))
+    except ValueError as error:
+        raise SettingsError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(written, dict):
+        raise SettingsError(f"{path} is not a JSON object.")
+    _know(written, _KEYS, "the gate")
+    return written
+
+
+def _read_key(path: Path) -> cose.SigningKey:
+    try:
+        return cose.SigningKey.from_pem(_read_secret(path))
+    except cose.KeyRefusedError as error:
+        raise SettingsError(f"{path} is no private key of a known form.") from error
+
+
+def _read_trust(folder: Path) -> Trust:
+    try:
+        anchor = Anchor.from_json(_read(folder / ANCHOR).decode())
+    except ValueError as error:
+        raise SettingsError(f"{folder / ANCHOR} is no trust anchor: fetch it again, by hand.") from error
+    trust = read_trust(_read(folder / TRUST), anchor=anchor, not_below=0)
+    if isinstance(trust, TrustRefused):
+        raise SettingsError(f"{folder / TRUST} is not believed. {trust.code.sentence}")
+    if not trust.decisions:
+        raise SettingsError(f"{folder / TRUST} names no key that may decide: nothing would ever open.")
+    return trust
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            # INVARIANT: a secret that others could have copied is not used.
+            if mode & _OTHERS or not stat.S_ISREG(mode):
+                raise SettingsError(
+                    f"{path} can be read by others than its owner: replace it, or if you are sure that nobody "
+                    "read it, run chmod 600 on it."
+                )
+            return file.read()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _doorways(written: Mapping[str, Any], bridge: BridgeSettings | None) -> tuple[Doorway, ...]:
+    held = written.get("held_seconds", _HELD)
+    if type(held) is not int or not 0 < held <= _LONGEST_HELD:
+        raise SettingsError(f"gate.json: held_seconds is a whole number from 1 to {_LONGEST_HELD}.")
+    doorways = tuple(_doorway(point, bridge, timedelta(seconds=held)) for point in _points(written))
+    if len({doorway.id for doorway in doorways}) != len(doorways):
+        raise SettingsError("gate.json names an access point twice.")
+    return doorways
+
+
+def _points(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    points = written.get("access_points")
+    if not isinstance(points, list) or not points or not all(isinstance(point, dict) for point in points):
+        raise SettingsError("gate.json needs a list of access_points, each an object.")
+    return points
+
+
+def _doorway(point: Mapping[str, Any], bridge: BridgeSettings | None, held: timedelta) -> Doorway:
+    _know(point, _POINT_KEYS, "an access point")
+    access_point = AccessPointId(_name(point, "id"))
+    if point.get("direction") not in set(Direction):
+        raise SettingsError(f"gate.json: the direction of {access_point} is in or out.")
+    bridged = bridge is not None and bridge.access_point == access_point
+    has_contact = point.get("contact", not bridged)
+    if type(has_contact) is not bool:
+        raise SettingsError(f"gate.json: the contact of {access_point} is true or false.")
+    if bridged and has_contact:
+        raise SettingsError(f"gate.json: {access_point} is bridged, so its contact is false.")
+    return Doorway(
+        id=access_point, direction=Direction(point["direction"]), has_contact=has_contact, held=held
+    )
+
+
+def _bridge(written: Mapping[str, Any]) -> BridgeSettings | None:
+    if "bridge" not in written:
+        return None
+    bridge, points = written["bridge"], [point.get("id") for point in _points(written)]
+    if not isinstance(bridge, dict) or bridge.get("kind") != "tasmota":
+        raise SettingsError('gate.json: the only kind of bridge is {"kind": "tasmota"}.')
+    _know(bridge, _BRIDGE_KEYS, "a bridge")
+    topic = bridge.get("topic")
+    if not isinstance(topic, str) or not is_reader_topic(topic):
+        raise SettingsError("gate.json: the bridge needs the topic of its reader, as in tele/shed/SENSOR.")
+    access_point = bridge.get("access_point", points[0] if len(points) == 1 else None)
+    if not isinstance(access_point, str) or access_point not in points:
+        raise SettingsError("gate.json: the bridge's access_point is none of the gate's.")
+    return BridgeSettings(kind="tasmota", topic=topic, access_point=AccessPointId(access_point))
+
+
+def _name(written: Mapping[str, Any], key: str) -> str:
+    name = written.get(key)
+    if not isinstance(name, str) or not is_name(name):
+        raise SettingsError(f"gate.json: {key} is 1 to 32 of a-z, 0-9 and '-'.")
+    return name
+
+
+def _know(written: Mapping[str, Any], known: frozenset[str], what: str) -> None:
+    unknown = sorted(written.keys() - known)
+    if unknown:
+        raise SettingsError(f"gate.json: {', '.join(unknown)} is no setting of {what}.")
