@@ -1,0 +1,108 @@
+"""gatekeeper-device: what it writes, what it prints, and what it refuses."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from devices.cli import app
+from devices.link import BrokerUrl, BrokerUrlError, GateLink
+from gatekeeper import cose
+from gatekeeper.core.enrolment import EnrolmentRequest, fingerprint, read_enrolment
+from tests.unit.devices.folders import gate_folder
+from tests.unit.devices.ground import GATE, SITE, Service
+
+
+def device(*arguments: str):
+    return CliRunner().invoke(app, arguments)
+
+
+def test_enrolling_makes_a_key_that_only_its_owner_reads_and_a_request_that_proves_it(tmp_path: Path):
+    out = tmp_path / "new"
+    result = device("enrol", "--site", SITE, "--gate", GATE, "--out", str(out))
+    assert result.exit_code == 0, result.stderr
+    assert stat.S_IMODE((out / "key.pem").stat().st_mode) == 0o600
+    request = read_enrolment((out / "request.cose").read_bytes())
+    assert isinstance(request, EnrolmentRequest)
+    assert (request.site, request.gate) == (SITE, GATE)
+    key = cose.SigningKey.from_pem((out / "key.pem").read_bytes())
+    assert request.record.public_der == key.public_der
+    assert result.stdout == request.fingerprint + "\n"
+
+
+def test_no_key_is_written_over_another(tmp_path: Path):
+    device("enrol", "--site", SITE, "--gate", GATE, "--out", str(tmp_path))
+    before = (tmp_path / "key.pem").read_bytes()
+    result = device("enrol", "--site", SITE, "--gate", GATE, "--out", str(tmp_path))
+    assert result.exit_code == 1
+    assert "no key is written over another" in result.stderr
+    assert (tmp_path / "key.pem").read_bytes() == before
+
+
+def test_a_name_that_could_widen_a_topic_is_refused(tmp_path: Path):
+    result = device("enrol", "--site", SITE, "--gate", "main/gate", "--out", str(tmp_path / "new"))
+    assert result.exit_code == 1
+    assert "is no name" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_in_order_shows_the_fingerprint_of_its_key(tmp_path: Path):
+    key = cose.SigningKey.generate()
+    result = device("check", "--folder", str(gate_folder(tmp_path, Service({GATE: key}), key)))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == fingerprint(key.public_der) + "\n"
+
+
+@pytest.mark.parametrize("command", [["check"], ["run", "--broker", "mqtt://127.0.0.1"]])
+def test_a_folder_not_in_order_is_said_in_one_sentence(tmp_path: Path, command: list[str]):
+    result = device(*command, "--folder", str(tmp_path))
+    assert result.exit_code == 1
+    assert "gate.json cannot be read" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_broker_that_cannot_be_is_said(tmp_path: Path):
+    key = cose.SigningKey.generate()
+    folder = gate_folder(tmp_path, Service({GATE: key}), key)
+    result = device("run", "--folder", str(folder), "--broker", "http://broker")
+    assert result.exit_code == 1
+    assert "must begin with mqtt://" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("mqtt://broker", BrokerUrl("broker", 1883, encrypted=False)),
+        ("mqtts://broker/", BrokerUrl("broker", 8883, encrypted=True)),
+        ("mqtt://127.0.0.1:20000", BrokerUrl("127.0.0.1", 20000, encrypted=False)),
+        ("mqtt://[::1]:1", BrokerUrl("::1", 1, encrypted=False)),
+    ],
+)
+def test_a_brokers_url_names_host_and_port(url: str, found: BrokerUrl):
+    assert BrokerUrl.parse(url) == found
+    assert BrokerUrl.parse(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "broker",
+        "http://broker",
+        "mqtt://",
+        "mqtt://broker:port",
+        "mqtt://broker:70000",
+        "mqtt://broker/x",
+    ],
+)
+def test_a_brokers_url_that_is_none_is_refused(url: str):
+    with pytest.raises(BrokerUrlError):
+        BrokerUrl.parse(url)
+
+
+def test_a_password_has_no_place_in_a_url_and_is_in_no_repr():
+    with pytest.raises(BrokerUrlError, match="Leave user and password out") as refused:
+        BrokerUrl.parse("mqtt://gate:secret@broker")
+    assert "secret" not in str(refused.value)
+    assert "secret" not in repr(GateLink("mqtt://broker", gate=GATE, password="secret"))
