@@ -89,15 +89,21 @@ def site_folder(settings: Settings, site: SiteId) -> SiteFolder:
 
 def running(settings: Settings) -> Premises | None:
     """What a service of this data folder says it runs on; None when none is running."""
-    path = settings.data / _RUNNING
     try:
-        document = json.loads(path.read_text())
-        os.kill(document.pop("pid"), 0)
-    except (FileNotFoundError, ProcessLookupError):
+        document = json.loads((settings.data / _RUNNING).read_text())
+    except FileNotFoundError:
         return None
+    return Premises(**document["premises"]) if _lives(document["pid"]) else None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
     except PermissionError:
-        pass
-    return Premises(**document)
+        return True
+    return True
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +171,7 @@ async def _admit(broker: EmbeddedBroker, settings: Settings) -> None:
         await broker.admit_all(
             {gate: word for gate, word in passwords.items() if gate in bridges}, role="bridge"
         )
-        await broker.admit(f"service-{root.name}", _service_password(folder), role="service")
+        await broker.admit(f"service.{root.name}", _service_password(folder), role="service")
 
 
 _SERVICE_PASSWORD = "keys/broker-password"  # noqa: S105 - a place, not a password
@@ -183,14 +189,13 @@ def _service_password(folder: SiteFolder) -> str:
 @contextlib.asynccontextmanager
 async def serving_site(settings: Settings, where: Premises, site: SiteId) -> AsyncIterator[Premises]:
     """Run a site's engine, metrics and health for the length of a block. What breaks the engine breaks the block."""
-    folder = site_folder(settings, site)
     health = Health()
     app = http_app(health=health, registry=REGISTRY)
     async with (
         serving(app, host=settings.http_host, port=settings.http_port) as url,
         asyncio.TaskGroup() as tasks,
     ):
-        engine = tasks.create_task(_engines(settings, where, site, folder, health), name="engine")
+        engine = tasks.create_task(_engines(settings, where, site, health), name="engine")
         there = Premises(**{**asdict(where), "http": url})
         with _announced(settings, there):
             try:
@@ -199,14 +204,12 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
                 engine.cancel()
 
 
-async def _engines(
-    settings: Settings, where: Premises, site: SiteId, folder: SiteFolder, health: Health
-) -> None:
+async def _engines(settings: Settings, where: Premises, site: SiteId, health: Health) -> None:
     """Run one engine after another: who loses the site throws everything away and stands by for it."""
     while True:
         ledger = PostgresLedger(where.dsn)
         try:
-            await Engine(_parts(settings, where, site, folder, health, ledger)).run()
+            await Engine(_parts(settings, where, site, health=health, ledger=ledger)).run()
         except SiteLostError as lost:
             _log.warning("site lost", site=site, why=str(lost))
         finally:
@@ -217,10 +220,11 @@ def _parts(
     settings: Settings,
     where: Premises,
     site: SiteId,
-    folder: SiteFolder,
+    *,
     health: Health,
     ledger: PostgresLedger,
 ) -> EngineParts:
+    folder = site_folder(settings, site)
     log_key = load_pem_private_key(folder.read_secret(LOG_KEY), password=None)
     if not isinstance(log_key, Ed25519PrivateKey):
         raise SettingError("The log's key must be an Ed25519 key: checkpoints are signed with nothing else.")
@@ -236,8 +240,8 @@ def _parts(
         ledger=ledger,
         vault=PostgresKeyVault(where.vault_dsn),
         transport=MqttSession(
-            url=_with_username(where.broker, settings.broker_username or f"service-{site}"),
-            client_id=f"service-{site}",
+            url=_with_username(where.broker, settings.broker_username or f"service.{site}"),
+            client_id=f"service.{site}",
             session_expiry=_SESSION,
             receive_maximum=RECEIVE_MAXIMUM,
             password=_broker_password(settings, folder),
@@ -263,7 +267,7 @@ def _announced(settings: Settings, where: Premises) -> Iterator[None]:
     path = settings.data / _RUNNING
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump({"pid": os.getpid(), **asdict(where)}, file)
+        json.dump({"pid": os.getpid(), "premises": asdict(where)}, file)
     try:
         yield
     finally:

@@ -22,7 +22,8 @@ class SettingError(Exception):
     """A setting that is not understood; the message says which and what would be."""
 
 
-def _setting(default: Any, description: str) -> Any:
+def setting(default: Any, description: str) -> Any:
+    """A setting with its default and what it means."""
     return field(default=default, metadata={"description": description})
 
 
@@ -30,30 +31,30 @@ def _setting(default: Any, description: str) -> Any:
 class Settings:
     """Everything that can be set."""
 
-    data: Path = _setting(Path(".gatekeeper"), "Folder for keys, and for the embedded broker and database.")
-    site: str = _setting("", "Which site; may be left out when the data folder holds one only.")
-    dsn: str = _setting("", "PostgreSQL of the log, as a URL; empty starts the embedded one.")
-    vault_dsn: str = _setting(
+    data: Path = setting(Path(".gatekeeper"), "Folder for keys, and for the embedded broker and database.")
+    site: str = setting("", "Which site; may be left out when the data folder holds one only.")
+    dsn: str = setting("", "PostgreSQL of the log, as a URL; empty starts the embedded one.")
+    vault_dsn: str = setting(
         "",
         "PostgreSQL of the persons' keys, apart from the log; empty uses a database beside the embedded one.",
     )
-    broker: str = _setting(
+    broker: str = setting(
         "", "MQTT broker, as mqtt://host:port or mqtts://...; empty starts the embedded one."
     )
-    broker_username: str = _setting("", "User name at the broker; empty means service-<site>.")
-    broker_password_file: Path | None = _setting(
+    broker_username: str = setting("", "User name at the broker; empty means service.<site>.")
+    broker_password_file: Path | None = setting(
         None, "File with the password at the broker; without it the site folder's own."
     )
-    prefix: str = _setting("gk", "First level of all topics.")
-    http_host: str = _setting("127.0.0.1", "Where metrics and health are served.")
-    http_port: int = _setting(8080, "Port of metrics and health; 0 takes a free one.")
-    gate_rate: float = _setting(50.0, "Messages a second that one gate may send, on average.")
-    gate_burst: float = _setting(200.0, "Messages that one gate may send at once.")
-    log_level: str = _setting("info", "debug, info, warning or error.")
-    postgres_binaries: Path | None = _setting(
+    prefix: str = setting("gk", "First level of all topics.")
+    http_host: str = setting("127.0.0.1", "Where metrics and health are served.")
+    http_port: int = setting(8080, "Port of metrics and health; 0 takes a free one.")
+    gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
+    gate_burst: float = setting(200.0, "Messages that one gate may send at once.")
+    log_level: str = setting("info", "debug, info, warning or error.")
+    postgres_binaries: Path | None = setting(
         None, "Folder of PostgreSQL's programs for the embedded database."
     )
-    mosquitto: Path | None = _setting(None, "Mosquitto's program for the embedded broker.")
+    mosquitto: Path | None = setting(None, "Mosquitto's program for the embedded broker.")
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None, **given: Any) -> "Settings":

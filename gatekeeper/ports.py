@@ -199,6 +199,10 @@ class Ledger(Protocol):
         """Everything an engine needs to go on where the last commit ended."""
         ...
 
+    async def found(self, site: SiteId) -> None:
+        """Make the row of a new site; does nothing when it is there."""
+        ...
+
     async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:
         """Give every tree that has none its empty head."""
         ...

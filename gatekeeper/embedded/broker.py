@@ -40,7 +40,8 @@ _START_ATTEMPTS = 3
 _RELOAD_LIMIT = 1.0
 _RELOAD_ATTEMPTS = 5
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
-_SERVICE_NAME = re.compile(r"service(-.*)?")
+_SERVICE_NAME = re.compile(r"service\.[a-z0-9-]{1,32}")
+# A dot, which no gate's name can have: no gate can be called so that it gets a service's rights.
 # Below the ports that the kernel gives to outgoing connections: a client that keeps knocking on a closed port from
 # within that range ends up connected to itself, and then the server cannot have its port back.
 _PORTS = range(20_000, 32_768)
@@ -289,11 +290,11 @@ def _chosen(port: int | None) -> int:
 
 
 def _require_name(username: str, role: Role) -> None:
-    if not _NAME.fullmatch(username):
+    if not (_NAME.fullmatch(username) or _SERVICE_NAME.fullmatch(username)):
         raise EmbeddedServerError(f"{username!r} is no name for a login: use 1 to 32 of a-z, 0-9 and '-'.")
     if (_SERVICE_NAME.fullmatch(username) is not None) != (role == "service"):
         raise EmbeddedServerError(
-            f"{username!r} cannot be a {role}: services, and only they, are named 'service' or 'service-...'."
+            f"{username!r} cannot be a {role}: services, and only they, are named 'service.<name>'."
         )
 
 

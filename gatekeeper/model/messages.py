@@ -64,6 +64,7 @@ BEACON_BYTES = 16
 ANSWER_VALIDITY = timedelta(seconds=5)
 _VERSION = 1
 _MAX_MS = 1 << 53
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _T = TypeVar("_T")
 
 
@@ -509,11 +510,11 @@ def _ms(duration: timedelta) -> int:
 
 
 def _epoch_ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+    return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _moment(value: object) -> datetime:
-    return datetime.fromtimestamp(_whole(value, 253_402_300_799_000) / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=_whole(value, 253_402_300_799_000))
 
 
 def _duration(value: object) -> timedelta:

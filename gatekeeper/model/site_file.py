@@ -136,8 +136,10 @@ def read_population(document: Mapping[str, Any]) -> Population:
     reading = _Reading()
     groups: list[PopulationGroup] = []
     source = document.get("population", {"seed": 0, "group": []})
+    seed = 0
     with reading.at("population"):
         reading.only(source, "seed", "group")
+        seed = _number(source["seed"], 1 << 53)
     for number, group in enumerate(source.get("group", ()), 1):
         with reading.at(f"population group {number}"):
             reading.only(
@@ -157,7 +159,7 @@ def read_population(document: Mapping[str, Any]) -> Population:
             )
     if reading.problems:
         raise SiteFileError(reading.problems)
-    return Population(seed=int(source["seed"]), groups=tuple(groups))
+    return Population(seed=seed, groups=tuple(groups))
 
 
 def read_bridges(document: Mapping[str, Any]) -> tuple[Bridge, ...]:
@@ -180,7 +182,7 @@ def read_bridges(document: Mapping[str, Any]) -> tuple[Bridge, ...]:
     return tuple(bridges)
 
 
-_WRONG = (KeyError, ValueError, TypeError, AttributeError)
+_WRONG = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
 
 
 def _problem(place: str, error: Exception) -> str:
@@ -220,7 +222,7 @@ def _site(document: Mapping[str, Any], reading: _Reading) -> SitePolicy:
     if not states or len(set(states)) != len(states):
         raise ValueError("alert_states is a list of different names, calmest first")
     unlock = _number(site.get("unlock_seconds", 5), 60)
-    calendars = _all(document, "calendar", reading, _calendar)
+    calendars = _all(document, "calendar", reading, lambda table: _calendar(table, reading))
     by_calendar = {calendar.id: calendar for calendar in calendars}
     return SitePolicy(
         site=SiteId(_name(site["id"])),
@@ -308,7 +310,10 @@ def _access_point(table: Mapping[str, Any], unlock: int, reading: _Reading) -> A
     )
 
 
-def _calendar(table: Mapping[str, Any]) -> Calendar:
+def _calendar(table: Mapping[str, Any], reading: _Reading) -> Calendar:
+    reading.only(table, "id", "days")
+    for day in table["days"]:
+        reading.only(day, "date", "name")
     days = {_date(day["date"]): _names(day["name"]) for day in table["days"]}
     return Calendar(id=_name(table["id"]), days=days)
 

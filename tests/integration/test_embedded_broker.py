@@ -43,7 +43,7 @@ def logins(broker: EmbeddedBroker) -> EmbeddedBroker:
     by_role: dict[Role, tuple[str, ...]] = {
         "gate": ("acl-gate-a", "acl-gate-b"),
         "bridge": ("acl-bridge",),
-        "service": ("service-acl", "service-speaker"),
+        "service": ("service.acl", "service.speaker"),
     }
     for role, names in by_role.items():
         asyncio.run(broker.admit_all(dict.fromkeys(names, SECRET), role=role))
@@ -66,7 +66,7 @@ async def publish(broker: EmbeddedBroker, username: str | None, topic: str) -> s
 async def heard(broker: EmbeddedBroker, username: str | None, topic: str) -> bool:
     """Whether somebody who subscribes to everything gets what the service, or a reader, publishes on `topic`."""
     port, password = (broker.readers_port, None) if username is None else (broker.port, SECRET)
-    sender = {"tele": None, "cmnd": "acl-bridge"}.get(topic.split("/", maxsplit=1)[0], "service-speaker")
+    sender = {"tele": None, "cmnd": "acl-bridge"}.get(topic.split("/", maxsplit=1)[0], "service.speaker")
     sender_port, sender_password = (broker.readers_port, None) if sender is None else (broker.port, SECRET)
     async with mqtt_client(port, username, password) as listener:
         await listener.subscribe("#")
@@ -95,9 +95,9 @@ async def heard(broker: EmbeddedBroker, username: str | None, topic: str) -> boo
         ("acl-bridge", "gk/v1/assen/acl-gate-a/scan", False),
         ("acl-bridge", "cmnd/door/POWER", True),
         ("acl-bridge", "tele/door/SENSOR", False),
-        ("service-acl", "gk/v1/assen/acl-gate-a/decision", True),
-        ("service-acl", "gk/v1/assen/beacon", True),
-        ("service-acl", "cmnd/door/POWER", False),
+        ("service.acl", "gk/v1/assen/acl-gate-a/decision", True),
+        ("service.acl", "gk/v1/assen/beacon", True),
+        ("service.acl", "cmnd/door/POWER", False),
         (None, "tele/door/SENSOR", True),
         (None, "stat/door/RESULT", True),
         (None, "cmnd/door/POWER", False),
@@ -125,8 +125,8 @@ async def test_each_publishes_where_it_may_and_nowhere_else(
         ("acl-gate-a", "tele/door/SENSOR", False),
         ("acl-bridge", "tele/door/SENSOR", True),
         ("acl-bridge", "gk/v1/assen/acl-gate-a/decision", False),
-        ("service-acl", "gk/v1/assen/acl-gate-a/scan", True),
-        ("service-acl", "tele/door/SENSOR", False),
+        ("service.acl", "gk/v1/assen/acl-gate-a/scan", True),
+        ("service.acl", "tele/door/SENSOR", False),
         (None, "cmnd/door/POWER", True),
         (None, "gk/v1/assen/acl-gate-a/decision", False),
         (None, "gk/v1/assen/beacon", False),
@@ -203,8 +203,8 @@ async def test_a_message_over_the_service_s_cap_passes_and_one_over_the_broker_s
 async def test_scans_for_an_absent_service_and_its_session_survive_a_kill(server_folder: Path) -> None:
     async with EmbeddedBroker(server_folder) as broker:
         await broker.admit("gate-a", SECRET)
-        await broker.admit("service-assen", SECRET, role="service")
-        async with mqtt_client(broker.port, "service-assen", SECRET, session_kept=True) as service:
+        await broker.admit("service.assen", SECRET, role="service")
+        async with mqtt_client(broker.port, "service.assen", SECRET, session_kept=True) as service:
             await service.subscribe("gk/v1/assen/+/scan")
         async with mqtt_client(broker.port, "gate-a", SECRET) as gate:
             for number in range(50):
@@ -215,7 +215,7 @@ async def test_scans_for_an_absent_service_and_its_session_survive_a_kill(server
         await broker.kill()
         await broker.start()
         assert broker.url == address
-        async with mqtt_client(broker.port, "service-assen", SECRET, session_kept=True) as service:
+        async with mqtt_client(broker.port, "service.assen", SECRET, session_kept=True) as service:
             arrived = [await service.next_message() for _ in range(50)]
         assert arrived == [("gk/v1/assen/gate-a/scan", b"scan %d" % number) for number in range(50)]
 

@@ -43,7 +43,7 @@ async def test_a_name_that_could_widen_rights_is_no_login(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "role"), [("service-assen", "gate"), ("service", "bridge"), ("gate-a", "service")]
+    ("name", "role"), [("service.assen", "gate"), ("service.one", "bridge"), ("gate-a", "service")]
 )
 async def test_a_service_is_named_so_and_nothing_else_is(name: str, role: Role, tmp_path: Path) -> None:
     with pytest.raises(EmbeddedServerError, match="services, and only they"):

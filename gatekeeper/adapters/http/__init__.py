@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from typing_extensions import override
 
 from gatekeeper import __version__
 from gatekeeper.observe.health import Health
@@ -58,6 +59,7 @@ def http_app(*, health: Health, registry: CollectorRegistry) -> FastAPI:
 class _Server(uvicorn.Server):
     """A server that leaves signals to the process it is a part of."""
 
+    @override
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

@@ -14,6 +14,7 @@ from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.supervise import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.ports import LedgerUnavailableError, StoredEntry
+from gatekeeper.service.verification import Claimed
 
 __all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow"]
 
@@ -124,26 +125,23 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.holder_badges, site, holder)
         return [(row["badge"], row["state"]) for row in rows]
 
-    async def checkpoints(self, site: SiteId, *, tree: str) -> Sequence[CheckpointRow]:
-        """All signed checkpoints of a tree, oldest first."""
-        return [
-            CheckpointRow(**row) for row in await self._connection.fetch(_queries.checkpoints, site, tree)
-        ]
-
     async def newest_checkpoint(self, site: SiteId, *, tree: str) -> CheckpointRow | None:
         """The last signed checkpoint of a tree."""
         row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree)
         return None if row is None else CheckpointRow(**row)
 
-    async def tiles(self, site: SiteId, *, tree: str) -> Sequence[tuple[int, int, bytes]]:
-        """The full tiles of a tree: level, index, joined hashes."""
-        rows = await self._connection.fetch(_queries.all_tiles, site, tree)
-        return [(row["level"], row["index"], row["hashes"]) for row in rows]
-
-    async def head(self, site: SiteId, *, tree: str) -> tuple[int, bytes] | None:
-        """Where a tree stands: size and root."""
-        row = await self._connection.fetchrow(_queries.head_of, site, tree)
-        return None if row is None else (row["size"], row["root"])
+    async def claimed(self, site: SiteId) -> Claimed:
+        """What the database says of a site's trees, all as of one instant."""
+        connection = self._connection
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            heads = await connection.fetch(_queries.all_heads, site)
+            tiles = await connection.fetch(_queries.all_tiles, site)
+            checkpoints = await connection.fetch(_queries.all_checkpoints, site)
+        return Claimed(
+            heads={row["tree"]: (row["size"], row["root"]) for row in heads},
+            tiles={(row["tree"], row["level"], row["index"]): row["hashes"] for row in tiles},
+            checkpoints=[(row["tree"], row["size"], row["root"], row["note"]) for row in checkpoints],
+        )
 
     async def document(self, site: SiteId, kind: str) -> bytes | None:
         """The trust list or policy in force."""

@@ -101,6 +101,11 @@ class SiteFolder:
         """Whether a file is here; a root key may have been moved away."""
         return (self.root / place).exists()
 
+    def discard(self) -> None:
+        """Remove a site that was founded and could not be opened: its keys never signed anything that counts."""
+        if self.holds_site():
+            shutil.rmtree(self.root)
+
     def gates(self) -> tuple[GateId, ...]:
         """The gates whose folders are here."""
         return tuple(GateId(gate.parent.name) for gate in sorted(self.root.glob("gates/*/gate.json")))

@@ -8,10 +8,8 @@ from datetime import datetime
 
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
-from gatekeeper.core.register import HolderRecord
-from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
+from gatekeeper.core.supervise import Writes
 from gatekeeper.core.trust import Trust, TrustRefused, read_trust
-from gatekeeper.model.badges import BadgeRecord, BadgeState
 from gatekeeper.model.policy import Policy
 from gatekeeper.ports import Batch, KeyVault, Ledger
 from gatekeeper.service.administration.ceremony import Founding
@@ -32,7 +30,7 @@ async def open_site(founding: Founding, *, ledger: Ledger, vault: KeyVault, now:
     epoch = await ledger.claim(site, owner="ceremony")
     if epoch is None or epoch != 1:
         raise SiteNotOpenedError(f"The database holds a site {site} already; its log is never begun anew.")
-    keys = await vault.ensure(site, [NOBODY, *(holder.id for holder in founding.holders)])
+    keys = await vault.ensure(site, [NOBODY, *(holder.record.id for holder in founding.holders)])
     trees = [SITE_TREE, *(tenant_tree(tenant) for tenant in policy.tenants)]
     await ledger.open_trees(site, trees)
     sealer = Sealer(site, trees={}, keys=keys)
@@ -88,8 +86,8 @@ def _drafts(founding: Founding, trust: Trust, policy: Policy, now: datetime) -> 
                 "badges": len(holder.badges),
                 "by": founding.anchor.host,
             },
-            person=holder.id,
-            personal={"holder": holder.id, "badges": list(holder.badges)},
+            person=holder.record.id,
+            personal={"holder": holder.record.id, "badges": list(holder.badges)},
         )
         for number, holder in enumerate(founding.holders, 1)
     ]
@@ -100,22 +98,6 @@ def _writes(founding: Founding) -> Writes:
     return Writes(
         alert=0,
         documents=[("trust", founding.trust), ("policy", founding.policy)],
-        holders=[
-            StoredHolder(
-                record=HolderRecord(id=holder.id, document=holder.document),
-                tenant=holder.tenant,
-                name=holder.name,
-                badges=holder.badges,
-            )
-            for holder in founding.holders
-        ],
-        badges=[
-            StoredBadge(
-                record=BadgeRecord(id=badge.id, token=badge.token, state=BadgeState.ACTIVE),
-                tenant=badge.tenant,
-                holder=badge.holder,
-                card=badge.card,
-            )
-            for badge in founding.badges
-        ],
+        holders=list(founding.holders),
+        badges=list(founding.badges),
     )

@@ -487,8 +487,6 @@ class Engine:
                 writes=writes,
             )
             writes.outcomes.append(done.outcome)
-            metrics.change(done.outcome.code).inc()
-            _log.info("change", change=change.id.hex(), outcome=done.outcome.code, seq=done.outcome.seq)
             if done.draft is not None:
                 drafts.append(done.draft)
         people = [draft.person for draft in drafts if draft.person is not None]
@@ -497,6 +495,9 @@ class Engine:
             await self._insist(lambda: self._learn(strangers))
         await self._insist(self._open_trees)
         await self._commit(drafts, [], writes)
+        for outcome in writes.outcomes:
+            metrics.change(outcome.code).inc()
+            _log.info("change", change=outcome.change.hex(), outcome=outcome.code, seq=outcome.seq)
         self._changes = []
         self._changes_taken.set()
 

@@ -179,7 +179,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: announce
 -- Tell those who watch that the log has grown.
-SELECT pg_notify('gatekeeper_entry', $1 || ':' || $2::text);
+SELECT pg_notify('gatekeeper_entry', $1::text || ':' || $2::bigint::text);
 
 -- name: found_site
 -- Make the row of a new site.

@@ -47,22 +47,22 @@ SELECT badge, state FROM badge WHERE site_id = $1 AND holder = $2 ORDER BY badge
 -- The last signed checkpoint of a tree.
 SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT 1;
 
--- name: checkpoints
--- All signed checkpoints of a tree, oldest first.
-SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size;
-
--- name: all_tiles
--- The full tiles of a tree.
-SELECT level, index, hashes FROM tile WHERE site_id = $1 AND tree = $2 ORDER BY level, index;
-
 -- name: dead_letter_counts
 -- How many bytes were refused, by code.
 SELECT code, count(*) AS letters FROM dead_letter WHERE site_id = $1 GROUP BY code ORDER BY code;
 
--- name: head_of
--- Where a tree stands.
-SELECT size, root FROM tree_head WHERE site_id = $1 AND tree = $2;
-
 -- name: document_in_force
 -- The trust list or policy in force.
 SELECT content FROM document WHERE site_id = $1 AND kind = $2 ORDER BY seq DESC LIMIT 1;
+
+-- name: all_heads
+-- Where all trees of a site stand.
+SELECT tree, size, root FROM tree_head WHERE site_id = $1;
+
+-- name: all_tiles
+-- The full tiles of all trees of a site.
+SELECT tree, level, index, hashes FROM tile WHERE site_id = $1;
+
+-- name: all_checkpoints
+-- All signed checkpoints of a site.
+SELECT tree, size, root, note FROM checkpoint WHERE site_id = $1 ORDER BY tree, size;

@@ -1,0 +1,181 @@
+"""Changes to a running site: signed here, ordered and made by the engine, told when done."""
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+from getpass import getuser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.options import Data, Dsn, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.talk import say
+from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.change import (
+    AlertChange,
+    BadgeStateChange,
+    ChangeContent,
+    LockdownChange,
+    TrustChange,
+    sign_change,
+)
+from gatekeeper.core.supervise import APPLIED, ChangeOutcome
+from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
+from gatekeeper.service.administration.folder import TRUST, signing_of
+from gatekeeper.service.administration.trust_list import admit_gate
+
+__all__ = ["alert", "badge", "gate", "lockdown", "submit"]
+
+badge = typer.Typer(no_args_is_help=True, help="Suspend, revoke or reinstate a badge.")
+alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
+lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it.")
+gate = typer.Typer(no_args_is_help=True, help="Admit gates.")
+
+_PATIENCE_SECONDS = 10
+_LOOK_EVERY_SECONDS = 0.05
+
+
+@badge.command("set")
+def badge_set(
+    badge_id: Annotated[
+        str, typer.Argument(metavar="BADGE", help="The badge id, or a holder's id for all of theirs.")
+    ],
+    state: Annotated[BadgeState, typer.Argument(help="What has become of it.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Say that a badge is active, suspended, lost, stolen or revoked; it counts from the next scan on."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    which = the_site(settings)
+    for found, tenant in run(_badges(settings, which, badge_id)):
+        submit(settings, which, BadgeStateChange(badge=found, state=state), tenant=tenant)
+
+
+@badge.command("revoke")
+def badge_revoke(
+    badge_id: Annotated[
+        str, typer.Argument(metavar="BADGE", help="The badge id, or a holder's id for all of theirs.")
+    ],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Revoke a badge, from the next scan on."""
+    badge_set(badge_id, BadgeState.REVOKED, data, site, dsn, vault_dsn)
+
+
+@alert.command("set")
+def alert_set(
+    state: Annotated[str, typer.Argument(help="One of the site's alert states.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Take the site to an alert state, as the host."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    _as_host(settings, AlertChange(state=state))
+
+
+@lockdown.command("on")
+def lockdown_on(
+    scope: Annotated[str, typer.Argument(help="site, zone:<zone> or gate:<gate>.")] = "site",
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Lock a scope down: nobody passes, in or out, until it is released."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    _as_host(settings, LockdownChange(scope=scope, on=True))
+
+
+@lockdown.command("off")
+def lockdown_off(
+    scope: Annotated[str, typer.Argument(help="site, zone:<zone> or gate:<gate>.")] = "site",
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Release a scope."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    _as_host(settings, LockdownChange(scope=scope, on=False))
+
+
+@gate.command("admit")
+def gate_admit(
+    request: Annotated[Path, typer.Argument(help="The enrolment request that the gate made.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Put a gate's key into the next trust list; compare the fingerprint with the one the gate shows first."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    folder = site_folder(settings, the_site(settings))
+    admit_gate(folder, request.read_bytes(), now=datetime.now(UTC))
+    _as_host(settings, TrustChange(document=folder.read(TRUST)))
+
+
+def submit(settings: Settings, site: SiteId, content: ChangeContent, *, tenant: TenantId) -> None:
+    """Sign a change as host or tenant, hand it in, and tell what became of it; exit 1 when it was refused."""
+    folder = site_folder(settings, site)
+    change_id = secrets.token_bytes(16)
+    document = sign_change(
+        content,
+        site=site,
+        change_id=change_id,
+        author=getuser(),
+        at=datetime.now(UTC),
+        key=folder.read_key(signing_of(tenant)),
+    )
+    outcome = run(_hand_in(settings, site, change_id, document))
+    if outcome is None:
+        say("Handed in. No engine runs this site now; the change is made when one does.")
+    elif outcome.code == APPLIED:
+        say(f"Done; entry {outcome.seq} of the log.")
+    else:
+        say(f"Refused: {outcome.code}. {outcome.detail}")
+        raise typer.Exit(1)
+
+
+def _as_host(settings: Settings, content: ChangeContent) -> None:
+    site = the_site(settings)
+    submit(settings, site, content, tenant=site_folder(settings, site).read_anchor().host)
+
+
+async def _hand_in(
+    settings: Settings, site: SiteId, change_id: bytes, document: bytes
+) -> ChangeOutcome | None:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        await reading.submit(site, change=change_id, document=document, name=None)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while (outcome := await reading.outcome(site, change_id)) is None:  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        except TimeoutError:
+            return None
+        return outcome
+
+
+async def _badges(settings: Settings, site: SiteId, name: str) -> list[tuple[BadgeId, TenantId]]:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        row = await reading.badge(site, BadgeId(name))
+        if row is not None:
+            return [(BadgeId(name), row.tenant)]
+        found = []
+        for badge_id, _ in await reading.badges_of(site, HolderId(name)):
+            owner = await reading.badge(site, badge_id)
+            if owner is not None:
+                found.append((badge_id, owner.tenant))
+    if not found:
+        raise SettingError(f"The site has no badge and no holder {name}.")
+    return found
