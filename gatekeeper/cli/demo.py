@@ -1,5 +1,211 @@
-"""placeholder."""
+"""`gatekeeper demo`: the example barracks, whole and alive, on embedded servers.
+
+Founds the example site when the data folder holds none, runs it, lets the simulated people walk in a process of their
+own, and shows the feed. At the end it compares what the gates saw with what the log holds: every opening must have its
+entry, and the log must verify.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import Premises, premises, serving_site, site_folder
+from gatekeeper.cli.audit import verify_site
+from gatekeeper.cli.look import Feed, print_line
+from gatekeeper.cli.options import Data, run
+from gatekeeper.cli.serve import stop_signal
+from gatekeeper.cli.site import found, read_file
+from gatekeeper.cli.talk import json_line, say
+from gatekeeper.config import Settings
+from gatekeeper.core.audit import SITE_TREE
+from gatekeeper.model.ids import SiteId
+from gatekeeper.model.site_file import read_bridges, read_site
+from gatekeeper.observe.logging import configure
+
+__all__ = ["demo"]
+
+_SITE_FILE = "johan-willem-friso/site.toml"
+_LAST_WORDS_SECONDS = 30
+_SIMULATOR = "import sys; from devices.cli import main; sys.exit(main())"
 
 
-def demo() -> None:
-    """X."""
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="End by itself after so many seconds.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="No feed; one JSON object at the end.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Print commands to try by hand, and go on.")] = False,
+    people: Annotated[int, typer.Option(help="How many of the site's people walk.")] = 200,
+    speed: Annotated[float, typer.Option(help="Simulated seconds in a second.")] = 60,
+    data: Data = None,
+) -> None:
+    """Run the example barracks with simulated people, until stopped."""
+    settings = Settings.read(data=data, http_port=0)
+    configure(level="warning", pretty=not json_output)
+    document = run(_demo(settings, seconds, json_output=json_output, keep=keep, walk=(people, speed)))
+    if json_output:
+        json_line(document)
+    else:
+        _tell(document)
+    if document["opened_without_entry"] or not document["verification"]["valid"]:
+        raise typer.Exit(1)
+
+
+async def _demo(
+    settings: Settings, seconds: float | None, *, json_output: bool, keep: bool, walk: tuple[int, float]
+) -> dict[str, Any]:
+    file = _example()
+    site = read_site(read_file(file)).site
+    settings = Settings.read(data=settings.data, site=site, http_port=0)
+    if not site_folder(settings, site).holds_site():
+        say("Founding the example site: keys, agreements, gates, people.")
+        await found(settings, file)
+    stop = stop_signal()
+    async with premises(settings) as where, serving_site(settings, where, site) as there:
+        async with PostgresReading.opened(there.dsn) as reading:
+            begun = await reading.size(site)
+        say(f"{site} is open: metrics and health at {there.http}")
+        if keep:
+            _print_commands(settings, there, file)
+        simulator = await _simulator(settings, site, there, walk)
+        showing = asyncio.create_task(_show(there, site, begun, stop, quiet=json_output), name="feed")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+        seen = await _end(simulator)
+        stop.set()
+        await showing
+        async with PostgresReading.opened(there.dsn) as reading:
+            return await _compare(settings, site, reading, seen, begun)
+
+
+def _example() -> Path:
+    """The example site: beside the package when installed, in `deploy/` in a checkout."""
+    root = Path(str(files("gatekeeper")))
+    installed = root / "examples" / _SITE_FILE
+    return installed if installed.exists() else root.parent / "deploy" / "examples" / _SITE_FILE
+
+
+async def _simulator(
+    settings: Settings, site: SiteId, where: Premises, walk: tuple[int, float]
+) -> asyncio.subprocess.Process:
+    people, speed = walk
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _SIMULATOR,
+        "simulate",
+        "--folder",
+        str(site_folder(settings, site).root),
+        "--broker",
+        where.broker,
+        "--readers",
+        where.readers,
+        "--people",
+        str(people),
+        "--speed",
+        str(speed),
+        "--json",
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+
+
+async def _end(simulator: asyncio.subprocess.Process) -> Mapping[str, Any]:
+    """Let the simulated people come to rest, and hear what their gates saw."""
+    with suppress(ProcessLookupError):
+        simulator.send_signal(signal.SIGINT)
+    async with asyncio.timeout(_LAST_WORDS_SECONDS):
+        out, _ = await simulator.communicate()
+    seen: Mapping[str, Any] = json.loads(out.splitlines()[-1])
+    return seen
+
+
+async def _show(where: Premises, site: SiteId, since: int, stop: asyncio.Event, *, quiet: bool) -> None:
+    feed = Feed(where.dsn, where.vault_dsn, site)
+    async for line in feed.lines(since=since, stop=stop):
+        if not quiet:
+            print_line(line)
+
+
+async def _compare(
+    settings: Settings, site: SiteId, reading: PostgresReading, seen: Mapping[str, Any], begun: int
+) -> dict[str, Any]:
+    """Hold what the gates saw against what the log holds."""
+    granted: dict[int, Mapping[str, Any]] = {}
+    entries = 0
+    async for entry in reading.entries(site, since=begun):
+        entries += 1
+        if entry.kind == "access.granted":
+            granted[entry.seq] = json.loads(entry.body)
+    orphans = [
+        opening
+        for opening in seen["openings"]
+        if granted.get(opening["entry"], {}).get("message") != opening["message"]
+        or granted[opening["entry"]]["access_point"] != opening["access_point"]
+    ]
+    report = await verify_site(settings, site, remember=None, bar=False)
+    checkpoint = await reading.newest_checkpoint(site, tree=SITE_TREE)
+    return {
+        "scans": seen["scans"],
+        "granted": seen["granted"],
+        "denied": seen["denied"],
+        "unanswered": seen["unanswered"],
+        "passages": seen["passages"],
+        "entries": entries,
+        "dead_letters": sum((await reading.dead_letters(site)).values()),
+        "opened": len(seen["openings"]),
+        "opened_without_entry": len(orphans),
+        "decision_latency_ms": seen["latency_ms"],
+        "checkpoint": None
+        if checkpoint is None
+        else {"size": checkpoint.size, "root": checkpoint.root.hex()},
+        "verification": {"valid": report.valid, "entries": report.entries, "problems": report.problems[:20]},
+    }
+
+
+def _print_commands(settings: Settings, where: Premises, file: Path) -> None:
+    """Commands to try by hand while the demo runs; they work as printed."""
+    port = where.readers.rpartition(":")[2]
+    reader = next(bridge for bridge in read_bridges(read_file(file)) if bridge.kind == "tasmota")
+    payload = '{"Time":"2021-01-23T13:10:50","RC522":{"UID":"BA839D07","Data":"","Type":"MIFARE 1KB"}}'
+    gatekeeper = Path(sys.argv[0])
+    data = settings.data
+    for line in (
+        "A stock Tasmota reader shows a card:",
+        f"  mosquitto_pub -h 127.0.0.1 -p {port} -t {reader.topic} -m '{payload}'",
+        "Who is where, what happens, is the log whole:",
+        f"  {gatekeeper} presence --data {data}",
+        f"  {gatekeeper} watch --data {data}",
+        f"  {gatekeeper} audit verify --data {data}",
+        "Change something and see the next scan feel it:",
+        f"  {gatekeeper} alert set charlie --data {data}",
+        f"  {gatekeeper} lockdown on zone:campus --data {data}",
+        f"  {gatekeeper} lockdown off zone:campus --data {data}",
+        f"  {gatekeeper} badge revoke h-00001 --data {data}",
+        "Metrics and health:",
+        f"  curl -s {where.http}/metrics",
+        f"  curl -s {where.http}/health/ready",
+    ):
+        say(line)
+
+
+def _tell(document: Mapping[str, Any]) -> None:
+    latency = document["decision_latency_ms"]
+    say(
+        f"{document['scans']} scans, {document['granted']} granted, {sum(document['denied'].values())} denied; "
+        f"{document['entries']} entries. A gate had its answer after {latency['p50']} ms (p50), {latency['p99']} ms (p99)."
+    )
+    proof = document["verification"]
+    say(
+        f"{document['opened']} doors opened, {document['opened_without_entry']} of them without an entry; "
+        f"the log is {'valid' if proof['valid'] else 'INVALID'}."
+    )
