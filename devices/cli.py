@@ -3,6 +3,7 @@
     enrol   make the gate's key here, and a request to carry to the site
     check   whether a gate's folder is in order
     run     be the gate
+    simulate  let the people of an example site walk
 
 It makes no site and no trust list; those come from the site, by hand.
 """
@@ -20,6 +21,7 @@ from devices.app import make_gate
 from devices.link import BrokerUrlError
 from devices.logs import log_to_stderr
 from devices.settings import GateSettings, SettingsError, read_gate_folder
+from devices.simulator.command import simulate
 from gatekeeper import cose
 from gatekeeper.core.enrolment import enrolment_request, fingerprint
 from gatekeeper.model.ids import GateId, SiteId, is_name
@@ -33,6 +35,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("simulate")(simulate)
 _REFUSED = 1
 
 Folder = Annotated[

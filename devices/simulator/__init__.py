@@ -1,1 +1,1 @@
-"""Filled below."""
+"""A barracks that lives: people of an example site who walk through real gates with real badges."""

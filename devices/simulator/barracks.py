@@ -1,0 +1,281 @@
+"""A site full of people who walk: one agent for each gate, one walker for each person.
+
+Gates, signatures and decisions are real; people and metal are not. A walker stays where a door refused him, so what
+the barracks believes of a person is where that person really is. Stock readers are played as their makers built them:
+their JSON goes to the broker, and the bridge does the rest.
+"""
+
+import asyncio
+import json
+import random
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from devices.agent import GateAgent, Outcome
+from devices.app import make_gate
+from devices.bridges.tasmota import TasmotaBridge
+from devices.core.events import Signal
+from devices.hardware.simulated import SimulatedBadge
+from devices.link import GateLink
+from devices.settings import GateSettings, SettingsError, read_gate_folder
+from devices.simulator.days import HESITATION, Stay, stays
+from devices.simulator.routes import allowed_points, route
+from gatekeeper import cose
+from gatekeeper.core.policy_document import PolicyRefused, compile_from
+from gatekeeper.model.ids import AccessPointId, GateId, HolderId, ZoneId
+from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.reasons import Reason
+
+__all__ = ["Barracks", "SimulatedPerson", "read_people"]
+
+_BETWEEN_DOORS = timedelta(minutes=1)
+_STOCK_READER_PAUSE = 2.0
+_BUSY_PAUSE = 0.2
+_LAST_REPORTS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedPerson:
+    """A person of the example site with the badge in their pocket. `card` is (technology, number) of a bare card."""
+
+    holder: HolderId
+    routine: str
+    home: ZoneId
+    badge: SimulatedBadge | None
+    card: tuple[str, bytes] | None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came of the scans."""
+
+    denied: Counter[str] = field(default_factory=Counter)
+    passages: Counter[str] = field(default_factory=Counter)
+
+
+def read_people(path: Path) -> list[SimulatedPerson]:
+    """Read the people that the ceremony made for an example site."""
+    return [_person(written) for written in json.loads(path.read_text("utf-8"))]
+
+
+def _person(written: Mapping[str, Any]) -> SimulatedPerson:
+    badge = written["badge"]
+    token = b64decode(badge["token"])
+    card = badge["card"]
+    held: SimulatedBadge | None = None
+    if badge["key"] is not None:
+        held = SimulatedBadge.key_bound(token, cose.SigningKey.from_pem(badge["key"].encode()))
+    elif card is None:
+        held = SimulatedBadge.bearer(token)
+    return SimulatedPerson(
+        holder=HolderId(written["holder"]),
+        routine=written["routine"],
+        home=ZoneId(written["home"]),
+        badge=held,
+        card=None if card is None else (card["technology"], bytes.fromhex(card["number"])),
+    )
+
+
+class Barracks:
+    """The gates and the people of one site folder."""
+
+    def __init__(self, folder: Path, *, broker: str, readers: str, speed: float, seed: int) -> None:
+        """Read the folder. Raises `SettingsError` when a gate's folder or the policy is not in order."""
+        self._broker = broker
+        self._readers = urlsplit(readers)
+        self._speed = speed
+        self._seed = seed
+        settings = [read_gate_folder(place) for place in sorted((folder / "gates").iterdir())]
+        self._policy = _policy(folder, settings[0])
+        self._people = read_people(folder / "people.json")
+        self._seen = _Seen()
+        self._stock: dict[AccessPointId, str] = {}
+        self._agents: dict[GateId, GateAgent] = {gate.gate: self._agent(gate) for gate in settings}
+
+    async def live(self, *, people: int) -> None:
+        """Let people walk until cancelled."""
+        chosen = random.Random(self._seed).sample(self._people, min(people, len(self._people)))  # noqa: S311 - who walks, no secret
+        async with AsyncExitStack() as stack:
+            for agent in self._agents.values():
+                await stack.enter_async_context(agent)
+            tele = stack.enter_context(
+                _StockReaders(self._readers.hostname or "127.0.0.1", self._readers.port or 1883)
+            )
+            for agent in self._agents.values():
+                await agent.service_heard()
+            try:
+                async with asyncio.TaskGroup() as walkers:
+                    for person in chosen:
+                        walkers.create_task(self._walk(person, tele), name=person.holder)
+            finally:
+                await asyncio.sleep(_LAST_REPORTS)
+
+    def report(self) -> dict[str, Any]:
+        """What the gates saw."""
+        tallies = {gate: agent.tally for gate, agent in self._agents.items()}
+        latencies = sorted(
+            latency.total_seconds() * 1000 for tally in tallies.values() for latency in tally.latencies
+        )
+        return {
+            "scans": sum(tally.scans for tally in tallies.values()),
+            "granted": sum(tally.granted for tally in tallies.values()),
+            "denied": dict(sorted(self._seen.denied.items())),
+            "unanswered": sum(tally.given_up for tally in tallies.values()),
+            "no_service": sum(tally.no_service for tally in tallies.values()),
+            "passages": dict(sorted(self._seen.passages.items())),
+            "openings": [
+                {
+                    "gate": gate,
+                    "access_point": unlocked.access_point,
+                    "entry": unlocked.entry,
+                    "message": unlocked.scan.hex(),
+                }
+                for gate, tally in tallies.items()
+                for unlocked in tally.unlocks
+            ],
+            "latency_ms": _latency(latencies),
+        }
+
+    # -- gates ----------------------------------------------------------------------------------------------------
+
+    def _agent(self, settings: GateSettings) -> GateAgent:
+        if settings.bridge is None:
+            return make_gate(settings, broker=self._broker)
+        self._stock[settings.bridge.access_point] = settings.bridge.topic
+        link = GateLink(self._broker, gate=settings.gate, password=settings.password)
+        bridge = TasmotaBridge(link, topic=settings.bridge.topic)
+        fittings = replace(bridge.fittings, display=_Display(self._seen))
+        return GateAgent(
+            settings, link, fittings={settings.bridge.access_point: fittings}, routes=bridge.routes
+        )
+
+    # -- people ---------------------------------------------------------------------------------------------------
+
+    async def _walk(self, person: SimulatedPerson, tele: "_StockReaders") -> None:
+        drawing = random.Random(f"{self._seed}/{person.holder}/doors")  # noqa: S311 - plausible people, not secrets
+        points = allowed_points(self._policy.points, stock=self._stock, bare=person.card is not None)
+        zones = sorted({point.target for point in points})
+        here = self._policy.outside
+        for stay in self._stays(person, zones):
+            way = route(points, start=here, goal=stay.zone) or ()
+            for point in way:
+                await self._pass_time(_BETWEEN_DOORS)
+                if not await self._try(person, point, drawing, tele):
+                    break
+                here = point.target
+            await self._pass_time(stay.lasting)
+
+    def _stays(self, person: SimulatedPerson, zones: list[ZoneId]) -> Iterator[Stay]:
+        return stays(
+            holder=person.holder,
+            routine=person.routine,
+            home=person.home,
+            outside=self._policy.outside,
+            zones=zones or [self._policy.outside],
+            seed=self._seed,
+        )
+
+    async def _pass_time(self, lasting: timedelta) -> None:
+        await asyncio.sleep(lasting.total_seconds() / self._speed)
+
+    async def _try(
+        self, person: SimulatedPerson, point: Point, drawing: random.Random, tele: "_StockReaders"
+    ) -> bool:
+        """Try one door; whether the person is on the other side now."""
+        if person.card is not None:
+            tele.show(self._stock[point.id], *person.card)
+            await asyncio.sleep(_STOCK_READER_PAUSE)
+            return True
+        if person.badge is None:
+            return False
+        walks_through = drawing.random() >= HESITATION
+        outcome = await self._present(point, person.badge, walks_through=walks_through)
+        if outcome.granted:
+            self._seen.passages["taken" if walks_through else "not-taken"] += 1
+            return walks_through
+        if outcome.signal is Signal.DENIED and outcome.reason is not None:
+            self._seen.denied[_code(outcome.reason)] += 1
+        return False
+
+    async def _present(self, point: Point, badge: SimulatedBadge, *, walks_through: bool) -> Outcome:
+        """Present a badge, and wait in line while the reader is busy with somebody else's."""
+        while True:
+            outcome = await self._agents[point.gate].present(point.id, badge, walks_through=walks_through)
+            if outcome.signal is not Signal.BUSY:
+                return outcome
+            await asyncio.sleep(_BUSY_PAUSE)
+
+
+class _Display:
+    """The display of a stock reader's door: it only counts."""
+
+    def __init__(self, seen: _Seen) -> None:
+        self._seen = seen
+
+    def show(self, signal: Signal, *, reason: int | None, entry: int | None) -> None:  # noqa: ARG002 - a port's form
+        """Count a refusal."""
+        if signal is Signal.DENIED and reason is not None:
+            self._seen.denied[_code(reason)] += 1
+
+
+class _StockReaders:
+    """Tasmota devices, as they come: each shows the card that is held to it as JSON on its topic."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        self._where = (host, port)
+
+    def __enter__(self) -> Self:
+        self._client.connect(*self._where)
+        self._client.loop_start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def show(self, topic: str, technology: str, number: bytes) -> None:
+        """Hold a card to the reader of a topic."""
+        reading: dict[str, Any]
+        if technology == "wiegand":
+            reading = {"Wiegand": {"UID": int.from_bytes(number, "big"), "Size": 34}}
+        else:
+            reading = {"RC522": {"UID": number.hex().upper(), "Data": "", "Type": "MIFARE 1KB"}}
+        text = json.dumps({"Time": "2021-01-23T13:10:50", **reading}, separators=(",", ":"))
+        self._client.publish(topic, text)
+
+
+def _policy(folder: Path, settings: GateSettings) -> Policy:
+    policy = compile_from((folder / "policy.cose").read_bytes(), trust=settings.trust)
+    if isinstance(policy, PolicyRefused):
+        raise SettingsError(f"The policy of {folder} is not believed: {policy.code.sentence}")
+    return policy
+
+
+def _code(number: int) -> str:
+    reason = Reason.of_number(number)
+    return reason.code if reason is not None else str(number)
+
+
+def _latency(milliseconds: list[float]) -> dict[str, float | int | None]:
+    if len(milliseconds) < 2:
+        only = milliseconds[0] if milliseconds else None
+        return {"p50": only, "p99": only, "max": only, "n": len(milliseconds)}
+    cuts = quantiles(milliseconds, n=100, method="inclusive")
+    return {
+        "p50": round(cuts[49], 2),
+        "p99": round(cuts[98], 2),
+        "max": round(milliseconds[-1], 2),
+        "n": len(milliseconds),
+    }
