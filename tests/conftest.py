@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from tests.support.databases import temporary_database
@@ -85,3 +86,10 @@ async def broker_proxy(broker: EmbeddedBroker) -> AsyncIterator[FaultProxy]:
     """A proxy before the broker's port for logins: connect to `broker_proxy.url`."""
     async with to_broker(broker.url) as proxy:
         yield proxy
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_its_own() -> Iterator[None]:
+    """A test that sets logging up, as a command does, leaves none of it to the next."""
+    yield
+    structlog.reset_defaults()

@@ -131,7 +131,8 @@ def _lockdown(case: _Case) -> Reason | None:
 def _badge_known(case: _Case) -> Reason | None:
     if case.facts.badge is None:
         # Verification has said why; without its word, silence denies.
-        return None if case.facts.findings else Reason.UNKNOWN_CREDENTIAL
+        said = any(finding.denies for finding in case.facts.findings)
+        return None if said else Reason.UNKNOWN_CREDENTIAL
     return Reason.UNKNOWN_CREDENTIAL if case.facts.badge_state is None else None
 
 
