@@ -13,7 +13,7 @@ from rich.table import Table
 
 __all__ = ["data", "json_line", "local", "progress", "say", "table", "talk"]
 
-data = Console(highlight=False, soft_wrap=True)
+data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -1,0 +1,177 @@
+"""A whole barracks for acceptance tests: durable servers, a founded site, engines and gates as processes of their own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import _admit
+from gatekeeper.cli.audit import verify_site
+from gatekeeper.config import Settings
+from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
+from gatekeeper.model.ids import SiteId
+
+ROOT = Path(__file__).parents[2]
+SITE = SiteId("johan-willem-friso")
+_ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "ignore"}
+
+
+@dataclass
+class Barracks:
+    folder: Path
+    postgres: EmbeddedPostgres
+    broker: EmbeddedBroker
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.read(
+            data=self.folder,
+            site=SITE,
+            dsn=self.postgres.dsn(),
+            vault_dsn=self.postgres.dsn("vault"),
+            broker=self.broker.url,
+        )
+
+    @contextlib.asynccontextmanager
+    async def engine(self) -> AsyncIterator["Program"]:
+        engine = await Program.start(
+            "gatekeeper.cli", "serve", *self._where(), "--broker", self.broker.url, "--http-port", "0",
+            environment={"GATEKEEPER_BROKER_PASSWORD_FILE": str(self.site / "keys" / "broker-password")},
+        )  # fmt: skip
+        try:
+            await engine.says(r'"up":true')
+            yield engine
+        finally:
+            await engine.end()
+
+    @contextlib.asynccontextmanager
+    async def people(self, count: int, *, speed: float) -> AsyncIterator["Program"]:
+        people = await Program.start(
+            "devices.cli", "simulate", "--folder", str(self.site), "--broker", self.broker.url,
+            "--readers", self.broker.readers_url, "--people", str(count), "--speed", str(speed), "--json",
+            environment={},
+        )  # fmt: skip
+        try:
+            yield people
+        finally:
+            await people.end()
+
+    @property
+    def site(self) -> Path:
+        return self.folder / "sites" / SITE
+
+    async def found(self) -> None:
+        init = await Program.start(
+            "gatekeeper.cli", "site", "init", str(ROOT / "deploy/examples" / SITE / "site.toml"), *self._where(),
+            environment={},
+        )  # fmt: skip
+        assert await init.process.wait() == 0
+        await init.end()
+        await _admit(self.broker, self.settings)
+
+    async def assert_log_sound(self, seen: dict[str, Any] | None = None) -> None:
+        """Nothing lost, nothing double, nothing open without an entry, and the log verifies."""
+        report = await verify_site(self.settings, SITE, remember=None, bar=False)
+        assert report.problems == []
+        messages: Counter[str] = Counter()
+        granted: dict[int, dict[str, Any]] = {}
+        async with PostgresReading.opened(self.postgres.dsn()) as reading:
+            async for entry in reading.entries(SITE, since=0):
+                body = json.loads(entry.body)
+                assert entry.kind != "gate.gap", "a message of a gate never arrived"
+                if "message" in body:
+                    messages[body["message"]] += 1
+                if entry.kind == "access.granted":
+                    granted[entry.seq] = body
+        assert [message for message, times in messages.items() if times > 1] == []
+        for opening in seen["openings"] if seen else ():
+            assert granted[opening["entry"]]["message"] == opening["message"]
+
+    def _where(self) -> tuple[str, ...]:
+        return (
+            "--data", str(self.folder), "--dsn", self.postgres.dsn(), "--vault-dsn", self.postgres.dsn("vault"),
+        )  # fmt: skip
+
+
+@dataclass
+class Program:
+    """One of our commands as a process, whose words can be waited for."""
+
+    process: asyncio.subprocess.Process
+    _heard: str = ""
+
+    @classmethod
+    async def start(cls, module: str, *arguments: str, environment: dict[str, str]) -> "Program":
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            f"from {module} import main; main()",
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**_ENVIRONMENT, **environment},
+            cwd=ROOT,
+        )
+        return cls(process)
+
+    async def says(self, pattern: str) -> None:
+        """Wait until the process has written something on stderr."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(30):
+            while not re.search(pattern, self._heard):
+                more = await self.process.stderr.readline()
+                assert more, f"it ended and never said {pattern}: {self._heard[-2000:]}"
+                self._heard += more.decode()
+        self._draining = asyncio.create_task(_drain(self.process.stderr))
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+    async def report(self) -> dict[str, Any]:
+        """End the simulator in order, and hear what its gates saw."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.stdout is not None
+        async with asyncio.timeout(30):
+            said = await self.process.stdout.read()
+            await self.process.wait()
+        seen: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return seen
+
+    async def end(self) -> None:
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+            try:
+                async with asyncio.timeout(15):
+                    await self.process.wait()
+            except TimeoutError:
+                await self.kill()
+        draining = getattr(self, "_draining", None)
+        if draining is not None:
+            draining.cancel()
+        transport = self.process._transport  # type: ignore[attr-defined]
+        transport.close()
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65_536):
+        pass
+
+
+@contextlib.asynccontextmanager
+async def barracks(folder: Path) -> AsyncIterator[Barracks]:
+    async with EmbeddedPostgres(folder / "postgres") as postgres, EmbeddedBroker(folder / "broker") as broker:
+        await postgres.ensure_database("vault")
+        found = Barracks(folder / "data", postgres, broker)
+        await found.found()
+        yield found

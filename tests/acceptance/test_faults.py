@@ -1,0 +1,36 @@
+"""What breaks, breaks: no passage lost, none double, no door open without an entry."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from gatekeeper.adapters.postgres import PostgresReading
+from tests.acceptance.barracks import SITE, barracks
+
+KILLS = 50
+
+
+@pytest.mark.timeout(600)
+async def test_an_engine_killed_fifty_times_under_load_loses_nothing_and_doubles_nothing(server_folder: Path):
+    chance = random.Random(20260101)
+    async with (
+        barracks(server_folder) as site,
+        site.people(150, speed=240) as people,
+        PostgresReading.opened(site.postgres.dsn()) as reading,
+    ):
+        for _ in range(KILLS):
+            async with site.engine() as engine:
+                await _until_grown(reading, await reading.size(SITE) + chance.randrange(1, 40))
+                await engine.kill()
+        async with site.engine():
+            seen = await people.report()
+        assert seen["granted"] > KILLS
+        await site.assert_log_sound(seen)
+
+
+async def _until_grown(reading: PostgresReading, size: int) -> None:
+    async with asyncio.timeout(30):
+        while await reading.size(SITE) < size:  # noqa: ASYNC110 - another process sets no event of ours
+            await asyncio.sleep(0)
