@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,20 @@ class Barracks:
         )
 
     @contextlib.asynccontextmanager
-    async def engine(self) -> AsyncIterator["Program"]:
+    async def engine(self, *, when: str = r'"up":true') -> AsyncIterator["Program"]:
         engine = await Program.start(
             "gatekeeper.cli", "serve", *self._where(), "--broker", self.broker.url, "--http-port", "0",
             environment={"GATEKEEPER_BROKER_PASSWORD_FILE": str(self.site / "keys" / "broker-password")},
         )  # fmt: skip
         try:
-            await engine.says(r'"up":true')
+            await engine.says(when)
             yield engine
         finally:
             await engine.end()
+
+    def standby(self) -> contextlib.AbstractAsyncContextManager["Program"]:
+        """An engine that finds its site owned by another."""
+        return self.engine(when="standing by")
 
     @contextlib.asynccontextmanager
     async def people(self, count: int, *, speed: float) -> AsyncIterator["Program"]:
@@ -108,6 +112,8 @@ class Program:
 
     process: asyncio.subprocess.Process
     _heard: str = ""
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _draining: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, module: str, *arguments: str, environment: dict[str, str]) -> "Program":
@@ -126,12 +132,19 @@ class Program:
     async def says(self, pattern: str) -> None:
         """Wait until the process has written something on stderr."""
         assert self.process.stderr is not None
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._listen(self.process.stderr))
         async with asyncio.timeout(30):
             while not re.search(pattern, self._heard):
-                more = await self.process.stderr.readline()
-                assert more, f"it ended and never said {pattern}: {self._heard[-2000:]}"
-                self._heard += more.decode()
-        self._draining = asyncio.create_task(_drain(self.process.stderr))
+                assert not self._draining.done(), f"it ended and never said {pattern}: {self._heard[-2000:]}"
+                self._news.clear()
+                await self._news.wait()
+
+    async def _listen(self, stream: asyncio.StreamReader) -> None:
+        while more := await stream.read(65_536):
+            self._heard = (self._heard + more.decode(errors="replace"))[-1_000_000:]
+            self._news.set()
+        self._news.set()
 
     async def kill(self) -> None:
         self.process.kill()
@@ -156,16 +169,10 @@ class Program:
                     await self.process.wait()
             except TimeoutError:
                 await self.kill()
-        draining = getattr(self, "_draining", None)
-        if draining is not None:
-            draining.cancel()
+        if self._draining is not None:
+            self._draining.cancel()
         transport = self.process._transport  # type: ignore[attr-defined]
         transport.close()
-
-
-async def _drain(stream: asyncio.StreamReader) -> None:
-    while await stream.read(65_536):
-        pass
 
 
 @contextlib.asynccontextmanager
