@@ -1,0 +1,54 @@
+"""Pure packages import only what is on this list: no I/O, no clock, no chance."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STANDARD = {
+    "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "datetime",
+    "enum", "functools", "hashlib", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
+    "zoneinfo",
+}  # fmt: skip
+FOREIGN = {"cbor2", "cryptography", "typing_extensions"}
+PACKAGES = {
+    "gatekeeper/cose": {"gatekeeper.cose"},
+    "gatekeeper/transparency": {"gatekeeper.transparency"},
+    "gatekeeper/model": {"gatekeeper.model", "gatekeeper.cose"},
+    "gatekeeper/core": {"gatekeeper.core", "gatekeeper.model", "gatekeeper.cose"},
+    "devices/core": {"devices.core", "gatekeeper.core", "gatekeeper.model", "gatekeeper.cose"},
+}
+CLOCKS = {"now", "utcnow", "today"}
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "gatekeeper":
+            yield from (f"gatekeeper.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+
+
+def _allowed(module: str, own: set[str]) -> bool:
+    within = any(module == package or module.startswith(package + ".") for package in own)
+    return within or module in STANDARD or module.split(".", maxsplit=1)[0] in FOREIGN
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_pure_package_imports_only_what_is_allowed_and_asks_no_clock(package: str):
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files
+    for file in files:
+        tree = ast.parse(file.read_text("utf-8"))
+        foreign = {module for module in _imports(tree) if not _allowed(module, PACKAGES[package])}
+        assert not foreign, f"{file} imports {foreign}"
+        called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        clocks = [node.attr for node in called if isinstance(node, ast.Attribute) and node.attr in CLOCKS]
+        opened = [
+            node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
+        ]
+        assert not clocks + opened, f"{file} calls {clocks + opened}"
