@@ -35,6 +35,8 @@ __all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_ho
 HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
 _MAX_READ = 200_000
+_UNREAD: Any = object()
+_NEVER_READ = (-1, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +100,9 @@ def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
 class Register:
     """Badges and holders by every key a scan may name them with. Owned by one engine; not for sharing.
 
-    What was verified is remembered by the digest of its bytes, so the memory can be wrong about nothing: other bytes
-    are other digests. A new trust list forgets it.
+    What was verified is remembered by the digest of its bytes and the version of the trust list it was verified under,
+    so the memory can be wrong about nothing: other bytes are other digests, and a thread that still verifies under the
+    former list leaves nothing behind that the new one would be asked for.
     """
 
     def __init__(self) -> None:
@@ -110,8 +113,8 @@ class Register:
         self._owner: dict[BadgeId, HolderId] = {}
         self._by_digest: dict[bytes, BadgeId] = {}
         self._by_card: dict[Card, BadgeId] = {}
-        self._read_tokens: dict[bytes, Badge | None] = {}
-        self._read_holders: dict[HolderId, Holder | None] = {}
+        self._read_tokens: dict[tuple[int, bytes], Badge | None] = {}
+        self._read_holders: dict[HolderId, tuple[int, Holder | None]] = {}
 
     def __len__(self) -> int:
         return len(self._badges)
@@ -169,13 +172,14 @@ class Register:
         return self._badges[badge].token if badge is not None else None
 
     def read_token(self, token: bytes, *, trust: Trust) -> Badge | None:
-        """Believe a token, or None; the answer is remembered by the token's digest."""
-        digest = hashlib.sha256(token).digest()
-        if digest in self._read_tokens:
-            return self._read_tokens[digest]
+        """Believe a token, or None; the answer is remembered. Threads may ask."""
+        key = (trust.version, hashlib.sha256(token).digest())
+        remembered: Badge | None = self._read_tokens.get(key, _UNREAD)
+        if remembered is not _UNREAD:
+            return remembered
         if len(self._read_tokens) >= _MAX_READ:
             self._read_tokens.clear()
-        badge = self._read_tokens[digest] = _read_token(token, trust)
+        badge = self._read_tokens[key] = _read_token(token, trust)
         return badge
 
     def holder_of(self, badge: BadgeId, *, trust: Trust) -> Holder | HolderRecord | None:
@@ -191,9 +195,10 @@ class Register:
         record = self._holders.get(holder)
         if record is None:
             return None
-        if holder not in self._read_holders:
-            self._read_holders[holder] = read_holder(record.document, trust=trust)
-        found = self._read_holders[holder]
+        version, found = self._read_holders.get(holder, _NEVER_READ)
+        if version != trust.version:
+            found = read_holder(record.document, trust=trust)
+            self._read_holders[holder] = (trust.version, found)
         return found if found is not None and found.id == holder else None
 
     def forget_read(self) -> None:

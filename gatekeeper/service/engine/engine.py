@@ -97,11 +97,12 @@ class EngineParts:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A message after the first stage."""
+    """A message after the first stage; `under` is the version of policy and trust list that it was held against."""
 
     arrival: Arrival
     authentic: Authentic
     presented: Presented | None
+    under: bytes
 
 
 @dataclass(slots=True)
@@ -329,6 +330,7 @@ class Engine:
         return [found for part in parts for found in await part]
 
     def _verify(self, arrival: Arrival, beacons: Sequence[bytes]) -> _Verified | Rejected:
+        under = self._flow.policy.version  # asked first: should it change meanwhile, the second stage will see it
         authentic = authenticate(
             arrival.inbound.topic,
             arrival.inbound.payload,
@@ -337,7 +339,7 @@ class Engine:
         )
         if isinstance(authentic, Rejected):
             return authentic
-        return _Verified(arrival, authentic, self._flow.verify(authentic, beacons=beacons))
+        return _Verified(arrival, authentic, self._flow.verify(authentic, beacons=beacons), under)
 
     async def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
         metrics.refused(rejected.code.value).inc()
@@ -371,14 +373,14 @@ class Engine:
         self._actuate(work, topics)
 
     async def _take(self, one: _Verified, now: datetime, work: _Work) -> None:
-        presented = one.presented
-        if (
-            presented is None
-            and isinstance(one.authentic.message, Scan)
-            and not self._flow.seen(one.authentic)
-        ):
-            presented = self._flow.verify(one.authentic, beacons=self._beacons.counted(now))
-        outcome = self._flow.take(one.authentic, presented, now=now)
+        # INVARIANT: what a former trust list or policy said of a message counts no more when it is taken.
+        if one.under != self._flow.policy.version:
+            anew = self._verify(one.arrival, self._beacons.counted(now))
+            if isinstance(anew, Rejected):
+                await self._reject(one.arrival, anew)
+                return
+            one = anew
+        outcome = self._flow.take(one.authentic, one.presented, now=now)
         match outcome:
             case Recorded():
                 work.drafts += outcome.drafts
