@@ -1,122 +1,50 @@
-"""`make bench`: decision alone, and sealed append to the log, each with its floor; a table, and bench.json."""
+"""`make bench`: each figure beside its floor of the same run; a table, and bench.json. ARGS="decision log" runs some only."""
 
 import asyncio
 import json
-import tempfile
-from datetime import UTC, datetime
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from gatekeeper.adapters.postgres import PostgresLedger, connect, migrate_site_database
-from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind
-from gatekeeper.core.decide import decide
-from gatekeeper.core.supervise import Writes
-from gatekeeper.embedded import EmbeddedPostgres
-from gatekeeper.model.ids import SiteId
-from gatekeeper.ports import Batch
-from gatekeeper.service.engine.sealing import Sealer
-from tests.benchmarks.decision import example
-from tests.benchmarks.measure import per_call, percentiles, timed
+from tests.benchmarks.decision import decision_alone
+from tests.benchmarks.log import sealed_append
+from tests.benchmarks.way import whole_way
 
-SITE = SiteId("bench")
+PARTS = {
+    "decision": decision_alone,
+    "log": lambda: asyncio.run(sealed_append()),
+    "way": lambda: asyncio.run(whole_way()),
+}
 
 
-def decision() -> dict[str, Any]:
-    policy, facts, request, now = example()
-    granted = decide(policy, facts, request, now)
-    assert granted.granted, granted
-    table = {(request.access_point, facts.badge.id if facts.badge else ""): (1, 3)}
-
-    def ideal() -> bool:
-        schedule, highest = table[request.access_point, facts.badge.id]  # type: ignore[union-attr]
-        return bool(schedule & policy.timetable.open_at(now.timestamp())) and facts.alert <= highest
-
-    ours = per_call(lambda: decide(policy, facts, request, now), calls=20_000)
-    floor = per_call(ideal, calls=20_000)
-    return {"decide_us": ours * 1e6, "ideal_lookup_us": floor * 1e6, "ratio": ours / floor}
-
-
-def drafts(size: int, first: int, padding: str) -> list[Draft]:
-    now = datetime.now(UTC)
-    return [
-        Draft(
-            kind=Kind.ACCESS_GRANTED,
-            at=now,
-            seq=first + number,
-            tenants=(),
-            public={"gate": "g", "access_point": "a", "reason": "granted", "message": padding},
-            person=NOBODY,
-            personal={"holder": None, "scan": padding * 6},
-        )
-        for number in range(size)
-    ]
-
-
-async def log() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="gatekeeper-bench-") as folder:
-        Path(folder).chmod(0o711)  # noqa: ASYNC240 - before anything runs
-        async with EmbeddedPostgres(Path(folder) / "postgres") as server:
-            await migrate_site_database(server.dsn())
-            ledger = PostgresLedger(server.dsn())
-            try:
-                return await _log(ledger, server.dsn())
-            finally:
-                await ledger.close()
-
-
-async def _log(ledger: PostgresLedger, dsn: str) -> dict[str, Any]:
-    await ledger.found(SITE)
-    epoch = await ledger.claim(SITE, owner="bench")
-    assert epoch is not None
-    await ledger.open_trees(SITE, [SITE_TREE])
-    sealer = Sealer(SITE, trees={}, keys={NOBODY: bytes(32)})
-    sealer.open_tree(SITE_TREE)
-    bodies: list[tuple[int, bytes, bytes | None]] = []
-
-    async def append(size: int) -> None:
-        sealed = sealer.seal(drafts(size, sealer.size, "0" * 64))
-        batch = Batch(
-            entries=sealed.entries, tiles=sealed.tiles, heads=sealed.heads, moved=(), receipts=(), writes=Writes()
-        )  # fmt: skip
-        await ledger.commit(SITE, epoch=epoch, batch=batch)
-        sealer.accept(sealed)
-        bodies.extend((entry.seq, entry.body, entry.personal) for entry in sealed.entries)
-
-    connection = await connect(dsn)
-    await connection.execute("CREATE TABLE floor (seq bigint PRIMARY KEY, body bytea, personal bytea)")
-    await connection.execute("CREATE TABLE one (n bigint)")
-    single = await timed(lambda: append(1), times=400)
-    bare = await timed(lambda: connection.execute("INSERT INTO one VALUES (1)"), times=400)
-    bodies.clear()
-    batches = await timed(lambda: append(256), times=60)
-    rows = iter([bodies[at : at + 1000] for at in range(0, len(bodies), 1000)])
-    copies = await timed(
-        lambda: connection.copy_records_to_table("floor", records=next(rows)), times=len(bodies) // 1000
-    )
-    await connection.close()
-    ours, floor = 256 * len(batches) / sum(batches), 1000 * len(copies) / sum(copies)
-    return {
-        "append_256_entries_per_s": ours,
-        "copy_rows_per_s": floor,
-        "ratio_to_copy": ours / floor,
-        "append_1": percentiles(single),
-        "bare_commit": percentiles(bare),
-        "ratio_single": percentiles(single)["p50_ms"] / percentiles(bare)["p50_ms"],
-    }
-
-
-def main() -> None:
-    found = {"decision": decision(), "log": asyncio.run(log())}
+def main(wanted: list[str]) -> None:
+    """Measure what is wanted, or everything."""
+    unknown = set(wanted) - set(PARTS)
+    if unknown:
+        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.")
+    found = {}
+    for name in wanted or PARTS:
+        sys.stderr.write(f"measuring {name}\n")
+        found[name] = PARTS[name]()
     Path("bench.json").write_text(json.dumps(found, indent=2) + "\n")
     table = Table("what", "figure", box=None)
     for group, figures in found.items():
-        for name, value in figures.items():
-            table.add_row(f"{group}.{name}", f"{value:,.3f}" if isinstance(value, float) else str(value))
+        for name, figure in _flat(figures):
+            table.add_row(f"{group}.{name}", f"{figure:,.3f}" if isinstance(figure, float) else str(figure))
     Console().print(table)
 
 
+def _flat(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, figure in figures.items():
+        inner = _flat(figure) if isinstance(figure, Mapping) else [("", figure)]
+        rows += [(f"{name}.{deeper}".rstrip("."), value) for deeper, value in inner]
+    return rows
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
