@@ -8,6 +8,7 @@ What the two databases (the log and the vault) share; it knows neither of them.
 """
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class Queries:
         except KeyError:
             raise AttributeError(f"there is no query {name}") from None
 
-    def __iter__(self) -> "list[str]":
-        return sorted(self._texts)
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._texts))
 
 
 async def migrate(dsn: str, *, migrations: Path) -> None:
