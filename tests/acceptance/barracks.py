@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import _admit
 from gatekeeper.cli.audit import verify_site
@@ -129,16 +131,27 @@ class Program:
         )
         return cls(process)
 
-    async def says(self, pattern: str) -> None:
-        """Wait until the process has written something on stderr."""
+    async def says(self, pattern: str) -> str:
+        """Wait until the process has written something on stderr; give what it wrote."""
         assert self.process.stderr is not None
         if self._draining is None:
             self._draining = asyncio.create_task(self._listen(self.process.stderr))
         async with asyncio.timeout(30):
-            while not re.search(pattern, self._heard):
+            while (found := re.search(pattern, self._heard)) is None:
                 assert not self._draining.done(), f"it ended and never said {pattern}: {self._heard[-2000:]}"
                 self._news.clear()
                 await self._news.wait()
+        return found.group()
+
+    async def metrics(self) -> dict[str, float]:
+        """What the engine counts, by name and labels, as Prometheus would read it."""
+        where = await self.says(r"http://127\.0\.0\.1:\d+")
+        async with httpx.AsyncClient() as client:
+            lines = (await client.get(f"{where}/metrics")).text.splitlines()
+        return {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")
+        }
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         while more := await stream.read(65_536):

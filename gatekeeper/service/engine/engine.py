@@ -269,11 +269,11 @@ class Engine:
         if not refused.keep or self._letters.full():
             self._parts.transport.acknowledge(refused.inbound)
             return
-        gate = refused.gate
-        letter = self._letter(refused.inbound, gate=gate, code=refused.code.value, detail="")
+        letter = self._letter(refused.inbound, gate=refused.gate, code=refused.code.value, detail="")
         self._letters.put_nowait((refused.inbound, letter))
 
     def _letter(self, inbound: Inbound, *, gate: GateId | None, code: str, detail: str) -> DeadLetter:
+        _log.warning("message refused", gate=gate, code=code, detail=detail)
         return DeadLetter(
             at=self._parts.clock.now(),
             topic=inbound.topic.replace("\0", "\ufffd"),
