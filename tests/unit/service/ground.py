@@ -1,13 +1,16 @@
 """A log as an engine writes it, for tests of what stands around the core.
 
-A `Pen` seals batches one behind the other with real trees and keys; `Fort` is a database with a site in it, and the
-ledger that owns it. What a batch holds beside its entries (receipts, whereabouts, writes) is put in by the test.
+A `Pen` seals batches one behind the other with real trees and keys. A `Fort` is a site of a test's own in a database that
+holds the sites of other tests beside it, with the ledger that owns it. What a batch holds beside its entries (receipts,
+whereabouts, writes) is put in by the test.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import asyncpg
@@ -23,7 +26,6 @@ from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import Batch, SealedEntry
 from gatekeeper.service.engine.sealing import Sealed, Sealer
 from gatekeeper.transparency import Tree
-from tests.support.databases import prepare_template
 
 __all__ = [
     "ARMY",
@@ -33,20 +35,17 @@ __all__ = [
     "PUPIL",
     "SCHOOL",
     "SERGEANT",
-    "SITE",
     "TREES",
+    "Fort",
     "Pen",
     "Written",
     "boot",
     "everything",
-    "keep",
-    "open_site",
     "presence",
     "receipt",
     "site_database",
 ]
 
-SITE = SiteId("fort")
 ARMY, SCHOOL = TenantId("army"), TenantId("school")
 SERGEANT, PUPIL = HolderId("sergeant"), HolderId("pupil")
 GATE = GateId("front")
@@ -54,6 +53,10 @@ TREES = (SITE_TREE, tenant_tree(ARMY), tenant_tree(SCHOOL))
 KEYS = {person: hashlib.sha256(person.encode()).digest() for person in (SERGEANT, PUPIL, NOBODY)}
 NOW = datetime.now(UTC)
 """The log's partitions are of this month and the next, so its entries are of now."""
+
+_NUMBERS = count(1)
+_DATABASE = "sites_of_tests"
+_migrated: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +78,20 @@ class Written:
 class Pen:
     """Writes as an engine does: each batch stands behind what was accepted before it."""
 
-    def __init__(self, trees: Mapping[str, Tree] | None = None) -> None:
-        self.sealer = Sealer(SITE, trees=trees or {name: Tree.empty() for name in TREES}, keys=KEYS)
+    def __init__(self, site: SiteId) -> None:
+        self.sealer = Sealer(site, trees={name: Tree.empty() for name in TREES}, keys=KEYS)
 
     @property
     def size(self) -> int:
         return self.sealer.size
 
+    @property
+    def trees(self) -> Mapping[str, Tree]:
+        return self.sealer._trees
+
     def write(
         self,
-        count: int = 1,
+        entries: int = 1,
         *,
         tenants: tuple[TenantId, ...] = (SCHOOL,),
         person: HolderId | None = None,
@@ -102,7 +109,7 @@ class Pen:
                 person=person,
                 personal=None if person is None else {"holder": person, "number": number},
             )
-            for number in range(count)
+            for number in range(entries)
         ]
         sealed = self.sealer.seal(drafts)
         batch = Batch(
@@ -118,10 +125,6 @@ class Pen:
     def accept(self, written: Written) -> None:
         """The batch is committed."""
         self.sealer.accept(written.sealed)
-
-    def edges(self) -> dict[str, tuple[int, Sequence[bytes]]]:
-        """What an engine needs to go on with these trees."""
-        return {name: (tree.size, list(tree.edge)) for name, tree in self.sealer._trees.items()}
 
 
 def boot(number: int) -> BootId:
@@ -161,29 +164,60 @@ def presence(holder: HolderId, zone: str, *, seq: int, **changes: Any) -> Presen
 # -- in a database ----------------------------------------------------------------------------------------------------
 
 
-async def site_database(server: EmbeddedPostgres, clone_of: Callable[[str], Awaitable[str]]) -> str:
-    """The DSN of a migrated database of the test's own, with nothing in it."""
-    await prepare_template(server, "migrated_site", migrate_site_database)
-    return await clone_of("migrated_site")
+async def site_database(server: EmbeddedPostgres) -> str:
+    """The DSN of a migrated database in which each test has a site of its own."""
+    await server.ensure_database(_DATABASE)
+    dsn = server.dsn(_DATABASE)
+    if dsn not in _migrated:
+        await migrate_site_database(dsn)
+        _migrated.add(dsn)
+    return dsn
 
 
-async def open_site(ledger: PostgresLedger, site: SiteId = SITE) -> int:
-    """Found a site and own it; give the epoch."""
-    await ledger.found(site)
-    epoch = await ledger.claim(site, owner="the test")
-    assert epoch is not None
-    await ledger.open_trees(site, TREES)
-    return epoch
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fort:
+    """A founded site, owned under an epoch, with nothing in its log."""
+
+    dsn: str
+    site: SiteId
+    ledger: PostgresLedger
+    epoch: int
+    pen: Pen
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, server: EmbeddedPostgres) -> AsyncIterator["Fort"]:
+        dsn = await site_database(server)
+        site = SiteId(f"fort-{next(_NUMBERS)}")
+        ledger = PostgresLedger(dsn)
+        try:
+            await ledger.found(site)
+            epoch = await ledger.claim(site, owner="the test")
+            assert epoch is not None
+            await ledger.open_trees(site, TREES)
+            yield cls(dsn=dsn, site=site, ledger=ledger, epoch=epoch, pen=Pen(site))
+        finally:
+            await ledger.close()
+
+    async def commit(self, written: Written, *, by: PostgresLedger | None = None) -> None:
+        """Commit, and go on from there."""
+        await (by or self.ledger).commit(self.site, epoch=self.epoch, batch=written.batch)
+        self.pen.accept(written)
+
+    async def run(self, sql: str, *arguments: Any) -> list[Any]:
+        """Do what a superuser can do to the rows of this site, `$1`."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return await connection.fetch(sql, self.site, *arguments)
+        finally:
+            await connection.close()
+
+    async def everything(self) -> dict[str, list[str]]:
+        return await everything(self.dsn, self.site)
 
 
-async def keep(ledger: PostgresLedger, epoch: int, pen: Pen, written: Written) -> None:
-    """Commit, and go on from there."""
-    await ledger.commit(SITE, epoch=epoch, batch=written.batch)
-    pen.accept(written)
-
-
-async def everything(dsn: str) -> dict[str, list[str]]:
-    """All rows of all tables, but for who holds the lease until when: what a failed commit must leave as it was."""
+async def everything(dsn: str, site: SiteId | None = None) -> dict[str, list[str]]:
+    """All rows of a site (or of all), but for who holds the lease until when: what a failed commit must leave alone."""
     connection = await asyncpg.connect(dsn)
     try:
         tables = await connection.fetch(
@@ -193,7 +227,8 @@ async def everything(dsn: str) -> dict[str, list[str]]:
         found = {}
         for (table,) in tables:
             shown = "site_id, epoch, alert, lockdowns" if table == "site" else "*"
-            rows = await connection.fetch(f'SELECT {shown} FROM "{table}"')
+            one = "" if site is None or table == "alembic_version" else f"WHERE site_id = '{site}'"
+            rows = await connection.fetch(f'SELECT {shown} FROM "{table}" {one}')
             found[table] = sorted(repr(tuple(row)) for row in rows)
         return found
     finally:
