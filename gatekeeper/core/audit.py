@@ -13,12 +13,13 @@ encrypted under the person's key; destroy the key and the person is forgotten wh
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+import orjson
 
 from gatekeeper.core.decide import Decision, Facts
 from gatekeeper.model.badges import Badge
@@ -46,7 +47,7 @@ TENANT_TREE_PREFIX = "tenant:"
 NOBODY = HolderId("-nobody-")
 """Whose key seals what is personal when no holder is known (a card nobody registered)."""
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_CANONICAL: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 class Kind(StrEnum):
@@ -93,7 +94,7 @@ def tenant_tree(tenant: TenantId) -> str:
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:
     """The one spelling of a document; fractions are refused by having no place in our documents."""
-    return _encode(document).encode()
+    return orjson.dumps(document, option=_CANONICAL)
 
 
 def timestamp(at: datetime) -> str:

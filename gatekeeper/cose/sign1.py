@@ -9,9 +9,10 @@ payload says, how fresh it is and whether the key's owner may say it is for the 
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from gatekeeper.cose.cbor import DEFAULT, Bounds, decode, encode
+from gatekeeper.cose.cbor import DEFAULT, Bounds, decode, encode, encode_bytes
 from gatekeeper.cose.keys import KeyRecord, KeyRing, SigningKey, verify_signature
 from gatekeeper.cose.refusal import Refusal, Refused
 
@@ -27,6 +28,10 @@ __all__ = [
 ]
 
 _TAG: Final = b"\xd2"  # tag 18, COSE_Sign1
+_FOUR: Final = b"\x84"  # an array of four items
+_EMPTY: Final = encode({})
+_NIL: Final = encode(None)
+_CONTEXT: Final = _FOUR + encode("Signature1")
 _HEADER_BOUNDS: Final = Bounds(max_bytes=160, max_depth=1, max_items=7)
 
 
@@ -150,10 +155,17 @@ def _read_header(
 
 
 def _sign(payload: bytes, carried: bytes | None, key: SigningKey, typ: str, external_aad: bytes) -> bytes:
-    protected = encode({1: key.algorithm, 4: key.kid, 16: typ})
+    protected = _protected(key.algorithm, key.kid, typ)
     signature = key.sign(_to_be_signed(protected, external_aad, payload))
-    return _TAG + encode([protected, {}, carried, signature])
+    content = _NIL if carried is None else encode_bytes(carried)
+    return b"".join((_TAG, _FOUR, encode_bytes(protected), _EMPTY, content, encode_bytes(signature)))
+
+
+@lru_cache(maxsize=1024)
+def _protected(algorithm: int, kid: bytes, typ: str) -> bytes:
+    return encode({1: algorithm, 4: kid, 16: typ})
 
 
 def _to_be_signed(protected: bytes, external_aad: bytes, payload: bytes) -> bytes:
-    return encode(["Signature1", protected, external_aad, payload])
+    """The Sig_structure (RFC 9052, 4.4): ["Signature1", protected, external AAD, payload]."""
+    return b"".join((_CONTEXT, encode_bytes(protected), encode_bytes(external_aad), encode_bytes(payload)))

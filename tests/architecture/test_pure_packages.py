@@ -1,6 +1,10 @@
 """Pure packages import only what is on this list: no I/O, no clock, no chance."""
 
 import ast
+import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +16,7 @@ STANDARD = {
     "enum", "functools", "hashlib", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
     "zoneinfo",
 }  # fmt: skip
-FOREIGN = {"cbor2", "cryptography", "typing_extensions"}
+FOREIGN = {"cbor2", "cryptography", "orjson", "typing_extensions"}
 PACKAGES = {
     "gatekeeper/cose": {"gatekeeper.cose"},
     "gatekeeper/transparency": {"gatekeeper.transparency"},
@@ -52,3 +56,32 @@ def test_a_pure_package_imports_only_what_is_allowed_and_asks_no_clock(package: 
             node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
         ]
         assert not clocks + opened, f"{file} calls {clocks + opened}"
+
+
+SERVER_ONLY = (
+    "alembic",
+    "asyncpg",
+    "fastapi",
+    "orjson",
+    "prometheus_client",
+    "sqlalchemy",
+    "uvicorn",
+    "uvloop",
+)
+
+
+def test_a_gate_starts_without_anything_that_only_the_server_installs():
+    program = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({SERVER_ONLY!r}))\n"
+        "import devices.agent, devices.app, devices.cli, devices.bridges.tasmota, devices.simulator.command\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+def test_what_the_server_installs_alone_is_what_the_gate_is_held_to():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
+        "server"
+    ]
+    names = {re.split(r"[\[><=;~ ]", requirement)[0].replace("-", "_") for requirement in extras}
+    assert names == set(SERVER_ONLY)
