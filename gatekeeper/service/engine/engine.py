@@ -330,7 +330,8 @@ class Engine:
         return [found for part in parts for found in await part]
 
     def _verify(self, arrival: Arrival, beacons: Sequence[bytes]) -> _Verified | Rejected:
-        under = self._flow.policy.version  # asked first: should it change meanwhile, the second stage will see it
+        # Asked first: should it change meanwhile, the second stage will see it.
+        under = self._flow.policy.version
         authentic = authenticate(
             arrival.inbound.topic,
             arrival.inbound.payload,
