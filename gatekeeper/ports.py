@@ -5,14 +5,15 @@ errors are wrapped once, at the adapter, into the errors below.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from gatekeeper.core.flow import Receipt
+from gatekeeper.core.memory import Usage
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
-from gatekeeper.model.ids import BootId, GateId, HolderId, SiteId, TenantId
+from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.transparency import Tile
 
 __all__ = [
@@ -128,6 +129,8 @@ class Batch:
     moved: Sequence[Presence]
     receipts: Sequence[Receipt]
     writes: Writes
+    usage: Mapping[BadgeId, Usage] = field(default_factory=dict)
+    opened: Mapping[ZoneId, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,9 @@ class Loaded:
     holders: Sequence[StoredHolder]
     badges: Sequence[StoredBadge]
     presences: Sequence[Presence]
+    usage: Mapping[BadgeId, Usage]
+    opened: Mapping[ZoneId, datetime]
+    suspended: frozenset[TenantId]
     receipts: Sequence[Receipt]
     closed_boots: Sequence[tuple[GateId, BootId]]
     edges: Mapping[str, tuple[int, Sequence[bytes]]]

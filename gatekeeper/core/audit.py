@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import orjson
 
-from gatekeeper.core.decide import Decision, Facts
+from gatekeeper.core.decide import Decision
+from gatekeeper.core.facts import Companion, Facts, Past
 from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.model.people import Holder
@@ -57,6 +58,7 @@ class Kind(StrEnum):
     ENGINE_STARTED = "engine.started"
     ACCESS_GRANTED = "access.granted"
     ACCESS_DENIED = "access.denied"
+    ACCESS_ACCOMPANIED = "access.accompanied"
     OFFLINE_GRANTED = "access.offline-granted"
     OFFLINE_DENIED = "access.offline-denied"
     PASSAGE_TAKEN = "passage.taken"
@@ -135,11 +137,14 @@ def seal_body(
 
 def decision_fields(decision: Decision) -> dict[str, Any]:
     """What an entry says of a decision: all reasons, none of the facts."""
-    return {
+    fields: dict[str, Any] = {
         "reason": decision.reason.code,
         "reasons": [reason.code for reason in decision.reasons],
         "policy": decision.policy.hex(),
     }
+    if decision.shadow:
+        fields["shadow"] = [reason.code for reason in decision.shadow]
+    return fields
 
 
 def facts_document(facts: Facts) -> dict[str, Any]:
@@ -155,7 +160,65 @@ def facts_document(facts: Facts) -> dict[str, Any]:
         "whereabouts": facts.whereabouts,
         "alert": facts.alert,
         "lockdowns": sorted(facts.lockdowns),
+        "suspended": sorted(facts.suspended),
+        "past": _past_document(facts.past),
     }
+
+
+def _past_document(past: Past) -> dict[str, Any]:
+    """What was asked of the past; what was not asked for is left out."""
+    document: dict[str, Any] = {
+        "since": _at(past.since),
+        "last_point": past.last_point,
+        "last_at": _at(past.last_at),
+        "visitors": past.visitors,
+        "uses": past.uses,
+        "last_used": _at(past.last_used),
+        "locked_until": _at(past.locked_until),
+        "factor": past.factor.value,
+        "crowds": dict(past.crowds),
+        "company": [_companion_document(one) for one in past.company],
+        "opened": {zone: timestamp(at) for zone, at in past.opened.items()},
+        "open_doors": sorted(past.open_doors),
+        "draw": past.draw,
+        "guard": past.guard.value,
+    }
+    return {name: value for name, value in document.items() if value != _EMPTY_PAST.get(name)}
+
+
+def _companion_document(one: Companion) -> dict[str, Any]:
+    return {
+        "holder": one.holder,
+        "tenant": one.tenant,
+        "kind": one.kind.value,
+        "roles": sorted(f"{tenant}/{profile}" for tenant, profile in one.roles),
+        "host": one.host,
+        "at": timestamp(one.at),
+        "waiting": one.waiting,
+        "brought": one.brought,
+    }
+
+
+def _at(at: datetime | None) -> str | None:
+    return None if at is None else timestamp(at)
+
+
+_EMPTY_PAST: dict[str, Any] = {
+    "since": None,
+    "last_point": None,
+    "last_at": None,
+    "visitors": 0,
+    "uses": 0,
+    "last_used": None,
+    "locked_until": None,
+    "factor": "none",
+    "crowds": {},
+    "company": [],
+    "opened": {},
+    "open_doors": [],
+    "draw": None,
+    "guard": "not-asked",
+}
 
 
 def _badge_document(badge: Badge | None) -> dict[str, Any] | None:
@@ -172,6 +235,8 @@ def _badge_document(badge: Badge | None) -> dict[str, Any] | None:
         "kind": badge.kind.value,
         "epoch": badge.epoch,
         "requires_trusted_time": badge.requires_trusted_time,
+        "max_uses": badge.max_uses,
+        "duress": badge.duress,
     }
 
 
@@ -187,4 +252,6 @@ def _holder_document(holder: Holder | None) -> dict[str, Any] | None:
         "since": int(holder.since.timestamp()),
         "until": int(holder.until.timestamp()),
         "version": holder.version,
+        "certificates": {name: int(until.timestamp()) for name, until in holder.certificates},
+        "host": holder.host,
     }

@@ -16,18 +16,20 @@ from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from gatekeeper.core.actuate import answer_of, recorded
 from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
-from gatekeeper.core.decide import Decision, Facts, Request, decide
+from gatekeeper.core.decide import Decision, asks_the_past, decide
+from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, Past, Request
+from gatekeeper.core.memory import Memory, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic
 from gatekeeper.core.trust import Trust
 from gatekeeper.core.verify import Presented, verify_scan
-from gatekeeper.model.ids import BootId, GateId, HolderId, TenantId
+from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
 from gatekeeper.model.people import Holder
 from gatekeeper.model.places import Direction
@@ -41,6 +43,7 @@ __all__ = [
     "Receipt",
     "Recorded",
     "Refused",
+    "Remembered",
     "Repeated",
 ]
 
@@ -65,11 +68,23 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What of the site's memory changed beside whereabouts, and is committed with the entry."""
+
+    usage: tuple[tuple[BadgeId, Usage], ...] = ()
+    opened: tuple[tuple[ZoneId, datetime], ...] = ()
+
+
+_NOTHING = Remembered()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """The message was new: entries to commit, whereabouts that changed, and the answer to give after the commit."""
+    """The message was new: entries to commit, what changed in the memory, and the answer to give after the commit."""
 
     drafts: tuple[Draft, ...]
     moved: tuple[Presence, ...]
+    remembered: Remembered
     receipt: Receipt
     answer: Answer
     decision: Decision | None
@@ -144,7 +159,10 @@ class Flow:
         # What is the case now.
         self.alert = 0
         self.lockdowns: frozenset[str] = frozenset()
-        self.whereabouts: dict[HolderId, Presence] = {}
+        self.suspended: frozenset[TenantId] = frozenset()
+        self.memory = Memory(policy)
+        self.memory.adopt(policy, register=register, trust=trust)
+        self._asks_past: dict[AccessPointId, bool] = {}
 
         # What was taken already.
         self.next_seq = next_seq
@@ -159,6 +177,17 @@ class Flow:
         for receipt in receipts:
             self._window(receipt.gate, receipt.boot).take(receipt)
             self._remember_grant(receipt)
+
+    @property
+    def whereabouts(self) -> Mapping[HolderId, Presence]:
+        """Who is where."""
+        return self.memory.whereabouts
+
+    def adopt(self, policy: Policy, *, source: bytes, trust: Trust) -> None:
+        """Go on under another policy or trust list, compiled whole before."""
+        self.trust, self.policy, self.policy_source = trust, policy, source
+        self._asks_past = {}
+        self.memory.adopt(policy, register=self.register, trust=trust)
 
     # -- the way of a message -------------------------------------------------------------------------------------
 
@@ -225,7 +254,7 @@ class Flow:
     def _scan(self, authentic: Authentic, scan: Scan, presented: Presented | None, now: datetime) -> Recorded:
         if presented is None:
             raise ValueError("a scan is verified before it is taken")
-        facts = self._facts(presented)
+        facts = self._facts(presented, scan, authentic, now)
         request = Request(access_point=scan.access_point, gate=authentic.gate, clock=scan.clock)
         if scan.offline_verdict is not None:
             return self._offline(authentic, scan, facts, now)
@@ -235,13 +264,58 @@ class Flow:
         answer = answer_of(decision, message=authentic.digest, gate=authentic.gate, issued=now, entry=seq)
         public = {**self._place(scan.access_point), **_origin(authentic), **decision_fields(decision)}
         public["assurance"] = int(facts.assurance)
-        moved = self._move(facts.holder, scan, now, seq) if decision.granted else ()
+        draft = self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq)
+        companions, moved, remembered = self._remember(facts, decision, scan, now, seq)
         return Recorded(
-            drafts=(self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq),),
+            drafts=(draft, *companions),
             moved=moved,
+            remembered=remembered,
             receipt=_receipt(authentic, seq=seq, verdict=answer.verdict, now=now, holder=facts.holder),
             answer=answer,
             decision=decision,
+        )
+
+    def _remember(
+        self, facts: Facts, decision: Decision, scan: Scan, now: datetime, seq: int
+    ) -> tuple[tuple[Draft, ...], tuple[Presence, ...], Remembered]:
+        """What a decision does to the memory: who moved, in whose company, and what became of the badge."""
+        point, badge, holder = self.policy.points.get(scan.access_point), facts.badge, facts.holder
+        if point is None or badge is None:
+            return (), (), _NOTHING
+        me = None if holder is None else _companion(holder, now)
+        if not decision.granted:
+            failed = self.memory.refused(point, badge, decision, me, now=now)
+            return (), (), _NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
+        if holder is None or me is None:
+            return (), (), _NOTHING
+        moved = [self._move(holder, point, now, seq, host=decision.host)]
+        drafts = []
+        for companion in decision.party:
+            host = holder.id if companion.holder in decision.guests else None
+            with_them = self.register.holder(companion.holder, trust=self.trust)
+            moved.append(self._move(with_them, point, now, seq, host=host, who=companion.holder))
+            drafts.append(self._accompanied(companion, point, now, seq))
+        usage = self.memory.granted(point, badge, decision, me, now=now)
+        if decision.host is not None:
+            self.memory.brought_by(point.id, decision.host)
+        opened = tuple(
+            (zone, self.memory.opened[zone])
+            for zone, rules in point.entered
+            if rules.first_person is not None and self.memory.opened.get(zone) == now
+        )
+        used = () if usage is None else ((badge.id, usage),)
+        return tuple(drafts), tuple(moved), Remembered(usage=used, opened=opened)
+
+    def _accompanied(self, companion: Companion, point: Point, now: datetime, grant: int) -> Draft:
+        """Somebody passed on another's grant: an entry of their own, in their own tenant's tree."""
+        return Draft(
+            kind=Kind.ACCESS_ACCOMPANIED,
+            at=now,
+            seq=self._next(),
+            tenants=self._concerned(companion.tenant, point.id),
+            public={**self._place(point.id), "gate": point.gate, "grant": grant, "tenant": companion.tenant},
+            person=companion.holder,
+            personal={"holder": companion.holder},
         )
 
     def _offline(self, authentic: Authentic, scan: Scan, facts: Facts, now: datetime) -> Recorded:
@@ -252,10 +326,12 @@ class Flow:
         public = {**self._place(scan.access_point), **_origin(authentic), "assurance": int(facts.assurance)}
         if scan.offline_policy is not None:
             public["policy"] = scan.offline_policy.hex()
-        moved = self._move(facts.holder, scan, now, seq) if let_in else ()
+        point = self.policy.points.get(scan.access_point)
+        moves = let_in and facts.holder is not None and point is not None
         return Recorded(
             drafts=(self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq),),
-            moved=moved,
+            moved=(self._move(facts.holder, point, now, seq),) if moves and point is not None else (),
+            remembered=_NOTHING,
             receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now, holder=facts.holder),
             answer=self._recorded(authentic, now, seq),
             decision=None,
@@ -266,16 +342,8 @@ class Flow:
         grant = self._grants.get(passage.scan) if passage.scan is not None else None
         if grant is not None and grant.gate != authentic.gate:
             grant = None
-        before = (
-            self.whereabouts.get(grant.holder) if grant is not None and grant.holder is not None else None
-        )
-        after: Presence | None = None
-        if grant is not None and passage.outcome is PassageOutcome.TAKEN:
-            after = confirmed(before, grant=grant.seq, at=now, seq=seq)
-        elif grant is not None and passage.outcome is PassageOutcome.NOT_TAKEN:
-            after = put_back(before, grant=grant.seq, outside=self.policy.outside, at=now, seq=seq)
-        if after is not None:
-            self.whereabouts[after.holder] = after
+        moved = () if grant is None else self._settle(passage, grant, now, seq)
+        self._settle_door(passage, now)
         public = {**self._place(passage.access_point), **_origin(authentic)}
         if passage.scan is not None:
             public["scan"] = passage.scan.hex()
@@ -293,7 +361,8 @@ class Flow:
         )
         return Recorded(
             drafts=(draft,),
-            moved=(after,) if after is not None else (),
+            moved=moved,
+            remembered=_NOTHING,
             receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now),
             answer=self._recorded(authentic, now, seq),
             decision=None,
@@ -316,6 +385,7 @@ class Flow:
         return Recorded(
             drafts=(draft,),
             moved=(),
+            remembered=_NOTHING,
             receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now),
             answer=self._recorded(authentic, now, seq),
             decision=None,
@@ -348,7 +418,34 @@ class Flow:
 
     # -- pieces ---------------------------------------------------------------------------------------------------
 
-    def _facts(self, presented: Presented) -> Facts:
+    def _settle(self, passage: Passage, grant: Receipt, now: datetime, seq: int) -> tuple[Presence, ...]:
+        """What the door saw of a grant, for all who passed on it."""
+        moved = []
+        for holder in self.memory.on_grant(grant.seq):
+            before = self.whereabouts.get(holder)
+            after: Presence | None = None
+            if passage.outcome is PassageOutcome.TAKEN:
+                after = confirmed(before, grant=grant.seq, at=now, seq=seq)
+            elif passage.outcome is PassageOutcome.NOT_TAKEN:
+                after = put_back(before, grant=grant.seq, outside=self.policy.outside, at=now, seq=seq)
+            if after is not None:
+                self.memory.move(after, self.register.holder(holder, trust=self.trust))
+                moved.append(after)
+        return tuple(moved)
+
+    def _settle_door(self, passage: Passage, now: datetime) -> None:
+        point = self.policy.points.get(passage.access_point)
+        if point is None or not point.interlocked:
+            return
+        match passage.outcome:
+            case PassageOutcome.NOT_TAKEN:
+                self.memory.door_settled(point.id, open_until=None)
+            case PassageOutcome.TAKEN:
+                self.memory.door_settled(point.id, open_until=now + point.unlock)
+            case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
+                self.memory.door_settled(point.id, open_until=now + _OPEN_AT_MOST)
+
+    def _facts(self, presented: Presented, scan: Scan, authentic: Authentic, now: datetime) -> Facts:
         badge = presented.badge
         owner = self.register.holder_of(badge.id, trust=self.trust) if badge is not None else None
         holder = owner if isinstance(owner, Holder) else None
@@ -364,6 +461,29 @@ class Flow:
             whereabouts=here.zone if here is not None else None,
             alert=self.alert,
             lockdowns=self.lockdowns,
+            suspended=self.suspended,
+            past=self._past(presented, holder, scan, authentic, now),
+        )
+
+    def _past(
+        self, presented: Presented, holder: Holder | None, scan: Scan, authentic: Authentic, now: datetime
+    ) -> Past:
+        point, badge = self.policy.points.get(scan.access_point), presented.badge
+        if point is None or badge is None:
+            return NO_PAST
+        asked = self._asks_past.get(point.id)
+        if asked is None:
+            asked = self._asks_past[point.id] = asks_the_past(self.policy, point)
+        return self.memory.past(
+            point,
+            badge,
+            holder,
+            factor=Factor.NONE,
+            draw=int.from_bytes(
+                hashlib.sha256(b"gatekeeper-draw-v1\0" + authentic.digest).digest()[:8], "big"
+            ),
+            now=now,
+            asked=asked,
         )
 
     def _draft(
@@ -393,20 +513,31 @@ class Flow:
             },
         )
 
-    def _move(self, holder: Holder | None, scan: Scan, now: datetime, seq: int) -> tuple[Presence, ...]:
-        point = self.policy.points.get(scan.access_point)
-        if holder is None or point is None:
-            return ()
+    def _move(
+        self,
+        holder: Holder | None,
+        point: Point,
+        now: datetime,
+        seq: int,
+        *,
+        host: HolderId | None = None,
+        who: HolderId | None = None,
+    ) -> Presence:
+        """Somebody is let through; `who` names them when their registration is not at hand any more."""
+        name = holder.id if holder is not None else who
+        if name is None:
+            raise ValueError("somebody moves")
         after = granted(
-            self.whereabouts.get(holder.id),
-            holder=holder.id,
+            self.whereabouts.get(name),
+            holder=name,
             target=point.target,
             access_point=point.id,
             at=now,
             seq=seq,
+            host=host,
         )
-        self.whereabouts[holder.id] = after
-        return (after,)
+        self.memory.move(after, holder)
+        return after
 
     def _place(self, access_point: Any) -> dict[str, Any]:
         point: Point | None = self.policy.points.get(access_point)
@@ -458,12 +589,26 @@ class Flow:
                 self._grants.popitem(last=False)
 
 
+_OPEN_AT_MOST = timedelta(minutes=10)
 _PASSAGES = {
     PassageOutcome.TAKEN: Kind.PASSAGE_TAKEN,
     PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
     PassageOutcome.FORCED: Kind.PASSAGE_FORCED,
     PassageOutcome.HELD_OPEN: Kind.PASSAGE_HELD_OPEN,
 }
+
+
+def _companion(holder: Holder, now: datetime) -> Companion:
+    return Companion(
+        holder=holder.id,
+        tenant=holder.tenant,
+        kind=holder.kind,
+        roles=frozenset((holder.tenant, profile) for profile in holder.profiles),
+        host=holder.host,
+        at=now,
+        waiting=True,
+        brought=0,
+    )
 
 
 def _origin(authentic: Authentic) -> dict[str, Any]:

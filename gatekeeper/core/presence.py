@@ -38,6 +38,8 @@ class Presence:
     access_point: AccessPointId | None
     came_from: ZoneId | None
     seq: int
+    host: HolderId | None = None
+    """Who brought a visitor in."""
 
 
 def granted(
@@ -48,6 +50,7 @@ def granted(
     access_point: AccessPointId,
     at: datetime,
     seq: int,
+    host: HolderId | None = None,
 ) -> Presence:
     """A door was released for a holder."""
     return Presence(
@@ -58,6 +61,7 @@ def granted(
         access_point=access_point,
         came_from=before.zone if before is not None else None,
         seq=seq,
+        host=host,
     )
 
 
@@ -73,6 +77,7 @@ def confirmed(before: Presence | None, *, grant: int, at: datetime, seq: int) ->
         access_point=before.access_point,
         came_from=None,
         seq=seq,
+        host=before.host,
     )
 
 
@@ -90,4 +95,5 @@ def put_back(
         access_point=before.access_point,
         came_from=None,
         seq=seq,
+        host=before.host,
     )

@@ -2,7 +2,7 @@
 
     holder registration   COSE_Sign1 by the tenant's issuer key, typ application/pacs-holder+cose
                           {0 1, 1 site, 2 holder, 3 kind, 4 clearance, 5 [profiles], 6 [badge ids], 7 from, 8 until,
-                           9 version}
+                           9 version, ? 10 {certificate: until}, ? 11 host}
 
 Rows in a database give no rights: a registration or a token counts when its tenant signed it, and is looked at when
 it is first used. Who may write to the database can take badges away; he cannot give one, raise a clearance or move a
@@ -34,6 +34,7 @@ __all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_ho
 
 HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
+_REQUIRED = frozenset(range(10))
 _MAX_READ = 200_000
 _UNREAD: Any = object()
 _NEVER_READ = (-1, None)
@@ -49,20 +50,23 @@ class HolderRecord:
 
 def holder_payload(holder: Holder, *, site: SiteId) -> bytes:
     """The content of a registration, to be signed by the tenant's issuer key."""
-    return cbor.encode(
-        {
-            0: 1,
-            1: site,
-            2: holder.id,
-            3: holder.kind.number,
-            4: holder.clearance,
-            5: list(holder.profiles),
-            6: [bytes.fromhex(badge) for badge in holder.badges],
-            7: int(holder.since.timestamp()),
-            8: int(holder.until.timestamp()),
-            9: holder.version,
-        }
-    )
+    content: dict[int, Any] = {
+        0: 1,
+        1: site,
+        2: holder.id,
+        3: holder.kind.number,
+        4: holder.clearance,
+        5: list(holder.profiles),
+        6: [bytes.fromhex(badge) for badge in holder.badges],
+        7: int(holder.since.timestamp()),
+        8: int(holder.until.timestamp()),
+        9: holder.version,
+    }
+    if holder.certificates:
+        content[10] = {name: int(until.timestamp()) for name, until in holder.certificates}
+    if holder.host is not None:
+        content[11] = holder.host
+    return cbor.encode(content)
 
 
 def read_holder(document: bytes, *, trust: Trust) -> Holder | None:
@@ -82,7 +86,7 @@ def read_holder(document: bytes, *, trust: Trust) -> Holder | None:
 
 
 def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
-    if content[0] != 1 or content[1] != site or len(content) != 10:
+    if content[0] != 1 or content[1] != site or not _REQUIRED <= content.keys() <= _REQUIRED | {10, 11}:
         return None
     return Holder(
         id=HolderId(content[2]),
@@ -94,6 +98,10 @@ def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
         since=datetime.fromtimestamp(content[7], UTC),
         until=datetime.fromtimestamp(content[8], UTC),
         version=content[9],
+        certificates=tuple(
+            (str(name), datetime.fromtimestamp(until, UTC)) for name, until in content.get(10, {}).items()
+        ),
+        host=HolderId(content[11]) if 11 in content else None,
     )
 
 

@@ -81,6 +81,8 @@ class Writes:
 
     alert: int | None = None
     lockdowns: frozenset[str] | None = None
+    suspended: frozenset[TenantId] | None = None
+    forgiven: list[HolderId] = field(default_factory=list)
     documents: list[tuple[str, bytes]] = field(default_factory=list)
     holders: list[StoredHolder] = field(default_factory=list)
     badges: list[StoredBadge] = field(default_factory=list)
@@ -274,7 +276,7 @@ def _policy(change: PolicyChange, work: _Work) -> _Done | _Refused:
             "alert-states-fixed", "the list of alert states changes only while the site stands still"
         )
     before = work.flow.policy.version
-    work.flow.policy, work.flow.policy_source = policy, change.document
+    work.flow.adopt(policy, source=change.document, trust=work.flow.trust)
     work.writes.documents.append(("policy", change.document))
     return _Done(kind=Kind.POLICY_CHANGED, public={"from": before.hex(), "to": policy.version.hex()})
 
@@ -288,8 +290,8 @@ def _trust(change: TrustChange, work: _Work) -> _Done | _Refused:
     if isinstance(policy, PolicyRefused):
         return _Refused(policy.code, policy.detail)
     before = flow.trust.version
-    flow.trust, flow.policy = trust, policy
     flow.register.forget_read()
+    flow.adopt(policy, source=flow.policy_source, trust=trust)
     work.writes.documents.append(("trust", change.document))
     return _Done(
         kind=Kind.TRUST_CHANGED,

@@ -7,7 +7,9 @@
            8 cnf    COSE_Key                required from assurance 2
        65535 status                         required when valid for more than 24 h
       -65537        {1 version, 2 ceiling, 3 assurance, 4 holder kind, 5 epoch, 6 require trusted time,
-                     7 card number}         key 7 only at assurance 0: [technology, bytes]
+                     7 card number, 8 maximum uses, 9 duress}
+                                            key 7 only at assurance 0: [technology, bytes]; 8 and 9 only where they say
+                                            something: a number from 1, and true for a badge that cries for help
 
 A card that can carry nothing but a number takes part all the same: its token, signed like every other, stays
 with the service and names the number (key 7). So even assurance 0 has no right without a signature.
@@ -98,6 +100,8 @@ class Badge:
     confirmation: cose.KeyRecord | None
     card: Card | None
     status_index: int | None
+    max_uses: int | None = None
+    duress: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,10 @@ def claims_of(badge: Badge) -> dict[int, Any]:
     }
     if badge.card is not None:
         private[7] = [int(badge.card.technology), badge.card.number]
+    if badge.max_uses is not None:
+        private[8] = badge.max_uses
+    if badge.duress:
+        private[9] = True
     claims: dict[int, Any] = {
         cwt.ISS: f"t:{badge.tenant}",
         cwt.AUD: f"site:{badge.site}",
@@ -173,7 +181,7 @@ def _badge(claims: Mapping[int, Any]) -> Badge:
     if not_before >= expires:
         raise ValueError("the badge ends before it begins")
     unknown = set(claims) - _CLAIMS
-    if unknown or set(private) - {1, 2, 3, 4, 5, 6, 7}:
+    if unknown or set(private) - {1, 2, 3, 4, 5, 6, 7, 8, 9}:
         raise ValueError("unknown claim")
     ceiling = _of(private, 2, int)
     if not 0 <= ceiling <= 5:
@@ -193,6 +201,8 @@ def _badge(claims: Mapping[int, Any]) -> Badge:
         confirmation=confirmation,
         card=card,
         status_index=_status_index(claims[cwt.STATUS]) if cwt.STATUS in claims else None,
+        max_uses=_uses(private) if 8 in private else None,
+        duress=_duress(private) if 9 in private else False,
     )
 
 
@@ -230,6 +240,19 @@ def _confirmation(claims: Mapping[int, Any]) -> cose.KeyRecord | None:
     if isinstance(found, cose.Refused):
         raise ValueError("confirmation key")  # noqa: TRY004 - a bad value, told as one
     return found
+
+
+def _uses(private: Mapping[int, Any]) -> int:
+    uses = _of(private, 8, int)
+    if uses < 1:
+        raise ValueError("maximum uses")
+    return uses
+
+
+def _duress(private: Mapping[int, Any]) -> bool:
+    if not _of(private, 9, bool):
+        raise ValueError("duress stands only where it is true")
+    return True
 
 
 def _status_index(value: object) -> int:

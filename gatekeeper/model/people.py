@@ -72,7 +72,10 @@ class Veto:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A person (or vehicle) as the tenant signed it: clearance, profiles, and the badges that are theirs."""
+    """A person (or vehicle) as the tenant signed it: clearance, profiles, and the badges that are theirs.
+
+    `certificates` are trainings and the like with the instant each ends; `host` is who receives a visitor.
+    """
 
     id: HolderId
     tenant: TenantId
@@ -83,3 +86,5 @@ class Holder:
     since: datetime
     until: datetime
     version: int
+    certificates: tuple[tuple[str, datetime], ...] = ()
+    host: HolderId | None = None

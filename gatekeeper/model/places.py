@@ -6,16 +6,9 @@ from enum import StrEnum
 
 from gatekeeper.model.ids import AccessPointId, GateId, TenantId, ZoneId
 from gatekeeper.model.people import Names
+from gatekeeper.model.rules import ZoneRules
 
-__all__ = ["AccessPoint", "AntiPassback", "Direction", "Gate", "Zone"]
-
-
-class AntiPassback(StrEnum):
-    """What happens when somebody enters a zone that they are in already."""
-
-    NONE = "none"
-    SOFT = "soft"
-    HARD = "hard"
+__all__ = ["AccessPoint", "Direction", "Gate", "Zone"]
 
 
 class Direction(StrEnum):
@@ -27,7 +20,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """An area with one level of protection. `parent` is None for the ground itself and for the world outside."""
+    """An area with one level of protection, and what it demands beside that. `parent` is None for the ground itself and for the world outside."""
 
     id: ZoneId
     names: Names
@@ -35,7 +28,7 @@ class Zone:
     owner: TenantId
     level: int
     assurance: int
-    anti_passback: AntiPassback
+    rules: ZoneRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,16 @@ made from. Compiling the same sources gives the same version, on any machine; th
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, ScheduleId, SiteId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement, Names, Tenant, Veto
-from gatekeeper.model.places import AccessPoint, AntiPassback, Direction, Gate, Zone
+from gatekeeper.model.places import AccessPoint, Direction, Gate, Zone
+from gatekeeper.model.rules import AlertDemands, Event, Passback, SiteRules, ZoneRules
 from gatekeeper.model.schedule import Schedule, Timetable
 
 __all__ = [
@@ -91,6 +93,7 @@ class SitePolicy:
     schedules: tuple[Schedule, ...]
     profiles: tuple[Profile, ...]
     vetoes: tuple[Veto, ...]
+    rules: SiteRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,25 @@ class Point:
     leaving: bool
     level: int
     assurance: int
-    anti_passback: AntiPassback
-    passback_zones: frozenset[ZoneId]
     scopes: frozenset[str]
     unlock: timedelta
+
+    # What the zones on the way demand beside that.
+    passback: Passback
+    passback_zones: frozenset[ZoneId]
+    entered: tuple[tuple[ZoneId, ZoneRules], ...]
+    """The zones that one who passes comes into, innermost first, and their rules."""
+    left: tuple[tuple[ZoneId, ZoneRules], ...]
+    """The zones that one who passes goes out of, innermost first, and their rules."""
+    certificates: frozenset[str]
+    pin_always: bool
+    pin_schedules: int
+    shadow: frozenset[str]
+
+    # What the site says of this access point.
+    interlocked: frozenset[AccessPointId]
+    travels: Mapping[AccessPointId, timedelta]
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +164,11 @@ class Policy:
     tenants: Mapping[TenantId, TenantRights]
     profiles: Mapping[tuple[TenantId, ProfileId], Mapping[AccessPointId, tuple[Opening, ...]]]
     timetable: Timetable
+    rules: SiteRules
+    demands: tuple[AlertDemands, ...]
+    """What each alert state demands, those below it included."""
+    folds: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """A memory of `decide`, which alone looks at it and changes no answer by it."""
 
 
 def compile_policy(
@@ -159,7 +182,8 @@ def compile_policy(
     inside = _containment(written.zones)
     zones = {zone.id: zone for zone in written.zones}
     timetable = Timetable(schedules=written.schedules, time_zone=ZoneInfo(written.time_zone))
-    points = {point.id: _point(point, zones, inside) for point in written.access_points}
+    ground = _Ground(written, zones, inside, timetable)
+    points = {point.id: _point(point, ground) for point in written.access_points}
     return Policy(
         version=_version(sources),
         site=written.site,
@@ -180,6 +204,8 @@ def compile_policy(
             }
         ),
         timetable=timetable,
+        rules=written.rules,
+        demands=_demands(written),
     )
 
 
@@ -202,11 +228,33 @@ def _containment(zones: Sequence[Zone]) -> dict[ZoneId, frozenset[ZoneId]]:
     return {zone: frozenset(members) for zone, members in inside.items()}
 
 
-def _point(
-    written: AccessPoint, zones: Mapping[ZoneId, Zone], inside: Mapping[ZoneId, frozenset[ZoneId]]
-) -> Point:
-    protected = zones[written.protected]
-    around = {zone for zone, members in inside.items() if protected.id in members}
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What an access point is compiled on."""
+
+    written: SitePolicy
+    zones: Mapping[ZoneId, Zone]
+    inside: Mapping[ZoneId, frozenset[ZoneId]]
+    timetable: Timetable
+
+    def around(self, zone: ZoneId) -> list[ZoneId]:
+        """A zone and all that it lies in, innermost first."""
+        found: list[ZoneId] = []
+        at: ZoneId | None = zone
+        while at is not None:
+            found.append(at)
+            at = self.zones[at].parent
+        return found
+
+
+def _point(written: AccessPoint, ground: _Ground) -> Point:
+    protected = ground.zones[written.protected]
+    to, away = ground.around(written.target), ground.around(written.source)
+    entered = [(zone, ground.zones[zone].rules) for zone in to if zone not in away]
+    left = [(zone, ground.zones[zone].rules) for zone in away if zone not in to]
+    pins = [rules.second_factor for _, rules in entered if rules.second_factor is not None]
+    rules = ground.written.rules
+    around = ground.around(protected.id)
     return Point(
         id=written.id,
         gate=written.gate,
@@ -217,11 +265,55 @@ def _point(
         leaving=written.direction is Direction.OUT,
         level=protected.level,
         assurance=protected.assurance,
-        anti_passback=protected.anti_passback,
-        passback_zones=_passback_zones(written, inside),
         scopes=frozenset({SITE_SCOPE, gate_scope(written.gate), *(zone_scope(zone) for zone in around)}),
         unlock=written.unlock,
+        passback=protected.rules.passback,
+        passback_zones=_passback_zones(written, ground.inside),
+        entered=tuple(entered),
+        left=tuple(left),
+        certificates=frozenset().union(*(rules.certificates for _, rules in entered)),
+        pin_always=any(pin.schedule is None for pin in pins),
+        pin_schedules=_bits(ground.timetable, [pin.schedule for pin in pins if pin.schedule is not None]),
+        shadow=rules.shadow | protected.rules.shadow,
+        interlocked=_together(written.id, (interlock.access_points for interlock in rules.interlocks)),
+        travels=MappingProxyType(
+            {
+                other: travel.least
+                for travel in rules.travels
+                if written.id in travel.between
+                for other in travel.between - {written.id}
+            }
+        ),
+        events=tuple(event for event in rules.events if protected.id in _within(event.zones, ground.inside)),
     )
+
+
+def _bits(timetable: Timetable, schedules: Iterable[ScheduleId]) -> int:
+    found = 0
+    for schedule in schedules:
+        found |= timetable.bit(schedule)
+    return found
+
+
+def _together(point: AccessPointId, groups: Iterable[frozenset[AccessPointId]]) -> frozenset[AccessPointId]:
+    """The other doors of every group that a door belongs to."""
+    return frozenset().union(*(group for group in groups if point in group)) - {point}
+
+
+def _demands(written: SitePolicy) -> tuple[AlertDemands, ...]:
+    """INVARIANT: a higher alert state demands at least what a lower one does (promise 8)."""
+    demands = AlertDemands()
+    found = []
+    for state in written.alert_states:
+        own = written.rules.alerts.get(state, AlertDemands())
+        demands = AlertDemands(
+            assurance=max(demands.assurance, own.assurance),
+            second_factor=demands.second_factor or own.second_factor,
+            escort=demands.escort or own.escort,
+            excluded=demands.excluded | own.excluded,
+        )
+        found.append(demands)
+    return tuple(found)
 
 
 def _passback_zones(written: AccessPoint, inside: Mapping[ZoneId, frozenset[ZoneId]]) -> frozenset[ZoneId]:

@@ -41,6 +41,20 @@ class Reason(Enum):
         "The holder is in this zone already; it is reported, not refused.",
         "De houder is al in deze zone; gemeld, niet geweigerd.",
     )
+    DURESS = (
+        "duress",
+        4,
+        OnvifReason.GRANTED,
+        "The holder signals duress; the door opens as always.",
+        "De houder meldt dwang; de deur opent als altijd.",
+    )
+    VERIFICATION_REQUIRED = (
+        "verification-required",
+        15,
+        OnvifReason.OTHER,
+        "A guard must compare the face with the photo first.",
+        "Eerst moet een wacht het gezicht met de foto vergelijken.",
+    )
     DENY_ALL = (
         "denied-deny-all",
         128,
@@ -96,6 +110,34 @@ class Reason(Enum):
         OnvifReason.UNAUTHORIZED,
         "The holder is in this zone already.",
         "De houder is al in deze zone.",
+    )
+    UNEXPECTED_LOCATION = (
+        "denied-unexpected-location-usage",
+        139,
+        OnvifReason.UNAUTHORIZED,
+        "The holder is not in the zone that this access point leads out of.",
+        "De houder is niet in de zone waar dit toegangspunt uit leidt.",
+    )
+    MAX_ATTEMPTS = (
+        "denied-max-attempts",
+        140,
+        OnvifReason.INVALID_PIN,
+        "The PIN was wrong too often.",
+        "De pincode was te vaak fout.",
+    )
+    LOWER_OCCUPANCY = (
+        "denied-lower-occupancy-limit",
+        141,
+        OnvifReason.UNAUTHORIZED,
+        "Somebody would be alone in the zone.",
+        "Iemand zou alleen in de zone zijn.",
+    )
+    UPPER_OCCUPANCY = (
+        "denied-upper-occupancy-limit",
+        142,
+        OnvifReason.UNAUTHORIZED,
+        "The zone is full.",
+        "De zone is vol.",
     )
     BADGE_LOST = (
         "denied-authentication-factor-lost",
@@ -153,12 +195,61 @@ class Reason(Enum):
         "The badge is revoked.",
         "De pas is ingetrokken.",
     )
+    MAX_USES = (
+        "denied-credential-max-uses",
+        156,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The badge has been used as often as it may be.",
+        "De pas is zo vaak gebruikt als mag.",
+    )
+    INACTIVITY = (
+        "denied-credential-inactivity",
+        157,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The badge has not been used for too long.",
+        "De pas is te lang niet gebruikt.",
+    )
     SUPERSEDED = (
         "denied-credential-disabled",
         158,
         OnvifReason.CREDENTIAL_NOT_ENABLED,
         "The tenant's badges of this age are withdrawn.",
         "De passen van deze lichting zijn ingetrokken.",
+    )
+    NO_ACCOMPANIMENT = (
+        "denied-no-accompaniment",
+        159,
+        OnvifReason.UNAUTHORIZED,
+        "A second person must badge here within the time set.",
+        "Een tweede persoon moet hier binnen de tijd zijn pas tonen.",
+    )
+    INCORRECT_ACCOMPANIMENT = (
+        "denied-incorrect-accompaniment",
+        160,
+        OnvifReason.UNAUTHORIZED,
+        "The other person does not count as the second one here.",
+        "De andere persoon telt hier niet als tweede.",
+    )
+    LOCKOUT = (
+        "denied-lockout",
+        161,
+        OnvifReason.CREDENTIAL_NOT_ENABLED,
+        "The badge was refused too often and is locked out for a while.",
+        "De pas is te vaak geweigerd en een tijd geblokkeerd.",
+    )
+    VERIFICATION_FAILED = (
+        "denied-verification-failed",
+        162,
+        OnvifReason.UNAUTHORIZED,
+        "The guard said no.",
+        "De wacht heeft nee gezegd.",
+    )
+    VERIFICATION_TIMEOUT = (
+        "denied-verification-timeout",
+        163,
+        OnvifReason.OTHER,
+        "No guard answered in time.",
+        "Geen wacht heeft op tijd geantwoord.",
     )
     NO_AGREEMENT = (
         "denied-no-agreement",
@@ -245,6 +336,98 @@ class Reason(Enum):
         "De pas eist een poort met een gelijkgezette klok.",
     )
 
+    IMPOSSIBLE_TRAVEL = (
+        "denied-impossible-travel",
+        524,
+        OnvifReason.UNAUTHORIZED,
+        "The holder cannot have come here so soon from where the badge was used last.",
+        "De houder kan hier niet zo snel zijn vanaf waar de pas het laatst is gebruikt.",
+    )
+    NO_ESCORT = (
+        "denied-no-escort",
+        525,
+        OnvifReason.UNAUTHORIZED,
+        "The holder enters only with a host, who must badge here too.",
+        "De houder mag alleen met een gastheer naar binnen, die hier ook zijn pas toont.",
+    )
+    VISITORS_INSIDE = (
+        "denied-visitors-inside",
+        526,
+        OnvifReason.UNAUTHORIZED,
+        "The host leaves after the visitors.",
+        "De gastheer gaat na de bezoekers weg.",
+    )
+    FIRST_PERSON = (
+        "denied-first-person",
+        527,
+        OnvifReason.NOT_PERMITTED_AT_THIS_TIME,
+        "Nobody who may open the zone has come in yet.",
+        "Wie de zone mag openen, is nog niet binnen.",
+    )
+    INTERLOCK = (
+        "denied-interlock",
+        528,
+        OnvifReason.OTHER,
+        "Another door of this lock is open.",
+        "Een andere deur van deze sluis is open.",
+    )
+    CERTIFICATE = (
+        "denied-certificate",
+        529,
+        OnvifReason.UNAUTHORIZED,
+        "The holder lacks a certificate that the zone demands, or it has ended.",
+        "De houder mist een certificaat dat de zone eist, of het is verlopen.",
+    )
+    TENANT_SUSPENDED = (
+        "denied-tenant-suspended",
+        530,
+        OnvifReason.UNAUTHORIZED,
+        "The host has suspended the tenant.",
+        "De gastheer heeft de huurder geschorst.",
+    )
+    PIN_MISSING = (
+        "denied-pin-missing",
+        531,
+        OnvifReason.INVALID_PIN,
+        "A PIN is asked here.",
+        "Hier wordt een pincode gevraagd.",
+    )
+    PIN_WRONG = (
+        "denied-pin-wrong",
+        532,
+        OnvifReason.INVALID_PIN,
+        "The PIN is wrong.",
+        "De pincode is fout.",
+    )
+    TENANT_EXCLUDED = (
+        "denied-tenant-excluded",
+        533,
+        OnvifReason.UNAUTHORIZED,
+        "The alert state keeps the tenant out.",
+        "De alarmstaat houdt de huurder buiten.",
+    )
+    NOT_CALLED_UP = (
+        "denied-not-called-up",
+        534,
+        OnvifReason.NOT_PERMITTED_AT_THIS_TIME,
+        "The reservist is not called up now.",
+        "De reservist is nu niet opgeroepen.",
+    )
+    NO_DRIVER = (
+        "denied-no-driver",
+        535,
+        OnvifReason.UNAUTHORIZED,
+        "A vehicle and its driver must both badge here.",
+        "Een voertuig en zijn bestuurder moeten hier beiden hun pas tonen.",
+    )
+    SEARCH_SELECTED = (
+        "search-selected",
+        536,
+        OnvifReason.GRANTED,
+        "The holder is drawn for a search.",
+        "De houder is geloot voor een controle.",
+    )
+
     def __init__(self, code: str, bacnet: int, onvif: OnvifReason, english: str, dutch: str) -> None:
         """Spread the row over names."""
         self.code = code
@@ -252,11 +435,13 @@ class Reason(Enum):
         self.onvif = onvif
         self.english = english
         self.dutch = dutch
+        #: whether this reason stands for a refusal when its rule is enforced
+        self.denies = code.startswith("denied-")
 
     @property
-    def denies(self) -> bool:
-        """Whether this reason stands for a refusal when its rule is enforced."""
-        return self.bacnet >= 128
+    def may_be_shadowed(self) -> bool:
+        """Whether a site may have this only reported. What proves a badge, a lockdown and an unknown door always deny."""
+        return self.denies and self.name not in _ALWAYS_DENY
 
     @classmethod
     def of_number(cls, number: int) -> "Reason | None":
@@ -264,6 +449,21 @@ class Reason(Enum):
         return _BY_NUMBER.get(number)
 
 
+# INVARIANT: no right without a signature; no setting makes an exception.
+_ALWAYS_DENY = frozenset(
+    {
+        "DENY_ALL",
+        "UNKNOWN_CREDENTIAL",
+        "STALE_PROOF",
+        "WRONG_PROOF",
+        "BADGE_FORGED",
+        "BADGE_UNASSIGNED",
+        "HOLDER_UNPROVEN",
+        "UNKNOWN_ACCESS_POINT",
+        "NO_ACCESS_RIGHTS",
+        "NO_AGREEMENT",
+    }
+)
 _BY_NUMBER = {reason.bacnet: reason for reason in Reason}
 
 

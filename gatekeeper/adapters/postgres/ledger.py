@@ -12,6 +12,7 @@ from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.core.flow import SEQUENCE_WINDOW, Receipt
+from gatekeeper.core.memory import Usage
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
@@ -132,6 +133,14 @@ class PostgresLedger:
                 holders=[_holder(row) for row in await connection.fetch(_queries.holders, site)],
                 badges=[_badge(row) for row in await connection.fetch(_queries.badges, site)],
                 presences=[_presence(row) for row in await connection.fetch(_queries.presences, site)],
+                usage={
+                    row["badge"]: _usage(row) for row in await connection.fetch(_queries.badge_uses, site)
+                },
+                opened={
+                    row["zone"]: row["opened_at"]
+                    for row in await connection.fetch(_queries.zones_opened, site)
+                },
+                suspended=frozenset(state["suspended"]),
                 receipts=[_receipt(row) for row in receipts],
                 closed_boots=[boot for boot in boots if boot not in set(live)],
                 edges={
@@ -289,6 +298,7 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [presence.access_point for presence in moved],
         [presence.came_from for presence in moved],
         [presence.seq for presence in moved],
+        [presence.host for presence in moved],
         # receipts
         [receipt.gate for receipt in receipts],
         [receipt.boot for receipt in receipts],
@@ -303,13 +313,24 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [receipt.gate for receipt in boots],
         [receipt.boot for receipt in boots],
         [receipt.seq for receipt in boots],
+        # usage of badges, and zones that were opened
+        list(batch.usage),
+        [usage.uses for usage in batch.usage.values()],
+        [usage.last_at for usage in batch.usage.values()],
+        [usage.last_point for usage in batch.usage.values()],
+        [_instants(usage.failures) for usage in batch.usage.values()],
+        [usage.locked_until for usage in batch.usage.values()],
+        list(batch.opened),
+        list(batch.opened.values()),
     ]
 
 
 async def _write(connection: Any, site: SiteId, writes: Writes, *, seq: int) -> None:
-    if writes.alert is not None or writes.lockdowns is not None:
+    if writes.alert is not None or writes.lockdowns is not None or writes.suspended is not None:
         lockdowns = None if writes.lockdowns is None else sorted(writes.lockdowns)
-        await connection.execute(_queries.set_state, site, writes.alert, lockdowns)
+        suspended = None if writes.suspended is None else sorted(writes.suspended)
+        await connection.execute(_queries.set_state, site, writes.alert, lockdowns, suspended)
+    await connection.executemany(_queries.forget_presence, [(site, holder) for holder in writes.forgiven])
     await connection.executemany(
         _queries.put_document, [(site, kind, seq, content) for kind, content in writes.documents]
     )
@@ -380,7 +401,23 @@ def _presence(row: Any) -> Presence:
         access_point=row["access_point"],
         came_from=row["came_from"],
         seq=row["seq"],
+        host=row["host"],
     )
+
+
+def _usage(row: Any) -> Usage:
+    return Usage(
+        uses=row["uses"],
+        last_at=row["last_at"],
+        last_point=row["last_point"],
+        failures=tuple(datetime.fromisoformat(at) for at in row["failures"].split()),
+        locked_until=row["locked_until"],
+    )
+
+
+def _instants(instants: Sequence[datetime]) -> str:
+    """Instants as one text: an array within an array of a statement must be as long as its neighbours."""
+    return " ".join(at.isoformat() for at in instants)
 
 
 def _receipt(row: Any) -> Receipt:

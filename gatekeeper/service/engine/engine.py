@@ -205,8 +205,8 @@ class Engine:
             register=register,
             next_seq=trees[SITE_TREE].size,
         )
-        flow.alert, flow.lockdowns = loaded.alert, loaded.lockdowns
-        flow.whereabouts = {presence.holder: presence for presence in loaded.presences}
+        flow.alert, flow.lockdowns, flow.suspended = loaded.alert, loaded.lockdowns, loaded.suspended
+        flow.memory.restore(loaded.presences, loaded.usage, loaded.opened, register=register, trust=trust)
         flow.restore(loaded.receipts, loaded.closed_boots)
         keys = dict(await self._parts.vault.keys(self._site))
         if NOBODY not in keys:
@@ -412,6 +412,8 @@ class Engine:
             tiles=sealed.tiles,
             heads=sealed.heads,
             moved=list(moved.values()),
+            usage=dict(one for each in recorded for one in each.remembered.usage),
+            opened=dict(one for each in recorded for one in each.remembered.opened),
             receipts=[one.receipt for one in recorded],
             writes=writes,
         )

@@ -25,7 +25,7 @@ SELECT make_month(month::date)
 FROM generate_series(date_trunc('month', now()), date_trunc('month', now()) + interval '1 month', interval '1 month') AS month;
 
 -- name: commit_batch
--- Commit a batch whole: heads, entries, personal parts, tiles, whereabouts, receipts and boots.
+-- Commit a batch whole: heads, entries, personal parts, tiles, whereabouts, receipts, boots, uses and opened zones.
 WITH advanced AS (
     SELECT advance_heads($1, $2, $3::text[], $4::bigint[], $5::bigint[], $6::bytea[]) AS moved
 ), entries AS (
@@ -41,22 +41,35 @@ WITH advanced AS (
     INSERT INTO tile (site_id, tree, level, index, hashes)
     SELECT $1, * FROM unnest($19::text[], $20::smallint[], $21::bigint[], $22::bytea[])
 ), presences AS (
-    INSERT INTO presence (site_id, holder, zone, since, quality, access_point, came_from, seq)
+    INSERT INTO presence (site_id, holder, zone, since, quality, access_point, came_from, seq, host)
     SELECT $1, *
-    FROM unnest($23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::text[], $29::bigint[])
+    FROM unnest(
+        $23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::text[], $29::bigint[], $30::text[]
+    )
     ON CONFLICT (site_id, holder) DO UPDATE
-    SET zone = excluded.zone, since = excluded.since, quality = excluded.quality,
-        access_point = excluded.access_point, came_from = excluded.came_from, seq = excluded.seq
+    SET zone = excluded.zone, since = excluded.since, quality = excluded.quality, access_point = excluded.access_point,
+        came_from = excluded.came_from, seq = excluded.seq, host = excluded.host
 ), receipts AS (
     INSERT INTO receipt (site_id, gate, boot, sequence, digest, seq, verdict, issued, holder, answer)
     SELECT $1, *
     FROM unnest(
-        $30::text[], $31::bytea[], $32::bigint[], $33::bytea[], $34::bigint[], $35::smallint[], $36::timestamptz[],
-        $37::text[], $38::bytea[]
+        $31::text[], $32::bytea[], $33::bigint[], $34::bytea[], $35::bigint[], $36::smallint[], $37::timestamptz[],
+        $38::text[], $39::bytea[]
     )
 ), boots AS (
     INSERT INTO gate_boot (site_id, gate, boot, first_seq)
-    SELECT $1, * FROM unnest($39::text[], $40::bytea[], $41::bigint[])
+    SELECT $1, * FROM unnest($40::text[], $41::bytea[], $42::bigint[])
+), uses AS (
+    INSERT INTO badge_use (site_id, badge, uses, last_at, last_point, failures, locked_until)
+    SELECT $1, *
+    FROM unnest($43::text[], $44::bigint[], $45::timestamptz[], $46::text[], $47::text[], $48::timestamptz[])
+    ON CONFLICT (site_id, badge) DO UPDATE
+    SET uses = excluded.uses, last_at = excluded.last_at, last_point = excluded.last_point, failures = excluded.failures,
+        locked_until = excluded.locked_until
+), opened AS (
+    INSERT INTO zone_opened (site_id, zone, opened_at)
+    SELECT $1, * FROM unnest($49::text[], $50::timestamptz[])
+    ON CONFLICT (site_id, zone) DO UPDATE SET opened_at = excluded.opened_at
 )
 SELECT moved FROM advanced;
 
@@ -98,7 +111,7 @@ SELECT index, hashes FROM tile WHERE site_id = $1 AND tree = $2 AND level = $3 A
 
 -- name: site_state
 -- What is the case on a site.
-SELECT alert, lockdowns FROM site WHERE site_id = $1 AND epoch = $2;
+SELECT alert, lockdowns, suspended FROM site WHERE site_id = $1 AND epoch = $2;
 
 -- name: newest_document
 -- The trust list or policy in force.
@@ -114,7 +127,15 @@ SELECT badge, tenant, holder, token, state, card_technology, card_number FROM ba
 
 -- name: presences
 -- Where everybody is.
-SELECT holder, zone, since, quality, access_point, came_from, seq FROM presence WHERE site_id = $1;
+SELECT holder, zone, since, quality, access_point, came_from, seq, host FROM presence WHERE site_id = $1;
+
+-- name: badge_uses
+-- What became of every badge that was used.
+SELECT badge, uses, last_at, last_point, failures, locked_until FROM badge_use WHERE site_id = $1;
+
+-- name: zones_opened
+-- When the first person came into zones that wait for one.
+SELECT zone, opened_at FROM zone_opened WHERE site_id = $1;
 
 -- name: boots
 -- Every boot of every gate, oldest first.
@@ -135,7 +156,13 @@ ORDER BY kept.seq;
 
 -- name: set_state
 -- Alter what is the case on a site.
-UPDATE site SET alert = coalesce($2, alert), lockdowns = coalesce($3, lockdowns) WHERE site_id = $1;
+UPDATE site
+SET alert = coalesce($2, alert), lockdowns = coalesce($3, lockdowns), suspended = coalesce($4, suspended)
+WHERE site_id = $1;
+
+-- name: forget_presence
+-- Forget where somebody is.
+DELETE FROM presence WHERE site_id = $1 AND holder = $2;
 
 -- name: put_document
 -- Put a document in force.

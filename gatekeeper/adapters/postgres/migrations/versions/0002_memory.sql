@@ -1,0 +1,27 @@
+-- What a site remembers for its rules: who brought a visitor in, how badges were used, which zones were opened.
+
+SET LOCAL lock_timeout = '5s';
+
+ALTER TABLE site ADD COLUMN suspended text[] NOT NULL DEFAULT '{}';
+ALTER TABLE presence ADD COLUMN host text;
+
+-- What became of a badge so far; `failures` are the instants of its late refusals, in ISO 8601, apart by spaces.
+CREATE TABLE badge_use (
+    site_id       text NOT NULL,
+    badge         text NOT NULL CHECK (badge ~ '^[0-9a-f]{32}$'),
+    uses          bigint NOT NULL CHECK (uses >= 0),
+    last_at       timestamptz,
+    last_point    text,
+    failures      text NOT NULL,
+    locked_until  timestamptz,
+    PRIMARY KEY (site_id, badge),
+    CHECK ((last_at IS NULL) = (last_point IS NULL))
+) WITH (fillfactor = 70);
+
+-- When the first person came into a zone that waits for one.
+CREATE TABLE zone_opened (
+    site_id    text NOT NULL,
+    zone       text NOT NULL,
+    opened_at  timestamptz NOT NULL,
+    PRIMARY KEY (site_id, zone)
+);

@@ -1,0 +1,271 @@
+"""What a site remembers of people, badges and doors, for the rules that ask for the past.
+
+    whereabouts   who is where (see `presence`), and so who counts in every zone with a limit
+    usage         of a badge: how often, when and where it was last let through, its late failures, its lock-out
+    opened        when the first person came into a zone
+    company       who asked at an access point just now: waits for company, or was let in and may bring guests
+    doors         which doors of interlocks are open
+
+The first three are committed with the entry that changes them and come back with the site; company and doors are a matter
+of seconds, and after a restart people badge again. It belongs to the flow, which alone changes it, in order.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from gatekeeper.core.decide import Decision
+from gatekeeper.core.facts import NO_PAST, Companion, Factor, Past
+from gatekeeper.core.presence import Presence, Quality
+from gatekeeper.core.register import Register
+from gatekeeper.core.trust import Trust
+from gatekeeper.model.badges import Badge
+from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, ZoneId
+from gatekeeper.model.people import Holder
+from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.rules import LockOut
+
+__all__ = ["LONGEST_WINDOW", "NEVER_USED", "Memory", "Usage"]
+
+LONGEST_WINDOW = timedelta(hours=1)
+"""No window of a rule about company is longer (the site file says so)."""
+
+_DOOR_GRACE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What became of one badge so far. `failures` are the late refusals that count towards a lock-out."""
+
+    uses: int
+    last_at: datetime | None
+    last_point: AccessPointId | None
+    failures: tuple[datetime, ...]
+    locked_until: datetime | None
+
+
+NEVER_USED = Usage(uses=0, last_at=None, last_point=None, failures=(), locked_until=None)
+
+
+class Memory:
+    """One site's memory. `take` is told what the flow decided; `past` tells what a rule may ask."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.whereabouts: dict[HolderId, Presence] = {}
+        self.usage: dict[BadgeId, Usage] = {}
+        self.opened: dict[ZoneId, datetime] = {}
+        self._company: dict[AccessPointId, list[Companion]] = {}
+        self._doors: dict[AccessPointId, datetime] = {}
+        self._guests: dict[HolderId, set[HolderId]] = {}
+        self._on_grant: dict[int, set[HolderId]] = {}
+        self._counted: dict[ZoneId, set[HolderId]] = {}
+        self._limited: Mapping[ZoneId, tuple[ZoneId, ...]] = {}
+        self._policy = policy
+        self._keeps_usage = False
+
+    # -- coming back, and another policy ------------------------------------------------------------------------------
+
+    def restore(
+        self,
+        presences: Iterable[Presence],
+        usage: Mapping[BadgeId, Usage],
+        opened: Mapping[ZoneId, datetime],
+        *,
+        register: Register,
+        trust: Trust,
+    ) -> None:
+        """Take over what a former engine committed."""
+        self.whereabouts = {presence.holder: presence for presence in presences}
+        self.usage, self.opened = dict(usage), dict(opened)
+        self.adopt(self._policy, register=register, trust=trust)
+
+    def adopt(self, policy: Policy, *, register: Register, trust: Trust) -> None:
+        """Count anew under a policy: limits, and whom they exempt, may have changed."""
+        self._policy = policy
+        limited = [zone.id for zone in policy.zones.values() if zone.rules.occupancy is not None]
+        self._limited = {
+            zone: tuple(outer for outer in limited if zone in policy.inside[outer]) for zone in policy.zones
+        }
+        self._counted = {zone: set() for zone in limited}
+        self._keeps_usage = bool(policy.rules.inactivity or policy.rules.lock_out or policy.rules.travels)
+        self._guests = {}
+        self._on_grant = {}
+        for presence in self.whereabouts.values():
+            self._count(presence, register.holder(presence.holder, trust=trust))
+
+    # -- what the rules may ask ---------------------------------------------------------------------------------------
+
+    def past(
+        self,
+        point: Point,
+        badge: Badge,
+        holder: Holder | None,
+        *,
+        factor: Factor,
+        draw: int | None,
+        now: datetime,
+        asked: bool,
+    ) -> Past:
+        """What happened before, as far as it is asked for here."""
+        usage = self.usage.get(badge.id, NEVER_USED)
+        locked = usage.locked_until if usage.locked_until is not None and now < usage.locked_until else None
+        if not asked and locked is None and badge.max_uses is None and factor is Factor.NONE:
+            return NO_PAST
+        here = self.whereabouts.get(holder.id) if holder is not None else None
+        return Past(
+            since=here.since if here is not None else None,
+            last_point=usage.last_point,
+            last_at=usage.last_at,
+            visitors=self._visitors(point, holder),
+            uses=usage.uses,
+            last_used=usage.last_at,
+            locked_until=locked,
+            factor=factor,
+            crowds=self._crowds(point, holder),
+            company=self._lately(point.id, now),
+            opened={
+                zone: self.opened[zone]
+                for zone, rules in point.entered
+                if rules.first_person is not None and zone in self.opened
+            },
+            open_doors=frozenset(door for door in point.interlocked if self._is_open(door, now)),
+            draw=draw if any(rules.search is not None for _, rules in point.entered) else None,
+        )
+
+    def _crowds(self, point: Point, holder: Holder | None) -> dict[ZoneId, int]:
+        found = {}
+        for zone, rules in (*point.entered, *point.left):
+            if rules.occupancy is not None:
+                inside = self._counted.get(zone, set())
+                found[zone] = len(inside) - (holder is not None and holder.id in inside)
+        return found
+
+    def _visitors(self, point: Point, holder: Holder | None) -> int:
+        if holder is None or not point.left:
+            return 0
+        escorting = {zone for zone, rules in point.left if rules.escort is not None}
+        guests = self._guests.get(holder.id, set())
+        return sum(self._is_within(self.whereabouts[guest].zone, escorting) for guest in guests)
+
+    def _is_within(self, zone: ZoneId, zones: Iterable[ZoneId]) -> bool:
+        return any(zone in self._policy.inside.get(outer, ()) for outer in zones)
+
+    def _lately(self, point: AccessPointId, now: datetime) -> tuple[Companion, ...]:
+        company = [one for one in self._company.get(point, ()) if now - one.at <= LONGEST_WINDOW]
+        if company:
+            self._company[point] = company
+        else:
+            self._company.pop(point, None)
+        return tuple(company)
+
+    def _is_open(self, door: AccessPointId, now: datetime) -> bool:
+        until = self._doors.get(door)
+        return until is not None and now < until
+
+    # -- what happened ------------------------------------------------------------------------------------------------
+
+    def move(self, presence: Presence, holder: Holder | None) -> None:
+        """Somebody is somewhere else now."""
+        self._forget_count(presence.holder)
+        self.whereabouts[presence.holder] = presence
+        self._count(presence, holder)
+
+    def forgive(self, holder: HolderId) -> bool:
+        """Forget where somebody is; False when nobody knew."""
+        self._forget_count(holder)
+        return self.whereabouts.pop(holder, None) is not None
+
+    def on_grant(self, grant: int) -> tuple[HolderId, ...]:
+        """Who was let through on a grant (the seq of its entry) and has not moved since."""
+        return tuple(sorted(self._on_grant.get(grant, ())))
+
+    def _count(self, presence: Presence, holder: Holder | None) -> None:
+        roles = (
+            frozenset((holder.tenant, profile) for profile in holder.profiles)
+            if holder is not None
+            else frozenset()
+        )
+        for zone in self._limited.get(presence.zone, ()):
+            limit = self._policy.zones[zone].rules.occupancy
+            if limit is not None and limit.exempt.isdisjoint(roles):
+                self._counted[zone].add(presence.holder)
+        if presence.quality is Quality.GRANTED:
+            self._on_grant.setdefault(presence.seq, set()).add(presence.holder)
+        if presence.host is not None:
+            self._guests.setdefault(presence.host, set()).add(presence.holder)
+
+    def _forget_count(self, holder: HolderId) -> None:
+        before = self.whereabouts.get(holder)
+        if before is None:
+            return
+        for zone in self._limited.get(before.zone, ()):
+            self._counted[zone].discard(holder)
+        if before.quality is Quality.GRANTED:
+            waiting = self._on_grant.get(before.seq, set())
+            waiting.discard(holder)
+            if not waiting:
+                self._on_grant.pop(before.seq, None)
+        if before.host is not None:
+            self._guests.get(before.host, set()).discard(holder)
+
+    def granted(
+        self, point: Point, badge: Badge, decision: Decision, me: Companion, *, now: datetime
+    ) -> Usage | None:
+        """A badge was let through: open what it opens, keep it as company, and count it where that is asked for."""
+        company = [one for one in self._company.get(point.id, ()) if one.holder != me.holder]
+        joined = {one.holder for one in decision.party}
+        company = [one for one in company if one.holder not in joined]
+        if (
+            any(rules.escort is not None for _, rules in point.entered)
+            or self._policy.rules.escort is not None
+        ):
+            company.append(replace(me, waiting=False, brought=len(joined)))
+        self._company[point.id] = company
+        for zone, rules in point.entered:
+            if rules.first_person is not None and not rules.first_person.profiles.isdisjoint(me.roles):
+                self.opened[zone] = now
+        if point.interlocked:
+            self._doors[point.id] = now + point.unlock + _DOOR_GRACE
+        if not self._keeps_usage and badge.max_uses is None:
+            return None
+        before = self.usage.get(badge.id, NEVER_USED)
+        usage = self.usage[badge.id] = Usage(
+            uses=before.uses + 1, last_at=now, last_point=point.id, failures=(), locked_until=None
+        )
+        return usage
+
+    def brought_by(self, point: AccessPointId, host: HolderId) -> None:
+        """A host who was let in before has brought one more guest."""
+        self._company[point] = [
+            replace(one, brought=one.brought + 1) if one.holder == host and not one.waiting else one
+            for one in self._company.get(point, ())
+        ]
+
+    def refused(
+        self, point: Point, badge: Badge, decision: Decision, me: Companion | None, *, now: datetime
+    ) -> Usage | None:
+        """A badge was refused: it waits for company, or it counts towards a lock-out."""
+        if decision.waits_for_company and me is not None:
+            others = [one for one in self._company.get(point.id, ()) if one.holder != me.holder]
+            self._company[point.id] = [*others, me]
+            return None
+        rule = self._policy.rules.lock_out
+        return self._failed(badge, rule, now) if rule is not None else None
+
+    def _failed(self, badge: Badge, rule: LockOut, now: datetime) -> Usage | None:
+        before = self.usage.get(badge.id, NEVER_USED)
+        if before.locked_until is not None and now < before.locked_until:
+            return None
+        failures = (*(at for at in before.failures if now - at < rule.within), now)
+        locked = now + rule.lasting if len(failures) >= rule.failures else None
+        usage = self.usage[badge.id] = replace(
+            before, failures=() if locked is not None else failures, locked_until=locked
+        )
+        return usage
+
+    def door_settled(self, door: AccessPointId, *, open_until: datetime | None) -> None:
+        """A door of a lock is closed, or known to stand open for longer."""
+        if open_until is None:
+            self._doors.pop(door, None)
+        else:
+            self._doors[door] = open_until
