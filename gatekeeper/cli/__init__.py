@@ -14,7 +14,7 @@ from gatekeeper.ports import LedgerUnavailableError, TransportError
 from gatekeeper.service.administration.folder import SiteFolderError
 from gatekeeper.service.administration.opening import SiteNotOpenedError
 from gatekeeper.service.administration.trust_list import TrustListError
-from gatekeeper.service.engine.engine import SiteUnusableError
+from gatekeeper.service.engine.loading import SiteUnusableError
 
 __all__ = ["app", "main"]
 

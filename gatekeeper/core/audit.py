@@ -72,6 +72,9 @@ class Kind(StrEnum):
     HOLDER_REGISTERED = "holder.registered"
     ALERT_CHANGED = "alert.changed"
     LOCKDOWN_CHANGED = "lockdown.changed"
+    TENANT_SUSPENDED = "tenant.suspended"
+    TENANT_REINSTATED = "tenant.reinstated"
+    PRESENCE_FORGIVEN = "presence.forgiven"
     POLICY_CHANGED = "policy.changed"
     TRUST_CHANGED = "trust.changed"
 

@@ -7,6 +7,8 @@
     badge-state   {1 badge bstr16, 2 state}
     alert         {1 state}
     lockdown      {1 scope, 2 on}
+    suspension    {1 tenant, 2 on}
+    forgiveness   {1 holder}
     policy        {1 policy document}                       1 MB at most, as the next
     trust         {1 trust list}
     holder        {1 holder, 2 registration, 3 [[badge bstr16, token, [technology, number] / null]]}
@@ -42,10 +44,12 @@ __all__ = [
     "ChangeContent",
     "ChangeRefusal",
     "ChangeRefused",
+    "ForgivenessChange",
     "HolderChange",
     "LockdownChange",
     "Ownership",
     "PolicyChange",
+    "SuspensionChange",
     "TrustChange",
     "authorised",
     "read_change",
@@ -88,6 +92,21 @@ class LockdownChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SuspensionChange:
+    """The host suspends a tenant, or ends that: its people come in nowhere, and may go home."""
+
+    tenant: TenantId
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgivenessChange:
+    """The site forgets where a holder is, so that anti-passback holds nothing against them."""
+
+    holder: HolderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyChange:
     """A new policy document, to be believed by `read_policy`."""
 
@@ -120,7 +139,14 @@ class HolderChange:
 
 
 ChangeContent: TypeAlias = (
-    BadgeStateChange | AlertChange | LockdownChange | PolicyChange | TrustChange | HolderChange
+    BadgeStateChange
+    | AlertChange
+    | LockdownChange
+    | SuspensionChange
+    | ForgivenessChange
+    | PolicyChange
+    | TrustChange
+    | HolderChange
 )
 
 
@@ -228,7 +254,9 @@ def authorised(change: Change, *, trust: Trust, owners: Ownership) -> ChangeRefu
             if isinstance(tenant, ChangeRefused):
                 return tenant
             yours = tenant == change.tenant
-        case AlertChange() | LockdownChange() | PolicyChange() | TrustChange():
+        case AlertChange() | LockdownChange() | SuspensionChange() | ForgivenessChange():
+            yours = False
+        case PolicyChange() | TrustChange():
             yours = False
         case _:
             assert_never(change.content)
@@ -295,6 +323,10 @@ def _fields(content: ChangeContent) -> tuple[str, dict[int, Any]]:
             return "alert", {1: alert}
         case LockdownChange(scope=scope, on=on):
             return "lockdown", {1: scope, 2: on}
+        case SuspensionChange(tenant=tenant, on=on):
+            return "suspension", {1: tenant, 2: on}
+        case ForgivenessChange(holder=holder):
+            return "forgiveness", {1: holder}
         case PolicyChange(document=document):
             return "policy", {1: document}
         case TrustChange(document=document):
@@ -339,6 +371,22 @@ def _lockdown(fields: Mapping[int, Any]) -> ChangeContent | None:
             return None
 
 
+def _suspension(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(tenant), 2: bool(on)} if is_name(tenant):
+            return SuspensionChange(tenant=TenantId(tenant), on=on)
+        case _:
+            return None
+
+
+def _forgiveness(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(holder)} if is_name(holder):
+            return ForgivenessChange(holder=HolderId(holder))
+        case _:
+            return None
+
+
 def _policy(fields: Mapping[int, Any]) -> ChangeContent | None:
     match fields:
         case {1: bytes(document)} if len(document) <= _MAX_DOCUMENT:
@@ -370,6 +418,8 @@ _READERS: Final = {
     "badge-state": _badge_state,
     "alert": _alert,
     "lockdown": _lockdown,
+    "suspension": _suspension,
+    "forgiveness": _forgiveness,
     "policy": _policy,
     "trust": _trust,
     "holder": _holder,

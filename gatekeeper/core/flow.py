@@ -29,6 +29,7 @@ from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic
 from gatekeeper.core.trust import Trust
 from gatekeeper.core.verify import Presented, verify_scan
+from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
 from gatekeeper.model.people import Holder
@@ -254,7 +255,7 @@ class Flow:
     def _scan(self, authentic: Authentic, scan: Scan, presented: Presented | None, now: datetime) -> Recorded:
         if presented is None:
             raise ValueError("a scan is verified before it is taken")
-        facts = self._facts(presented, scan, authentic, now)
+        facts = self.facts(presented, access_point=scan.access_point, draw=_draw(authentic.digest), now=now)
         request = Request(access_point=scan.access_point, gate=authentic.gate, clock=scan.clock)
         if scan.offline_verdict is not None:
             return self._offline(authentic, scan, facts, now)
@@ -445,7 +446,10 @@ class Flow:
             case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
                 self.memory.door_settled(point.id, open_until=now + _OPEN_AT_MOST)
 
-    def _facts(self, presented: Presented, scan: Scan, authentic: Authentic, now: datetime) -> Facts:
+    def facts(
+        self, presented: Presented, *, access_point: AccessPointId, draw: int | None, now: datetime
+    ) -> Facts:
+        """All that a decision on this badge, at this access point and instant, would know. Changes nothing."""
         badge = presented.badge
         owner = self.register.holder_of(badge.id, trust=self.trust) if badge is not None else None
         holder = owner if isinstance(owner, Holder) else None
@@ -462,13 +466,18 @@ class Flow:
             alert=self.alert,
             lockdowns=self.lockdowns,
             suspended=self.suspended,
-            past=self._past(presented, holder, scan, authentic, now),
+            past=self._past(badge, holder, access_point, draw, now),
         )
 
     def _past(
-        self, presented: Presented, holder: Holder | None, scan: Scan, authentic: Authentic, now: datetime
+        self,
+        badge: Badge | None,
+        holder: Holder | None,
+        access_point: AccessPointId,
+        draw: int | None,
+        now: datetime,
     ) -> Past:
-        point, badge = self.policy.points.get(scan.access_point), presented.badge
+        point = self.policy.points.get(access_point)
         if point is None or badge is None:
             return NO_PAST
         asked = self._asks_past.get(point.id)
@@ -479,9 +488,7 @@ class Flow:
             badge,
             holder,
             factor=Factor.NONE,
-            draw=int.from_bytes(
-                hashlib.sha256(b"gatekeeper-draw-v1\0" + authentic.digest).digest()[:8], "big"
-            ),
+            draw=draw,
             now=now,
             asked=asked,
         )
@@ -596,6 +603,10 @@ _PASSAGES = {
     PassageOutcome.FORCED: Kind.PASSAGE_FORCED,
     PassageOutcome.HELD_OPEN: Kind.PASSAGE_HELD_OPEN,
 }
+
+
+def _draw(digest: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(b"gatekeeper-draw-v1\0" + digest).digest()[:8], "big")
 
 
 def _companion(holder: Holder, now: datetime) -> Companion:

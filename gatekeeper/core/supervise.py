@@ -16,9 +16,11 @@ from gatekeeper.core.change import (
     Change,
     ChangeContent,
     ChangeRefused,
+    ForgivenessChange,
     HolderChange,
     LockdownChange,
     PolicyChange,
+    SuspensionChange,
     TrustChange,
     authorised,
     read_change,
@@ -184,6 +186,10 @@ def _apply(change: Change, work: _Work) -> _Done | _Refused:
             return _alert(content, work)
         case LockdownChange():
             return _lockdown(content, work)
+        case SuspensionChange():
+            return _suspension(content, work)
+        case ForgivenessChange():
+            return _forgiveness(content, work)
         case BadgeStateChange():
             return _badge_state(content, work)
         case HolderChange():
@@ -214,6 +220,36 @@ def _lockdown(change: LockdownChange, work: _Work) -> _Done | _Refused:
     work.flow.lockdowns = work.flow.lockdowns | scope if change.on else work.flow.lockdowns - scope
     work.writes.lockdowns = work.flow.lockdowns
     return _Done(kind=Kind.LOCKDOWN_CHANGED, public={"scope": change.scope, "on": change.on})
+
+
+def _suspension(change: SuspensionChange, work: _Work) -> _Done | _Refused:
+    flow = work.flow
+    rights = flow.policy.tenants.get(change.tenant)
+    if rights is None or rights.is_host:
+        return _Refused("tenant-unknown", "only a tenant of the site can be suspended, and never the host")
+    tenant = frozenset({change.tenant})
+    flow.suspended = flow.suspended | tenant if change.on else flow.suspended - tenant
+    work.writes.suspended = flow.suspended
+    kind = Kind.TENANT_SUSPENDED if change.on else Kind.TENANT_REINSTATED
+    return _Done(kind=kind, public={"tenant": change.tenant}, tenants=(change.tenant,))
+
+
+def _forgiveness(change: ForgivenessChange, work: _Work) -> _Done | _Refused:
+    tenant = work.flow.register.tenant_of_holder(change.holder)
+    if tenant is None:
+        return _Refused("holder-unknown", "the site has no such holder")
+    if not work.flow.memory.forgive(change.holder):
+        return _Refused(
+            "presence-unknown", "the site does not know where the holder is; there is nothing to forgive"
+        )
+    work.writes.forgiven.append(change.holder)
+    return _Done(
+        kind=Kind.PRESENCE_FORGIVEN,
+        public={"tenant": tenant},
+        tenants=(tenant,),
+        person=change.holder,
+        personal={"holder": change.holder},
+    )
 
 
 def _badge_state(change: BadgeStateChange, work: _Work) -> _Done | _Refused:

@@ -24,11 +24,9 @@ from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
-from gatekeeper.core.policy_document import PolicyRefused, compile_from
-from gatekeeper.core.register import Register
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
 from gatekeeper.core.supervise import Writes, supervise
-from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
+from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.core.verify import Presented
 from gatekeeper.model.ids import GateId, HolderId, SiteId
 from gatekeeper.model.messages import Scan
@@ -50,6 +48,7 @@ from gatekeeper.ports import (
 )
 from gatekeeper.service.engine.beacons import Beacons
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
+from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
 from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
 
@@ -65,10 +64,6 @@ _RENEWAL = 1.0
 _RETRY_FIRST, _RETRY_MOST = 0.05, 1.0
 
 _log = structlog.get_logger("gatekeeper.engine")
-
-
-class SiteUnusableError(Exception):
-    """The site's stored documents are not to be believed; nothing is decided. The message says which and why."""
 
 
 def checkpoint_origin(site: SiteId, tree: str) -> str:
@@ -185,29 +180,9 @@ class Engine:
             await asyncio.sleep(_STANDBY)
 
     async def _load(self, loaded: Loaded) -> None:
-        trust = read_trust(loaded.trust, anchor=self._parts.anchor, not_below=0)
-        if isinstance(trust, TrustRefused):
-            raise SiteUnusableError(f"The trust list is not believed: {trust.code.sentence} {trust.detail}")
-        policy = compile_from(loaded.policy, trust=trust)
-        if isinstance(policy, PolicyRefused):
-            raise SiteUnusableError(f"The policy is not believed: {policy.code.sentence} {policy.detail}")
-        self._must_hold_our_keys(trust)
-        register = Register()
-        for badge in loaded.badges:
-            register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
-        for holder in loaded.holders:
-            register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
+        flow = flow_of(loaded, anchor=self._parts.anchor)
+        self._must_hold_our_keys(flow.trust)
         trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
-        flow = Flow(
-            policy=policy,
-            policy_source=loaded.policy,
-            trust=trust,
-            register=register,
-            next_seq=trees[SITE_TREE].size,
-        )
-        flow.alert, flow.lockdowns, flow.suspended = loaded.alert, loaded.lockdowns, loaded.suspended
-        flow.memory.restore(loaded.presences, loaded.usage, loaded.opened, register=register, trust=trust)
-        flow.restore(loaded.receipts, loaded.closed_boots)
         keys = dict(await self._parts.vault.keys(self._site))
         if NOBODY not in keys:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))

@@ -1,0 +1,185 @@
+"""Effective rights: what a holder may open under a policy, at each alert state, whatever the hour and the company.
+
+The answer is the decision's own: the rules are asked with nothing in their way that a person can mend at the door (another
+hour, a companion, a PIN, a door that stands open), and what is then still denied is no right. Hours are what remains: the
+weekly windows and special days of every opening that counts. Holders who are alike in everything that rules ask of them
+have the same rights; so a site of thousands is some hundreds of questions.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from gatekeeper.core.facts import NO_PAST, Facts, Request
+from gatekeeper.core.rules import RULES, case_of, party_of
+from gatekeeper.model.badges import Assurance, Badge, BadgeState
+from gatekeeper.model.ids import AccessPointId, HolderId
+from gatekeeper.model.messages import ClockQuality
+from gatekeeper.model.people import Holder
+from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.reasons import Reason
+from gatekeeper.model.schedule import Schedule
+
+__all__ = ["Changed", "Rights", "Subject", "differences", "rights_of", "subjects"]
+
+Hours: TypeAlias = frozenset[tuple[object, ...]]
+"""When a right counts: what the schedules say, whatever they are called."""
+
+Rights: TypeAlias = Mapping[tuple[AccessPointId, int], Hours]
+"""For each access point and alert state where there is a right: its hours."""
+
+_Alerts: TypeAlias = frozenset[int]
+
+_MENDED_AT_THE_DOOR = frozenset(
+    {
+        Reason.OUT_OF_TIME_RANGE,
+        Reason.THREAT_LEVEL,  # the alert state is asked by the openings themselves
+        Reason.NO_ACCOMPANIMENT,
+        Reason.INCORRECT_ACCOMPANIMENT,
+        Reason.NO_ESCORT,
+        Reason.NO_DRIVER,
+        Reason.LOWER_OCCUPANCY,
+        Reason.FIRST_PERSON,
+        Reason.PIN_MISSING,
+        Reason.TRUSTED_TIME,
+        Reason.NOT_CALLED_UP,
+        Reason.INACTIVITY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Holders who are alike: one of them with a badge, and the names of all."""
+
+    badge: Badge
+    holder: Holder
+    epoch: int
+    holders: tuple[HolderId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What a change gives to or takes from holders at one access point; `alerts` are the alert states it is so in."""
+
+    access_point: AccessPointId
+    gained: frozenset[int]
+    lost: frozenset[int]
+    other_hours: frozenset[int]
+    holders: tuple[HolderId, ...]
+
+
+def subjects(people: Iterable[tuple[Holder, Badge, int]], policies: Iterable[Policy]) -> list[Subject]:
+    """Put holders together who are alike in everything that these policies ask of them."""
+    invited = {guest for policy in policies for event in policy.rules.events for guest in event.guests}
+    groups: dict[object, list[tuple[Holder, Badge, int]]] = {}
+    for holder, badge, epoch in people:
+        key = (
+            holder.tenant, holder.kind, holder.clearance, holder.profiles, holder.since, holder.until,
+            holder.certificates, holder.id if holder.id in invited else None,
+            badge.ceiling, badge.assurance, badge.epoch, badge.not_before, badge.expires, epoch,
+        )  # fmt: skip
+        groups.setdefault(key, []).append((holder, badge, epoch))
+    return [
+        Subject(badge=badge, holder=holder, epoch=epoch, holders=tuple(one.id for one, _, _ in alike))
+        for alike in groups.values()
+        for holder, badge, epoch in alike[:1]
+    ]
+
+
+def rights_of(policy: Policy, subject: Subject, *, now: datetime) -> Rights:
+    """What a holder may open, and when."""
+    found: dict[tuple[AccessPointId, int], Hours] = {}
+    for point in _points(policy, subject.holder):
+        for alert in range(len(policy.alert_states)):
+            hours = _hours(policy, point, subject, alert, now)
+            if hours and _allowed(policy, point, subject, alert, now):
+                found[point.id, alert] = hours
+    return found
+
+
+def differences(before: Policy, after: Policy, people: Iterable[Subject], *, now: datetime) -> list[Changed]:
+    """Who gains and who loses what between two policies; the alert states are counted from the calmest."""
+    changed: dict[tuple[AccessPointId, _Alerts, _Alerts, _Alerts], list[HolderId]] = {}
+    for subject in people:
+        old, new = rights_of(before, subject, now=now), rights_of(after, subject, now=now)
+        for point in sorted({point for point, _ in (*old, *new)}):
+            states = range(max(len(before.alert_states), len(after.alert_states)))
+            was = {alert: old.get((point, alert)) for alert in states}
+            will = {alert: new.get((point, alert)) for alert in states}
+            gained = frozenset(alert for alert in states if will[alert] and not was[alert])
+            lost = frozenset(alert for alert in states if was[alert] and not will[alert])
+            other = frozenset(
+                alert for alert in states if was[alert] and will[alert] and was[alert] != will[alert]
+            )
+            if gained or lost or other:
+                changed.setdefault((point, gained, lost, other), []).extend(subject.holders)
+    return [
+        Changed(
+            access_point=point, gained=gained, lost=lost, other_hours=other, holders=tuple(sorted(holders))
+        )
+        for (point, gained, lost, other), holders in sorted(changed.items(), key=lambda item: item[0][0])
+    ]
+
+
+def _points(policy: Policy, holder: Holder) -> list[Point]:
+    """The access points that any profile or guest list of a holder leads to."""
+    named: dict[AccessPointId, None] = {}
+    for profile in holder.profiles:
+        named.update(dict.fromkeys(policy.profiles.get((holder.tenant, profile), {})))
+    for point in policy.points.values():
+        if any(holder.id in event.guests for event in point.events):
+            named[point.id] = None
+    return [policy.points[name] for name in named]
+
+
+def _hours(policy: Policy, point: Point, subject: Subject, alert: int, now: datetime) -> Hours:
+    schedules = {policy.timetable.bit(schedule.id): schedule for schedule in policy.timetable.schedules}
+    holder = subject.holder
+    found: set[tuple[object, ...]] = set()
+    for profile in holder.profiles:
+        for opening in policy.profiles.get((holder.tenant, profile), {}).get(point.id, ()):
+            if point.leaving or alert <= opening.highest_alert:
+                found.add(_spelled(schedules[opening.schedule]))
+    for event in point.events:
+        if (
+            holder.id in event.guests
+            and now < event.until
+            and (point.leaving or alert <= event.highest_alert)
+        ):
+            found.add(("event", event.since, event.until))
+    return frozenset(found)
+
+
+def _spelled(schedule: Schedule) -> tuple[object, ...]:
+    return (schedule.week, schedule.special_days, schedule.special)
+
+
+def _allowed(policy: Policy, point: Point, subject: Subject, alert: int, now: datetime) -> bool:
+    facts = Facts(
+        badge=subject.badge,
+        badge_state=BadgeState.ACTIVE,
+        assurance=Assurance(subject.badge.assurance),
+        findings=(),
+        holder=subject.holder,
+        holder_unproven=False,
+        epoch=subject.epoch,
+        whereabouts=None,
+        alert=alert,
+        lockdowns=frozenset(),
+        suspended=frozenset(),
+        past=NO_PAST,
+    )
+    request = Request(access_point=point.id, gate=point.gate, clock=ClockQuality.SYNCHRONISED)
+    case = case_of(policy, point, facts, request, now, party=party_of)
+    for rule in RULES:
+        found = rule(case)
+        if (
+            isinstance(found, Reason)
+            and found.denies
+            and found not in _MENDED_AT_THE_DOOR
+            and found.code not in point.shadow
+        ):
+            return False
+    return True

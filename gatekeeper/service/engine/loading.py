@@ -1,0 +1,40 @@
+"""A site out of its stored state: the flow that goes on where the last commit ended, believed only as far as it is signed."""
+
+from gatekeeper.core.audit import SITE_TREE
+from gatekeeper.core.flow import Flow
+from gatekeeper.core.policy_document import PolicyRefused, compile_from
+from gatekeeper.core.register import Register
+from gatekeeper.core.trust import Anchor, TrustRefused, read_trust
+from gatekeeper.ports import Loaded
+
+__all__ = ["SiteUnusableError", "flow_of"]
+
+
+class SiteUnusableError(Exception):
+    """The site's stored documents are not to be believed; nothing is decided. The message says which and why."""
+
+
+def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
+    """Make the flow of a stored site. Raises SiteUnusableError when its trust list or policy is not believed."""
+    trust = read_trust(loaded.trust, anchor=anchor, not_below=0)
+    if isinstance(trust, TrustRefused):
+        raise SiteUnusableError(f"The trust list is not believed: {trust.code.sentence} {trust.detail}")
+    policy = compile_from(loaded.policy, trust=trust)
+    if isinstance(policy, PolicyRefused):
+        raise SiteUnusableError(f"The policy is not believed: {policy.code.sentence} {policy.detail}")
+    register = Register()
+    for badge in loaded.badges:
+        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+    for holder in loaded.holders:
+        register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
+    flow = Flow(
+        policy=policy,
+        policy_source=loaded.policy,
+        trust=trust,
+        register=register,
+        next_seq=loaded.edges[SITE_TREE][0],
+    )
+    flow.alert, flow.lockdowns, flow.suspended = loaded.alert, loaded.lockdowns, loaded.suspended
+    flow.memory.restore(loaded.presences, loaded.usage, loaded.opened, register=register, trust=trust)
+    flow.restore(loaded.receipts, loaded.closed_boots)
+    return flow
