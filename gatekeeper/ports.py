@@ -28,6 +28,7 @@ __all__ = [
     "SealedEntry",
     "SiteLostError",
     "StoredChange",
+    "StoredDocument",
     "StoredEntry",
     "Transport",
     "TransportError",
@@ -164,6 +165,15 @@ class StoredEntry:
     body: bytes
     person: HolderId | None
     personal: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDocument:
+    """A signed policy or trust list, and the entry that put it in force."""
+
+    kind: str
+    seq: int
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

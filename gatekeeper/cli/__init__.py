@@ -5,7 +5,7 @@ import sys
 import typer
 
 from gatekeeper import __version__
-from gatekeeper.cli import audit, changes, demo, look, serve, site
+from gatekeeper.cli import audit, changes, demo, explain, look, serve, site
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.embedded import EmbeddedServerError
@@ -24,11 +24,16 @@ app.add_typer(changes.badge, name="badge")
 app.add_typer(changes.alert, name="alert")
 app.add_typer(changes.lockdown, name="lockdown")
 app.add_typer(changes.gate, name="gate")
+app.add_typer(changes.tenant, name="tenant")
+app.add_typer(changes.holder, name="holder")
 app.add_typer(audit.app, name="audit")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)
 app.command("watch")(look.watch)
+app.command("can")(explain.can)
+app.command("why")(explain.why)
+app.command("replay")(explain.replay)
 
 _MISUSED = 2
 _TOLD = (

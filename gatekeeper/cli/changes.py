@@ -11,14 +11,17 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
-from gatekeeper.cli.options import Data, Dsn, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.planned import show_alert_plan
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import (
     AlertChange,
     BadgeStateChange,
     ChangeContent,
+    ForgivenessChange,
     LockdownChange,
+    SuspensionChange,
     TrustChange,
     sign_change,
 )
@@ -28,12 +31,14 @@ from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
 from gatekeeper.service.administration.folder import TRUST, signing_of
 from gatekeeper.service.administration.trust_list import admit_gate
 
-__all__ = ["alert", "badge", "gate", "lockdown", "submit"]
+__all__ = ["alert", "badge", "gate", "holder", "lockdown", "submit", "tenant"]
 
 badge = typer.Typer(no_args_is_help=True, help="Suspend, revoke or reinstate a badge.")
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
 lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it.")
 gate = typer.Typer(no_args_is_help=True, help="Admit gates.")
+tenant = typer.Typer(no_args_is_help=True, help="Suspend a tenant, or end that.")
+holder = typer.Typer(no_args_is_help=True, help="What the site believes of a holder.")
 
 _PATIENCE_SECONDS = 10
 _LOOK_EVERY_SECONDS = 0.05
@@ -74,6 +79,8 @@ def badge_revoke(
 @alert.command("set")
 def alert_set(
     state: Annotated[str, typer.Argument(help="One of the site's alert states.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say who would lose what.")] = False,
+    json_output: JsonOutput = False,
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
@@ -81,7 +88,13 @@ def alert_set(
 ) -> None:
     """Take the site to an alert state, as the host."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    if dry_run:
+        show_alert_plan(settings, state, json_output)
+        return
     _as_host(settings, AlertChange(state=state))
+
+
+alert.command("raise")(alert_set)
 
 
 @lockdown.command("on")
@@ -108,6 +121,45 @@ def lockdown_off(
     """Release a scope."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     _as_host(settings, LockdownChange(scope=scope, on=False))
+
+
+@tenant.command("suspend")
+def tenant_suspend(
+    name: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Let a tenant's people in nowhere until it is reinstated; they may go home."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    _as_host(settings, SuspensionChange(tenant=TenantId(name), on=True))
+
+
+@tenant.command("reinstate")
+def tenant_reinstate(
+    name: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """End a tenant's suspension."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    _as_host(settings, SuspensionChange(tenant=TenantId(name), on=False))
+
+
+@holder.command("forgive")
+def holder_forgive(
+    name: Annotated[str, typer.Argument(metavar="HOLDER", help="The holder's id.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Forget where a holder is, so that anti-passback holds nothing against them."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    _as_host(settings, ForgivenessChange(holder=HolderId(name)))
 
 
 @gate.command("admit")

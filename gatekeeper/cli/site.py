@@ -12,13 +12,15 @@ from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import submit
-from gatekeeper.cli.options import Data, Dsn, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.planned import show_policy_plan
 from gatekeeper.cli.talk import progress, say
 from gatekeeper.config import Settings
 from gatekeeper.core.change import PolicyChange
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.model.ids import SiteId
-from gatekeeper.model.site_file import SiteFileError, read_site
+from gatekeeper.model.policy import SitePolicy
+from gatekeeper.model.site_file import Lines, SiteFileError, read_site
 from gatekeeper.service.administration.ceremony import Founding, found_site
 from gatekeeper.service.administration.folder import POLICY, SiteFolder, signing_of
 from gatekeeper.service.administration.opening import open_site
@@ -47,23 +49,46 @@ def apply(
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     which = the_site(settings)
     folder = site_folder(settings, which)
-    written = read_site(read_file(file))
-    if written.site != which:
-        raise SiteFileError([f"the file describes {written.site}, not {which}"])
+    _written(file, which)
     key = folder.read_key(signing_of(folder.read_anchor().host))
     document = sign_policy(read_file(file), site=which, key=key)
     submit(settings, which, PolicyChange(document=document), tenant=folder.read_anchor().host)
     folder.write(POLICY, document)
 
 
+@app.command()
+def plan(
+    file: File,
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Say who would gain and who would lose what if a changed site file were applied; nothing is changed."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    which = the_site(settings)
+    show_policy_plan(settings, which, _written(file, which), json_output)
+
+
+def _written(file: Path, site: SiteId) -> SitePolicy:
+    written = read_site(read_file(file))
+    if written.site != site:
+        raise SiteFileError([f"{file}: it describes {written.site}, not {site}"])
+    return written
+
+
 def read_file(file: Path) -> dict[str, Any]:
-    """Read a site file. Raises SiteFileError with a sentence."""
+    """Read a site file and check it. Raises SiteFileError with every problem, each with its line."""
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        document = tomllib.loads(text)
     except FileNotFoundError:
         raise SiteFileError([f"there is no file {file}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SiteFileError([f"{file} is no TOML: {error}"]) from None
+    read_site(document, lines=Lines.of(text, file=str(file)))
+    return document
 
 
 async def found(settings: Settings, file: Path) -> SiteId:

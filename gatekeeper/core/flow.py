@@ -446,6 +446,13 @@ class Flow:
             case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
                 self.memory.door_settled(point.id, open_until=now + _OPEN_AT_MOST)
 
+    def badges_of(self, holder: HolderId) -> list[Badge]:
+        """The badges of a holder whose tokens are believed."""
+        registered = self.register.holder(holder, trust=self.trust)
+        tokens = [self.register.token(badge) for badge in registered.badges] if registered is not None else []
+        read = [self.register.read_token(token, trust=self.trust) for token in tokens if token is not None]
+        return [badge for badge in read if badge is not None]
+
     def facts(
         self, presented: Presented, *, access_point: AccessPointId, draw: int | None, now: datetime
     ) -> Facts:

@@ -10,7 +10,7 @@ badge to another person.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -169,6 +169,11 @@ class Register:
         known = self._badges.get(badge)
         return known.state if known is not None else None
 
+    def token(self, badge: BadgeId) -> bytes | None:
+        """The token of a badge."""
+        known = self._badges.get(badge)
+        return known.token if known is not None else None
+
     def token_of_digest(self, digest: bytes) -> bytes | None:
         """The token whose SHA-256 a gate sent."""
         badge = self._by_digest.get(digest)
@@ -208,6 +213,13 @@ class Register:
             found = read_holder(record.document, trust=trust)
             self._read_holders[holder] = (trust.version, found)
         return found if found is not None and found.id == holder else None
+
+    def badges(self, *, trust: Trust) -> Iterator[Badge]:
+        """Every badge whose token its tenant signed."""
+        for record in self._badges.values():
+            badge = self.read_token(record.token, trust=trust)
+            if badge is not None:
+                yield badge
 
     def forget_read(self) -> None:
         """Forget what was believed under the former trust list."""

@@ -85,7 +85,7 @@ class Writes:
     lockdowns: frozenset[str] | None = None
     suspended: frozenset[TenantId] | None = None
     forgiven: list[HolderId] = field(default_factory=list)
-    documents: list[tuple[str, bytes]] = field(default_factory=list)
+    documents: list[tuple[str, int, bytes]] = field(default_factory=list)
     holders: list[StoredHolder] = field(default_factory=list)
     badges: list[StoredBadge] = field(default_factory=list)
     badge_states: list[tuple[BadgeId, BadgeState]] = field(default_factory=list)
@@ -313,7 +313,7 @@ def _policy(change: PolicyChange, work: _Work) -> _Done | _Refused:
         )
     before = work.flow.policy.version
     work.flow.adopt(policy, source=change.document, trust=work.flow.trust)
-    work.writes.documents.append(("policy", change.document))
+    work.writes.documents.append(("policy", work.seq, change.document))
     return _Done(kind=Kind.POLICY_CHANGED, public={"from": before.hex(), "to": policy.version.hex()})
 
 
@@ -328,7 +328,7 @@ def _trust(change: TrustChange, work: _Work) -> _Done | _Refused:
     before = flow.trust.version
     flow.register.forget_read()
     flow.adopt(policy, source=flow.policy_source, trust=trust)
-    work.writes.documents.append(("trust", change.document))
+    work.writes.documents.append(("trust", work.seq, change.document))
     return _Done(
         kind=Kind.TRUST_CHANGED,
         public={"from": before, "to": trust.version, "policy": policy.version.hex()},

@@ -90,7 +90,7 @@ class PostgresLedger:
             return
         async with connection.transaction():
             await connection.fetchval(_queries.commit_batch, *arguments)
-            await _write(connection, site, batch.writes, seq=batch.entries[0].seq if batch.entries else 0)
+            await _write(connection, site, batch.writes)
 
     async def _is_in(self, site: SiteId, epoch: int, batch: Batch) -> bool:
         """Whether a batch that seemed to fail went in after all: the head is exactly where it puts it."""
@@ -325,14 +325,14 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
     ]
 
 
-async def _write(connection: Any, site: SiteId, writes: Writes, *, seq: int) -> None:
+async def _write(connection: Any, site: SiteId, writes: Writes) -> None:
     if writes.alert is not None or writes.lockdowns is not None or writes.suspended is not None:
         lockdowns = None if writes.lockdowns is None else sorted(writes.lockdowns)
         suspended = None if writes.suspended is None else sorted(writes.suspended)
         await connection.execute(_queries.set_state, site, writes.alert, lockdowns, suspended)
     await connection.executemany(_queries.forget_presence, [(site, holder) for holder in writes.forgiven])
     await connection.executemany(
-        _queries.put_document, [(site, kind, seq, content) for kind, content in writes.documents]
+        _queries.put_document, [(site, kind, seq, content) for kind, seq, content in writes.documents]
     )
     await connection.executemany(
         _queries.put_holder,

@@ -13,7 +13,7 @@ from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.supervise import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId, ZoneId
-from gatekeeper.ports import LedgerUnavailableError, StoredEntry
+from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed
 
 __all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow"]
@@ -147,6 +147,16 @@ class PostgresReading:
         """The trust list or policy in force."""
         content = await self._connection.fetchval(_queries.document_in_force, site, kind)
         return None if content is None else bytes(content)
+
+    async def documents(self, site: SiteId) -> Sequence[StoredDocument]:
+        """Every policy and trust list that ever was in force, oldest first."""
+        rows = await self._connection.fetch(_queries.all_documents, site)
+        return [StoredDocument(kind=row["kind"], seq=row["seq"], content=row["content"]) for row in rows]
+
+    async def epoch(self, site: SiteId) -> int | None:
+        """Under which epoch a site is owned; None when the database does not hold it."""
+        epoch = await self._connection.fetchval(_queries.site_epoch, site)
+        return None if epoch is None else int(epoch)
 
     async def dead_letters(self, site: SiteId) -> Mapping[str, int]:
         """How many bytes were refused, by code."""

@@ -97,7 +97,7 @@ def _drafts(founding: Founding, trust: Trust, policy: Policy, now: datetime) -> 
 def _writes(founding: Founding) -> Writes:
     return Writes(
         alert=0,
-        documents=[("trust", founding.trust), ("policy", founding.policy)],
+        documents=[("trust", 0, founding.trust), ("policy", 0, founding.policy)],
         holders=list(founding.holders),
         badges=list(founding.badges),
     )

@@ -55,6 +55,14 @@ SELECT code, count(*) AS letters FROM dead_letter WHERE site_id = $1 GROUP BY co
 -- The trust list or policy in force.
 SELECT content FROM document WHERE site_id = $1 AND kind = $2 ORDER BY seq DESC LIMIT 1;
 
+-- name: all_documents
+-- Every policy and trust list that ever was in force.
+SELECT kind, seq, content FROM document WHERE site_id = $1 ORDER BY seq, kind;
+
+-- name: site_epoch
+-- Under which epoch a site is owned.
+SELECT epoch FROM site WHERE site_id = $1;
+
 -- name: all_heads
 -- Where all trees of a site stand.
 SELECT tree, size, root FROM tree_head WHERE site_id = $1;

@@ -1,0 +1,233 @@
+"""`gatekeeper can`, `why` and `replay`: would it open, why did it not, and would it be decided the same again."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
+from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.talk import data as out
+from gatekeeper.cli.talk import json_line, local, progress, say, table
+from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.flow import Flow
+from gatekeeper.model.ids import AccessPointId, HolderId, SiteId
+from gatekeeper.model.reasons import Reason
+from gatekeeper.ports import StoredEntry
+from gatekeeper.service.engine.loading import flow_of
+from gatekeeper.service.engine.sealing import open_personal
+from gatekeeper.service.explaining import may
+from gatekeeper.service.explaining import replay as replay_log
+
+__all__ = ["can", "open_flow", "replay", "why"]
+
+_REASONS = {reason.code: reason for reason in Reason}
+_NO, _DIFFERS = 1, 1
+
+
+@asynccontextmanager
+async def open_flow(settings: Settings, site: SiteId, dsn: str) -> AsyncIterator[Flow]:
+    """The site as an engine would take it over now, to look at and to ask; nothing is claimed and nothing written."""
+    async with PostgresReading.opened(dsn) as reading:
+        epoch = await reading.epoch(site)
+    if epoch is None:
+        raise SettingError(f"The database holds no site {site}.")
+    ledger = PostgresLedger(dsn)
+    try:
+        yield flow_of(await ledger.load(site, epoch=epoch), anchor=site_folder(settings, site).read_anchor())
+    finally:
+        await ledger.close()
+
+
+# -- can ----------------------------------------------------------------------------------------------------------------
+
+
+def can(
+    holder: Annotated[str, typer.Argument(help="The holder's id.")],
+    verb: Annotated[str, typer.Argument(metavar="enter", help="The word: enter.")],
+    access_point: Annotated[str, typer.Argument(help="The access point's id.")],
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+            help="When [now]; local time unless it says its zone.",
+        ),
+    ] = None,
+    alert: Annotated[str | None, typer.Option(help="In which alert state [the site's].")] = None,
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Say whether a holder may pass an access point, and every reason why not; exit 0 yes, 1 no."""
+    if verb != "enter":
+        raise SettingError(f"Say: gatekeeper can {holder} enter {access_point}.")
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    when = datetime.now(UTC) if at is None else at.astimezone(UTC)
+    if not run(_can(settings, HolderId(holder), AccessPointId(access_point), when, alert, json_output)):
+        raise typer.Exit(_NO)
+
+
+async def _can(
+    settings: Settings,
+    holder: HolderId,
+    access_point: AccessPointId,
+    when: datetime,
+    alert: str | None,
+    json_output: bool,
+) -> bool:
+    site = the_site(settings)
+    async with databases(settings) as (dsn, _), open_flow(settings, site, dsn) as flow:
+        policy = flow.policy
+        if access_point not in policy.points:
+            raise SettingError(f"The site has no access point {access_point}.")
+        if flow.register.tenant_of_holder(holder) is None:
+            raise SettingError(f"The site has no holder {holder}.")
+        if alert is not None and alert not in policy.alert_states:
+            raise SettingError(f"The site's alert states are {', '.join(policy.alert_states)}.")
+        state = None if alert is None else policy.alert_states.index(alert)
+        answers = may(flow, holder, access_point, at=when, alert=state)
+        best = answers[0].decision
+        said = policy.alert_states[flow.alert if state is None else state]
+    reasons = [reason for reason in best.reasons if reason.denies]
+    if json_output:
+        json_line(
+            {
+                "holder": holder,
+                "access_point": access_point,
+                "at": when,
+                "alert": said,
+                "granted": best.granted,
+                "badge": answers[0].badge,
+                "reasons": [reason.code for reason in best.reasons],
+                "shadow": [reason.code for reason in best.shadow],
+                "policy": best.policy.hex(),
+            }
+        )
+        return best.granted
+    out.print(
+        f"{'Yes' if best.granted else 'No'}: {holder} at {access_point}, {local(when)}, alert state {said}."
+    )
+    table(("reason", "in words"), [(reason.code, reason.english) for reason in (*reasons, *best.shadow)])
+    return best.granted
+
+
+# -- why ----------------------------------------------------------------------------------------------------------------
+
+
+def why(
+    seq: Annotated[int, typer.Argument(help="The entry's number in the log.")],
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Say everything that the log holds of an entry: every rule that failed, what was known, and the policy."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    run(_why(settings, seq, json_output))
+
+
+async def _why(settings: Settings, seq: int, json_output: bool) -> None:
+    site = the_site(settings)
+    async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
+        found = [entry async for entry in reading.entries(site, since=seq, until=seq + 1)]
+        if not found:
+            raise SettingError(f"The log has no entry {seq}; it holds {await reading.size(site)}.")
+        personal = await _personal(found[0], site, vault_dsn)
+    body = json.loads(found[0].body)
+    if json_output:
+        json_line({"entry": body, "personal": personal})
+        return
+    out.print(f"Entry {seq}: {body['kind']}, {body['at']}.")
+    for code in (*body.get("reasons", ()), *(f"shadow:{code}" for code in body.get("shadow", ()))):
+        reason = _REASONS.get(code.removeprefix("shadow:"))
+        mark = " (only reported)" if code.startswith("shadow:") else ""
+        out.print(f"  {code.removeprefix('shadow:')}{mark}: {reason.english if reason else ''}")
+    shown = [
+        (key, value) for key, value in body.items() if key not in {"kind", "at", "reasons", "shadow", "v"}
+    ]
+    table(("in the open", ""), shown)
+    if personal is None:
+        out.print("The personal part is closed: its person was forgotten, or it cannot be opened here.")
+        return
+    facts: Mapping[str, Any] = personal.get("facts", {})
+    table(
+        ("what was known", ""),
+        [
+            (key, value)
+            for key, value in {**personal, **facts}.items()
+            if key not in {"salt", "scan", "facts"}
+        ],
+    )
+
+
+async def _personal(entry: StoredEntry, site: SiteId, vault_dsn: str) -> Mapping[str, Any] | None:
+    if entry.personal is None or entry.person is None:
+        return {}
+    key = (await PostgresKeyVault(vault_dsn).keys(site)).get(entry.person)
+    if key is None:
+        return None
+    opened: Mapping[str, Any] = json.loads(open_personal(entry.personal, key=key, site=site, seq=entry.seq))
+    return opened
+
+
+# -- replay -------------------------------------------------------------------------------------------------------------
+
+
+def replay(
+    since: Annotated[int, typer.Option("--from", help="The first entry.")] = 0,
+    until: Annotated[int | None, typer.Option("--to", help="The entry to stop before [the end].")] = None,
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Make every decision in the log again, from its facts and its policy; exit 1 when one would be another."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    if not run(_replay(settings, since, until, json_output)):
+        raise typer.Exit(_DIFFERS)
+
+
+async def _replay(settings: Settings, since: int, until: int | None, json_output: bool) -> bool:
+    site = the_site(settings)
+    async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
+        size = await reading.size(site)
+        with progress("replaying", size) as bar:
+            report = await replay_log(
+                site,
+                reading.entries(site, since=since, until=min(size, until) if until is not None else size),
+                documents=await reading.documents(site),
+                anchor=site_folder(settings, site).read_anchor(),
+                keys=await PostgresKeyVault(vault_dsn).keys(site),
+                progress=bar,
+            )
+    differing = [
+        {
+            "seq": one.seq,
+            "differences": [
+                {"what": d.what, "logged": d.logged, "decided": d.decided} for d in one.differences
+            ],
+        }
+        for one in report.differing
+    ]
+    if json_output:
+        json_line({"decisions": report.decisions, "closed": report.closed, "differing": differing})
+        return report.same
+    for difference in differing:
+        out.print(
+            f"ALARM: entry {difference['seq']} would be decided otherwise: {difference['differences']}",
+            markup=False,
+        )
+    say(
+        f"{report.decisions} decisions made again, {len(differing)} of them otherwise; "
+        f"{report.closed} could not be opened (their persons were forgotten)."
+    )
+    return report.same
