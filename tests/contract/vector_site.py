@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, derive_private_key
@@ -58,124 +59,7 @@ ENDS = datetime(2027, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 6, 3, 10, tzinfo=UTC)  # a Wednesday, noon in Amsterdam
 CARD = Card(CardTechnology.MIFARE, bytes.fromhex("BA839D07"))
 
-_POLICY = """
-[site]
-id = "vector-fort"
-name = { en = "Vector Fort", nl = "Fort Vector" }
-time_zone = "Europe/Amsterdam"
-host = "army"
-outside = "outside"
-alert_states = ["calm", "tense"]
-unlock_seconds = 4
-
-[[tenant]]
-id = "army"
-name = { en = "Army", nl = "Leger" }
-
-[[tenant]]
-id = "school"
-name = { en = "School", nl = "School" }
-agreement = { ceiling = 3, zones = ["yard"], from = 2026-01-01T00:00:00Z, until = 2027-01-01T00:00:00Z, badge_days = 365 }
-
-[[zone]]
-id = "outside"
-name = { en = "Outside", nl = "Buiten" }
-owner = "army"
-level = 0
-assurance = 0
-anti_passback = "none"
-
-[[zone]]
-id = "yard"
-name = { en = "Yard", nl = "Plein" }
-owner = "army"
-level = 1
-assurance = 1
-anti_passback = "soft"
-
-[[zone]]
-id = "shed"
-name = { en = "Shed", nl = "Schuur" }
-parent = "yard"
-owner = "army"
-level = 0
-assurance = 0
-anti_passback = "none"
-
-[[zone]]
-id = "house"
-name = { en = "House", nl = "Huis" }
-parent = "yard"
-owner = "army"
-level = 2
-assurance = 2
-anti_passback = "none"
-
-[[gate]]
-id = "front"
-name = { en = "Front gate", nl = "Voorpoort" }
-
-[[gate]]
-id = "inner"
-name = { en = "Inner door", nl = "Binnendeur" }
-
-[[gate]]
-id = "shed-reader"
-name = { en = "Reader at the shed", nl = "Lezer bij de schuur" }
-
-[[access_point]]
-id = "front-in"
-gate = "front"
-from = "outside"
-to = "yard"
-direction = "in"
-name = { en = "In", nl = "In" }
-
-[[access_point]]
-id = "front-out"
-gate = "front"
-from = "yard"
-to = "outside"
-direction = "out"
-name = { en = "Out", nl = "Uit" }
-
-[[access_point]]
-id = "house-in"
-gate = "inner"
-from = "yard"
-to = "house"
-direction = "in"
-name = { en = "House", nl = "Huis" }
-
-[[access_point]]
-id = "shed-in"
-gate = "shed-reader"
-from = "yard"
-to = "shed"
-direction = "in"
-name = { en = "Shed", nl = "Schuur" }
-
-[[calendar]]
-id = "holidays"
-days = [{ date = 2026-12-25, name = { en = "Christmas", nl = "Kerst" } }]
-
-[[schedule]]
-id = "always"
-name = { en = "Always", nl = "Altijd" }
-windows = [{ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], from = "00:00", until = "24:00" }]
-
-[[profile]]
-id = "soldier"
-tenant = "army"
-name = { en = "Soldier", nl = "Soldaat" }
-grants = [{ zone = "yard", schedule = "always", highest_alert = "tense" }]
-
-[[profile]]
-id = "pupil"
-tenant = "school"
-name = { en = "Pupil", nl = "Leerling" }
-grants = [{ zone = "yard", schedule = "always", highest_alert = "calm" }]
-"""
+_POLICY = Path(__file__).with_name("vector_fort.toml")
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
@@ -246,7 +130,7 @@ AGREEMENT = Agreement(
 
 def policy_text() -> dict[str, Any]:
     """The site file, as a document to alter."""
-    return tomllib.loads(_POLICY)
+    return tomllib.loads(_POLICY.read_text("utf-8"))
 
 
 @cache
@@ -435,6 +319,9 @@ def people() -> Mapping[str, Person]:
     }
 
 
+OPENING_ENTRIES = 6  # the founding, four registrations, an engine
+
+
 def fresh_flow() -> Flow:
     """The site as the service holds it before the first message."""
     register = Register()
@@ -445,4 +332,10 @@ def fresh_flow() -> Flow:
         register.put_holder(stored, tenant=person.holder.tenant, badges=person.holder.badges)
     policy = compile_from(policy_document(), trust=trust())
     assert not isinstance(policy, PolicyRefused), policy
-    return Flow(policy=policy, policy_source=policy_document(), trust=trust(), register=register, next_seq=0)
+    return Flow(
+        policy=policy,
+        policy_source=policy_document(),
+        trust=trust(),
+        register=register,
+        next_seq=OPENING_ENTRIES,
+    )
