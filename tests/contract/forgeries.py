@@ -16,7 +16,7 @@ from gatekeeper.core.flow import Refused
 from gatekeeper.core.scan import Rejected, authenticate
 from gatekeeper.cose.sign1 import _to_be_signed
 from gatekeeper.model.ids import GateId
-from gatekeeper.model.messages import BEACON_TYPE, DECISION_TYPE, PASSAGE_TYPE, SCAN_TYPE, Scan
+from gatekeeper.model.messages import BEACON_TYPE, DECISION_TYPE, PASSAGE_TYPE, SCAN_TYPE, Credential, Scan
 from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
 from gatekeeper.ports import Inbound
@@ -351,16 +351,19 @@ def _beacons() -> Iterator[Forged]:
     yield beacon("beacon-of-before", "", Ignored.BEACON_OLD, wire=session().beacon(at=-10_000).wire)
 
 
+def scan_credential() -> Credential:
+    """What the sergeant presents in the session."""
+    scan = Scan.read(parts(said("scan-key-bound").wire)[2])
+    assert isinstance(scan, Scan)
+    return scan.credential
+
+
 def gate_with_a_scan() -> tuple[Gate, Callable[[str, bytes, int], list[Effect]]]:
     """The front gate with its hello and the key-bound scan unanswered, and a way to bring it something."""
     play = Play()
     play.start(FRONT, at=0)
-    sergeant = said("scan-key-bound")
-    scan = Scan.read(parts(sergeant.wire)[2])
-    assert isinstance(scan, Scan)
-    person_key = key_of("badge-sergeant")
-    sent = play.presents(FRONT, "front-in", scan.credential, at=1000, key=person_key)
-    assert sent.payload == sergeant.wire
+    sent = play.presents(FRONT, "front-in", scan_credential(), at=1000, key=key_of("badge-sergeant"))
+    assert sent.payload == said("scan-key-bound").wire
     gate = play.gates[FRONT]
 
     def bring(topic: str, wire: bytes, arrives: int) -> list[Effect]:
@@ -379,6 +382,7 @@ __all__ = [
     "parts",
     "published",
     "said",
+    "scan_credential",
     "session",
     "word_of_service",
 ]

@@ -4,16 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator
 
-from gatekeeper.adapters.clock import SystemClock
-from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading, migrate_site_database
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.core.audit import (
@@ -42,16 +39,13 @@ from gatekeeper.model.badges import Assurance, BadgeState, Card, CardTechnology
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
-from gatekeeper.observe.health import Health
 from gatekeeper.service.administration.opening import open_site
-from gatekeeper.service.engine import Engine, EngineParts
-from gatekeeper.service.engine.intake import Allowance
 from gatekeeper.service.engine.sealing import Sealer, open_personal
 from gatekeeper.transparency import Tree
+from tests.contract import an_engine
 from tests.contract.entry_schemas import NAMES, branch, faults, schema
 from tests.contract.specimens import damaged
-from tests.contract.vector_site import BEACON_SECRET, SITE, anchor
-from tests.contract.vector_site import key_of as vector_key
+from tests.contract.vector_site import SITE
 from tests.contract.whole_log import founding, whole_log
 from tests.support.databases import temporary_database
 from tests.support.sites import (
@@ -319,7 +313,7 @@ async def test_what_the_opening_of_a_site_and_a_starting_engine_write_is_allowed
         size = await open_site(founding(), ledger=opening, vault=vault, now=datetime.now(UTC))
         await opening.close()
         ledger = PostgresLedger(dsn)
-        engine = _engine(ledger, vault)
+        engine = an_engine.engine(ledger, vault)
         engine._epoch = await engine._claim()
         await engine._load(await ledger.load(SITE, epoch=engine._epoch))
         await engine._begin()
@@ -338,29 +332,6 @@ async def test_what_the_opening_of_a_site_and_a_starting_engine_write_is_allowed
         for body in map(json.loads, (entry.body for entry in whole_log()[: size + 1]))
     }
     assert {body["kind"]: body.keys() for body in bodies} == described
-
-
-def _engine(ledger: PostgresLedger, vault: PostgresKeyVault) -> Engine:
-    """An engine of the vectors' site, whose broker nobody needs here."""
-    return Engine(
-        EngineParts(
-            site=SITE,
-            owner="test",
-            prefix="gk",
-            anchor=anchor(),
-            decision_key=vector_key("decision"),
-            log_key=Ed25519PrivateKey.generate(),
-            beacon_secret=BEACON_SECRET,
-            allowance=Allowance(),
-            ledger=ledger,
-            vault=vault,
-            transport=MqttSession(
-                url="mqtt://127.0.0.1:1", client_id="t", session_expiry=timedelta(0), receive_maximum=8
-            ),
-            clock=SystemClock(),
-            health=Health(),
-        )
-    )
 
 
 def test_the_log_of_the_vectors_is_one_log():
