@@ -1,0 +1,46 @@
+"""The JSON Schemas of the log's entries, and what each branch of them names."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry, Resource
+
+FOLDER = Path(__file__).parents[2] / "schemas" / "entry"
+NAMES = ("entry", "personal", "facts")
+
+
+@cache
+def schema(name: str) -> Any:
+    """One schema document."""
+    return json.loads((FOLDER / f"{name}.schema.json").read_text("utf-8"))
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    """What validates against it, with the others at hand."""
+    registry = Registry().with_resources(
+        [(schema(other)["$id"], Resource.from_contents(schema(other))) for other in NAMES]
+    )
+    return Draft202012Validator(schema(name), registry=registry, format_checker=FormatChecker())
+
+
+def faults(name: str, document: Any) -> list[str]:
+    """What is wrong with a document, in the validator's words."""
+    return [error.message for error in validator(name).iter_errors(document)]
+
+
+def branch(kind: str) -> tuple[set[str], set[str]]:
+    """All fields that an entry of a kind may have, and those that it must."""
+    whole = schema("entry")
+    parts = [whole, *_with_groups(whole["$defs"][kind])]
+    may = {field for part in parts for field in part["properties"]}
+    return may, {field for part in parts for field in part.get("required", ())}
+
+
+def _with_groups(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    groups = [one["$ref"].rsplit("/", maxsplit=1)[1] for one in part.get("allOf", ())]
+    return [part, *(schema("entry")["$defs"][group] for group in groups)]

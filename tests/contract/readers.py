@@ -1,0 +1,193 @@
+"""Every rule of the CDDL with the code that reads it: what is wrong with a payload, as a stable code, or None.
+
+A payload is signed as it must be, by the keys of the vectors, and goes the whole way: the code that refuses is the one that
+a running service, gate or ceremony would use. `PAYLOADS` is also the list of what the CDDL must describe.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from devices.core.belief import Beacons, Ignored, read_answer
+from gatekeeper import cose
+from gatekeeper.core.change import (
+    CHANGE_TYPE,
+    ChangeRefused,
+    HolderChange,
+    authorised,
+    read_change,
+    sign_change,
+)
+from gatekeeper.core.enrolment import ENROLMENT_TYPE, EnrolmentRefused, read_enrolment
+from gatekeeper.core.register import HOLDER_TYPE, Register
+from gatekeeper.core.scan import Rejected, authenticate
+from gatekeeper.core.trust import AGREEMENT_TYPE, TRUST_TYPE, TrustRefused, read_trust, trust_payload
+from gatekeeper.core.verify import verify_scan
+from gatekeeper.model.badges import BADGE_TYPE
+from gatekeeper.model.ids import AccessPointId, BootId, HolderId
+from gatekeeper.model.messages import (
+    BEACON_TYPE,
+    DECISION_TYPE,
+    HELLO_TYPE,
+    PASSAGE_TYPE,
+    SCAN_TYPE,
+    STATUS_TYPE,
+    ByToken,
+    ClockQuality,
+    Scan,
+)
+from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
+from tests.contract.vector_site import (
+    FRONT,
+    NOON,
+    SITE,
+    anchor,
+    cosign_agreement,
+    cosign_trust,
+    key_of,
+    listing,
+    people,
+    sign_claims,
+    sign_holder,
+    trust,
+)
+
+UPWARD: Mapping[str, tuple[Channel, str]] = {
+    "scan": (Channel.SCAN, SCAN_TYPE),
+    "passage": (Channel.PASSAGE, PASSAGE_TYPE),
+    "status": (Channel.STATUS, STATUS_TYPE),
+    "hello": (Channel.HELLO, HELLO_TYPE),
+}
+
+
+def topic_of(channel: Channel, gate: str = FRONT) -> str:
+    return gate_topic(SITE, gate, channel, prefix=PREFIX)  # type: ignore[arg-type]
+
+
+def signed(payload: bytes, *, key: str, typ: str, aad: str) -> bytes:
+    return cose.sign(payload, key=key_of(key), typ=typ, external_aad=aad.encode())
+
+
+def _upward(rule: str, payload: bytes) -> str | None:
+    channel, typ = UPWARD[rule]
+    topic = topic_of(channel)
+    found = authenticate(
+        topic, signed(payload, key="front", typ=typ, aad=topic), trust=trust(), prefix=PREFIX
+    )
+    return found.code.value if isinstance(found, Rejected) else None
+
+
+def _decision(payload: bytes) -> str | None:
+    topic = topic_of(Channel.DECISION)
+    wire = signed(payload, key="decision", typ=DECISION_TYPE, aad=topic)
+    found = read_answer(wire, gate=FRONT, topic=topic, keys=trust().decisions)
+    return found.value if isinstance(found, Ignored) else None
+
+
+def _beacon(payload: bytes) -> str | None:
+    topic = beacon_topic(SITE)
+    wire = signed(payload, key="decision", typ=BEACON_TYPE, aad=topic)
+    ignored = Beacons(site=SITE, topic=topic, keys=trust().decisions).take(wire, at=0.0)
+    return None if ignored is None else ignored.value
+
+
+def _badge(payload: bytes) -> str | None:
+    """A scan by this token: whether it is a badge at all stands in the findings."""
+    issuer = "army-issuer" if b"t:army" in payload else "school-issuer"
+    token = cose.sign(payload, key=key_of(issuer), typ=BADGE_TYPE)
+    scan = Scan(
+        boot=BootId(bytes(8)),
+        sequence=1,
+        gate_at=None,
+        clock=ClockQuality.NONE,
+        access_point=AccessPointId("front-in"),
+        credential=ByToken(token),
+        beacon=bytes(16),
+        proof=None,
+        round_trip=None,
+        offline_verdict=None,
+        offline_policy=None,
+    )
+    found = verify_scan(
+        scan, gate=FRONT, direction="in", register=Register(), trust=trust(), beacons=[bytes(16)]
+    )
+    return None if found.badge is not None else found.findings[0].code
+
+
+def _holder(payload: bytes) -> str | None:
+    """A registration arrives in a change that hands it in."""
+    content = HolderChange(
+        holder=HolderId("h-pupil"), document=sign_holder(payload, tenant="school"), badges=()
+    )
+    document = sign_change(
+        content, site=SITE, change_id=bytes(16), author="a", at=NOON, key=key_of("school-signing")
+    )
+    change = read_change(document, trust=trust())
+    assert not isinstance(change, ChangeRefused), change
+    refused = authorised(change, trust=trust(), owners=Register())
+    return None if refused is None else refused.code.value
+
+
+def _agreement(payload: bytes) -> str | None:
+    school = replace(listing().tenants[people()["pupil"].holder.tenant], agreement=cosign_agreement(payload))
+    tenants = {**listing().tenants, people()["pupil"].holder.tenant: school}
+    return _trust(trust_payload(replace(listing(), tenants=tenants)))
+
+
+def _trust(payload: bytes) -> str | None:
+    found = read_trust(cosign_trust(payload), anchor=anchor(), not_below=0)
+    return found.code.value if isinstance(found, TrustRefused) else None
+
+
+def _change(payload: bytes) -> str | None:
+    found = read_change(signed(payload, key="army-signing", typ=CHANGE_TYPE, aad=SITE), trust=trust())
+    return found.code.value if isinstance(found, ChangeRefused) else None
+
+
+def _enrolment(payload: bytes) -> str | None:
+    found = read_enrolment(signed(payload, key="front", typ=ENROLMENT_TYPE, aad=SITE))
+    return found.code.value if isinstance(found, EnrolmentRefused) else None
+
+
+PAYLOADS: Mapping[str, tuple[str, Callable[[bytes], str | None]]] = {
+    "scan": (SCAN_TYPE, lambda payload: _upward("scan", payload)),
+    "passage": (PASSAGE_TYPE, lambda payload: _upward("passage", payload)),
+    "status": (STATUS_TYPE, lambda payload: _upward("status", payload)),
+    "hello": (HELLO_TYPE, lambda payload: _upward("hello", payload)),
+    "decision": (DECISION_TYPE, _decision),
+    "beacon": (BEACON_TYPE, _beacon),
+    "badge-claims": (BADGE_TYPE, _badge),
+    "holder": (HOLDER_TYPE, _holder),
+    "agreement": (AGREEMENT_TYPE, _agreement),
+    "trust": (TRUST_TYPE, _trust),
+    "change": (CHANGE_TYPE, _change),
+    "enrolment": (ENROLMENT_TYPE, _enrolment),
+}
+"""Rule of the CDDL: the typ under which its payload is signed, and how the code reads it."""
+
+
+def refusal(rule: str, payload: bytes) -> str | None:
+    """Why the code does not take a payload that was signed as it must be; None when it takes it."""
+    return PAYLOADS[rule][1](payload)
+
+
+def refusal_of_claims(claims: Any) -> str | None:
+    """The same for claims that are no payload of their own yet."""
+    return _badge(cose.encode(claims))
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+__all__ = [
+    "PAYLOADS",
+    "UPWARD",
+    "digest",
+    "refusal",
+    "refusal_of_claims",
+    "sign_claims",
+    "signed",
+    "topic_of",
+]

@@ -1,0 +1,238 @@
+"""Specimens of everything that is signed, as the code writes it; and every way of damaging one.
+
+The specimens are the valid examples of `schemas/examples`, and what the tests of the CDDL begin with.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from gatekeeper import cose
+from gatekeeper.core.change import (
+    AlertChange,
+    BadgeIssue,
+    BadgeStateChange,
+    ChangeContent,
+    HolderChange,
+    LockdownChange,
+    PolicyChange,
+    TrustChange,
+    sign_change,
+)
+from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.core.register import holder_payload
+from gatekeeper.core.trust import agreement_payload, trust_payload
+from gatekeeper.model.badges import BadgeState, claims_of
+from gatekeeper.model.ids import AccessPointId, BootId, SiteId
+from gatekeeper.model.messages import (
+    Answer,
+    Beacon,
+    ByCard,
+    ByDigest,
+    ByToken,
+    ClockQuality,
+    Hello,
+    Passage,
+    PassageOutcome,
+    Proof,
+    Scan,
+    Status,
+    StatusKind,
+    Verdict,
+)
+from tests.contract.readers import digest
+from tests.contract.vector_site import (
+    AGREEMENT,
+    CARD,
+    FRONT,
+    NOON,
+    SITE,
+    key_of,
+    listing,
+    people,
+    policy_document,
+    trust_document,
+)
+
+_BOOT = BootId(bytes.fromhex("0123456789abcdef"))
+_BEACON = bytes(range(16))
+_POLICY = digest(b"a policy")
+_UP: Mapping[str, Any] = {"boot": _BOOT, "sequence": 7, "gate_at": None, "clock": ClockQuality.NONE}
+_SYNCHRONISED = {**_UP, "gate_at": NOON, "clock": ClockQuality.SYNCHRONISED}
+_ASKED: Mapping[str, Any] = {
+    "access_point": AccessPointId("front-in"),
+    "beacon": _BEACON,
+    "proof": None,
+    "round_trip": None,
+    "offline_verdict": None,
+    "offline_policy": None,
+}
+_ANSWER: Mapping[str, Any] = {
+    "message": digest(b"a scan"),
+    "gate": FRONT,
+    "issued": NOON,
+    "valid": timedelta(seconds=5),
+    "unlock": None,
+    "policy": _POLICY,
+    "entry": 42,
+}
+
+
+def _change(content: ChangeContent) -> bytes:
+    document = sign_change(
+        content,
+        site=SITE,
+        change_id=bytes(range(16, 32)),
+        author="the officer of the day",
+        at=NOON,
+        key=key_of("army-signing"),
+    )
+    return payload_of(document)
+
+
+def payload_of(document: bytes) -> bytes:
+    """What a COSE_Sign1 carries, unverified."""
+    parts = cose.decode(document[1:], bounds=cose.Bounds(max_bytes=1 << 21, max_depth=4, max_items=16))
+    return bytes(parts[2])
+
+
+def payloads() -> Mapping[str, tuple[str, bytes]]:
+    """Name of the example: the rule it obeys, and its bytes."""
+    everybody = people()
+    sergeant, pupil, van = everybody["sergeant"], everybody["pupil"], everybody["van"]
+    proof = Proof(gate_random=bytes(range(32, 48)), signature=bytes(64))
+    asked = {
+        "scan-by-token": Scan(
+            **_SYNCHRONISED,
+            credential=ByToken(sergeant.token),
+            **{**_ASKED, "proof": proof, "round_trip": timedelta(milliseconds=45)},
+        ),
+        "scan-by-digest": Scan(**_UP, credential=ByDigest(digest(pupil.token)), **_ASKED),
+        "scan-by-card": Scan(**_UP, credential=ByCard(CARD), **_ASKED),
+        "scan-decided-offline": Scan(
+            **_SYNCHRONISED,
+            credential=ByToken(pupil.token),
+            **{**_ASKED, "offline_verdict": Verdict.GRANTED, "offline_policy": _POLICY},
+        ),
+    }
+    said = {
+        "passage-taken": Passage(
+            **_UP,
+            access_point=AccessPointId("front-in"),
+            outcome=PassageOutcome.TAKEN,
+            scan=_ANSWER["message"],
+        ),
+        "passage-forced": Passage(
+            **_UP, access_point=AccessPointId("front-in"), outcome=PassageOutcome.FORCED, scan=None
+        ),
+        "status-online": Status(**_UP, kind=StatusKind.ONLINE, access_point=None),
+        "status-closed-again": Status(
+            **_UP, kind=StatusKind.CLOSED_AGAIN, access_point=AccessPointId("front-in")
+        ),
+        "hello": Hello(**_UP, agent="a-gate/1.0", policy=None, checkpoint=None),
+        "hello-that-remembers": Hello(
+            **_SYNCHRONISED,
+            agent="a-gate/1.0",
+            policy=_POLICY,
+            checkpoint=b"gatekeeper/vector-fort/site\n42\n",
+        ),
+        "decision-granted": Answer(
+            **{**_ANSWER, "unlock": timedelta(seconds=4)}, verdict=Verdict.GRANTED, reason=1
+        ),
+        "decision-denied": Answer(**_ANSWER, verdict=Verdict.DENIED, reason=135),
+        "decision-recorded": Answer(**_ANSWER, verdict=Verdict.RECORDED, reason=0),
+        "beacon": Beacon(site=SITE, value=_BEACON, issued=NOON, period=timedelta(seconds=10)),
+    }
+    messages = {name: message.payload() for name, message in {**asked, **said}.items()}
+    issue = BadgeIssue(badge=van.badge.id, token=van.token, card=CARD)
+    documents = {
+        "badge-key-bound-p256": claims(sergeant.badge),
+        "badge-key-bound-ed25519": claims(everybody["teacher"].badge),
+        "badge-bearer": claims(pupil.badge),
+        "badge-of-a-card": claims(van.badge),
+        "holder": holder_payload(pupil.holder, site=SITE),
+        "agreement": agreement_payload(AGREEMENT, site=SITE),
+        "trust": trust_payload(listing()),
+        "change-of-badge": _change(BadgeStateChange(badge=pupil.badge.id, state=BadgeState.LOST)),
+        "change-of-alert": _change(AlertChange(state="tense")),
+        "change-of-lockdown": _change(LockdownChange(scope="zone:house", on=True)),
+        "change-of-policy": _change(PolicyChange(document=policy_document())),
+        "change-of-trust": _change(TrustChange(document=trust_document())),
+        "change-of-holder": _change(
+            HolderChange(holder=van.holder.id, document=van.registration, badges=(issue,))
+        ),
+        "enrolment": payload_of(enrolment_request(site=SiteId(SITE), gate=FRONT, key=key_of("front"))),
+    }
+    return {name: (rule_of(name), payload) for name, payload in {**messages, **documents}.items()}
+
+
+def claims(badge: Any) -> bytes:
+    return cose.encode(claims_of(badge))
+
+
+def rule_of(name: str) -> str:
+    """The rule of the CDDL that an example obeys: its name begins with it."""
+    first = name.split("-", maxsplit=1)[0]
+    return "badge-claims" if first == "badge" else first
+
+
+# -- damage -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A value with one thing changed, where, and how."""
+
+    how: str
+    where: tuple[Any, ...]
+    value: Any
+
+
+_OTHERS: tuple[Any, ...] = (0, "text", b"bytes", None, [], {})
+
+
+def damaged(value: Any) -> Iterator[Damaged]:
+    """Every way: an item missing, one too many, another type, out of range, and `true` where a number belongs."""
+    for how, where, changed in _changes(value):
+        yield Damaged(how, where, changed)
+
+
+def _changes(value: Any) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+    match value:
+        case dict():
+            for key, item in value.items():
+                yield "missing", (key,), {other: one for other, one in value.items() if other != key}
+                for how, where, changed in _changes(item):
+                    yield how, (key, *where), {**value, key: changed}
+            for key in (-1, 15, 99, "name"):
+                if key not in value:
+                    yield "unknown", (key,), {**value, key: 0}
+        case list():
+            for at, item in enumerate(value):
+                yield "missing", (at,), value[:at] + value[at + 1 :]
+                for how, where, changed in _changes(item):
+                    yield how, (at, *where), [*value[:at], changed, *value[at + 1 :]]
+            yield "unknown", (len(value),), [*value, 0]
+        case _:
+            yield from ((how, (), changed) for how, changed in _leaves(value))
+    for other in _OTHERS:
+        if type(other) is not type(value):
+            yield "type", (), other
+
+
+def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    match value:
+        case bool():
+            yield "type", int(value)
+        case int():
+            yield from (("bool", one) for one in (True, False))
+            yield from (
+                ("range", one) for one in (-(1 << 63), -1, 0, 1, 6, 1 << 16, (1 << 53) + 1, (1 << 64) - 1)
+            )
+        case bytes():
+            yield from (("range", one) for one in (b"", value[:-1], value + b"\0", value * 40))
+        case str():
+            yield from (("range", one) for one in ("", value.upper(), value + "\n", "a" * 65, "a" * 33))
+        case _:
+            pass

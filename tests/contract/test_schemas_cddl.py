@@ -1,0 +1,329 @@
+"""The CDDL and the code allow the same: each payload in both directions, and nothing in the file that no payload uses."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatekeeper import cose
+from gatekeeper.core import change as changes
+from gatekeeper.core.register import holder_payload, read_holder
+from gatekeeper.core.trust import agreement_payload
+from gatekeeper.model.badges import Assurance, Badge, BadgeState, Card, CardTechnology, claims_of, read_badge
+from gatekeeper.model.messages import (
+    Answer,
+    Beacon,
+    ByCard,
+    ByDigest,
+    ByToken,
+    ClockQuality,
+    Hello,
+    Passage,
+    PassageOutcome,
+    Proof,
+    Scan,
+    Status,
+    StatusKind,
+    Verdict,
+)
+from gatekeeper.model.people import Agreement, Holder, HolderKind
+from tests.contract import cddl, readers, specimens, vector_site
+
+MESSAGES: dict[str, Any] = {
+    "scan": Scan,
+    "passage": Passage,
+    "status": Status,
+    "hello": Hello,
+    "decision": Answer,
+    "beacon": Beacon,
+}
+EXAMPLES = specimens.payloads()
+WHOLE = tuple(
+    rule for rule, (_, body) in cddl.rules().items() if rule.endswith(("-message", "-document", "-token"))
+)
+
+
+def decoded(payload: bytes) -> Any:
+    return cose.decode(payload, bounds=cddl.ROOMY)
+
+
+# -- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_payload_that_the_code_reads_is_in_the_file_under_its_typ():
+    described = {}
+    for _, body in cddl.rules().values():
+        if isinstance(body, cddl.Word) and len(body.given) == 2:
+            described[body.given[1].name] = body.given[0].value
+    assert described == {rule: typ for rule, (typ, _) in readers.PAYLOADS.items()}
+
+
+def test_every_rule_is_used_and_every_name_is_a_rule():
+    first, *_ = cddl.rules()
+    entered = {first, *WHOLE}
+    reached: set[str] = set()
+    waiting = list(entered)
+    while waiting:
+        name = waiting.pop()
+        if name in reached or name in cddl.PRELUDE:
+            continue
+        reached.add(name)
+        parameters, body = cddl.rules()[name]
+        waiting += [used for used in cddl.names_in(body) if used not in parameters]
+    assert reached == set(cddl.rules())
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("clock-quality", ClockQuality),
+        ("technology", CardTechnology),
+        ("outcome", PassageOutcome),
+        ("status-kind", StatusKind),
+    ],
+)
+def test_numbers_have_the_names_that_the_code_gives_them(group: str, kind: Any):
+    assert cddl.names_of(group) == {one.name.lower().replace("_", "-"): one.value for one in kind}
+
+
+def test_kinds_of_holders_and_states_of_badges_are_those_of_the_code():
+    assert cddl.names_of("holder-kind") == {kind.value: kind.number for kind in HolderKind}
+    assert {one.value for one in cddl.rules()["badge-state"][1].among} == set(BadgeState)
+
+
+# -- what the code writes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_specimen_is_allowed_and_read(name: str):
+    rule, payload = EXAMPLES[name]
+    assert cddl.allows(rule, decoded(payload))
+    assert cddl.pycddl_allows(rule, decoded(payload))
+    assert readers.refusal(rule, payload) is None
+
+
+names = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
+milliseconds = st.integers(0, 253_402_300_799_000).map(
+    lambda ms: datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
+)
+seconds = st.integers(0, 253_402_300_799).map(lambda at: datetime.fromtimestamp(at, UTC))
+durations = st.integers(0, 86_400_000).map(lambda ms: timedelta(milliseconds=ms))
+sha256 = st.binary(min_size=32, max_size=32)
+cards = st.builds(Card, st.sampled_from(CardTechnology), st.binary(min_size=1, max_size=16))
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
+upward = {
+    "boot": st.binary(min_size=8, max_size=8),
+    "sequence": st.integers(1, 1 << 53),
+    "gate_at": st.none() | milliseconds,
+    "clock": st.sampled_from(ClockQuality),
+}
+proofs = st.builds(
+    Proof,
+    gate_random=st.binary(min_size=16, max_size=16),
+    signature=st.binary(min_size=64, max_size=64) | st.binary(min_size=96, max_size=96),
+)
+answers = {
+    "message": sha256,
+    "gate": names,
+    "reason": st.integers(0, 65535),
+    "issued": milliseconds,
+    "valid": st.integers(0, 5000).map(lambda ms: timedelta(milliseconds=ms)),
+    "policy": sha256,
+    "entry": st.integers(0, 1 << 53),
+}
+WRITTEN: dict[str, st.SearchStrategy[Any]] = {
+    "scan": st.builds(
+        Scan,
+        **upward,
+        access_point=names,
+        credential=st.builds(ByCard, cards)
+        | st.builds(ByToken, st.binary(min_size=1, max_size=1024))
+        | st.builds(ByDigest, sha256),
+        beacon=st.binary(min_size=16, max_size=16),
+        proof=st.none() | proofs,
+        round_trip=st.none() | durations,
+        offline_verdict=st.sampled_from([None, Verdict.DENIED, Verdict.GRANTED]),
+        offline_policy=st.none() | sha256,
+    ),
+    "passage": st.builds(
+        Passage,
+        **upward,
+        access_point=names,
+        outcome=st.sampled_from(PassageOutcome),
+        scan=st.none() | sha256,
+    ),
+    "status": st.builds(Status, **upward, kind=st.sampled_from(StatusKind), access_point=st.none() | names),
+    "hello": st.builds(
+        Hello,
+        **upward,
+        agent=texts,
+        policy=st.none() | sha256,
+        checkpoint=st.none() | st.binary(max_size=2048),
+    ),
+    "decision": st.builds(Answer, **answers, verdict=st.just(Verdict.GRANTED), unlock=durations)
+    | st.builds(
+        Answer, **answers, verdict=st.sampled_from([Verdict.DENIED, Verdict.RECORDED]), unlock=st.none()
+    ),
+    "beacon": st.builds(
+        Beacon,
+        site=names,
+        value=st.binary(min_size=16, max_size=16),
+        issued=milliseconds,
+        period=durations,
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", MESSAGES)
+@settings(max_examples=50)
+@given(st.data())
+def test_what_gate_and_service_write_is_allowed_and_read_back(rule: str, data: st.DataObject):
+    message = data.draw(WRITTEN[rule])
+    payload = message.payload()
+    assert cddl.allows(rule, decoded(payload))
+    assert cddl.pycddl_allows(rule, decoded(payload))
+    assert MESSAGES[rule].read(payload) == message
+
+
+@pytest.mark.parametrize("rule", MESSAGES)
+@settings(max_examples=50)
+@given(st.data())
+def test_what_the_file_allows_is_read_and_written_again_the_same(rule: str, data: st.DataObject):
+    payload = cddl.written(data.draw(cddl.values(rule)))
+    assert MESSAGES[rule].read(payload).payload() == payload
+
+
+badge_ids = st.binary(min_size=16, max_size=16).map(bytes.hex)
+bound_keys = st.sampled_from(["badge-sergeant", "badge-teacher"])
+
+
+@st.composite
+def badges(draw: Callable[..., Any]) -> Badge:
+    begins = draw(st.integers(0, 253_402_300_000))
+    ends = draw(st.integers(begins + 1, 253_402_300_799))
+    identity = draw(badge_ids)
+    assurance = draw(st.sampled_from(Assurance))
+    bound = assurance >= Assurance.KEY_BOUND
+    status = draw(st.integers(0, 1 << 63))
+    return Badge(
+        id=identity,
+        site=draw(names),
+        tenant=draw(names),
+        not_before=datetime.fromtimestamp(begins, UTC),
+        expires=datetime.fromtimestamp(ends, UTC),
+        issued=draw(seconds),
+        ceiling=draw(st.integers(0, 5)),
+        assurance=assurance,
+        kind=draw(st.sampled_from(HolderKind)),
+        epoch=draw(st.integers(0, 1 << 63)),
+        requires_trusted_time=draw(st.booleans()),
+        confirmation=vector_site.key_of(draw(bound_keys)).record(use="badge", owner=identity)
+        if bound
+        else None,
+        card=draw(cards) if assurance is Assurance.CARD_NUMBER else None,
+        status_index=status if ends - begins > 86_400 else draw(st.sampled_from([None, status])),
+    )
+
+
+@settings(max_examples=100)
+@given(badges())
+def test_what_a_tenant_issues_is_allowed_and_read_back(badge: Badge):
+    claims = claims_of(badge)
+    assert cddl.allows("badge-claims", claims)
+    assert cddl.pycddl_allows("badge-claims", claims)
+    assert read_badge(cose.encode(claims)) == badge
+
+
+@settings(max_examples=100)
+@given(
+    st.builds(
+        Holder,
+        id=names,
+        tenant=st.just("school"),
+        kind=st.sampled_from(HolderKind),
+        clearance=st.integers(0, 5),
+        profiles=st.lists(names, max_size=4).map(tuple),
+        badges=st.lists(badge_ids, max_size=4).map(tuple),
+        since=seconds,
+        until=seconds,
+        version=st.integers(0, 1 << 63),
+    )
+)
+def test_a_registration_is_allowed_and_read_back(holder: Holder):
+    payload = holder_payload(holder, site=vector_site.SITE)
+    assert cddl.allows("holder", decoded(payload))
+    assert cddl.pycddl_allows("holder", decoded(payload))
+    document = vector_site.sign_holder(payload, tenant="school")
+    assert read_holder(document, trust=vector_site.trust()) == holder
+
+
+@settings(max_examples=50)
+@given(
+    st.builds(
+        Agreement,
+        tenant=st.just("school"),
+        ceiling=st.integers(0, 5),
+        zones=st.frozensets(names, max_size=4),
+        since=seconds,
+        until=seconds,
+        badge_life=st.integers(0, 86_399_999_999_999).map(lambda life: timedelta(seconds=life)),
+    )
+)
+def test_an_agreement_is_allowed_and_read(agreement: Agreement):
+    payload = agreement_payload(agreement, site=vector_site.SITE)
+    assert cddl.allows("agreement", decoded(payload))
+    assert cddl.pycddl_allows("agreement", decoded(payload))
+    assert readers.refusal("agreement", payload) is None
+
+
+contents = (
+    st.builds(changes.BadgeStateChange, badge=badge_ids, state=st.sampled_from(BadgeState))
+    | st.builds(changes.AlertChange, state=names)
+    | st.builds(
+        changes.LockdownChange,
+        scope=st.just("site") | st.sampled_from(["zone:", "gate:"]).flatmap(lambda of: names.map(of.__add__)),
+        on=st.booleans(),
+    )
+    | st.builds(changes.PolicyChange, document=st.binary(max_size=300))
+    | st.builds(changes.TrustChange, document=st.binary(max_size=300))
+    | st.builds(
+        changes.HolderChange,
+        holder=names,
+        document=st.binary(max_size=300),
+        badges=st.lists(
+            st.builds(
+                changes.BadgeIssue, badge=badge_ids, token=st.binary(max_size=300), card=st.none() | cards
+            ),
+            max_size=3,
+        ).map(tuple),
+    )
+)
+
+
+@settings(max_examples=100)
+@given(contents, texts, milliseconds)
+def test_a_change_is_allowed_and_read_back(content: changes.ChangeContent, author: str, at: datetime):
+    document = changes.sign_change(
+        content,
+        site=vector_site.SITE,
+        change_id=bytes(16),
+        author=author,
+        at=at,
+        key=vector_site.key_of("army-signing"),
+    )
+    payload = specimens.payload_of(document)
+    assert cddl.allows("change", decoded(payload))
+    assert cddl.pycddl_allows("change", decoded(payload))
+    read = changes.read_change(document, trust=vector_site.trust())
+    assert isinstance(read, changes.Change)
+    assert (read.content, read.author, read.at) == (content, author, at)
+
+
+@settings(max_examples=100)
+@given(cddl.values("change"))
+def test_every_change_that_the_file_allows_is_read(value: Any):
+    value[1] = vector_site.SITE
+    assert readers.refusal("change", cose.encode(value)) is None

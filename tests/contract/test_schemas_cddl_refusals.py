@@ -1,0 +1,191 @@
+"""What the CDDL forbids the code refuses: every specimen damaged in every way, on the way that it would really take."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatekeeper import cose
+from gatekeeper.model.topics import Channel
+from tests.contract import cddl, readers, specimens, vector_site
+
+MESSAGES = ("scan", "passage", "status", "hello", "decision", "beacon")
+HOWS = ("missing", "unknown", "type", "range", "bool")
+EXAMPLES = specimens.payloads()
+WHOLE = tuple(
+    rule for rule, (_, body) in cddl.rules().items() if rule.endswith(("-message", "-document", "-token"))
+)
+
+
+def refusal(rule: str, value: Any) -> str | None:
+    """The code's word on a value; a reader that raises has said nothing that counts."""
+    try:
+        return readers.refusal(rule, cose.encode(value))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a defect of the reader
+        return f"raised {type(error).__name__}"
+
+
+def decoded(payload: bytes) -> Any:
+    return cose.decode(payload, bounds=cddl.ROOMY)
+
+
+# -- what the file forbids --------------------------------------------------------------------------------------------
+
+LENIENT = {
+    ("scan", "bool"): "a credential's numbers may be true and false",
+    ("badge-claims", "bool"): "a card's technology and a status index may be true and false",
+    ("badge-claims", "range"): "an epoch may be below zero",
+    ("badge-claims", "unknown"): "a token status may say more than is known",
+    ("holder", "bool"): "its numbers may be true and false",
+    ("holder", "range"): "kind, clearance and version may be any, and names no names",
+    ("holder", "type"): "names, lists and version may be of any type",
+    ("holder", "unknown"): "items of its lists may be of any type",
+    ("agreement", "bool"): "its numbers may be true and false",
+    ("agreement", "range"): "zones need be no names, a life may be below zero",
+    ("agreement", "type"): "zones may be of any type",
+    ("agreement", "unknown"): "zones may be of any type",
+    ("trust", "bool"): "its numbers may be true and false",
+    ("trust", "range"): "threshold, roots and epochs may be any",
+    ("trust", "type"): "threshold, roots and lists may be of other types",
+    ("trust", "unknown"): "roots may be of any type",
+}
+"""Where a reader takes what the contract forbids: defects, each until it is mended."""
+
+
+def _rules_and_hows() -> list[Any]:
+    return [
+        pytest.param(
+            rule,
+            how,
+            marks=pytest.mark.xfail(
+                reason=f"the reader of {rule} is lenient: {LENIENT[rule, how]}", strict=True
+            )
+            if (rule, how) in LENIENT
+            else (),
+        )
+        for rule in readers.PAYLOADS
+        for how in HOWS
+    ]
+
+
+@pytest.mark.parametrize(("rule", "how"), _rules_and_hows())
+def test_what_the_file_forbids_is_refused(rule: str, how: str):
+    seen = 0
+    wrong = []
+    for name, (obeyed, payload) in EXAMPLES.items():
+        if obeyed != rule:
+            continue
+        for damage in specimens.damaged(decoded(payload)):
+            if damage.how != how or cddl.allows(rule, damage.value):
+                continue
+            seen += 1
+            said = refusal(rule, damage.value)
+            if said is None or said.startswith("raised"):
+                wrong.append((name, damage.where, said))
+    assert seen
+    assert wrong == []
+
+
+RAISING = {
+    "holder": "on a badge id that is no bytes, and on a date beyond what the platform counts",
+    "agreement": "on a zone that is no text, and on dates and lives beyond what the platform counts",
+    "trust": "on lists in place of maps, and on a date beyond what the platform counts",
+}
+"""Readers that raise where they must refuse: who may sign for them could stop the service."""
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(
+            rule,
+            marks=pytest.mark.xfail(reason=f"the reader of {rule} raises {RAISING[rule]}", strict=True)
+            if rule in RAISING
+            else (),
+        )
+        for rule in readers.PAYLOADS
+    ],
+)
+def test_whatever_is_signed_no_reader_raises(rule: str):
+    raised = [
+        (name, damage.where, said)
+        for name, (obeyed, payload) in EXAMPLES.items()
+        if obeyed == rule
+        for damage in specimens.damaged(decoded(payload))
+        if (said := refusal(rule, damage.value)) is not None and said.startswith("raised")
+    ]
+    assert raised == []
+
+
+@pytest.mark.parametrize("rule", [*MESSAGES, "change"])
+def test_what_the_file_allows_of_the_damaged_is_read_all_the_same(rule: str):
+    seen = 0
+    for obeyed, payload in EXAMPLES.values():
+        if obeyed != rule:
+            continue
+        for damage in specimens.damaged(decoded(payload)):
+            if cddl.allows(rule, damage.value):
+                seen += 1
+                assert cddl.pycddl_allows(rule, damage.value), damage
+                assert refusal(rule, damage.value) is None, damage
+    assert seen
+
+
+# -- the envelope -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", WHOLE)
+@settings(max_examples=25)
+@given(st.data())
+def test_what_a_whole_message_may_be_is_parsed(rule: str, data: st.DataObject):
+    value = data.draw(cddl.values(rule))
+    assert cddl.allows(rule, value)
+    assert cddl.pycddl_allows(rule, value)
+    _, body = cddl.rules()[rule]
+    message = cddl.written(value)
+    if isinstance(body, cddl.Word) and body.name == "signed":
+        parsed = cose.parse(message, typ=body.given[0].value, bounds=cddl.ROOMY)
+        assert isinstance(parsed, cose.Parsed)
+        assert cose.Algorithm(parsed.algorithm)
+
+
+def test_a_signed_message_is_a_whole_message_of_its_rule():
+    topic = readers.topic_of(Channel.SCAN)
+    _, payload = EXAMPLES["scan-by-token"]
+    message = readers.signed(payload, key="front", typ=readers.PAYLOADS["scan"][0], aad=topic)
+    value = cddl.tagged(message)
+    assert cddl.allows("scan-message", value)
+    assert not cddl.allows("passage-message", value)
+    assert cddl.allows("trust-document", decoded(vector_site.trust_document()))
+    assert cddl.allows("agreement-document", decoded(vector_site.agreement_document()))
+    assert cddl.allows("policy-document", cddl.tagged(vector_site.policy_document()))
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_an_envelope_that_the_file_forbids_is_refused(how: str):
+    topic = readers.topic_of(Channel.SCAN)
+    typ = readers.PAYLOADS["scan"][0]
+    _, payload = EXAMPLES["scan-by-card"]
+    message = readers.signed(payload, key="front", typ=typ, aad=topic)
+    protected, unprotected, carried, signature = decoded(message[1:])
+    whole = [decoded(protected), unprotected, carried, signature]
+    seen = 0
+    for damage in specimens.damaged(whole):
+        if damage.how != how or not isinstance(damage.value, list):
+            continue
+        parts = damage.value
+        if parts and isinstance(parts[0], dict):
+            parts = [cose.encode(parts[0]), *parts[1:]]
+        if cddl.allows("scan-message", cddl.cbor_tag(parts)):
+            continue
+        seen += 1
+        found = cose.verify(
+            b"\xd2" + cose.encode(parts),
+            keys=vector_site.trust().gates,
+            typ=typ,
+            use="gate",
+            external_aad=topic.encode(),
+        )
+        assert isinstance(found, cose.Refused), damage
+    assert seen

@@ -1,0 +1,347 @@
+"""The JSON Schemas of the log and the log itself: no kind without a branch, no field without an entry that has it."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading, migrate_site_database
+from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.core.audit import (
+    SITE_TREE,
+    Draft,
+    Kind,
+    canonical_json,
+    commitment,
+    seal_body,
+    seal_personal,
+    tenant_tree,
+)
+from gatekeeper.core.change import (
+    AlertChange,
+    BadgeStateChange,
+    HolderChange,
+    LockdownChange,
+    PolicyChange,
+    TrustChange,
+)
+from gatekeeper.core.decide import Facts
+from gatekeeper.core.policy_document import sign_policy
+from gatekeeper.core.supervise import APPLIED
+from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.model.badges import Assurance, BadgeState, Card, CardTechnology
+from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
+from gatekeeper.model.people import HolderKind
+from gatekeeper.model.reasons import Reason
+from gatekeeper.service.administration.opening import open_site
+from gatekeeper.service.engine.sealing import Sealer, open_personal
+from gatekeeper.transparency import Tree
+from tests.contract import an_engine
+from tests.contract.entry_schemas import NAMES, branch, faults, schema
+from tests.contract.specimens import damaged
+from tests.contract.vector_site import SITE
+from tests.contract.whole_log import founding, whole_log
+from tests.support.databases import temporary_database
+from tests.support.sites import (
+    HOST,
+    SmallSite,
+    issue,
+    key_of,
+    listed,
+    register_holder,
+    signed_trust,
+    site_document,
+)
+
+STRANGE = Card(CardTechnology.WIEGAND, b"strange")
+NOWHERE = "nowhere"
+
+
+# -- every entry that the product makes -------------------------------------------------------------------------------
+
+
+def _messages(site: SmallSite) -> None:
+    """What gates can say, with and without everything that they may leave out."""
+    clock = {"gate_at": site.now, "clock": ClockQuality.FREE_RUNNING}
+    for more in ({}, clock):
+        site.tap("front-in", "sergeant", **more)
+        site.tap("front-in", "teacher", **more)
+        site.tap("shed-in", STRANGE, **more)
+        site.tap(NOWHERE, "teacher", gate="front", **more)
+        for verdict in (Verdict.GRANTED, Verdict.DENIED):
+            for policy in (None, bytes(32)):
+                offline = {"offline_verdict": verdict, "offline_policy": policy, **more}
+                site.tap("front-in", "teacher", **offline)
+                site.tap(NOWHERE, STRANGE, gate="front", **offline)
+        for outcome in PassageOutcome:
+            site.recorded(site.passage("front-in", outcome, **more))
+            site.recorded(site.passage(NOWHERE, outcome, gate="front", **more))
+            site.recorded(site.passage("front-in", outcome, scan=site.scan("front-in", "teacher"), **more))
+            grant = site.scan("front-out", "sergeant", **more)
+            site.recorded(grant)
+            site.recorded(site.passage("front-out", outcome, scan=grant, **more))
+        for kind in StatusKind:
+            for place in (None, "front-in", NOWHERE):
+                site.recorded(site.status("front", kind, access_point=place, **more))
+        site.recorded(site.hello("front", **more))
+        site.recorded(site.hello("front", policy=bytes(32), checkpoint=b"a checkpoint", **more))
+    site.skip("front", 100)
+    site.recorded(site.status("front"))
+
+
+def _changes(site: SmallSite) -> None:
+    """What host and tenants can say."""
+    pupil, ownerless = site.badges["pupil"].badge, issue("nobody", "school")
+    site.enter("nobody", ownerless)
+    renewed = replace(site.holders["pupil"], version=2)
+    document = site_document()
+    document["zone"][2]["level"] = 1
+    policy = sign_policy(document, site=site.flow.trust.site, key=key_of(f"{HOST} signing"))
+    for content in (
+        BadgeStateChange(badge=pupil.id, state=BadgeState.SUSPENDED),
+        BadgeStateChange(badge=ownerless.badge.id, state=BadgeState.STOLEN),
+        HolderChange(holder=renewed.id, document=register_holder(renewed), badges=()),
+        AlertChange(state="grave"),
+        LockdownChange(scope="zone:yard", on=True),
+        LockdownChange(scope="gate:front", on=True),
+        LockdownChange(scope="site", on=False),
+        PolicyChange(document=policy),
+        TrustChange(document=signed_trust(listed(version=2))),
+    ):
+        assert site.supervise(content).outcome.code == APPLIED, content
+
+
+@cache
+def small_site_drafts() -> tuple[Draft, ...]:
+    site = SmallSite()
+    _messages(site)
+    _changes(site)
+    return tuple(site.drafts)
+
+
+def _sealed(drafts: tuple[Draft, ...]) -> Iterator[tuple[bytes, bytes | None]]:
+    sizes: dict[str, int] = {}
+    for draft in drafts:
+        names = [SITE_TREE, *map(tenant_tree, draft.tenants)]
+        places = {name: draft.seq if name == SITE_TREE else sizes.get(name, 0) for name in names}
+        sizes.update({name: sizes.get(name, 0) + 1 for name in names})
+        personal = seal_personal(draft, salt=bytes(16))
+        yield seal_body(draft, site=SITE, trees=places, nonce=bytes(16), personal=personal), personal
+
+
+@cache
+def made() -> tuple[tuple[bytes, bytes | None], ...]:
+    """All entries of the small site and of the vectors' log, each with its personal part."""
+    return (*_sealed(small_site_drafts()), *((entry.body, entry.personal) for entry in whole_log()))
+
+
+@cache
+def by_kind() -> Mapping[str, list[dict[str, Any]]]:
+    found = defaultdict(list)
+    for body, _ in made():
+        document = json.loads(body)
+        found[document["kind"]].append(document)
+    return found
+
+
+# -- kinds and fields -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_schema_is_one(name: str):
+    Draft202012Validator.check_schema(schema(name))
+
+
+def test_there_is_a_branch_for_every_kind_and_no_other():
+    branches = [one["$ref"].removeprefix("#/$defs/") for one in schema("entry")["oneOf"]]
+    assert sorted(branches) == sorted(Kind)
+    for kind in Kind:
+        assert schema("entry")["$defs"][kind]["properties"]["kind"] == {"const": kind.value}
+
+
+def test_the_core_makes_every_kind():
+    assert set(by_kind()) == set(Kind)
+
+
+def test_every_entry_and_every_personal_part_is_allowed():
+    for body, personal in made():
+        assert faults("entry", json.loads(body)) == [], body
+        if personal is not None:
+            assert faults("personal", json.loads(personal)) == [], personal
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_branch_names_the_fields_that_entries_have_and_demands_those_that_all_have(kind: Kind):
+    may, must = branch(kind)
+    entries = by_kind()[kind]
+    assert set().union(*entries) == may
+    assert set(entries[0]).intersection(*entries) == must
+
+
+def test_reasons_states_and_words_are_those_of_the_code():
+    words = schema("entry")["$defs"]
+    denying = {reason.code for reason in Reason if reason.denies}
+    assert set(words["denial"]["enum"]) == denying
+    assert set(words["remark"]["enum"]) == {reason.code for reason in Reason} - denying - {
+        Reason.GRANTED.code
+    }
+    assert words["access.granted"]["properties"]["reason"]["const"] == Reason.GRANTED.code
+    assert set(words["badge-state"]["enum"]) == set(BadgeState)
+    assert set(words["assurance"]["enum"]) == set(Assurance)
+    assert set(words["gate.status"]["properties"]["status"]["enum"]) == {
+        kind.name.lower() for kind in StatusKind
+    }
+    clocks = words["from-a-gate"]["properties"]["clock"]["enum"]
+    assert set(clocks) == {quality.name.lower() for quality in ClockQuality}
+    assert set(schema("facts")["$defs"]["kind"]["enum"]) == set(HolderKind)
+    assert set(schema("facts")["properties"]) == set(Facts.__dataclass_fields__)
+
+
+def test_personal_parts_have_all_that_their_schema_names():
+    facts = [
+        json.loads(personal)["facts"]
+        for _, personal in made()
+        if personal is not None and b'"facts"' in personal
+    ]
+    for part in ("badge", "holder"):
+        described = schema("facts")["$defs"][part]["properties"]
+        assert {frozenset(fact[part]) for fact in facts if fact[part] is not None} == {frozenset(described)}
+        assert any(fact[part] is None for fact in facts)
+    shapes = {frozenset(json.loads(personal)) for _, personal in made() if personal is not None}
+    described = {
+        frozenset(one["properties"]) for one in schema("personal")["$defs"].values() if "properties" in one
+    }
+    assert shapes == described
+
+
+# -- what is no entry -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_entry_with_a_field_missing_added_or_of_another_type_is_none(kind: Kind):
+    seen = 0
+    entry = max(by_kind()[kind], key=len)
+    _, must = branch(kind)
+    for damage in damaged(entry):
+        if len(damage.where) != 1 or not _is_json(damage.value):
+            continue
+        [field] = damage.where
+        if damage.how == "range" or (damage.how == "missing" and field not in must):
+            continue
+        seen += 1
+        assert faults("entry", damage.value), damage
+    assert seen > 2 * len(must)
+
+
+@pytest.mark.parametrize("name", ["personal", "facts"])
+def test_a_personal_part_with_anything_missing_or_added_is_none(name: str):
+    personal = max((json.loads(personal) for _, personal in made() if personal is not None), key=len)
+    document = personal if name == "personal" else personal["facts"]
+    assert faults(name, document) == []
+    for damage in damaged(document):
+        if damage.how not in {"missing", "unknown"} or not _is_json(damage.value):
+            continue
+        if not _is_a_shorter_list(damage.where, document):
+            assert faults(name, damage.value), damage
+
+
+def _is_a_shorter_list(where: tuple[Any, ...], document: Any) -> bool:
+    """A list may well have fewer items."""
+    for step in where[:-1]:
+        document = document[step]
+    return isinstance(document, list) and where[-1] < len(document)
+
+
+def _is_json(value: Any) -> bool:
+    match value:
+        case dict():
+            return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+        case list():
+            return all(map(_is_json, value))
+        case _:
+            return not isinstance(value, bytes)
+
+
+def test_no_entry_is_of_two_kinds():
+    for kind, entries in by_kind().items():
+        for other in Kind:
+            if other != kind:
+                assert faults("entry", {**max(entries, key=len), "kind": other.value}) or _are_alike(
+                    kind, other
+                )
+
+
+def _are_alike(kind: str, other: str) -> bool:
+    """Some kinds differ in nothing but their name."""
+    return branch(kind) == branch(other)
+
+
+# -- as it is stored --------------------------------------------------------------------------------------------------
+
+
+def test_a_sealed_batch_is_allowed_and_opens_to_what_the_schema_describes():
+    drafts = list(small_site_drafts()[:40])
+    keys = {draft.person: bytes(32) for draft in drafts if draft.person is not None}
+    sealer = Sealer(SITE, trees={}, keys=keys)
+    for name in {SITE_TREE, *(tenant_tree(tenant) for draft in drafts for tenant in draft.tenants)}:
+        sealer.open_tree(name)
+    for entry in sealer.seal(drafts).entries:
+        body = json.loads(entry.body)
+        assert faults("entry", body) == []
+        assert canonical_json(body) == entry.body
+        if entry.personal is not None:
+            plaintext = open_personal(entry.personal, key=bytes(32), site=SITE, seq=entry.seq)
+            assert commitment(plaintext) == body["personal"]
+            assert faults("personal", json.loads(plaintext)) == []
+
+
+@pytest.mark.integration
+async def test_what_the_opening_of_a_site_and_a_starting_engine_write_is_allowed(
+    postgres_server: EmbeddedPostgres,
+):
+    async with temporary_database(postgres_server) as dsn, temporary_database(postgres_server) as vault_dsn:
+        await migrate_site_database(dsn)
+        vault = PostgresKeyVault(vault_dsn)
+        await vault.migrate()
+        opening = PostgresLedger(dsn)
+        size = await open_site(founding(), ledger=opening, vault=vault, now=datetime.now(UTC))
+        await opening.close()
+        ledger = PostgresLedger(dsn)
+        engine = an_engine.engine(ledger, vault)
+        engine._epoch = await engine._claim()
+        await engine._load(await ledger.load(SITE, epoch=engine._epoch))
+        await engine._begin()
+        await ledger.close()
+        async with PostgresReading.opened(dsn) as reading:
+            bodies = [json.loads(entry.body) async for entry in reading.entries(SITE, since=0)]
+    assert [body["kind"] for body in bodies] == [
+        "site.founded",
+        *["holder.registered"] * (size - 1),
+        "engine.started",
+    ]
+    for body in bodies:
+        assert faults("entry", body) == []
+    described = {
+        body["kind"]: body.keys()
+        for body in map(json.loads, (entry.body for entry in whole_log()[: size + 1]))
+    }
+    assert {body["kind"]: body.keys() for body in bodies} == described
+
+
+def test_the_log_of_the_vectors_is_one_log():
+    grown: dict[str, Tree] = {}
+    for seq, entry in enumerate(whole_log()):
+        body = json.loads(entry.body)
+        assert canonical_json(body) == entry.body
+        assert body["seq"] == body["trees"][SITE_TREE] == seq
+        for name, index in body["trees"].items():
+            tree = grown.setdefault(name, Tree.empty())
+            assert tree.size == index
+            tree.append([bytes(32)])
+        assert body.get("personal") == (None if entry.personal is None else commitment(entry.personal))

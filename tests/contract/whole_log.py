@@ -1,0 +1,203 @@
+"""The log of the vectors' site, from its founding to the last change: every kind of entry, in the order of a real log.
+
+Nonces and salts, which are chance elsewhere, follow from the place of the entry, so that the log is the same wherever it is
+made. What a gate does not say in the session is said here by hand.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, seal_body, seal_personal, tenant_tree
+from gatekeeper.core.change import (
+    AlertChange,
+    BadgeStateChange,
+    ChangeContent,
+    HolderChange,
+    LockdownChange,
+    PolicyChange,
+    TrustChange,
+    sign_change,
+)
+from gatekeeper.core.policy_document import sign_policy
+from gatekeeper.core.register import HolderRecord, holder_payload
+from gatekeeper.core.supervise import APPLIED, StoredHolder, Writes, supervise
+from gatekeeper.core.trust import trust_payload
+from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.ids import AccessPointId
+from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Verdict
+from gatekeeper.service.administration.ceremony import Founding
+from gatekeeper.service.administration.opening import _believe, _drafts
+from gatekeeper.transparency import Tree, leaf_hash
+from tests.contract.session import Play, boot_of, moment, played, scan_of, signed_as
+from tests.contract.vector_site import (
+    FOUNDED,
+    FRONT,
+    INNER,
+    NOON,
+    OPENING_ENTRIES,
+    SITE,
+    anchor,
+    cosign_trust,
+    fresh_flow,
+    key_of,
+    listing,
+    people,
+    policy_document,
+    policy_text,
+    sign_holder,
+    trust_document,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry as it is stored, and its personal part in the clear."""
+
+    draft: Draft
+    body: bytes
+    personal: bytes | None
+
+
+def founding() -> Founding:
+    """The site as it was founded."""
+    holders = tuple(
+        StoredHolder(
+            record=HolderRecord(id=person.holder.id, document=person.registration),
+            tenant=person.holder.tenant,
+            name="",
+            badges=person.holder.badges,
+        )
+        for person in people().values()
+    )
+    return Founding(
+        anchor=anchor(), trust=trust_document(), policy=policy_document(), holders=holders, badges=()
+    )
+
+
+@cache
+def whole_log() -> tuple[Entry, ...]:
+    """The whole log."""
+    play = played()
+    _unsaid(play)
+    drafts = [*_opening(), *play.drafts, *_changes(play)]
+    assert [draft.seq for draft in drafts] == list(range(len(drafts)))
+    return tuple(_sealed(drafts))
+
+
+def trees(entries: tuple[Entry, ...]) -> Mapping[str, Tree]:
+    """The trees that the entries make."""
+    grown: dict[str, Tree] = {}
+    for entry in entries:
+        for name in _places(entry.draft, {}):
+            grown.setdefault(name, Tree.empty()).append([leaf_hash(entry.body)])
+    return grown
+
+
+def _opening() -> Iterator[Draft]:
+    yield from _drafts(founding(), *_believe(founding()), FOUNDED)
+    yield Draft(
+        kind=Kind.ENGINE_STARTED,
+        at=NOON,
+        seq=OPENING_ENTRIES - 1,
+        tenants=(),
+        public={"epoch": 2, "policy": fresh_flow().policy.version.hex()},
+        person=None,
+        personal=None,
+    )
+
+
+def _unsaid(play: Play) -> None:
+    """What the session leaves out: a denial made alone, doors unused and held, and messages that never came."""
+    boot, beacon = boot_of(FRONT, 2), play.beacons.counted(moment(8000))[0]
+    known = next(step.up for step in play.steps if step.up.name == "scan-by-digest")
+    said: list[tuple[int, Any]] = [
+        (3, scan_of(FRONT, boot=boot, sequence=3, beacon=beacon, offline_verdict=Verdict.DENIED)),
+        (4, _passage(boot, 4, PassageOutcome.NOT_TAKEN, hashlib.sha256(known.wire).digest())),
+        (5, _passage(boot, 5, PassageOutcome.HELD_OPEN, None)),
+        (90, _passage(boot, 90, PassageOutcome.FORCED, None)),
+    ]
+    for number, message in said:
+        sent = signed_as(message, FRONT, name=f"number {number}", says="")
+        play.brings(FRONT, sent, sent.name, sent.says, at=9000 + number)
+
+
+def _passage(boot: Any, sequence: int, outcome: PassageOutcome, scan: bytes | None) -> Passage:
+    return Passage(
+        boot=boot,
+        sequence=sequence,
+        gate_at=None,
+        clock=ClockQuality.NONE,
+        access_point=AccessPointId("front-in"),
+        outcome=outcome,
+        scan=scan,
+    )
+
+
+def _changes(play: Play) -> Iterator[Draft]:
+    """One change of each kind."""
+    pupil = people()["pupil"]
+    renewed = replace(pupil.holder, version=2)
+    document = sign_holder(holder_payload(renewed, site=SITE), tenant="school")
+    policy = policy_text()
+    policy["zone"][2]["level"] = 1
+    newer = replace(listing(), version=2)
+    contents: list[ChangeContent] = [
+        BadgeStateChange(badge=pupil.badge.id, state=BadgeState.LOST),
+        HolderChange(holder=renewed.id, document=document, badges=()),
+        AlertChange(state="tense"),
+        LockdownChange(scope=f"gate:{INNER}", on=True),
+        PolicyChange(document=sign_policy(policy, site=SITE, key=key_of("army-signing"))),
+        TrustChange(document=cosign_trust(trust_payload(newer))),
+    ]
+    for number, content in enumerate(contents, 1):
+        yield change(play, content, number)
+
+
+def change(play: Play, content: ChangeContent, number: int) -> Draft:
+    """A change by the host that must be made."""
+    change_id = number.to_bytes(16, "big")
+    signed = sign_change(
+        content,
+        site=SITE,
+        change_id=change_id,
+        author="the officer of the day",
+        at=moment(10_000),
+        key=key_of("army-signing"),
+    )
+    done = supervise(
+        play.flow,
+        signed,
+        change_id=change_id,
+        name=None,
+        anchor=anchor(),
+        now=moment(10_000),
+        writes=Writes(),
+    )
+    assert done.outcome.code == APPLIED, done.outcome
+    assert done.draft is not None
+    return done.draft
+
+
+def _sealed(drafts: list[Draft]) -> Iterator[Entry]:
+    sizes: dict[str, int] = {}
+    for draft in drafts:
+        places = _places(draft, sizes)
+        sizes.update({name: index + 1 for name, index in places.items()})
+        personal = seal_personal(draft, salt=_chance("salt", draft.seq))
+        body = seal_body(draft, site=SITE, trees=places, nonce=_chance("nonce", draft.seq), personal=personal)
+        yield Entry(draft=draft, body=body, personal=personal)
+
+
+def _places(draft: Draft, sizes: Mapping[str, int]) -> dict[str, int]:
+    names = [SITE_TREE, *map(tenant_tree, draft.tenants)]
+    return {name: sizes.get(name, 0) for name in names}
+
+
+def _chance(what: str, seq: int) -> bytes:
+    return hashlib.sha256(f"gatekeeper vectors, {what} of entry {seq}".encode()).digest()[:16]
+
+
+__all__ = ["NOBODY", "Entry", "change", "founding", "trees", "whole_log"]

@@ -1,0 +1,118 @@
+"""The vault: one key a person, 32 bytes, made once, and there for good when it has been given out."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gatekeeper.adapters.vault import KEY_BYTES, PostgresKeyVault
+from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.model.ids import HolderId, SiteId
+from gatekeeper.ports import LedgerUnavailableError
+from tests.support.databases import create_database_from_template, drop_database
+from tests.support.proxy import FaultProxy
+
+pytestmark = pytest.mark.integration
+
+SITE = SiteId("fort")
+SERGEANT, PUPIL, CLERK = (HolderId(name) for name in ("sergeant", "pupil", "clerk"))
+
+
+@pytest.fixture
+def dsn(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    async def made() -> str:
+        name = await create_database_from_template(postgres_server)
+        await PostgresKeyVault(postgres_server.dsn(name)).migrate()
+        return name
+
+    name = asyncio.run(made())
+    yield postgres_server.dsn(name)
+    asyncio.run(drop_database(postgres_server, name))
+
+
+@pytest.fixture
+def vault(dsn: str) -> PostgresKeyVault:
+    return PostgresKeyVault(dsn)
+
+
+async def test_keys_are_32_bytes_and_no_two_are_alike(vault: PostgresKeyVault):
+    people = [HolderId(f"h-{number}") for number in range(500)]
+    keys = await vault.ensure(SITE, people)
+    assert set(keys) == set(people)
+    assert {len(key) for key in keys.values()} == {KEY_BYTES} == {32}
+    assert len(set(keys.values())) == 500
+    assert await vault.keys(SITE) == keys
+
+
+async def test_a_key_that_is_there_is_given_again_and_never_made_anew(vault: PostgresKeyVault):
+    first = await vault.ensure(SITE, [SERGEANT, PUPIL])
+    second = await vault.ensure(SITE, [PUPIL, CLERK, PUPIL])
+    assert second[PUPIL] == first[PUPIL]
+    assert set(second) == {PUPIL, CLERK}, "only those who were asked for"
+    assert await vault.keys(SITE) == {**first, **second}
+
+
+async def test_of_many_who_ask_at_once_all_get_the_same_key(vault: PostgresKeyVault):
+    people = [SERGEANT, PUPIL, CLERK]
+    answers = await asyncio.gather(*(vault.ensure(SITE, people[::step]) for step in (1, -1) * 8))
+    assert all(answer == answers[0] for answer in answers)
+    assert await vault.keys(SITE) == answers[0]
+
+
+async def test_the_same_person_on_two_sites_has_two_keys(vault: PostgresKeyVault):
+    here = await vault.ensure(SITE, [SERGEANT])
+    there = await vault.ensure(SiteId("castle"), [SERGEANT])
+    assert here[SERGEANT] != there[SERGEANT]
+    assert await vault.keys(SITE) == here
+
+
+async def test_a_site_without_people_has_no_keys(vault: PostgresKeyVault):
+    assert await vault.keys(SITE) == {}
+    assert await vault.ensure(SITE, []) == {}
+
+
+async def test_no_key_is_stored_that_is_not_32_bytes(vault: PostgresKeyVault, dsn: str):
+    connection = await asyncpg.connect(dsn)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(
+                "INSERT INTO person_key (site_id, person, key) VALUES ('fort', 'x', 'short')"
+            )
+    finally:
+        await connection.close()
+
+
+async def test_a_person_whose_key_was_destroyed_has_none(vault: PostgresKeyVault, dsn: str):
+    before = await vault.ensure(SITE, [SERGEANT, PUPIL])
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("DELETE FROM person_key WHERE person = 'pupil'")
+    finally:
+        await connection.close()
+    assert await vault.keys(SITE) == {SERGEANT: before[SERGEANT]}
+
+
+async def test_a_vault_that_is_not_there_is_said_to_be_away(
+    vault: PostgresKeyVault, dsn: str, database_proxy: FaultProxy
+):
+    database_proxy.refuse()
+    far = PostgresKeyVault(database_proxy.dsn(dsn))
+    with pytest.raises(LedgerUnavailableError, match="vault"):
+        await far.keys(SITE)
+    with pytest.raises(LedgerUnavailableError, match="vault"):
+        await far.ensure(SITE, [SERGEANT])
+    await database_proxy.accept()
+    assert await far.keys(SITE) == {}
+
+
+async def test_what_was_given_out_is_there_after_the_plug_was_pulled(server_folder: Path):
+    """On a durable server: the tests' own forgets in a crash."""
+    async with EmbeddedPostgres(server_folder / "postgres") as server:
+        vault = PostgresKeyVault(server.dsn())
+        await vault.migrate()
+        given = await vault.ensure(SITE, [SERGEANT, PUPIL])
+        await server.kill()
+        await server.start()
+        assert await vault.keys(SITE) == given

@@ -1,0 +1,129 @@
+"""Settings: where they come from, and what stops the start with a sentence."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatekeeper.config import SettingError, Settings
+
+LOG, VAULT = "postgresql://db/log", "postgresql://db/vault"
+
+
+def test_nothing_need_be_set():
+    settings = Settings.read({})
+    assert settings == Settings()
+    assert (settings.data, settings.dsn, settings.broker) == (Path(".gatekeeper"), "", "")
+    assert settings.http_host == "127.0.0.1", "nothing is served to the network unless somebody says so"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("GATEKEEPER_DATA", "/srv/gatekeeper", "data", Path("/srv/gatekeeper")),
+        ("GATEKEEPER_SITE", "fort", "site", "fort"),
+        ("GATEKEEPER_BROKER", "mqtt://broker:1883", "broker", "mqtt://broker:1883"),
+        ("GATEKEEPER_BROKER_PASSWORD_FILE", "/run/secret", "broker_password_file", Path("/run/secret")),
+        ("GATEKEEPER_HTTP_PORT", "0", "http_port", 0),
+        ("GATEKEEPER_GATE_RATE", "0.5", "gate_rate", 0.5),
+        ("GATEKEEPER_GATE_BURST", "1", "gate_burst", 1.0),
+        ("GATEKEEPER_LOG_LEVEL", "warning", "log_level", "warning"),
+        ("GATEKEEPER_MOSQUITTO", "/usr/sbin/mosquitto", "mosquitto", Path("/usr/sbin/mosquitto")),
+    ],
+)
+def test_the_environment_is_read_as_what_the_setting_is(variable: str, text: str, name: str, value: Any):
+    found = getattr(Settings.read({variable: text}), name)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_the_command_line_wins_over_the_environment_and_the_environment_over_the_default():
+    environment = {
+        "GATEKEEPER_SITE": "castle",
+        "GATEKEEPER_HTTP_PORT": "9000",
+        "GATEKEEPER_LOG_LEVEL": "error",
+    }
+    settings = Settings.read(environment, site="fort", http_port=0, log_level=None)
+    assert (settings.site, settings.http_port, settings.log_level) == ("fort", 0, "error")
+    assert settings.prefix == "gk"
+
+
+def test_the_process_environment_is_read_when_no_other_is_given(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GATEKEEPER_SITE", "fort")
+    assert Settings.read().site == "fort"
+
+
+@pytest.mark.parametrize(
+    "variable", ["GATEKEEPER_HTTP_PRT", "GATEKEEPER_", "GATEKEEPER_DSN_", "GATEKEEPER_VECTOR"]
+)
+def test_a_misspelt_setting_stops_the_start_with_all_that_there_are(variable: str):
+    with pytest.raises(SettingError) as refused:
+        Settings.read({variable: "1"})
+    assert str(refused.value).startswith(f"{variable} is no setting; the settings are broker, ")
+    assert all(item.name in str(refused.value) for item in fields(Settings))
+
+
+@pytest.mark.parametrize(
+    "variable", ["PATH", "GATEKEEPERS_SITE", "NOT_GATEKEEPER_SITE", "GATEKEEPER_VECTORS"]
+)
+def test_what_is_not_ours_in_the_environment_is_left_alone(variable: str):
+    assert Settings.read({variable: "whatever"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"GATEKEEPER_HTTP_PORT": "http"}, "GATEKEEPER_HTTP_PORT is no number."),
+        ({"GATEKEEPER_HTTP_PORT": ""}, "GATEKEEPER_HTTP_PORT is no number."),
+        ({"GATEKEEPER_HTTP_PORT": "80.5"}, "GATEKEEPER_HTTP_PORT is no number."),
+        ({"GATEKEEPER_HTTP_PORT": "-1"}, "http_port is a number from 0 to 65535."),
+        ({"GATEKEEPER_HTTP_PORT": "65536"}, "http_port is a number from 0 to 65535."),
+        ({"GATEKEEPER_GATE_RATE": "fast"}, "GATEKEEPER_GATE_RATE is no number."),
+        ({"GATEKEEPER_GATE_RATE": "0"}, "gate_rate is above 0"),
+        ({"GATEKEEPER_GATE_RATE": "-5"}, "gate_rate is above 0"),
+        ({"GATEKEEPER_GATE_BURST": "0.9"}, "gate_burst is 1 or more"),
+        ({"GATEKEEPER_LOG_LEVEL": "loud"}, "log_level is one of debug, info, warning, error, not 'loud'."),
+        ({"GATEKEEPER_LOG_LEVEL": "INFO"}, "log_level is one of debug, info, warning, error, not 'INFO'."),
+        ({"GATEKEEPER_DSN": LOG}, "dsn and vault_dsn go together"),
+        ({"GATEKEEPER_VAULT_DSN": VAULT}, "dsn and vault_dsn go together"),
+        ({"GATEKEEPER_DSN": LOG, "GATEKEEPER_VAULT_DSN": LOG}, "names the same database as dsn"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_stops_the_start_with_a_sentence(environment: dict[str, str], sentence: str):
+    with pytest.raises(SettingError) as refused:
+        Settings.read(environment)
+    assert sentence in str(refused.value)
+    assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"http_port": 65536}, "http_port"),
+        ({"log_level": "loud"}, "log_level"),
+        ({"dsn": LOG}, "go together"),
+    ],
+)
+def test_a_bad_value_on_the_command_line_stops_the_start_as_well(given: dict[str, Any], sentence: str):
+    with pytest.raises(SettingError, match=sentence):
+        Settings.read({}, **given)
+
+
+def test_a_password_in_an_address_is_not_repeated_in_a_refusal():
+    environment = {"GATEKEEPER_DSN": "postgresql://clerk:hunter2@db/log"}
+    with pytest.raises(SettingError) as refused:
+        Settings.read(environment)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_two_databases_of_one_server_are_two_databases():
+    settings = Settings.read({"GATEKEEPER_DSN": LOG, "GATEKEEPER_VAULT_DSN": VAULT})
+    assert (settings.dsn, settings.vault_dsn) == (LOG, VAULT)
+
+
+def test_every_setting_says_what_it_means():
+    for item in fields(Settings):
+        description = item.metadata["description"]
+        assert description[0].isupper() or description.startswith("debug"), item.name
+        assert description.endswith("."), item.name
