@@ -281,6 +281,8 @@ class GateAgent:
             entry=shown.entry,
             latency=latency,
         )
+        if shown.signal is Signal.WAITING:
+            return
         presented = self._presented.pop(shown.access_point, None)
         if presented is not None and not presented.outcome.done():
             presented.outcome.set_result(

@@ -132,6 +132,8 @@ class Batch:
     writes: Writes
     usage: Mapping[BadgeId, Usage] = field(default_factory=dict)
     opened: Mapping[ZoneId, datetime] = field(default_factory=dict)
+    settled: Sequence[Receipt] = ()
+    """Receipts of scans that waited and are decided now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

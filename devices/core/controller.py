@@ -10,7 +10,8 @@ The rules (DESIGN, sections 3 and 4):
    still unanswered, within the answer's validity counted on the monotonic clock from when the scan was first sent; at the
    access point of that scan, once. Everything else that comes down is counted and changes nothing.
 3. Doubt denies: without a beacon that is fresh on the same clock no scan is made, and a scan without an answer is given
-   up. Then the gate says that nobody went through, in case the answer was lost on its way down.
+   up. Then the gate says that nobody went through, in case the answer was lost on its way down. The service may ask
+   once for more patience, a minute at most, while a guard looks at a face; that opens nothing.
 4. One scan at a time at an access point; at a door with a contact, only while it is closed and locked.
 
 Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant depends on it. Not here: offline
@@ -120,6 +121,7 @@ class _Lane:
     # What is being asked: of the badge, then of the service.
     asked: _Asked | None = None
     scan: Sent | None = None
+    patience: timedelta | None = None
 
     # What was granted last, until the door is locked again.
     granted: bytes | None = None
@@ -264,6 +266,7 @@ class Controller:
             offline_policy=None,
         )
         lane.scan = self._outbox.send(scan, at=self._at)
+        lane.patience = None
         self.tally.scans += 1
         self._publish(lane.scan)
         self._start(lane, TimerKind.RESEND, self._limits.resend)
@@ -310,9 +313,13 @@ class Controller:
                 self.tally.denied += 1
                 signal = Signal.DENIED
                 self._settle_scan(lane, sent, later=Ignored.ANSWER_REPEATED)
+            case Answer(verdict=Verdict.WAITING):
+                self._be_patient(lane, answer, waited)
+                return
             case Answer(verdict=Verdict.GRANTED, unlock=timedelta() as unlock):
                 # INVARIANT: a grant counts while it is valid, since the scan was first sent, on the monotonic clock.
-                if not timedelta() <= waited < min(answer.valid, self._limits.deadline):
+                limit = min(answer.valid, self._limits.deadline) if lane.patience is None else lane.patience
+                if not timedelta() <= waited < limit:
                     self._ignore(Ignored.ANSWER_LATE)
                     return
                 self.tally.granted += 1
@@ -323,6 +330,14 @@ class Controller:
                 return
         self.tally.latencies.append(waited)
         self._show(lane, signal, reason=answer.reason, entry=answer.entry, waited=waited)
+
+    def _be_patient(self, lane: _Lane, answer: Answer, waited: timedelta) -> None:
+        """Keep a scan for as long as a guard may take, counted from when it was first sent; asked once."""
+        if lane.patience is not None:
+            return
+        lane.patience = answer.valid
+        self._start(lane, TimerKind.DEADLINE, max(answer.valid - waited, timedelta()))
+        self._show(lane, Signal.WAITING, reason=answer.reason, entry=answer.entry, waited=waited)
 
     def _let_in(self, lane: _Lane, sent: Sent, answer: Answer, unlock: timedelta) -> Signal:
         before = lane.granted

@@ -73,6 +73,7 @@ class Signal(StrEnum):
 
     GRANTED = "granted"
     DENIED = "denied"
+    WAITING = "waiting"
     BUSY = "busy"
     NO_SERVICE = "no-service"
 

@@ -20,6 +20,7 @@ from gatekeeper.core.change import (
     BadgeStateChange,
     ChangeContent,
     ForgivenessChange,
+    GuardChange,
     LockdownChange,
     SuspensionChange,
     TrustChange,
@@ -31,7 +32,7 @@ from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
 from gatekeeper.service.administration.folder import TRUST, signing_of
 from gatekeeper.service.administration.trust_list import admit_gate
 
-__all__ = ["alert", "badge", "gate", "holder", "lockdown", "submit", "tenant"]
+__all__ = ["alert", "badge", "gate", "holder", "lockdown", "submit", "tenant", "verify"]
 
 badge = typer.Typer(no_args_is_help=True, help="Suspend, revoke or reinstate a badge.")
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
@@ -160,6 +161,23 @@ def holder_forgive(
     """Forget where a holder is, so that anti-passback holds nothing against them."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     _as_host(settings, ForgivenessChange(holder=HolderId(name)))
+
+
+def verify(
+    entry: Annotated[
+        int, typer.Argument(help="The entry of the scan that waits (access.waiting in `watch`).")
+    ],
+    word: Annotated[str, typer.Argument(help="yes or no.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Say, as the guard, whether the face before the gate is that of the badge's holder."""
+    if word not in {"yes", "no"}:
+        raise SettingError(f"Say: gatekeeper verify {entry} yes, or no.")
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    _as_host(settings, GuardChange(entry=entry, yes=word == "yes"))
 
 
 @gate.command("admit")

@@ -20,14 +20,20 @@ def answer_of(decision: Decision, *, message: bytes, gate: GateId, issued: datet
     return Answer(
         message=message,
         gate=gate,
-        verdict=Verdict.GRANTED if decision.granted else Verdict.DENIED,
+        verdict=_verdict(decision),
         reason=decision.reason.bacnet,
         issued=issued,
-        valid=ANSWER_VALIDITY,
+        valid=ANSWER_VALIDITY if decision.waits is None else decision.waits,
         unlock=decision.unlock,
         policy=decision.policy,
         entry=entry,
     )
+
+
+def _verdict(decision: Decision) -> Verdict:
+    if decision.waits is not None:
+        return Verdict.WAITING
+    return Verdict.GRANTED if decision.granted else Verdict.DENIED
 
 
 def recorded(*, message: bytes, gate: GateId, issued: datetime, policy: bytes, entry: int) -> Answer:

@@ -9,6 +9,7 @@
     lockdown      {1 scope, 2 on}
     suspension    {1 tenant, 2 on}
     forgiveness   {1 holder}
+    guard         {1 the waiting scan's entry, 2 yes}
     policy        {1 policy document}                       1 MB at most, as the next
     trust         {1 trust list}
     holder        {1 holder, 2 registration, 3 [[badge bstr16, token, [technology, number] / null]]}
@@ -45,6 +46,7 @@ __all__ = [
     "ChangeRefusal",
     "ChangeRefused",
     "ForgivenessChange",
+    "GuardChange",
     "HolderChange",
     "LockdownChange",
     "Ownership",
@@ -107,6 +109,14 @@ class ForgivenessChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardChange:
+    """A guard has compared the face with the photo; `entry` is the entry of the scan that waits."""
+
+    entry: int
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyChange:
     """A new policy document, to be believed by `read_policy`."""
 
@@ -144,6 +154,7 @@ ChangeContent: TypeAlias = (
     | LockdownChange
     | SuspensionChange
     | ForgivenessChange
+    | GuardChange
     | PolicyChange
     | TrustChange
     | HolderChange
@@ -256,7 +267,7 @@ def authorised(change: Change, *, trust: Trust, owners: Ownership) -> ChangeRefu
             yours = tenant == change.tenant
         case AlertChange() | LockdownChange() | SuspensionChange() | ForgivenessChange():
             yours = False
-        case PolicyChange() | TrustChange():
+        case GuardChange() | PolicyChange() | TrustChange():
             yours = False
         case _:
             assert_never(change.content)
@@ -327,6 +338,8 @@ def _fields(content: ChangeContent) -> tuple[str, dict[int, Any]]:
             return "suspension", {1: tenant, 2: on}
         case ForgivenessChange(holder=holder):
             return "forgiveness", {1: holder}
+        case GuardChange(entry=entry, yes=yes):
+            return "guard", {1: entry, 2: yes}
         case PolicyChange(document=document):
             return "policy", {1: document}
         case TrustChange(document=document):
@@ -387,6 +400,14 @@ def _forgiveness(fields: Mapping[int, Any]) -> ChangeContent | None:
             return None
 
 
+def _guard(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: int(entry), 2: bool(yes)} if entry >= 0 and type(entry) is int:
+            return GuardChange(entry=entry, yes=yes)
+        case _:
+            return None
+
+
 def _policy(fields: Mapping[int, Any]) -> ChangeContent | None:
     match fields:
         case {1: bytes(document)} if len(document) <= _MAX_DOCUMENT:
@@ -420,6 +441,7 @@ _READERS: Final = {
     "lockdown": _lockdown,
     "suspension": _suspension,
     "forgiveness": _forgiveness,
+    "guard": _guard,
     "policy": _policy,
     "trust": _trust,
     "holder": _holder,

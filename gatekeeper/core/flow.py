@@ -22,7 +22,7 @@ from typing import Any, assert_never
 from gatekeeper.core.actuate import answer_of, recorded
 from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
 from gatekeeper.core.decide import Decision, asks_the_past, decide
-from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, Past, Request
+from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord, Past, Request
 from gatekeeper.core.memory import Memory, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.register import HolderRecord, Register
@@ -89,6 +89,8 @@ class Recorded:
     receipt: Receipt
     answer: Answer
     decision: Decision | None
+    settles: bool = False
+    """Whether it is the last word on a scan that waited: the receipt is there already, and says something else now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,17 @@ class _Window:
         return _Gap(first, last, missing) if missing > 0 else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """A scan that waits for a guard's word."""
+
+    authentic: Authentic
+    scan: Scan
+    presented: Presented
+    receipt: Receipt
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class _Gap:
     first: int
@@ -171,6 +184,7 @@ class Flow:
         self._boots: dict[GateId, list[BootId]] = {}
         self._closed_boots: set[tuple[GateId, BootId]] = set()
         self._grants: OrderedDict[bytes, Receipt] = OrderedDict()
+        self._waiting: dict[int, _Waiting] = {}
 
     def restore(self, receipts: Iterable[Receipt], closed_boots: Iterable[tuple[GateId, BootId]]) -> None:
         """Take over what a former engine committed: receipts in the order of their entries."""
@@ -261,19 +275,70 @@ class Flow:
             return self._offline(authentic, scan, facts, now)
         decision = decide(self.policy, facts, request, now)
         seq = self._next()
-        kind = Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
+        receipt = _receipt(authentic, seq=seq, verdict=Verdict.DENIED, now=now, holder=facts.holder)
+        if decision.waits is not None:
+            self._waiting[seq] = _Waiting(
+                authentic=authentic,
+                scan=scan,
+                presented=presented,
+                receipt=receipt,
+                until=now + decision.waits,
+            )
+        return self._decided(authentic, scan, facts, decision, receipt=receipt, now=now, settles=False)
+
+    def overdue(self, now: datetime) -> list[int]:
+        """The entries of scans for which no guard has spoken in time."""
+        return [seq for seq, waiting in self._waiting.items() if now >= waiting.until]
+
+    @property
+    def next_overdue(self) -> datetime | None:
+        """When the first of those that wait has waited long enough."""
+        return min((waiting.until for waiting in self._waiting.values()), default=None)
+
+    def settle(self, seq: int, word: GuardsWord, *, now: datetime) -> Recorded | None:
+        """Decide a scan that waited, with a guard's word (or silence) and all that is the case now; None when none waits."""
+        waiting = self._waiting.pop(seq, None)
+        if waiting is None:
+            return None
+        authentic, scan, receipt = waiting.authentic, waiting.scan, waiting.receipt
+        facts = self.facts(
+            waiting.presented, access_point=scan.access_point, draw=_draw(authentic.digest), now=now
+        )
+        facts = replace(facts, past=replace(facts.past, guard=word))
+        request = Request(access_point=scan.access_point, gate=authentic.gate, clock=scan.clock)
+        decision = decide(self.policy, facts, request, now)
+        receipt.seq, receipt.issued = self._next(), now
+        return self._decided(authentic, scan, facts, decision, receipt=receipt, now=now, settles=True)
+
+    def _decided(
+        self,
+        authentic: Authentic,
+        scan: Scan,
+        facts: Facts,
+        decision: Decision,
+        *,
+        receipt: Receipt,
+        now: datetime,
+        settles: bool,
+    ) -> Recorded:
+        """Write a decision down: its entry, what it does to the memory, its answer."""
+        seq, kind = receipt.seq, _kind(decision)
         answer = answer_of(decision, message=authentic.digest, gate=authentic.gate, issued=now, entry=seq)
         public = {**self._place(scan.access_point), **_origin(authentic), **decision_fields(decision)}
         public["assurance"] = int(facts.assurance)
         draft = self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq)
         companions, moved, remembered = self._remember(facts, decision, scan, now, seq)
+        receipt.verdict = answer.verdict
+        if settles:
+            self._remember_grant(receipt)
         return Recorded(
             drafts=(draft, *companions),
             moved=moved,
             remembered=remembered,
-            receipt=_receipt(authentic, seq=seq, verdict=answer.verdict, now=now, holder=facts.holder),
+            receipt=receipt,
             answer=answer,
             decision=decision,
+            settles=settles,
         )
 
     def _remember(
@@ -284,6 +349,8 @@ class Flow:
         if point is None or badge is None:
             return (), (), _NOTHING
         me = None if holder is None else _companion(holder, now)
+        if decision.waits is not None:
+            return (), (), _NOTHING
         if not decision.granted:
             failed = self.memory.refused(point, badge, decision, me, now=now)
             return (), (), _NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
@@ -610,6 +677,12 @@ _PASSAGES = {
     PassageOutcome.FORCED: Kind.PASSAGE_FORCED,
     PassageOutcome.HELD_OPEN: Kind.PASSAGE_HELD_OPEN,
 }
+
+
+def _kind(decision: Decision) -> Kind:
+    if decision.waits is not None:
+        return Kind.ACCESS_WAITING
+    return Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
 
 
 def _draw(digest: bytes) -> int:

@@ -26,7 +26,7 @@ from gatekeeper.model.reasons import Reason
 
 __all__ = ["DECIDED", "Difference", "Recollected", "recollect", "redecide"]
 
-DECIDED = frozenset({Kind.ACCESS_GRANTED.value, Kind.ACCESS_DENIED.value})
+DECIDED = frozenset(kind.value for kind in (Kind.ACCESS_GRANTED, Kind.ACCESS_DENIED, Kind.ACCESS_WAITING))
 """The kinds of entries that hold a decision."""
 
 _REASONS = {reason.code: reason for reason in Reason}
@@ -78,6 +78,8 @@ def redecide(policy: Policy, asked: Recollected, body: Mapping[str, Any]) -> lis
 
 
 def _kind(decision: Decision) -> Kind:
+    if decision.waits is not None:
+        return Kind.ACCESS_WAITING
     return Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
 
 

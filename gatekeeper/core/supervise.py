@@ -17,6 +17,7 @@ from gatekeeper.core.change import (
     ChangeContent,
     ChangeRefused,
     ForgivenessChange,
+    GuardChange,
     HolderChange,
     LockdownChange,
     PolicyChange,
@@ -25,7 +26,8 @@ from gatekeeper.core.change import (
     authorised,
     read_change,
 )
-from gatekeeper.core.flow import Flow
+from gatekeeper.core.facts import GuardsWord
+from gatekeeper.core.flow import Flow, Recorded
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.core.register import HolderRecord, read_holder
 from gatekeeper.core.trust import Anchor, TrustRefused, read_trust
@@ -97,10 +99,14 @@ class Writes:
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """What became of one change: the entry it makes, if it was made, and the outcome either way."""
+    """What became of one change: the entry it makes, if it was made, and the outcome either way.
+
+    `settled` is the last word on a scan that waited for this change; its entries come after the change's own.
+    """
 
     draft: Draft | None
     outcome: ChangeOutcome
+    settled: Recorded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,7 @@ class _Done:
     tenants: tuple[TenantId, ...] = ()
     person: HolderId | None = None
     personal: dict[str, Any] | None = None
+    settled: Recorded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,7 @@ class _Work:
     writes: Writes
     seq: int
     name: str
+    now: datetime
 
 
 def supervise(
@@ -152,11 +160,12 @@ def supervise(
     refused = authorised(change, trust=flow.trust, owners=flow.register)
     if refused is not None:
         return _refuse(change_id, refused.code, refused.detail)
-    work = _Work(flow=flow, anchor=anchor, writes=writes, seq=flow.next_seq, name=name or "")
+    work = _Work(flow=flow, anchor=anchor, writes=writes, seq=flow.next_seq, name=name or "", now=now)
+    flow.next_seq += 1
     done = _apply(change, work)
     if isinstance(done, _Refused):
+        flow.next_seq = work.seq
         return _refuse(change_id, done.code, done.detail)
-    flow.next_seq += 1
     draft = Draft(
         kind=done.kind,
         at=now,
@@ -172,7 +181,8 @@ def supervise(
         person=done.person,
         personal=done.personal,
     )
-    return Supervised(draft, ChangeOutcome(change=change_id, code=APPLIED, detail="", seq=work.seq))
+    outcome = ChangeOutcome(change=change_id, code=APPLIED, detail="", seq=work.seq)
+    return Supervised(draft, outcome, done.settled)
 
 
 def _refuse(change_id: bytes, code: str, detail: str) -> Supervised:
@@ -190,6 +200,8 @@ def _apply(change: Change, work: _Work) -> _Done | _Refused:
             return _suspension(content, work)
         case ForgivenessChange():
             return _forgiveness(content, work)
+        case GuardChange():
+            return _guard(content, work)
         case BadgeStateChange():
             return _badge_state(content, work)
         case HolderChange():
@@ -249,6 +261,21 @@ def _forgiveness(change: ForgivenessChange, work: _Work) -> _Done | _Refused:
         tenants=(tenant,),
         person=change.holder,
         personal={"holder": change.holder},
+    )
+
+
+def _guard(change: GuardChange, work: _Work) -> _Done | _Refused:
+    word = GuardsWord.YES if change.yes else GuardsWord.NO
+    settled = work.flow.settle(change.entry, word, now=work.now)
+    if settled is None:
+        return _Refused(
+            "scan-not-waiting", "no scan waits under this entry: it was answered, or its time is over"
+        )
+    return _Done(
+        kind=Kind.GUARD_ANSWERED,
+        public={"scan": change.entry, "yes": change.yes},
+        tenants=settled.drafts[0].tenants,
+        settled=settled,
     )
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "COMMAND_TYPE",
     "DECISION_TYPE",
     "HELLO_TYPE",
+    "LONGEST_WAIT",
     "MAX_MESSAGE_BYTES",
     "PASSAGE_TYPE",
     "SCAN_TYPE",
@@ -62,6 +63,7 @@ BEACON_TYPE = "application/pacs-beacon+cose"
 MAX_MESSAGE_BYTES = 8192
 BEACON_BYTES = 16
 ANSWER_VALIDITY = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(seconds=60)
 _VERSION = 1
 _MAX_MS = 1 << 53
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -69,11 +71,12 @@ _T = TypeVar("_T")
 
 
 class Verdict(IntEnum):
-    """What the service answers. Only `GRANTED` ever moves a strike."""
+    """What the service answers. Only `GRANTED` ever moves a strike; `WAITING` asks for patience until a guard has spoken."""
 
     DENIED = 0
     GRANTED = 1
     RECORDED = 2
+    WAITING = 3
 
 
 class ClockQuality(IntEnum):
@@ -342,9 +345,9 @@ class Answer:
     @classmethod
     def _of(cls, fields: Mapping[int, Any]) -> "Answer":
         valid = _duration(fields[6])
-        if valid > ANSWER_VALIDITY:
-            raise ValueError("an answer is valid for five seconds at most")
-        verdict = Verdict(_whole(fields[3], 2))
+        verdict = Verdict(_whole(fields[3], 3))
+        if valid > (LONGEST_WAIT if verdict is Verdict.WAITING else ANSWER_VALIDITY):
+            raise ValueError("an answer is valid for five seconds at most, and a wait for sixty")
         if (verdict is Verdict.GRANTED) != (7 in fields):
             raise ValueError("an unlock time stands in a grant, and only there")
         return cls(

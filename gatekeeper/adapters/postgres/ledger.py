@@ -85,11 +85,12 @@ class PostgresLedger:
 
     async def _commit(self, connection: Any, site: SiteId, epoch: int, batch: Batch) -> None:
         arguments = _batch_arguments(site, epoch, batch)
-        if not batch.writes:
+        if not batch.writes and not batch.settled:
             await connection.fetchval(_queries.commit_batch, *arguments)
             return
         async with connection.transaction():
             await connection.fetchval(_queries.commit_batch, *arguments)
+            await _settle(connection, site, batch.settled)
             await _write(connection, site, batch.writes)
 
     async def _is_in(self, site: SiteId, epoch: int, batch: Batch) -> bool:
@@ -323,6 +324,26 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         list(batch.opened),
         list(batch.opened.values()),
     ]
+
+
+async def _settle(connection: Any, site: SiteId, settled: Sequence[Receipt]) -> None:
+    await connection.executemany(
+        _queries.settle_receipt,
+        [
+            (
+                site,
+                one.gate,
+                one.boot,
+                one.sequence,
+                one.seq,
+                int(one.verdict),
+                one.issued,
+                one.holder,
+                one.signed,
+            )
+            for one in settled
+        ],
+    )
 
 
 async def _write(connection: Any, site: SiteId, writes: Writes) -> None:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
 from gatekeeper.core.supervise import Writes, supervise
@@ -329,12 +330,42 @@ class Engine:
     async def _sequence(self) -> None:
         while True:
             if self._verified.empty() and not self._changes:
-                self._work_waits.clear()
-                await self._work_waits.wait()
+                await self._wait_for_work()
             if self._changes:
                 await self._supervise()
+            await self._give_up_on_guards()
             if not self._verified.empty():
                 await self._process(self._verified.get_nowait())
+
+    async def _wait_for_work(self) -> None:
+        """Wait for messages and changes, and no longer than those who wait for a guard."""
+        self._work_waits.clear()
+        until = self._flow.next_overdue
+        patience = None if until is None else max(0.0, (until - self._parts.clock.now()).total_seconds())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._work_waits.wait()
+
+    async def _give_up_on_guards(self) -> None:
+        """Deny the scans for which no guard has spoken in time."""
+        now = self._parts.clock.now()
+        silent = [self._flow.settle(seq, GuardsWord.SILENCE, now=now) for seq in self._flow.overdue(now)]
+        settled = [recorded for recorded in silent if recorded is not None]
+        if settled:
+            self._sign_all(settled)
+            await self._commit([draft for one in settled for draft in one.drafts], settled, Writes())
+            self._publish(settled)
+
+    def _sign_all(self, settled: Sequence[Recorded]) -> None:
+        for one in settled:
+            _, one.receipt.signed = sign_answer(
+                one.answer, site=self._site, key=self._parts.decision_key, prefix=self._parts.prefix
+            )
+
+    def _publish(self, settled: Sequence[Recorded]) -> None:
+        for one in settled:
+            topic = gate_topic(self._site, one.answer.gate, Channel.DECISION, prefix=self._parts.prefix)
+            self._parts.transport.publish(topic, one.receipt.signed)
 
     async def _process(self, verified: Sequence[_Verified]) -> None:
         now = self._parts.clock.now()
@@ -389,7 +420,8 @@ class Engine:
             moved=list(moved.values()),
             usage=dict(one for each in recorded for one in each.remembered.usage),
             opened=dict(one for each in recorded for one in each.remembered.opened),
-            receipts=[one.receipt for one in recorded],
+            receipts=[one.receipt for one in recorded if not one.settles],
+            settled=[one.receipt for one in recorded if one.settles],
             writes=writes,
         )
         begun = time.perf_counter()
@@ -455,7 +487,8 @@ class Engine:
         """Make the waiting changes, one entry each, in one commit."""
         now = self._parts.clock.now()
         writes = Writes()
-        drafts = []
+        drafts: list[Draft] = []
+        settled: list[Recorded] = []
         for change in self._changes:
             done = supervise(
                 self._flow,
@@ -469,12 +502,17 @@ class Engine:
             writes.outcomes.append(done.outcome)
             if done.draft is not None:
                 drafts.append(done.draft)
+            if done.settled is not None:
+                drafts += done.settled.drafts
+                settled.append(done.settled)
         people = [draft.person for draft in drafts if draft.person is not None]
         strangers = [person for person in dict.fromkeys(people) if not self._sealer.knows(person)]
         if strangers:
             await self._insist(lambda: self._learn(strangers))
         await self._insist(self._open_trees)
-        await self._commit(drafts, [], writes)
+        self._sign_all(settled)
+        await self._commit(drafts, settled, writes)
+        self._publish(settled)
         for outcome in writes.outcomes:
             metrics.change(outcome.code).inc()
             _log.info("change", change=outcome.change.hex(), outcome=outcome.code, seq=outcome.seq)

@@ -154,6 +154,11 @@ CROSS JOIN LATERAL (
 ) AS kept
 ORDER BY kept.seq;
 
+-- name: settle_receipt
+-- Say what became of a scan that waited.
+UPDATE receipt SET seq = $5, verdict = $6, issued = $7, holder = $8, answer = $9
+WHERE site_id = $1 AND gate = $2 AND boot = $3 AND sequence = $4;
+
 -- name: set_state
 -- Alter what is the case on a site.
 UPDATE site

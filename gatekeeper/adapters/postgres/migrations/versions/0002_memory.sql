@@ -25,3 +25,7 @@ CREATE TABLE zone_opened (
     opened_at  timestamptz NOT NULL,
     PRIMARY KEY (site_id, zone)
 );
+
+-- A scan may wait for a guard (verdict 3) before it is decided.
+ALTER TABLE receipt DROP CONSTRAINT receipt_verdict_check;
+ALTER TABLE receipt ADD CONSTRAINT receipt_verdict_check CHECK (verdict BETWEEN 0 AND 3);
