@@ -18,12 +18,15 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from gatekeeper import cose
 from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, migrate_site_database
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.pin import PinChecker
+from gatekeeper.core.verify import PinDesk
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.health import Health
@@ -33,6 +36,8 @@ from gatekeeper.service.administration.folder import (
     BEACON_KEY,
     DECISION_KEY,
     LOG_KEY,
+    PIN_PEPPER,
+    SEAL_KEY,
     SiteFolder,
     in_gate,
 )
@@ -236,6 +241,7 @@ def _parts(
         decision_key=folder.read_key(DECISION_KEY),
         log_key=log_key,
         beacon_secret=folder.read_secret(BEACON_KEY),
+        pin_desk=_pin_desk(folder),
         allowance=Allowance(per_second=settings.gate_rate, burst=settings.gate_burst),
         ledger=ledger,
         vault=PostgresKeyVault(where.vault_dsn),
@@ -248,6 +254,16 @@ def _parts(
         ),
         clock=SystemClock(),
         health=health,
+    )
+
+
+def _pin_desk(folder: SiteFolder) -> PinDesk | None:
+    """Where PINs are opened and checked; a site that was founded without the keys for it asks for no PIN."""
+    if not folder.holds(SEAL_KEY):
+        return None
+    return PinDesk(
+        key=cose.SealKey.from_pem(folder.read_secret(SEAL_KEY)),
+        checker=PinChecker(pepper=folder.read_secret(PIN_PEPPER)),
     )
 
 

@@ -77,7 +77,7 @@ def subjects(people: Iterable[tuple[Holder, Badge, int]], policies: Iterable[Pol
     for holder, badge, epoch in people:
         key = (
             holder.tenant, holder.kind, holder.clearance, holder.profiles, holder.since, holder.until,
-            holder.certificates, holder.id if holder.id in invited else None,
+            holder.certificates, holder.pin is not None, holder.id if holder.id in invited else None,
             badge.ceiling, badge.assurance, badge.epoch, badge.not_before, badge.expires, epoch,
         )  # fmt: skip
         groups.setdefault(key, []).append((holder, badge, epoch))
@@ -156,11 +156,17 @@ def _spelled(schedule: Schedule) -> tuple[object, ...]:
     return (schedule.week, schedule.special_days, schedule.special)
 
 
+def _reachable(subject: Subject) -> Assurance:
+    """The most that a holder can prove at the door: a key, and a PIN where there is one."""
+    with_pin = subject.badge.assurance is Assurance.KEY_BOUND and subject.holder.pin is not None
+    return Assurance.KEY_BOUND_AND_VERIFIED if with_pin else subject.badge.assurance
+
+
 def _allowed(policy: Policy, point: Point, subject: Subject, alert: int, now: datetime) -> bool:
     facts = Facts(
         badge=subject.badge,
         badge_state=BadgeState.ACTIVE,
-        assurance=Assurance(subject.badge.assurance),
+        assurance=_reachable(subject),
         findings=(),
         holder=subject.holder,
         holder_unproven=False,

@@ -22,13 +22,13 @@ from typing import Any, assert_never
 from gatekeeper.core.actuate import answer_of, recorded
 from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
 from gatekeeper.core.decide import Decision, asks_the_past, decide
-from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord, Past, Request
+from gatekeeper.core.facts import NO_PAST, Companion, Facts, GuardsWord, Past, Request
 from gatekeeper.core.memory import Memory, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic
 from gatekeeper.core.trust import Trust
-from gatekeeper.core.verify import Presented, verify_scan
+from gatekeeper.core.verify import PinDesk, Presented, verify_scan
 from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
@@ -174,6 +174,7 @@ class Flow:
         self.alert = 0
         self.lockdowns: frozenset[str] = frozenset()
         self.suspended: frozenset[TenantId] = frozenset()
+        self.pin_desk: PinDesk | None = None
         self.memory = Memory(policy)
         self.memory.adopt(policy, register=register, trust=trust)
         self._asks_past: dict[AccessPointId, bool] = {}
@@ -220,6 +221,7 @@ class Flow:
             register=self.register,
             trust=self.trust,
             beacons=beacons,
+            desk=self.pin_desk,
         )
 
     def seen(self, authentic: Authentic) -> bool:
@@ -351,11 +353,10 @@ class Flow:
         me = None if holder is None else _companion(holder, now)
         if decision.waits is not None:
             return (), (), _NOTHING
-        if not decision.granted:
-            failed = self.memory.refused(point, badge, decision, me, now=now)
+        typed = self.memory.pin_typed(badge, facts.past.factor, now=now)
+        if not decision.granted or holder is None or me is None:
+            failed = self.memory.refused(point, badge, decision, me, now=now) or typed
             return (), (), _NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
-        if holder is None or me is None:
-            return (), (), _NOTHING
         moved = [self._move(holder, point, now, seq, host=decision.host)]
         drafts = []
         for companion in decision.party:
@@ -363,7 +364,7 @@ class Flow:
             with_them = self.register.holder(companion.holder, trust=self.trust)
             moved.append(self._move(with_them, point, now, seq, host=host, who=companion.holder))
             drafts.append(self._accompanied(companion, point, now, seq))
-        usage = self.memory.granted(point, badge, decision, me, now=now)
+        usage = self.memory.granted(point, badge, decision, me, now=now) or typed
         if decision.host is not None:
             self.memory.brought_by(point.id, decision.host)
         opened = tuple(
@@ -540,18 +541,19 @@ class Flow:
             alert=self.alert,
             lockdowns=self.lockdowns,
             suspended=self.suspended,
-            past=self._past(badge, holder, access_point, draw, now),
+            past=self._past(presented, holder, access_point=access_point, draw=draw, now=now),
         )
 
     def _past(
         self,
-        badge: Badge | None,
+        presented: Presented,
         holder: Holder | None,
+        *,
         access_point: AccessPointId,
         draw: int | None,
         now: datetime,
     ) -> Past:
-        point = self.policy.points.get(access_point)
+        point, badge = self.policy.points.get(access_point), presented.badge
         if point is None or badge is None:
             return NO_PAST
         asked = self._asks_past.get(point.id)
@@ -561,7 +563,7 @@ class Flow:
             point,
             badge,
             holder,
-            factor=Factor.NONE,
+            factor=presented.factor,
             draw=draw,
             now=now,
             asked=asked,

@@ -42,6 +42,9 @@ class Usage:
     last_point: AccessPointId | None
     failures: tuple[datetime, ...]
     locked_until: datetime | None
+    pin_tries: int = 0
+    """Wrong PINs in a row."""
+    pin_blocked_until: datetime | None = None
 
 
 NEVER_USED = Usage(uses=0, last_at=None, last_point=None, failures=(), locked_until=None)
@@ -120,7 +123,7 @@ class Memory:
             uses=usage.uses,
             last_used=usage.last_at,
             locked_until=locked,
-            factor=factor,
+            factor=self._factor(usage, factor, now),
             crowds=self._crowds(point, holder),
             company=self._lately(point.id, now),
             opened={
@@ -131,6 +134,27 @@ class Memory:
             open_doors=frozenset(door for door in point.interlocked if self._is_open(door, now)),
             draw=draw if any(rules.search is not None for _, rules in point.entered) else None,
         )
+
+    @staticmethod
+    def _factor(usage: Usage, factor: Factor, now: datetime) -> Factor:
+        blocked = usage.pin_blocked_until is not None and now < usage.pin_blocked_until
+        return Factor.BLOCKED if blocked and factor is not Factor.NONE else factor
+
+    def pin_typed(self, badge: Badge, factor: Factor, *, now: datetime) -> Usage | None:
+        """A PIN was typed: count wrong ones in a row, and block after too many; None when nothing changed."""
+        before = self.usage.get(badge.id, NEVER_USED)
+        match factor:
+            case Factor.WRONG:
+                tries = before.pin_tries + 1
+                limit = self._policy.rules.pin
+                blocked = now + limit.blocked if tries >= limit.tries else before.pin_blocked_until
+                after = replace(before, pin_tries=tries % limit.tries, pin_blocked_until=blocked)
+            case Factor.RIGHT | Factor.DURESS if before.pin_tries:
+                after = replace(before, pin_tries=0, pin_blocked_until=None)
+            case _:
+                return None
+        self.usage[badge.id] = after
+        return after
 
     def _crowds(self, point: Point, holder: Holder | None) -> dict[ZoneId, int]:
         found = {}
@@ -229,8 +253,8 @@ class Memory:
         if not self._keeps_usage and badge.max_uses is None:
             return None
         before = self.usage.get(badge.id, NEVER_USED)
-        usage = self.usage[badge.id] = Usage(
-            uses=before.uses + 1, last_at=now, last_point=point.id, failures=(), locked_until=None
+        usage = self.usage[badge.id] = replace(
+            before, uses=before.uses + 1, last_at=now, last_point=point.id, failures=(), locked_until=None
         )
         return usage
 

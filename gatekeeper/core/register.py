@@ -2,7 +2,8 @@
 
     holder registration   COSE_Sign1 by the tenant's issuer key, typ application/pacs-holder+cose
                           {0 1, 1 site, 2 holder, 3 kind, 4 clearance, 5 [profiles], 6 [badge ids], 7 from, 8 until,
-                           9 version, ? 10 {certificate: until}, ? 11 host}
+                           9 version, ? 10 {certificate: until}, ? 11 host,
+                           ? 12 [salt 16, PIN hash 32, duress hash 32 / null]}
 
 Rows in a database give no rights: a registration or a token counts when its tenant signed it, and is looked at when
 it is first used. Who may write to the database can take badges away; he cannot give one, raise a clearance or move a
@@ -28,7 +29,7 @@ from gatekeeper.model.badges import (
     read_badge,
 )
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId, TenantId
-from gatekeeper.model.people import Holder, HolderKind
+from gatekeeper.model.people import Holder, HolderKind, PinRecord
 
 __all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_holder"]
 
@@ -66,6 +67,8 @@ def holder_payload(holder: Holder, *, site: SiteId) -> bytes:
         content[10] = {name: int(until.timestamp()) for name, until in holder.certificates}
     if holder.host is not None:
         content[11] = holder.host
+    if holder.pin is not None:
+        content[12] = [holder.pin.salt, holder.pin.digest, holder.pin.duress]
     return cbor.encode(content)
 
 
@@ -86,7 +89,7 @@ def read_holder(document: bytes, *, trust: Trust) -> Holder | None:
 
 
 def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
-    if content[0] != 1 or content[1] != site or not _REQUIRED <= content.keys() <= _REQUIRED | {10, 11}:
+    if content[0] != 1 or content[1] != site or not _REQUIRED <= content.keys() <= _REQUIRED | {10, 11, 12}:
         return None
     return Holder(
         id=HolderId(content[2]),
@@ -102,7 +105,18 @@ def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
             (str(name), datetime.fromtimestamp(until, UTC)) for name, until in content.get(10, {}).items()
         ),
         host=HolderId(content[11]) if 11 in content else None,
+        pin=_pin(content[12]) if 12 in content else None,
     )
+
+
+def _pin(value: object) -> PinRecord:
+    match value:
+        case [bytes(salt), bytes(digest), bytes() | None as duress] if (
+            len(salt) == 16 and len(digest) == 32 and (duress is None or len(duress) == 32)
+        ):
+            return PinRecord(salt=salt, digest=digest, duress=duress)
+        case _:
+            raise ValueError("PIN")
 
 
 class Register:

@@ -58,6 +58,7 @@ class Use(StrEnum):
     GATE = "gate"
     DECISION = "decision"
     LOG = "log"
+    SEAL = "seal"
 
 
 class KeyState(IntEnum):
@@ -185,6 +186,8 @@ class Trust:
     gates: cose.KeyRing
     decisions: cose.KeyRing
     log_keys: tuple[cose.KeyRecord, ...]
+    seal_key: cose.KeyRecord | None
+    """For whom gates seal what is typed; None on a site that asks for no PIN."""
     agreements: Mapping[TenantId, Agreement]
     revoked_issuers: Mapping[bytes, datetime]
 
@@ -280,7 +283,14 @@ def _believe(listing: TrustListing, document: bytes, anchor: Anchor) -> Trust | 
         }
         decisions = cose.key_ring(services[Use.DECISION])
         cose.key_ring(
-            [*signing.values(), *issuers.values(), *gates.values(), *decisions.values(), *services[Use.LOG]]
+            [
+                *signing.values(),
+                *issuers.values(),
+                *gates.values(),
+                *decisions.values(),
+                *services[Use.LOG],
+                *services[Use.SEAL],
+            ]
         )
     except cose.KeyRefusedError as error:
         return TrustRefused(code=TrustRefusal.KEY, detail=str(error.code))
@@ -309,6 +319,7 @@ def _believe(listing: TrustListing, document: bytes, anchor: Anchor) -> Trust | 
         gates=gates,
         decisions=decisions,
         log_keys=tuple(services[Use.LOG]),
+        seal_key=services[Use.SEAL][-1] if services[Use.SEAL] else None,
         agreements=MappingProxyType(agreements),
         revoked_issuers=MappingProxyType(revoked),
     )

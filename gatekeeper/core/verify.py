@@ -9,14 +9,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from gatekeeper import cose
+from gatekeeper.core.facts import Factor
+from gatekeeper.core.pin import PinChecker, pin_info
 from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.badges import Assurance, Badge
 from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import ByCard, ByDigest, ByToken, Scan, proof_digest_input
+from gatekeeper.model.people import Holder
 from gatekeeper.model.reasons import Reason
 
-__all__ = ["Presented", "verify_scan"]
+__all__ = ["PinDesk", "Presented", "verify_scan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,28 @@ class Presented:
     badge: Badge | None
     assurance: Assurance
     findings: tuple[Reason, ...]
+    factor: Factor = Factor.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PinDesk:
+    """Where a typed PIN is opened and checked: with keys that only the running service has."""
+
+    key: cose.SealKey
+    checker: PinChecker
 
 
 def verify_scan(
-    scan: Scan, *, gate: GateId, direction: str, register: Register, trust: Trust, beacons: Collection[bytes]
+    scan: Scan,
+    *,
+    gate: GateId,
+    direction: str,
+    register: Register,
+    trust: Trust,
+    beacons: Collection[bytes],
+    desk: PinDesk | None = None,
 ) -> Presented:
-    """Verify a scan's credential and proof. `beacons` are the values that count now (the current and two before)."""
+    """Verify a scan's credential, proof and PIN. `beacons` are the values that count now (the current and two before)."""
     findings: list[Reason] = []
     if scan.beacon not in beacons and scan.offline_verdict is None:
         findings.append(Reason.STALE_PROOF)
@@ -54,7 +73,36 @@ def verify_scan(
             assurance = Assurance.KEY_BOUND
         else:
             findings.append(Reason.WRONG_PROOF)
-    return Presented(badge=badge, assurance=min(assurance, badge.assurance), findings=tuple(findings))
+    # A PIN costs time to check: one that comes with a badge that is not believed is not looked at.
+    asked = scan.sealed_pin is not None and not findings
+    factor = (
+        _factor(scan, badge, gate=gate, register=register, trust=trust, desk=desk) if asked else Factor.NONE
+    )
+    return Presented(
+        badge=badge,
+        assurance=_reached(min(assurance, badge.assurance), factor),
+        findings=tuple(findings),
+        factor=factor,
+    )
+
+
+def _reached(assurance: Assurance, factor: Factor) -> Assurance:
+    """A key that proved itself and a person who knew the PIN are assurance 3."""
+    verified = assurance is Assurance.KEY_BOUND and factor in {Factor.RIGHT, Factor.DURESS}
+    return Assurance.KEY_BOUND_AND_VERIFIED if verified else assurance
+
+
+def _factor(
+    scan: Scan, badge: Badge, *, gate: GateId, register: Register, trust: Trust, desk: PinDesk | None
+) -> Factor:
+    if scan.sealed_pin is None:
+        return Factor.NONE
+    holder = register.holder_of(badge.id, trust=trust)
+    if desk is None or not isinstance(holder, Holder):
+        return Factor.WRONG
+    info = pin_info(site=trust.site, gate=gate, access_point=scan.access_point)
+    typed = desk.key.open(scan.sealed_pin, info=info)
+    return Factor.WRONG if typed is None else desk.checker.check(typed, holder.pin)
 
 
 def _token(scan: Scan, register: Register) -> bytes | None:

@@ -7,6 +7,7 @@ nothing. What it does not believe comes back as `Refused`; an exception means th
 from gatekeeper.cose.cbor import DEFAULT, Bounds, decode, encode
 from gatekeeper.cose.cosigned import Cosigned, add_signature, cosign, verify_cosigned
 from gatekeeper.cose.cwt import confirmation_key, read_claims, read_confirmation
+from gatekeeper.cose.hpke import SEALED_OVERHEAD, SealKey, seal
 from gatekeeper.cose.keys import (
     Algorithm,
     KeyRecord,
@@ -23,6 +24,7 @@ from gatekeeper.cose.sign1 import Parsed, Verified, parse, sign, sign_detached, 
 
 __all__ = [
     "DEFAULT",
+    "SEALED_OVERHEAD",
     "Algorithm",
     "Bounds",
     "Cosigned",
@@ -32,6 +34,7 @@ __all__ = [
     "Parsed",
     "Refusal",
     "Refused",
+    "SealKey",
     "SigningKey",
     "Verified",
     "add_signature",
@@ -45,6 +48,7 @@ __all__ = [
     "parse",
     "read_claims",
     "read_confirmation",
+    "seal",
     "sign",
     "sign_detached",
     "verify",

@@ -65,6 +65,7 @@ BEACON_BYTES = 16
 ANSWER_VALIDITY = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(seconds=60)
 _VERSION = 1
+_MAX_SEALED_PIN = cose.SEALED_OVERHEAD + 8
 _MAX_MS = 1 << 53
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _T = TypeVar("_T")
@@ -166,6 +167,7 @@ class Scan(Upward):
     round_trip: timedelta | None
     offline_verdict: Verdict | None
     offline_policy: bytes | None
+    sealed_pin: bytes | None = None
 
     def payload(self) -> bytes:
         """The CBOR to be signed by the gate on its scan topic."""
@@ -187,12 +189,14 @@ class Scan(Upward):
             fields[10] = int(self.offline_verdict)
         if self.offline_policy is not None:
             fields[11] = self.offline_policy
+        if self.sealed_pin is not None:
+            fields[12] = self.sealed_pin
         return cbor.encode(fields)
 
     @classmethod
     def read(cls, payload: bytes) -> "Scan | MessageMalformed":
         """Read a verified scan payload."""
-        return _read(payload, required=(0, 1, 2, 4, 5, 6, 7), optional=(3, 8, 9, 10, 11), build=cls._of)
+        return _read(payload, required=(0, 1, 2, 4, 5, 6, 7), optional=(3, 8, 9, 10, 11, 12), build=cls._of)
 
     @classmethod
     def _of(cls, fields: Mapping[int, Any]) -> "Scan":
@@ -205,6 +209,7 @@ class Scan(Upward):
             round_trip=_duration(fields[9]) if 9 in fields else None,
             offline_verdict=Verdict(_whole(fields[10], 1)) if 10 in fields else None,
             offline_policy=_sized(fields[11], 32) if 11 in fields else None,
+            sealed_pin=_blob(fields[12], _MAX_SEALED_PIN) if 12 in fields else None,
         )
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, TenantId, ZoneId
 
-__all__ = ["Agreement", "Holder", "HolderKind", "Names", "Tenant", "Veto"]
+__all__ = ["Agreement", "Holder", "HolderKind", "Names", "PinRecord", "Tenant", "Veto"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,15 @@ class Veto:
     why: Names
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PinRecord:
+    """How a holder's PIN is kept (see `gatekeeper.core.pin`)."""
+
+    salt: bytes
+    digest: bytes
+    duress: bytes | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
     """A person (or vehicle) as the tenant signed it: clearance, profiles, and the badges that are theirs.
@@ -88,3 +97,4 @@ class Holder:
     version: int
     certificates: tuple[tuple[str, datetime], ...] = ()
     host: HolderId | None = None
+    pin: PinRecord | None = None

@@ -34,6 +34,7 @@ __all__ = [
     "LockOut",
     "Occupancy",
     "Passback",
+    "PinLimit",
     "ProfileRef",
     "Search",
     "SecondFactor",
@@ -237,6 +238,14 @@ class LockOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinLimit:
+    """After so many wrong PINs in a row, a badge's PIN is not looked at for a while."""
+
+    tries: int = 5
+    blocked: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRules:
     """What holds everywhere on a site."""
 
@@ -248,5 +257,6 @@ class SiteRules:
     escort: Escort | None = None
     """Who may escort, where an alert state and not a zone asks for it."""
     lock_out: LockOut | None = None
+    pin: PinLimit = PinLimit()
     inactivity: timedelta | None = None
     shadow: frozenset[str] = frozenset()

@@ -321,6 +321,8 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [usage.last_point for usage in batch.usage.values()],
         [_instants(usage.failures) for usage in batch.usage.values()],
         [usage.locked_until for usage in batch.usage.values()],
+        [usage.pin_tries for usage in batch.usage.values()],
+        [usage.pin_blocked_until for usage in batch.usage.values()],
         list(batch.opened),
         list(batch.opened.values()),
     ]
@@ -433,6 +435,8 @@ def _usage(row: Any) -> Usage:
         last_point=row["last_point"],
         failures=tuple(datetime.fromisoformat(at) for at in row["failures"].split()),
         locked_until=row["locked_until"],
+        pin_tries=row["pin_tries"],
+        pin_blocked_until=row["pin_blocked_until"],
     )
 
 

@@ -27,6 +27,7 @@ from gatekeeper.model.rules import (
     LockOut,
     Occupancy,
     Passback,
+    PinLimit,
     ProfileRef,
     Search,
     SecondFactor,
@@ -193,11 +194,12 @@ def read_site_rules(document: Mapping[str, Any], states: tuple[str, ...], readin
     table = Table(document.get("rules", {}))
     rules = SiteRules()
     with reading.at("rules", ("rules",), table):
-        only(table, "lock_out", "inactivity_days", "escort", "shadow")
+        only(table, "lock_out", "pin", "inactivity_days", "escort", "shadow")
         idle = table.optional("inactivity_days", None)
         rules = SiteRules(
             escort=_maybe(table, "escort", _escort),
             lock_out=_maybe(table, "lock_out", _lock_out),
+            pin=_maybe(table, "pin", _pin_limit) or PinLimit(),
             inactivity=None if idle is None else a_duration(idle, most=3660, days=1),
             shadow=_shadow(table),
         )
@@ -209,6 +211,7 @@ def read_site_rules(document: Mapping[str, Any], states: tuple[str, ...], readin
         call_ups=tuple(_each(document, "call_up", reading, _call_up)),
         escort=rules.escort,
         lock_out=rules.lock_out,
+        pin=rules.pin,
         inactivity=rules.inactivity,
         shadow=rules.shadow,
     )
@@ -226,6 +229,13 @@ def _lock_out(table: Table) -> LockOut:
         failures=a_number(table["failures"], 100, 2),
         within=a_duration(table["minutes"], most=1440, minutes=1),
         lasting=a_duration(table["for_minutes"], most=1440, minutes=1),
+    )
+
+
+def _pin_limit(table: Table) -> PinLimit:
+    only(table, "tries", "for_minutes")
+    return PinLimit(
+        tries=a_number(table["tries"], 20, 2), blocked=a_duration(table["for_minutes"], most=1440, minutes=1)
     )
 
 

@@ -47,8 +47,10 @@ from gatekeeper.service.administration.folder import (
     DECISION_KEY,
     LOG_KEY,
     PEOPLE,
+    PIN_PEPPER,
     POLICY,
     ROOT_KEYS,
+    SEAL_KEY,
     SiteFolder,
     agreement_of,
     in_gate,
@@ -75,6 +77,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 _THRESHOLD: Final = 2
 _FIRST_EPOCH: Final = 1
 _BEACON_BYTES: Final = 32
+_PEPPER_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,11 +193,14 @@ def _agree(agreement: Agreement, *, site: SiteId, parties: Iterable[cose.Signing
 
 def _found_services(folder: SiteFolder) -> tuple[tuple[Use, TrustedKey], ...]:
     folder.keep_secret(BEACON_KEY, secrets.token_bytes(_BEACON_BYTES))
+    folder.keep_secret(PIN_PEPPER, secrets.token_bytes(_PEPPER_BYTES))
+    seal = folder.make_key(SEAL_KEY)
     decision = folder.make_key(DECISION_KEY)
     log = folder.make_key(LOG_KEY, cose.Algorithm.ED25519)  # C2SP checkpoints know no other
     return (
         (Use.DECISION, active(decision.record(use=Use.DECISION, owner="service"))),
         (Use.LOG, active(log.record(use=Use.LOG, owner="service"))),
+        (Use.SEAL, active(seal.record(use=Use.SEAL, owner="service"))),
     )
 
 

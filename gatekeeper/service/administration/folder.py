@@ -3,6 +3,7 @@
     anchor.json  trust.cose  policy.cose                   the current documents
     keys/root-1.pem .. root-3.pem                          each apart: to be moved off this machine (see below)
     keys/decision.pem  log.pem  beacon.key                 what the running service signs with
+    keys/seal.pem  pin.key                                 what opens and checks the PINs that are typed at gates
     tenants/<tenant>/signing.pem  issuer.pem               the host's and each tenant's own
                      agreement.cose
     gates/<gate>/gate.json  key.pem  request.cose          all that a gate needs: this folder is carried there
@@ -36,8 +37,10 @@ __all__ = [
     "DECISION_KEY",
     "LOG_KEY",
     "PEOPLE",
+    "PIN_PEPPER",
     "POLICY",
     "ROOT_KEYS",
+    "SEAL_KEY",
     "TRUST",
     "SiteFolder",
     "SiteFolderError",
@@ -56,6 +59,8 @@ ROOT_KEYS: Final = ("keys/root-1.pem", "keys/root-2.pem", "keys/root-3.pem")
 DECISION_KEY: Final = "keys/decision.pem"
 LOG_KEY: Final = "keys/log.pem"
 BEACON_KEY: Final = "keys/beacon.key"
+SEAL_KEY: Final = "keys/seal.pem"
+PIN_PEPPER: Final = "keys/pin.key"
 
 _SECRET: Final = 0o600
 _PUBLIC: Final = 0o644

@@ -28,7 +28,7 @@ from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
 from gatekeeper.core.supervise import Writes, supervise
 from gatekeeper.core.trust import Anchor, Trust
-from gatekeeper.core.verify import Presented
+from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import GateId, HolderId, SiteId
 from gatekeeper.model.messages import Scan
 from gatekeeper.model.topics import Channel, gate_topic, upward_filters
@@ -83,6 +83,7 @@ class EngineParts:
     decision_key: cose.SigningKey
     log_key: Ed25519PrivateKey
     beacon_secret: bytes
+    pin_desk: PinDesk | None
     allowance: Allowance
     ledger: Ledger
     vault: KeyVault
@@ -184,6 +185,7 @@ class Engine:
         flow = flow_of(loaded, anchor=self._parts.anchor)
         self._must_hold_our_keys(flow.trust)
         trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
+        flow.pin_desk = self._parts.pin_desk
         keys = dict(await self._parts.vault.keys(self._site))
         if NOBODY not in keys:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))

@@ -60,15 +60,21 @@ WITH advanced AS (
     INSERT INTO gate_boot (site_id, gate, boot, first_seq)
     SELECT $1, * FROM unnest($40::text[], $41::bytea[], $42::bigint[])
 ), uses AS (
-    INSERT INTO badge_use (site_id, badge, uses, last_at, last_point, failures, locked_until)
+    INSERT INTO badge_use (
+        site_id, badge, uses, last_at, last_point, failures, locked_until, pin_tries, pin_blocked_until
+    )
     SELECT $1, *
-    FROM unnest($43::text[], $44::bigint[], $45::timestamptz[], $46::text[], $47::text[], $48::timestamptz[])
+    FROM unnest(
+        $43::text[], $44::bigint[], $45::timestamptz[], $46::text[], $47::text[], $48::timestamptz[], $49::smallint[],
+        $50::timestamptz[]
+    )
     ON CONFLICT (site_id, badge) DO UPDATE
     SET uses = excluded.uses, last_at = excluded.last_at, last_point = excluded.last_point, failures = excluded.failures,
-        locked_until = excluded.locked_until
+        locked_until = excluded.locked_until, pin_tries = excluded.pin_tries,
+        pin_blocked_until = excluded.pin_blocked_until
 ), opened AS (
     INSERT INTO zone_opened (site_id, zone, opened_at)
-    SELECT $1, * FROM unnest($49::text[], $50::timestamptz[])
+    SELECT $1, * FROM unnest($51::text[], $52::timestamptz[])
     ON CONFLICT (site_id, zone) DO UPDATE SET opened_at = excluded.opened_at
 )
 SELECT moved FROM advanced;
@@ -131,7 +137,9 @@ SELECT holder, zone, since, quality, access_point, came_from, seq, host FROM pre
 
 -- name: badge_uses
 -- What became of every badge that was used.
-SELECT badge, uses, last_at, last_point, failures, locked_until FROM badge_use WHERE site_id = $1;
+SELECT badge, uses, last_at, last_point, failures, locked_until, pin_tries, pin_blocked_until
+FROM badge_use
+WHERE site_id = $1;
 
 -- name: zones_opened
 -- When the first person came into zones that wait for one.

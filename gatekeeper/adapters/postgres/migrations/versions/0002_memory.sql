@@ -14,6 +14,8 @@ CREATE TABLE badge_use (
     last_point    text,
     failures      text NOT NULL,
     locked_until  timestamptz,
+    pin_tries     smallint NOT NULL DEFAULT 0 CHECK (pin_tries >= 0),
+    pin_blocked_until  timestamptz,
     PRIMARY KEY (site_id, badge),
     CHECK ((last_at IS NULL) = (last_point IS NULL))
 ) WITH (fillfactor = 70);
