@@ -12,7 +12,6 @@ badge to another person.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from gatekeeper import cose
@@ -27,6 +26,7 @@ from gatekeeper.model.badges import (
     ClaimsRefused,
     read_badge,
 )
+from gatekeeper.model.fields import HIGHEST_LEVEL, UINT, WRONG, each, name, octets, second, typed, whole
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind
 
@@ -77,23 +77,24 @@ def read_holder(document: bytes, *, trust: Trust) -> Holder | None:
         return None
     try:
         return _holder(content, verified.key.owner, trust.site)
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+    except WRONG:
         return None
 
 
-def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
-    if content[0] != 1 or content[1] != site or len(content) != 10:
+def _holder(read: object, tenant: str, site: SiteId) -> Holder | None:
+    content = typed(read, dict)
+    if content.keys() != set(range(10)) or whole(content[0]) != 1 or name(content[1]) != site:
         return None
     return Holder(
-        id=HolderId(content[2]),
+        id=HolderId(name(content[2])),
         tenant=TenantId(tenant),
-        kind=_KINDS[content[3]],
-        clearance=int(content[4]),
-        profiles=tuple(ProfileId(profile) for profile in content[5]),
-        badges=tuple(BadgeId(badge.hex()) for badge in content[6]),
-        since=datetime.fromtimestamp(content[7], UTC),
-        until=datetime.fromtimestamp(content[8], UTC),
-        version=content[9],
+        kind=_KINDS[whole(content[3])],
+        clearance=whole(content[4], HIGHEST_LEVEL),
+        profiles=tuple(map(ProfileId, each(content[5], name))),
+        badges=tuple(BadgeId(octets(badge, 16).hex()) for badge in typed(content[6], list)),
+        since=second(content[7]),
+        until=second(content[8]),
+        version=whole(content[9], UINT),
     )
 
 
