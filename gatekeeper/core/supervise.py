@@ -81,7 +81,7 @@ class Writes:
 
     alert: int | None = None
     lockdowns: frozenset[str] | None = None
-    documents: list[tuple[str, bytes]] = field(default_factory=list)
+    documents: list[tuple[str, int, bytes]] = field(default_factory=list)
     holders: list[StoredHolder] = field(default_factory=list)
     badges: list[StoredBadge] = field(default_factory=list)
     badge_states: list[tuple[BadgeId, BadgeState]] = field(default_factory=list)
@@ -275,7 +275,7 @@ def _policy(change: PolicyChange, work: _Work) -> _Done | _Refused:
         )
     before = work.flow.policy.version
     work.flow.policy, work.flow.policy_source = policy, change.document
-    work.writes.documents.append(("policy", change.document))
+    work.writes.documents.append(("policy", work.seq, change.document))
     return _Done(kind=Kind.POLICY_CHANGED, public={"from": before.hex(), "to": policy.version.hex()})
 
 
@@ -290,7 +290,7 @@ def _trust(change: TrustChange, work: _Work) -> _Done | _Refused:
     before = flow.trust.version
     flow.trust, flow.policy = trust, policy
     flow.register.forget_read()
-    work.writes.documents.append(("trust", change.document))
+    work.writes.documents.append(("trust", work.seq, change.document))
     return _Done(
         kind=Kind.TRUST_CHANGED,
         public={"from": before, "to": trust.version, "policy": policy.version.hex()},

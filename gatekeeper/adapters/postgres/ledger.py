@@ -62,6 +62,16 @@ class PostgresLedger:
             epoch = await connection.fetchval(_queries.claim, site, owner, LEASE)
             return None if epoch is None else int(epoch)
 
+    async def size(self, site: SiteId) -> int:
+        """How many entries the log of a site holds."""
+        async with self._reading.use() as connection:
+            return int(await connection.fetchval(_queries.log_size, site))
+
+    async def make_months(self) -> None:
+        """Make room for the entries of this month and the next."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.make_months)
+
     async def renew(self, site: SiteId, *, epoch: int) -> None:
         """Go on owning the site."""
         async with self._leasing.use() as connection:
@@ -89,7 +99,7 @@ class PostgresLedger:
             return
         async with connection.transaction():
             await connection.fetchval(_queries.commit_batch, *arguments)
-            await _write(connection, site, batch.writes, seq=batch.entries[0].seq if batch.entries else 0)
+            await _write(connection, site, batch.writes)
 
     async def _is_in(self, site: SiteId, epoch: int, batch: Batch) -> bool:
         """Whether a batch that seemed to fail went in after all: the head is exactly where it puts it."""
@@ -306,12 +316,12 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
     ]
 
 
-async def _write(connection: Any, site: SiteId, writes: Writes, *, seq: int) -> None:
+async def _write(connection: Any, site: SiteId, writes: Writes) -> None:
     if writes.alert is not None or writes.lockdowns is not None:
         lockdowns = None if writes.lockdowns is None else sorted(writes.lockdowns)
         await connection.execute(_queries.set_state, site, writes.alert, lockdowns)
     await connection.executemany(
-        _queries.put_document, [(site, kind, seq, content) for kind, content in writes.documents]
+        _queries.put_document, [(site, kind, seq, content) for kind, seq, content in writes.documents]
     )
     await connection.executemany(
         _queries.put_holder,
