@@ -5,16 +5,21 @@ default. A `GATEKEEPER_` variable that is no setting stops the process: a misspe
 No setting's default opens a door. README lists them all (a test holds the two together).
 """
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 __all__ = ["SettingError", "Settings"]
 
 _PREFIX = "GATEKEEPER_"
 _NOT_SETTINGS = frozenset({"GATEKEEPER_VECTORS"})
+_TOPIC_LEVEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_POSTGRES_PORT = 5432
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -79,18 +84,39 @@ class Settings:
             raise SettingError(f"log_level is one of {', '.join(_LEVELS)}, not {self.log_level!r}.")
         if not 0 <= self.http_port <= 65535:
             raise SettingError("http_port is a number from 0 to 65535.")
-        if self.gate_rate <= 0 or self.gate_burst < 1:
+        if not (0 < self.gate_rate < math.inf and 1 <= self.gate_burst < math.inf):
             raise SettingError(
-                "gate_rate is above 0 and gate_burst is 1 or more; else no gate could ever scan."
+                "gate_rate is above 0 and gate_burst is 1 or more, both finite; else no gate could scan, or any could flood."
             )
+        if not _TOPIC_LEVEL.fullmatch(self.prefix):
+            raise SettingError("prefix is one level of a topic: 1 to 32 of letters, digits, '-' and '_'.")
         if bool(self.dsn) != bool(self.vault_dsn):
             raise SettingError(
                 "dsn and vault_dsn go together: the persons' keys never share a database with the log."
             )
-        if self.dsn and self.dsn == self.vault_dsn:
+        if self.dsn and _same_database(self.dsn, self.vault_dsn):
             raise SettingError(
                 "vault_dsn names the same database as dsn; the persons' keys need one of their own."
             )
+
+
+def _same_database(one: str, other: str) -> bool:
+    """Whether two addresses mean one database, as far as their spelling shows."""
+    return _spelled(one) == _spelled(other)
+
+
+def _spelled(dsn: str) -> tuple[object, ...]:
+    parts = urlsplit(dsn)
+    try:
+        port = parts.port or _POSTGRES_PORT
+    except ValueError:
+        return (dsn,)
+    return (
+        (parts.hostname or "localhost").replace("127.0.0.1", "localhost"),
+        port,
+        parts.path,
+        sorted(parse_qsl(parts.query)),
+    )
 
 
 def _parse(name: str, text: str, kind: Any) -> Any:

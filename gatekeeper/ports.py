@@ -213,6 +213,14 @@ class Ledger(Protocol):
         """Go on owning the site. Raises SiteLostError when another took it."""
         ...
 
+    async def size(self, site: SiteId) -> int:
+        """How many entries the log of a site holds; none for a site that was never opened."""
+        ...
+
+    async def make_months(self) -> None:
+        """Make room for the entries of this month and the next; call it now and then."""
+        ...
+
     async def load(self, site: SiteId, *, epoch: int) -> Loaded:
         """Everything an engine needs to go on where the last commit ended."""
         ...

@@ -7,6 +7,7 @@
 What the two databases (the log and the vault) share; it knows neither of them.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from importlib.resources import files
@@ -20,8 +21,31 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
-__all__ = ["Queries", "migrate", "run_migrations", "run_script"]
+from gatekeeper.ports import LedgerUnavailableError
 
+__all__ = ["FAILURES", "Queries", "connect", "migrate", "run_migrations", "run_script"]
+
+FAILURES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What a driver raises when the database is not there (any more)."""
+
+_REFUSALS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+    ValueError,
+)
+
+_MIGRATING = int.from_bytes(hashlib.sha256(b"gatekeeper migrate").digest()[:8], "big", signed=True)
 _NAME = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
 
 
@@ -47,13 +71,41 @@ class Queries:
         return iter(sorted(self._texts))
 
 
+async def connect(dsn: str) -> Any:
+    """Open a connection that notices soon when its peer is gone.
+
+    Raises LedgerUnavailableError when the address is none, or the database or the user is not admitted; FAILURES when
+    nobody answers.
+    """
+    try:
+        return await asyncpg.connect(
+            dsn,
+            timeout=5,
+            command_timeout=30,
+            server_settings={"application_name": "gatekeeper", "jit": "off"},
+        )
+    except _REFUSALS as error:
+        # What the server says names database and user, never the password; of an address that is none, nothing is told.
+        why = (
+            str(error) if isinstance(error, asyncpg.PostgresError) else "its address is not one of PostgreSQL"
+        )
+        raise LedgerUnavailableError(f"The database cannot be used: {why}.") from None
+
+
 async def migrate(dsn: str, *, migrations: Path) -> None:
-    """Bring a database to the newest revision of a folder of migrations."""
+    """Bring a database to the newest revision of a folder of migrations. Raises LedgerUnavailableError."""
+    try:
+        await _migrate(dsn, migrations)
+    except FAILURES as error:
+        raise LedgerUnavailableError("The database does not answer.") from error
+
+
+async def _migrate(dsn: str, migrations: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations))
     config.set_main_option("path_separator", "os")
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=pool.NullPool
+        "postgresql+asyncpg://", async_creator=lambda: connect(dsn), poolclass=pool.NullPool
     )
 
     def upgrade(connection: Connection) -> None:
@@ -62,6 +114,8 @@ async def migrate(dsn: str, *, migrations: Path) -> None:
 
     try:
         async with engine.begin() as connection:
+            # Two programs that start at once migrate one after the other.
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
             await connection.run_sync(upgrade)
     finally:
         await engine.dispose()
@@ -81,7 +135,8 @@ def run_script(script: Path) -> None:
     """Run a `.sql` file of many statements as one migration."""
     text = script.read_text("utf-8")
     if context.is_offline_mode():
-        op.execute(text)
+        # Printed as it stands: what goes through SQLAlchemy's compiler has its percent signs doubled.
+        context.get_context().impl.static_output(text)
         return
     driver: Any = op.get_bind().connection.driver_connection
     await_only(driver.execute(text))

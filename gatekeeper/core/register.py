@@ -13,7 +13,6 @@ badge to another person.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from gatekeeper import cose
@@ -28,6 +27,18 @@ from gatekeeper.model.badges import (
     ClaimsRefused,
     read_badge,
 )
+from gatekeeper.model.fields import (
+    HIGHEST_LEVEL,
+    UINT,
+    WRONG,
+    each,
+    exactly,
+    name,
+    octets,
+    second,
+    typed,
+    whole,
+)
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind, PinRecord
 
@@ -36,6 +47,8 @@ __all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_ho
 HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
 _REQUIRED = frozenset(range(10))
+_OPTIONAL = frozenset({10, 11, 12})
+_OPTIONAL = frozenset({10, 11, 12})
 _MAX_READ = 200_000
 _UNREAD: Any = object()
 _NEVER_READ = (-1, None)
@@ -84,39 +97,41 @@ def read_holder(document: bytes, *, trust: Trust) -> Holder | None:
         return None
     try:
         return _holder(content, verified.key.owner, trust.site)
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+    except WRONG:
         return None
 
 
-def _holder(content: Any, tenant: str, site: SiteId) -> Holder | None:
-    if content[0] != 1 or content[1] != site or not _REQUIRED <= content.keys() <= _REQUIRED | {10, 11, 12}:
+def _holder(read: object, tenant: str, site: SiteId) -> Holder | None:
+    content = typed(read, dict)
+    known = _REQUIRED <= content.keys() <= _REQUIRED | _OPTIONAL
+    if not known or whole(content[0]) != 1 or name(content[1]) != site:
         return None
     return Holder(
-        id=HolderId(content[2]),
+        id=HolderId(name(content[2])),
         tenant=TenantId(tenant),
-        kind=_KINDS[content[3]],
-        clearance=int(content[4]),
-        profiles=tuple(ProfileId(profile) for profile in content[5]),
-        badges=tuple(BadgeId(badge.hex()) for badge in content[6]),
-        since=datetime.fromtimestamp(content[7], UTC),
-        until=datetime.fromtimestamp(content[8], UTC),
-        version=content[9],
+        kind=_KINDS[whole(content[3])],
+        clearance=whole(content[4], HIGHEST_LEVEL),
+        profiles=tuple(map(ProfileId, each(content[5], name))),
+        badges=tuple(BadgeId(octets(badge, 16).hex()) for badge in typed(content[6], list)),
+        since=second(content[7]),
+        until=second(content[8]),
+        version=whole(content[9], UINT),
         certificates=tuple(
-            (str(name), datetime.fromtimestamp(until, UTC)) for name, until in content.get(10, {}).items()
+            (name(certificate), second(until))
+            for certificate, until in typed(content.get(10, {}), dict).items()
         ),
-        host=HolderId(content[11]) if 11 in content else None,
+        host=HolderId(name(content[11])) if 11 in content else None,
         pin=_pin(content[12]) if 12 in content else None,
     )
 
 
 def _pin(value: object) -> PinRecord:
-    match value:
-        case [bytes(salt), bytes(digest), bytes() | None as duress] if (
-            len(salt) == 16 and len(digest) == 32 and (duress is None or len(duress) == 32)
-        ):
-            return PinRecord(salt=salt, digest=digest, duress=duress)
-        case _:
-            raise ValueError("PIN")
+    salt, digest, duress = exactly(value, 3)
+    return PinRecord(
+        salt=octets(salt, 16),
+        digest=octets(digest, 32),
+        duress=None if duress is None else octets(duress, 32),
+    )
 
 
 class Register:

@@ -15,7 +15,7 @@ whole, so that a root cannot invent one either. `Trust` exists only verified.
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -24,6 +24,18 @@ from typing import Any
 
 from gatekeeper import cose
 from gatekeeper.cose import cbor
+from gatekeeper.model.fields import (
+    HIGHEST_LEVEL,
+    UINT,
+    WRONG,
+    blob,
+    each,
+    exactly,
+    name,
+    second,
+    typed,
+    whole,
+)
 from gatekeeper.model.ids import GateId, SiteId, TenantId, ZoneId, is_name
 from gatekeeper.model.people import Agreement
 
@@ -47,6 +59,7 @@ __all__ = [
 TRUST_TYPE = "application/pacs-trust+cose"
 AGREEMENT_TYPE = "application/pacs-agreement+cose"
 _VERSION = 1
+_SHORTEST_SPKI, _LONGEST_SPKI = 44, 120  # Ed25519, P-384
 
 
 class Use(StrEnum):
@@ -252,7 +265,7 @@ def read_trust(document: bytes, *, anchor: Anchor, not_below: int) -> Trust | Tr
         listing = _listing_in(content)
     except cose.KeyRefusedError as error:
         return TrustRefused(code=TrustRefusal.KEY, detail=str(error.code))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except WRONG as error:
         return TrustRefused(code=TrustRefusal.MALFORMED, detail=str(error))
     if listing.site != anchor.site:
         return TrustRefused(code=TrustRefusal.OTHER_SITE, detail=listing.site)
@@ -336,30 +349,26 @@ def _read_agreement(
     # INVARIANT: an agreement is the word of both, host and tenant, and of nobody else.
     if {record.owner for record in cosigned.signers} != {anchor.host, tenant}:
         return None
-    content: Any = cbor.decode(cosigned.payload)
-    match content:
-        case {
-            0: 1,
-            1: str(site),
-            2: str(named),
-            3: int(ceiling),
-            4: [*zones],
-            5: int(since),
-            6: int(until),
-            7: int(life),
-        }:
-            if site != anchor.site or named != tenant or not 0 <= ceiling <= 5 or len(content) != 8:
-                return None
-            return Agreement(
-                tenant=tenant,
-                ceiling=ceiling,
-                zones=frozenset(ZoneId(zone) for zone in zones),
-                since=datetime.fromtimestamp(since, UTC),
-                until=datetime.fromtimestamp(until, UTC),
-                badge_life=timedelta(seconds=life),
-            )
-        case _:
-            return None
+    try:
+        return _agreement_in(cbor.decode(cosigned.payload), tenant, anchor.site)
+    except WRONG:
+        return None
+
+
+def _agreement_in(read: object, tenant: TenantId, site: SiteId) -> Agreement | None:
+    content = typed(read, dict)
+    if content.keys() != set(range(8)) or whole(content[0]) != _VERSION:
+        return None
+    if (name(content[1]), name(content[2])) != (site, tenant):
+        return None
+    return Agreement(
+        tenant=tenant,
+        ceiling=whole(content[3], HIGHEST_LEVEL),
+        zones=frozenset(map(ZoneId, each(content[4], name))),
+        since=second(content[5]),
+        until=second(content[6]),
+        badge_life=timedelta(seconds=whole(content[7], UINT)),
+    )
 
 
 def _root(spki: bytes) -> cose.KeyRecord:
@@ -374,12 +383,14 @@ def _key_out(key: TrustedKey) -> list[Any]:
     return [int(key.record.algorithm), key.record.public_der, int(key.state), revoked]
 
 
-def _key_in(value: Any, *, use: Use, owner: str) -> TrustedKey:
-    algorithm, spki, state, revoked = value
+def _key_in(value: object, *, use: Use, owner: str) -> TrustedKey:
+    algorithm, spki, state, revoked = exactly(value, 4)
     return TrustedKey(
-        record=cose.KeyRecord.of(spki, algorithm=cose.Algorithm(algorithm), use=use, owner=owner),
-        state=KeyState(state),
-        revoked_from=None if revoked is None else datetime.fromtimestamp(revoked, UTC),
+        record=cose.KeyRecord.of(
+            typed(spki, bytes), algorithm=cose.Algorithm(typed(algorithm, int)), use=use, owner=owner
+        ),
+        state=KeyState(whole(state, len(KeyState) - 1)),
+        revoked_from=None if revoked is None else second(revoked),
     )
 
 
@@ -387,33 +398,39 @@ def _tenant_out(trust: TenantTrust) -> list[Any]:
     return [_key_out(trust.signing), [_key_out(key) for key in trust.issuers], trust.agreement, trust.epoch]
 
 
-def _tenant_in(tenant: TenantId, value: Any) -> TenantTrust:
-    signing, issuers, agreement, epoch = value
-    if not isinstance(agreement, bytes | None) or type(epoch) is not int:
-        raise TypeError("tenant")
+def _tenant_in(tenant: TenantId, value: object) -> TenantTrust:
+    signing, issuers, agreement, epoch = exactly(value, 4)
     return TenantTrust(
         signing=_key_in(signing, use=Use.TENANT, owner=tenant),
-        issuers=tuple(_key_in(key, use=Use.ISSUER, owner=tenant) for key in issuers),
-        agreement=agreement,
-        epoch=epoch,
+        issuers=each(issuers, lambda key: _key_in(key, use=Use.ISSUER, owner=tenant)),
+        agreement=None if agreement is None else typed(agreement, bytes),
+        epoch=whole(epoch, UINT),
     )
 
 
-def _listing_in(content: Any) -> TrustListing:
-    if not isinstance(content, dict) or set(content) != set(range(9)) or content[0] != _VERSION:
+def _service_in(value: object) -> tuple[Use, TrustedKey]:
+    use, key = exactly(value, 2)
+    return Use(typed(use, str)), _key_in(key, use=Use(typed(use, str)), owner="service")
+
+
+def _listing_in(read: object) -> TrustListing:
+    content = typed(read, dict)
+    if content.keys() != set(range(9)) or whole(content[0]) != _VERSION:
         raise ValueError("not a trust list of a known version")
-    names: Iterable[Any] = [content[1], *content[6], *content[7]]
-    if not all(isinstance(name, str) and is_name(name) for name in names) or type(content[2]) is not int:
-        raise ValueError("names")
+    roots = each(content[5], lambda root: blob(root, _LONGEST_SPKI, least=_SHORTEST_SPKI))
     return TrustListing(
-        site=SiteId(content[1]),
-        version=content[2],
-        issued=datetime.fromtimestamp(content[3], UTC),
-        threshold=content[4],
-        roots=tuple(content[5]),
+        site=SiteId(name(content[1])),
+        version=whole(content[2], UINT),
+        issued=second(content[3]),
+        threshold=whole(content[4], UINT),
+        roots=roots,
         tenants={
-            TenantId(tenant): _tenant_in(TenantId(tenant), value) for tenant, value in content[6].items()
+            TenantId(name(tenant)): _tenant_in(TenantId(tenant), value)
+            for tenant, value in typed(content[6], dict).items()
         },
-        gates={GateId(gate): _key_in(key, use=Use.GATE, owner=gate) for gate, key in content[7].items()},
-        services=tuple((Use(use), _key_in(key, use=Use(use), owner="service")) for use, key in content[8]),
+        gates={
+            GateId(name(gate)): _key_in(key, use=Use.GATE, owner=gate)
+            for gate, key in typed(content[7], dict).items()
+        },
+        services=each(content[8], _service_in),
     )

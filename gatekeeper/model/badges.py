@@ -18,12 +18,13 @@ There is no name, no `sub` and no zone right on a badge.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, TypeVar
 
 from gatekeeper import cose
 from gatekeeper.cose import cwt
+from gatekeeper.model.fields import HIGHEST_LEVEL, UINT, WRONG, blob, exactly, second, whole
 from gatekeeper.model.ids import BadgeId, SiteId, TenantId
 from gatekeeper.model.people import HolderKind
 
@@ -39,6 +40,7 @@ __all__ = [
     "ClaimsRefused",
     "claims_of",
     "read_badge",
+    "read_card",
 ]
 
 BADGE_TYPE = "application/pacs-cred+cwt"
@@ -160,7 +162,7 @@ def read_badge(payload: bytes) -> Badge | ClaimsRefused:
         return ClaimsRefused(str(claims.code))
     try:
         return _badge(claims)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except WRONG as error:
         return ClaimsRefused(f"{type(error).__name__}: {error}")
 
 
@@ -173,7 +175,7 @@ def _badge(claims: Mapping[int, Any]) -> Badge:
     confirmation = _confirmation(claims)
     if (assurance >= Assurance.KEY_BOUND) != (confirmation is not None):
         raise ValueError("a key is bound from assurance 2, and only there")
-    card = _card(private[7]) if 7 in private else None
+    card = read_card(private[7]) if 7 in private else None
     if (assurance is Assurance.CARD_NUMBER) != (card is not None):
         raise ValueError("a card number stands at assurance 0, and only there")
     if (expires - not_before).total_seconds() > _DAY and cwt.STATUS not in claims:
@@ -183,9 +185,7 @@ def _badge(claims: Mapping[int, Any]) -> Badge:
     unknown = set(claims) - _CLAIMS
     if unknown or set(private) - {1, 2, 3, 4, 5, 6, 7, 8, 9}:
         raise ValueError("unknown claim")
-    ceiling = _of(private, 2, int)
-    if not 0 <= ceiling <= 5:
-        raise ValueError("ceiling")
+    ceiling = whole(private[2], HIGHEST_LEVEL)
     return Badge(
         id=BadgeId(_bytes16(claims[cwt.CTI]).hex()),
         site=SiteId(_prefixed(claims[cwt.AUD], "site:")),
@@ -196,7 +196,7 @@ def _badge(claims: Mapping[int, Any]) -> Badge:
         ceiling=ceiling,
         assurance=assurance,
         kind=_KINDS[_of(private, 4, int)],
-        epoch=_of(private, 5, int),
+        epoch=whole(private[5], UINT),
         requires_trusted_time=_of(private, 6, bool),
         confirmation=confirmation,
         card=card,
@@ -218,7 +218,7 @@ def _of(source: Mapping[int, Any], key: int, kind: type[_T]) -> _T:
 
 
 def _at(claims: Mapping[int, Any], key: int) -> datetime:
-    return datetime.fromtimestamp(_of(claims, key, int), UTC)
+    return second(claims[key])
 
 
 def _bytes16(value: object) -> bytes:
@@ -243,10 +243,7 @@ def _confirmation(claims: Mapping[int, Any]) -> cose.KeyRecord | None:
 
 
 def _uses(private: Mapping[int, Any]) -> int:
-    uses = _of(private, 8, int)
-    if uses < 1:
-        raise ValueError("maximum uses")
-    return uses
+    return whole(private[8], least=1)
 
 
 def _duress(private: Mapping[int, Any]) -> bool:
@@ -257,15 +254,13 @@ def _duress(private: Mapping[int, Any]) -> bool:
 
 def _status_index(value: object) -> int:
     match value:
-        case {"status_list": {"idx": int(index), "uri": str()}} if index >= 0:
-            return index
+        case {"status_list": {"idx": index, "uri": str()} as entry, **more} if len(entry) == 2 and not more:
+            return whole(index, UINT)
         case _:
             raise ValueError("status")
 
 
-def _card(value: object) -> Card:
-    match value:
-        case [int(technology), bytes(number)] if 1 <= len(number) <= 16:
-            return Card(CardTechnology(technology), number)
-        case _:
-            raise ValueError("card number")
+def read_card(value: object) -> Card:
+    """Read a card number: [technology, bytes]. Raises ValueError or TypeError."""
+    technology, number = exactly(value, 2)
+    return Card(CardTechnology(whole(technology, len(CardTechnology) - 1)), blob(number, 16, least=1))

@@ -11,14 +11,26 @@ anything else with recorded.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, TypeVar
 
 from gatekeeper import cose
 from gatekeeper.cose import cbor
-from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, CardTechnology
-from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId, is_name
+from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, read_card
+from gatekeeper.model.fields import (
+    WRONG,
+    blob,
+    duration,
+    milliseconds,
+    moment,
+    name,
+    octets,
+    text,
+    typed,
+    whole,
+)
+from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId
 
 __all__ = [
     "ANSWER_VALIDITY",
@@ -66,8 +78,6 @@ ANSWER_VALIDITY = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(seconds=60)
 _VERSION = 1
 _MAX_SEALED_PIN = cose.SEALED_OVERHEAD + 8
-_MAX_MS = 1 << 53
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _T = TypeVar("_T")
 
 
@@ -202,14 +212,14 @@ class Scan(Upward):
     def _of(cls, fields: Mapping[int, Any]) -> "Scan":
         return cls(
             **_upward_of(fields),
-            access_point=AccessPointId(_name(fields[5])),
+            access_point=AccessPointId(name(fields[5])),
             credential=_credential(fields[6]),
-            beacon=_sized(fields[7], BEACON_BYTES),
+            beacon=octets(fields[7], BEACON_BYTES),
             proof=_proof(fields[8]) if 8 in fields else None,
-            round_trip=_duration(fields[9]) if 9 in fields else None,
-            offline_verdict=Verdict(_whole(fields[10], 1)) if 10 in fields else None,
-            offline_policy=_sized(fields[11], 32) if 11 in fields else None,
-            sealed_pin=_blob(fields[12], _MAX_SEALED_PIN) if 12 in fields else None,
+            round_trip=duration(fields[9]) if 9 in fields else None,
+            offline_verdict=Verdict(whole(fields[10], 1)) if 10 in fields else None,
+            offline_policy=octets(fields[11], 32) if 11 in fields else None,
+            sealed_pin=blob(fields[12], _MAX_SEALED_PIN) if 12 in fields else None,
         )
 
 
@@ -239,9 +249,9 @@ class Passage(Upward):
     def _of(cls, fields: Mapping[int, Any]) -> "Passage":
         return cls(
             **_upward_of(fields),
-            access_point=AccessPointId(_name(fields[5])),
-            outcome=PassageOutcome(_whole(fields[6], 3)),
-            scan=_sized(fields[7], 32) if 7 in fields else None,
+            access_point=AccessPointId(name(fields[5])),
+            outcome=PassageOutcome(whole(fields[6], 3)),
+            scan=octets(fields[7], 32) if 7 in fields else None,
         )
 
 
@@ -269,8 +279,8 @@ class Status(Upward):
     def _of(cls, fields: Mapping[int, Any]) -> "Status":
         return cls(
             **_upward_of(fields),
-            kind=StatusKind(_whole(fields[5], len(StatusKind) - 1)),
-            access_point=AccessPointId(_name(fields[6])) if 6 in fields else None,
+            kind=StatusKind(whole(fields[5], len(StatusKind) - 1)),
+            access_point=AccessPointId(name(fields[6])) if 6 in fields else None,
         )
 
 
@@ -301,9 +311,9 @@ class Hello(Upward):
     def _of(cls, fields: Mapping[int, Any]) -> "Hello":
         return cls(
             **_upward_of(fields),
-            agent=_text(fields[5], 64),
-            policy=_sized(fields[6], 32) if 6 in fields else None,
-            checkpoint=_blob(fields[7], 2048) if 7 in fields else None,
+            agent=text(fields[5], 64),
+            policy=octets(fields[6], 32) if 6 in fields else None,
+            checkpoint=blob(fields[7], 2048) if 7 in fields else None,
         )
 
 
@@ -333,7 +343,7 @@ class Answer:
             2: self.gate,
             3: int(self.verdict),
             4: self.reason,
-            5: _epoch_ms(self.issued),
+            5: milliseconds(self.issued),
             6: _ms(self.valid),
             8: self.policy,
             9: self.entry,
@@ -349,22 +359,21 @@ class Answer:
 
     @classmethod
     def _of(cls, fields: Mapping[int, Any]) -> "Answer":
-        valid = _duration(fields[6])
-        verdict = Verdict(_whole(fields[3], 3))
+        valid, verdict = duration(fields[6]), Verdict(whole(fields[3], 3))
         if valid > (LONGEST_WAIT if verdict is Verdict.WAITING else ANSWER_VALIDITY):
             raise ValueError("an answer is valid for five seconds at most, and a wait for sixty")
         if (verdict is Verdict.GRANTED) != (7 in fields):
             raise ValueError("an unlock time stands in a grant, and only there")
         return cls(
-            message=_sized(fields[1], 32),
-            gate=GateId(_name(fields[2])),
+            message=octets(fields[1], 32),
+            gate=GateId(name(fields[2])),
             verdict=verdict,
-            reason=_whole(fields[4], 65535),
-            issued=_moment(fields[5]),
+            reason=whole(fields[4], 65535),
+            issued=moment(fields[5]),
             valid=valid,
-            unlock=_duration(fields[7]) if 7 in fields else None,
-            policy=_sized(fields[8], 32),
-            entry=_whole(fields[9]),
+            unlock=duration(fields[7]) if 7 in fields else None,
+            policy=octets(fields[8], 32),
+            entry=whole(fields[9]),
         )
 
 
@@ -380,7 +389,7 @@ class Beacon:
     def payload(self) -> bytes:
         """The CBOR to be signed by the service on the site's beacon topic."""
         return cbor.encode(
-            {0: _VERSION, 1: self.site, 2: self.value, 3: _epoch_ms(self.issued), 4: _ms(self.period)}
+            {0: _VERSION, 1: self.site, 2: self.value, 3: milliseconds(self.issued), 4: _ms(self.period)}
         )
 
     @classmethod
@@ -391,10 +400,10 @@ class Beacon:
     @classmethod
     def _of(cls, fields: Mapping[int, Any]) -> "Beacon":
         return cls(
-            site=SiteId(_name(fields[1])),
-            value=_sized(fields[2], BEACON_BYTES),
-            issued=_moment(fields[3]),
-            period=_duration(fields[4]),
+            site=SiteId(name(fields[1])),
+            value=octets(fields[2], BEACON_BYTES),
+            issued=moment(fields[3]),
+            period=duration(fields[4]),
         )
 
 
@@ -429,37 +438,37 @@ def _read(
         return MessageMalformed("an unknown version")
     try:
         return build(fields)
-    except (ValueError, TypeError, OverflowError) as error:
+    except WRONG as error:
         return MessageMalformed(str(error))
 
 
 def _upward(message: Upward) -> dict[int, Any]:
     fields: dict[int, Any] = {0: _VERSION, 1: message.boot, 2: message.sequence, 4: int(message.clock)}
     if message.gate_at is not None:
-        fields[3] = _epoch_ms(message.gate_at)
+        fields[3] = milliseconds(message.gate_at)
     return fields
 
 
 def _upward_of(fields: Mapping[int, Any]) -> dict[str, Any]:
-    sequence = _whole(fields[2])
+    sequence = whole(fields[2])
     if sequence == 0:
         raise ValueError("sequences begin at one")
     return {
-        "boot": BootId(_sized(fields[1], 8)),
+        "boot": BootId(octets(fields[1], 8)),
         "sequence": sequence,
-        "gate_at": _moment(fields[3]) if 3 in fields else None,
-        "clock": ClockQuality(_whole(fields[4], 2)),
+        "gate_at": moment(fields[3]) if 3 in fields else None,
+        "clock": ClockQuality(whole(fields[4], 2)),
     }
 
 
 def _credential(value: object) -> Credential:
-    match value:
-        case [0, int(technology), bytes(number)] if 1 <= len(number) <= 16:
-            return ByCard(Card(CardTechnology(technology), number))
-        case [1, bytes(token)] if 0 < len(token) <= MAX_TOKEN_BYTES:
-            return ByToken(token)
-        case [2, bytes(digest)] if len(digest) == 32:
-            return ByDigest(digest)
+    match typed(value, list):
+        case [kind, technology, number] if whole(kind, 2) == 0:
+            return ByCard(read_card([technology, number]))
+        case [kind, token] if whole(kind, 2) == 1:
+            return ByToken(blob(token, MAX_TOKEN_BYTES, least=1))
+        case [kind, digest] if whole(kind, 2) == 2:
+            return ByDigest(octets(digest, 32))
         case _:
             raise ValueError("credential")
 
@@ -472,58 +481,5 @@ def _proof(value: object) -> Proof:
             raise ValueError("proof")
 
 
-def _typed(value: object, kind: type[_T]) -> _T:
-    if type(value) is not kind:
-        raise TypeError(f"not {kind.__name__}")
-    return value
-
-
-def _whole(value: object, most: int = _MAX_MS) -> int:
-    number = _typed(value, int)
-    if not 0 <= number <= most:
-        raise ValueError("number out of range")
-    return number
-
-
-def _sized(value: object, length: int) -> bytes:
-    octets = _typed(value, bytes)
-    if len(octets) != length:
-        raise ValueError(f"not {length} bytes")
-    return octets
-
-
-def _blob(value: object, most: int) -> bytes:
-    octets = _typed(value, bytes)
-    if len(octets) > most:
-        raise ValueError(f"over {most} bytes")
-    return octets
-
-
-def _text(value: object, most: int) -> str:
-    text = _typed(value, str)
-    if not 0 < len(text) <= most:
-        raise ValueError("text length")
-    return text
-
-
-def _name(value: object) -> str:
-    text = _typed(value, str)
-    if not is_name(text):
-        raise ValueError("not a name")
-    return text
-
-
 def _ms(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
-
-
-def _epoch_ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _moment(value: object) -> datetime:
-    return _EPOCH + timedelta(milliseconds=_whole(value, 253_402_300_799_000))
-
-
-def _duration(value: object) -> timedelta:
-    return timedelta(milliseconds=_whole(value, 86_400_000))

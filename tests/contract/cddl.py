@@ -35,6 +35,7 @@ from tests.contract.cddl_grammar import (
 FILE = Path(__file__).parents[2] / "schemas" / "cddl" / "gatekeeper.cddl"
 ROOMY = Bounds(max_bytes=1 << 24, max_depth=16, max_items=1 << 20)
 WORD = 1 << 64
+LONGEST = 2048  # bytes that are drawn at most; longer ones have tests of their own
 PRELUDE = ("any", "bool", "bytes", "int", "nil", "tstr", "uint")
 
 
@@ -250,7 +251,7 @@ def _plain(node: Any) -> st.SearchStrategy[Any]:
         case Literal(value=value):
             return st.just(value)
         case Span(least=least, most=most):
-            return st.integers(least, most)
+            return edged(least, most)
         case Named(group=group):
             return st.sampled_from(sorted(names_of(group).values()))
         case _:
@@ -261,13 +262,22 @@ def _controlled(node: Control) -> st.SearchStrategy[Any]:
     match node:
         case Control(of=Word("bytes"), name=".size", by=by):
             size = by if isinstance(by, Span) else Span(by.value, by.value)
-            return st.binary(min_size=size.least, max_size=min(size.most, size.least + 300))
+            return edged(size.least, min(size.most, LONGEST)).flatmap(
+                lambda length: st.binary(min_size=min(length, 300), max_size=min(length, 300)).map(
+                    lambda octets: octets.ljust(length, b"\0")
+                )
+            )
         case Control(of=Word("bytes"), name=".cbor", by=by):
             return values(by).map(written)
         case Control(of=Word("tstr"), name=".regexp", by=by):
             return st.from_regex(by.value, fullmatch=True).filter(_is_text)
         case _:
             raise TypeError(f"no values can be made of {node}")
+
+
+def edged(least: int, most: int) -> st.SearchStrategy[int]:
+    """Numbers of a range, its ends as often as all the others."""
+    return st.sampled_from([least, most]) | st.integers(least, most)
 
 
 def written(value: Any) -> bytes:

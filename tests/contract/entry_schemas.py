@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,22 @@ def schema(name: str) -> Any:
 
 @cache
 def validator(name: str) -> Draft202012Validator:
-    """What validates against it, with the others at hand."""
+    """What validates against a schema, or against `schema#definition` of one, with the others at hand."""
     registry = Registry().with_resources(
         [(schema(other)["$id"], Resource.from_contents(schema(other))) for other in NAMES]
     )
-    return Draft202012Validator(schema(name), registry=registry, format_checker=FormatChecker())
+    whole, _, definition = name.partition("#")
+    part = schema(whole)
+    if definition:
+        part = {"$ref": f"{part['$id']}#/$defs/{definition}"}
+    return Draft202012Validator(part, registry=registry, format_checker=FormatChecker())
+
+
+def personal_of(kind: str) -> str:
+    """What the personal part of a kind of entry is held against."""
+    parts = {name: part["title"] for name, part in schema("personal")["$defs"].items() if "title" in part}
+    [found] = [name for name, kinds in parts.items() if fnmatchcase(kind, kinds)]
+    return f"personal#{found}"
 
 
 def faults(name: str, document: Any) -> list[str]:

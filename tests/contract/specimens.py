@@ -205,7 +205,7 @@ def _changes(value: Any) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
                 yield "missing", (key,), {other: one for other, one in value.items() if other != key}
                 for how, where, changed in _changes(item):
                     yield how, (key, *where), {**value, key: changed}
-            for key in (-1, 15, 99, "name"):
+            for key in (*range(17), -1, 99, "name"):
                 if key not in value:
                     yield "unknown", (key,), {**value, key: 0}
         case list():

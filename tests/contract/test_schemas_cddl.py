@@ -13,6 +13,7 @@ from gatekeeper.core import change as changes
 from gatekeeper.core.register import holder_payload, read_holder
 from gatekeeper.core.trust import agreement_payload
 from gatekeeper.model.badges import Assurance, Badge, BadgeState, Card, CardTechnology, claims_of, read_badge
+from gatekeeper.model.ids import BadgeId, HolderId
 from gatekeeper.model.messages import (
     Answer,
     Beacon,
@@ -105,18 +106,22 @@ def test_a_specimen_is_allowed_and_read(name: str):
     assert readers.refusal(rule, payload) is None
 
 
+def octets(least: int, most: int) -> st.SearchStrategy[bytes]:
+    return cddl.edged(least, most).flatmap(lambda size: st.just(bytes(size)) | st.just(b"\xff" * size))
+
+
 names = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
-milliseconds = st.integers(0, 253_402_300_799_000).map(
+milliseconds = cddl.edged(0, 253_402_300_799_000).map(
     lambda ms: datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
 )
 seconds = st.integers(0, 253_402_300_799).map(lambda at: datetime.fromtimestamp(at, UTC))
-durations = st.integers(0, 86_400_000).map(lambda ms: timedelta(milliseconds=ms))
+durations = cddl.edged(0, 86_400_000).map(lambda ms: timedelta(milliseconds=ms))
 sha256 = st.binary(min_size=32, max_size=32)
-cards = st.builds(Card, st.sampled_from(CardTechnology), st.binary(min_size=1, max_size=16))
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
+cards = st.builds(Card, st.sampled_from(CardTechnology), octets(1, 16))
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64) | st.just("é" * 64)
 upward = {
     "boot": st.binary(min_size=8, max_size=8),
-    "sequence": st.integers(1, 1 << 53),
+    "sequence": cddl.edged(1, 1 << 53),
     "gate_at": st.none() | milliseconds,
     "clock": st.sampled_from(ClockQuality),
 }
@@ -128,11 +133,11 @@ proofs = st.builds(
 answers = {
     "message": sha256,
     "gate": names,
-    "reason": st.integers(0, 65535),
+    "reason": cddl.edged(0, 65535),
     "issued": milliseconds,
-    "valid": st.integers(0, 5000).map(lambda ms: timedelta(milliseconds=ms)),
+    "valid": cddl.edged(0, 5000).map(lambda ms: timedelta(milliseconds=ms)),
     "policy": sha256,
-    "entry": st.integers(0, 1 << 53),
+    "entry": cddl.edged(0, 1 << 53),
 }
 WRITTEN: dict[str, st.SearchStrategy[Any]] = {
     "scan": st.builds(
@@ -140,7 +145,7 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         **upward,
         access_point=names,
         credential=st.builds(ByCard, cards)
-        | st.builds(ByToken, st.binary(min_size=1, max_size=1024))
+        | st.builds(ByToken, octets(1, 1024))
         | st.builds(ByDigest, sha256),
         beacon=st.binary(min_size=16, max_size=16),
         proof=st.none() | proofs,
@@ -161,7 +166,7 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         **upward,
         agent=texts,
         policy=st.none() | sha256,
-        checkpoint=st.none() | st.binary(max_size=2048),
+        checkpoint=st.none() | octets(0, 2048),
     ),
     "decision": st.builds(Answer, **answers, verdict=st.just(Verdict.GRANTED), unlock=durations)
     | st.builds(
@@ -320,6 +325,38 @@ def test_a_change_is_allowed_and_read_back(content: changes.ChangeContent, autho
     read = changes.read_change(document, trust=vector_site.trust())
     assert isinstance(read, changes.Change)
     assert (read.content, read.author, read.at) == (content, author, at)
+
+
+def _new(token_bytes: int) -> changes.BadgeIssue:
+    return changes.BadgeIssue(badge=BadgeId("00" * 16), token=bytes(token_bytes), card=None)
+
+
+NEW = _new(0)
+
+
+@pytest.mark.parametrize(
+    ("content", "most"),
+    [
+        (lambda size: changes.PolicyChange(document=bytes(size)), 1_050_000),
+        (lambda size: changes.TrustChange(document=bytes(size)), 1_050_000),
+        (lambda size: changes.HolderChange(holder=HolderId("h"), document=bytes(size), badges=()), 8192),
+        (lambda size: changes.HolderChange(holder=HolderId("h"), document=b"", badges=(NEW,) * size), 32),
+        (lambda size: changes.HolderChange(holder=HolderId("h"), document=b"", badges=(_new(size),)), 1024),
+    ],
+)
+def test_what_a_change_carries_may_be_so_long_and_no_longer(
+    content: Callable[[int], changes.ChangeContent], most: int
+):
+    how: dict[str, Any] = {
+        "site": vector_site.SITE,
+        "change_id": bytes(16),
+        "author": "a",
+        "at": vector_site.NOON,
+    }
+    for size, allowed in ((most, True), (most + 1, False)):
+        payload = changes._payload(content(size), **how)
+        assert cddl.allows("change", decoded(payload)) is allowed
+        assert (readers.refusal("change", payload) is None) is allowed
 
 
 @settings(max_examples=100)

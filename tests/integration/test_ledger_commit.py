@@ -65,7 +65,7 @@ def _full(written: Written) -> Written:
         writes=Writes(
             alert=1,
             lockdowns=frozenset({"site"}),
-            documents=[("policy", b"a policy")],
+            documents=[("policy", 0, b"a policy")],
             holders=[_holder("Sergeant")],
             badges=[_badge(1)],
         ),
@@ -143,7 +143,7 @@ def _same_person_moved_twice(written: Written) -> Written:
 
 
 def _an_unknown_kind_of_document(written: Written) -> Written:
-    return written.holding(writes=Writes(documents=[("poem", b"roses")]))
+    return written.holding(writes=Writes(documents=[("poem", 0, b"roses")]))
 
 
 def _a_card_that_answers_to_two_badges(written: Written) -> Written:
@@ -367,7 +367,7 @@ async def test_a_commit_cut_between_the_log_and_the_state_beside_it_leaves_neith
     )
     written = fort.pen.write(3).holding(
         writes=Writes(
-            documents=[("policy", b"a policy")], badge_states=[(BadgeId(f"{1:032x}"), BadgeState.LOST)]
+            documents=[("policy", 0, b"a policy")], badge_states=[(BadgeId(f"{1:032x}"), BadgeState.LOST)]
         )
     )
     before = await fort.everything()
@@ -442,3 +442,11 @@ async def test_a_boot_is_kept_with_the_entry_that_first_heard_of_it(fort: Fort):
     await fort.commit(written)
     rows = await fort.run("SELECT boot, first_seq FROM gate_boot WHERE site_id = $1")
     assert [tuple(row) for row in rows] == [(boot(7), 0)]
+
+
+async def test_two_policies_that_waited_together_are_committed_together(fort: Fort):
+    written = fort.pen.write(2)
+    first, second = (entry.seq for entry in written.entries)
+    documents = [("policy", first, b"one"), ("policy", second, b"two")]
+    await fort.commit(written.holding(writes=Writes(documents=documents)))
+    assert (await fort.ledger.load(fort.site, epoch=fort.epoch)).policy == b"two"

@@ -192,7 +192,7 @@ async def test_documents_state_holders_and_badges_come_back_as_they_were(fort: F
     writes = Writes(
         alert=2,
         lockdowns=frozenset({"site", "zone:yard"}),
-        documents=[("trust", b"trust"), ("policy", b"policy")],
+        documents=[("trust", 0, b"trust"), ("policy", 0, b"policy")],
         holders=[holder],
         badges=[plain, card],
     )
@@ -214,8 +214,8 @@ async def test_what_a_change_does_not_mention_stays_as_it_was(fort: Fort):
 
 
 async def test_the_newest_document_of_a_kind_is_in_force_and_the_former_ones_are_kept(fort: Fort):
-    for content in (b"first", b"second", b"third"):
-        await fort.commit(fort.pen.write(1).holding(writes=Writes(documents=[("policy", content)])))
+    for seq, content in enumerate((b"first", b"second", b"third")):
+        await fort.commit(fort.pen.write(1).holding(writes=Writes(documents=[("policy", seq, content)])))
     assert (await _load(fort)).policy == b"third"
     rows = await fort.run("SELECT content FROM document WHERE site_id = $1 ORDER BY seq")
     assert [row["content"] for row in rows] == [b"first", b"second", b"third"]
@@ -254,7 +254,7 @@ async def test_nothing_of_another_site_comes_back(fort: Fort, postgres_server: E
         everything = castle.pen.write(300).holding(
             receipts=[receipt(0, 1, opens_boot=True)],
             moved=[presence(SERGEANT, "yard", seq=0)],
-            writes=Writes(alert=1, lockdowns=frozenset({"site"}), documents=[("policy", b"theirs")]),
+            writes=Writes(alert=1, lockdowns=frozenset({"site"}), documents=[("policy", 0, b"theirs")]),
         )
         await castle.commit(everything)
         loaded = await _load(fort)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -179,3 +179,22 @@ async def test_a_database_that_is_not_there_is_said_to_be_away_and_is_used_again
             await calls[what]()
         await database_proxy.accept()
         await calls[what]()
+
+
+async def test_an_engine_whose_connection_was_replaced_still_owns_its_site(
+    fort: Fort, database_proxy: FaultProxy
+):
+    await fort.ledger.close()
+    ours, theirs = PostgresLedger(database_proxy.dsn(fort.dsn)), PostgresLedger(fort.dsn)
+    try:
+        async with asyncio.timeout(5):
+            while (epoch := await ours.claim(fort.site, owner="us")) is None:
+                pass
+        database_proxy.cut()
+        with suppress(LedgerUnavailableError):
+            await ours.renew(fort.site, epoch=epoch)
+        await ours.renew(fort.site, epoch=epoch)
+        assert await theirs.claim(fort.site, owner="them") is None
+    finally:
+        await ours.close()
+        await theirs.close()

@@ -1,5 +1,6 @@
 """Migrations: from nothing to the newest revision, again without harm, and as SQL that a person can review first."""
 
+import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -145,3 +146,21 @@ async def test_every_key_of_the_log_begins_with_the_site(empty_database: str):
         await connection.close()
     others = {row["held_by"] for row in first_columns if row["attname"] != "site_id"}
     assert others == {"alembic_version"}
+
+
+async def test_programs_that_start_at_once_migrate_one_after_the_other(empty_database: str):
+    await asyncio.gather(*(migrate_site_database(empty_database) for _ in range(4)))
+
+
+async def test_the_sql_for_review_makes_the_log_that_the_migration_makes(
+    empty_database: str, clone_of: Callable[[str], Awaitable[str]]
+):
+    folder = ADAPTERS / "postgres" / "migrations"
+    other = await clone_of("template0")
+    await migrate(other, migrations=folder)
+    connection = await asyncpg.connect(empty_database)
+    try:
+        await connection.execute(sql_for_review(folder))
+    finally:
+        await connection.close()
+    assert await shape_of(empty_database) == await shape_of(other)

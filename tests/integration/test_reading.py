@@ -191,8 +191,8 @@ async def test_a_badge_is_found_by_its_id_and_by_its_holder(fort: Fort, reading:
 
 async def test_the_document_in_force_is_the_newest_of_its_kind(fort: Fort, reading: PostgresReading):
     assert await reading.document(fort.site, "trust") is None
-    for content in (b"older", b"newer"):
-        await fort.commit(fort.pen.write(1).holding(writes=Writes(documents=[("trust", content)])))
+    for seq, content in enumerate((b"older", b"newer")):
+        await fort.commit(fort.pen.write(1).holding(writes=Writes(documents=[("trust", seq, content)])))
     assert await reading.document(fort.site, "trust") == b"newer"
     assert await reading.document(fort.site, "policy") is None
 

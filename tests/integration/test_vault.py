@@ -116,3 +116,21 @@ async def test_what_was_given_out_is_there_after_the_plug_was_pulled(server_fold
         await server.kill()
         await server.start()
         assert await vault.keys(SITE) == given
+
+
+async def test_of_many_who_ask_at_once_in_any_order_all_get_their_keys(vault: PostgresKeyVault):
+    people = [HolderId(f"h-{number}") for number in range(5000)]
+    found = await asyncio.gather(*(vault.ensure(SITE, people[::step]) for step in (1, -1) * 3))
+    assert all(keys == found[0] for keys in found)
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://", "no address", "postgresql://h:p@x:notaport/d"])
+async def test_an_address_that_is_none_is_told_without_repeating_it(dsn: str):
+    with pytest.raises(LedgerUnavailableError) as told:
+        await PostgresKeyVault(dsn + "hunter2").keys(SITE)
+    assert "hunter2" not in str(told.value)
+
+
+async def test_a_database_that_does_not_exist_is_said_in_a_sentence(postgres_server: EmbeddedPostgres):
+    with pytest.raises(LedgerUnavailableError, match='database "nosuch" does not exist'):
+        await PostgresKeyVault(postgres_server.dsn("nosuch")).keys(SITE)

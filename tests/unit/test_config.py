@@ -127,3 +127,29 @@ def test_every_setting_says_what_it_means():
         description = item.metadata["description"]
         assert description[0].isupper() or description.startswith("debug"), item.name
         assert description.endswith("."), item.name
+
+
+@pytest.mark.parametrize("name", ["GATEKEEPER_GATE_RATE", "GATEKEEPER_GATE_BURST"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_an_allowance_that_is_no_finite_number_stops_the_start(name: str, text: str):
+    with pytest.raises(SettingError):
+        Settings.read({name: text})
+
+
+@pytest.mark.parametrize("prefix", ["", "a/b", "+", "#", "gk\0", "g k"])
+def test_a_prefix_that_is_no_topic_level_stops_the_start(prefix: str):
+    with pytest.raises(SettingError):
+        Settings.read({}, prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("log", "vault"),
+    [
+        ("postgresql://db/log", "postgresql://db:5432/log"),
+        ("postgresql://a@localhost/log", "postgresql://b@127.0.0.1/log"),
+        ("postgresql:///log?host=/run/pg", "postgresql:///log?host=/run/pg"),
+    ],
+)
+def test_one_database_under_two_spellings_is_one_database(log: str, vault: str):
+    with pytest.raises(SettingError, match="same database"):
+        Settings.read({}, dsn=log, vault_dsn=vault)

@@ -63,6 +63,16 @@ class PostgresLedger:
             epoch = await connection.fetchval(_queries.claim, site, owner, LEASE)
             return None if epoch is None else int(epoch)
 
+    async def size(self, site: SiteId) -> int:
+        """How many entries the log of a site holds."""
+        async with self._reading.use() as connection:
+            return int(await connection.fetchval(_queries.log_size, site))
+
+    async def make_months(self) -> None:
+        """Make room for the entries of this month and the next."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.make_months)
+
     async def renew(self, site: SiteId, *, epoch: int) -> None:
         """Go on owning the site."""
         async with self._leasing.use() as connection:

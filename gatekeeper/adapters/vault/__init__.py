@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-import asyncpg
-
-from gatekeeper.adapters.sql import Queries, migrate
+from gatekeeper.adapters.sql import FAILURES, Queries, connect, migrate
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
 
@@ -15,7 +13,6 @@ __all__ = ["KEY_BYTES", "PostgresKeyVault"]
 
 KEY_BYTES = 32
 _queries = Queries(__name__, "keys")
-_FAILURES = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
 
 
 class PostgresKeyVault:
@@ -34,17 +31,18 @@ class PostgresKeyVault:
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
         """The keys of these persons, made where there was none."""
-        fresh = [secrets.token_bytes(KEY_BYTES) for _ in persons]
-        await self._fetch(_queries.ensure, site, list(persons), fresh)
+        # In one order, whoever asks: two who ask for the same persons at once must not wait for each other.
+        wanted = sorted(set(persons))
+        await self._fetch(_queries.ensure, site, wanted, [secrets.token_bytes(KEY_BYTES) for _ in wanted])
         return await self._fetch(_queries.keys_of, site, list(persons))
 
     async def _fetch(self, query: str, *arguments: object) -> Mapping[HolderId, bytes]:
         try:
-            connection = await asyncpg.connect(self._dsn)
+            connection = await connect(self._dsn)
             try:
                 rows = await connection.fetch(query, *arguments)
             finally:
                 await connection.close()
-        except _FAILURES as error:
+        except FAILURES as error:
             raise LedgerUnavailableError("the key vault does not answer") from error
         return {row["person"]: row["key"] for row in rows}

@@ -26,11 +26,12 @@ async def open_site(founding: Founding, *, ledger: Ledger, vault: KeyVault, now:
     """Open a site; give the size of its log. Raises SiteNotOpenedError when the database holds it already."""
     site = founding.anchor.site
     trust, policy = _believe(founding)
+    keys = await vault.ensure(site, [NOBODY, *(holder.record.id for holder in founding.holders)])
     await ledger.found(site)
     epoch = await ledger.claim(site, owner="ceremony")
-    if epoch is None or epoch != 1:
+    # An opening that failed half-way has claimed the site and written nothing: it may be tried again.
+    if epoch is None or await ledger.size(site):
         raise SiteNotOpenedError(f"The database holds a site {site} already; its log is never begun anew.")
-    keys = await vault.ensure(site, [NOBODY, *(holder.record.id for holder in founding.holders)])
     trees = [SITE_TREE, *(tenant_tree(tenant) for tenant in policy.tenants)]
     await ledger.open_trees(site, trees)
     sealer = Sealer(site, trees={}, keys=keys)

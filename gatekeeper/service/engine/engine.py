@@ -62,6 +62,7 @@ _WORKERS = 2
 _MAX_LETTERS = 1024
 _STANDBY = 0.25
 _RENEWAL = 1.0
+_MONTHS_LOOKED_AT = 3600.0
 _RETRY_FIRST, _RETRY_MOST = 0.05, 1.0
 
 _log = structlog.get_logger("gatekeeper.engine")
@@ -138,10 +139,11 @@ class Engine:
         parts = self._parts
         try:
             self._epoch = await self._claim()
-            await self._load(await parts.ledger.load(self._site, epoch=self._epoch))
-            await self._begin()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._renew(), name="renew")
+                await self._insist(self._take_over)
+                await self._begin()
+                tasks.create_task(self._make_months(), name="months")
                 tasks.create_task(self._bury(), name="bury")
                 tasks.create_task(self._watch_changes(), name="changes")
                 tasks.create_task(self._sequence(), name="sequence")
@@ -180,6 +182,10 @@ class Engine:
                 )
                 waiting = True
             await asyncio.sleep(_STANDBY)
+
+    async def _take_over(self) -> None:
+        """Load the site as the last commit left it; repeated whole when the database goes away meanwhile."""
+        await self._load(await self._parts.ledger.load(self._site, epoch=self._epoch))
 
     async def _load(self, loaded: Loaded) -> None:
         flow = flow_of(loaded, anchor=self._parts.anchor)
@@ -226,6 +232,12 @@ class Engine:
                 self._parts.health.database = True
             except LedgerUnavailableError:
                 self._parts.health.database = False
+
+    async def _make_months(self) -> None:
+        while True:
+            await asyncio.sleep(_MONTHS_LOOKED_AT)
+            with suppress(LedgerUnavailableError):
+                await self._parts.ledger.make_months()
 
     # -- intake ---------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Intake: from the broker's callback to the queue of what is worth verifying.
 
-The callback only enqueues. The queue is bounded twice: the broker sends no more than the session's receive maximum
-without acknowledgements, and each gate has a token bucket that is asked before any signature is checked. What a gate
+The callback only enqueues. The queue is bounded: the broker sends no more than the session's receive maximum without
+acknowledgements, what comes beside that at QoS 0 is turned away when too much waits, and each gate has a token bucket that
+is asked before any signature is checked. What a gate
 sends beyond its allowance is dropped and acknowledged: a gate keeps a scan until it is answered, so nothing is lost
 that its sender still wants. One specimen a second is kept of a flood.
 """
@@ -20,6 +21,7 @@ __all__ = ["Allowance", "Arrival", "Intake", "TurnedAway"]
 
 _STRANGERS = GateId("")
 _MAX_BUCKETS = 65_536
+_MAX_WAITING = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,8 @@ class Intake:
             return TurnedAway(inbound, gate, MessageRefusal.TOPIC, keep=True)
         if len(inbound.payload) > MAX_MESSAGE_BYTES:
             return TurnedAway(inbound, gate, MessageRefusal.OVERSIZED, keep=True)
+        if len(self._waiting) >= _MAX_WAITING:
+            return TurnedAway(inbound, gate, MessageRefusal.FLOOD, keep=False)
         self._waiting.append(Arrival(inbound, at))
         self._arrived.set()
         return None

@@ -16,13 +16,21 @@ WHERE site_id = $1
 RETURNING epoch;
 
 -- name: renew
--- Go on owning a site.
-UPDATE site SET leased_until = clock_timestamp() + $3::interval WHERE site_id = $1 AND epoch = $2 RETURNING epoch;
+-- Go on owning a site, from whichever connection.
+UPDATE site
+SET leased_until = clock_timestamp() + $3::interval, lease_backend = pg_backend_pid(),
+    lease_started = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
+WHERE site_id = $1 AND epoch = $2
+RETURNING epoch;
+
+-- name: log_size
+-- How many entries the log of a site holds.
+SELECT coalesce(max(size), 0) FROM tree_head WHERE site_id = $1 AND tree = 'site';
 
 -- name: make_months
 -- Make the partitions of this month and the next, before the first entry needs them.
-SELECT make_month(month::date)
-FROM generate_series(date_trunc('month', now()), date_trunc('month', now()) + interval '1 month', interval '1 month') AS month;
+SELECT make_month((date_trunc('month', now() AT TIME ZONE 'UTC') + ahead * interval '1 month')::date)
+FROM generate_series(0, 1) AS ahead;
 
 -- name: commit_batch
 -- Commit a batch whole: heads, entries, personal parts, tiles, whereabouts, receipts, boots, uses and opened zones.

@@ -1,4 +1,4 @@
-"""What a site remembers for its rules: who brought a visitor in, how badges were used, which zones were opened."""
+"""Months are UTC's, made once whoever asks, and made also for entries that came before them."""
 
 from pathlib import Path
 

@@ -1,0 +1,229 @@
+"""schemas/README.md and schemas/reasons.md: every table is held to the code, row by row, in both directions."""
+
+import ast
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.bridges.tasmota_format import NoCard, read_sensor
+from devices.core import outbox
+from devices.core.belief import BEACON_PERIODS, Ignored
+from devices.core.controller import Limits
+from gatekeeper import cose, transparency
+from gatekeeper.core import change, enrolment, flow, policy_document, register, supervise, trust
+from gatekeeper.core.change import MAX_CHANGE_BYTES, ChangeRefusal
+from gatekeeper.core.enrolment import EnrolmentRefusal
+from gatekeeper.core.flow import SEQUENCE_WINDOW
+from gatekeeper.core.policy_document import MAX_POLICY_BYTES, PolicyRefusal
+from gatekeeper.core.supervise import APPLIED
+from gatekeeper.core.trust import TrustRefusal
+from gatekeeper.cose import sign1
+from gatekeeper.model import badges, messages
+from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, CardTechnology
+from gatekeeper.model.messages import ANSWER_VALIDITY, MAX_MESSAGE_BYTES
+from gatekeeper.model.reasons import MessageRefusal, Reason
+from gatekeeper.service.engine import beacons
+from gatekeeper.service.engine.intake import Allowance
+from tests.contract.test_schemas_asyncapi import document, operations
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+MS = timedelta(milliseconds=1)
+
+
+@cache
+def text(name: str) -> str:
+    return (SCHEMAS / name).read_text("utf-8")
+
+
+def rows(name: str, first: str) -> list[list[str]]:
+    """The rows of the table whose first column has this title."""
+    found = re.findall(rf"^\| {re.escape(first)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text(name), re.MULTILINE)
+    return [
+        [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        for table in found
+        for line in table.splitlines()
+    ]
+
+
+def section(title: str) -> dict[str, str]:
+    """The table of codes below a title of reasons.md."""
+    below = text("reasons.md").split(f"\n## {title}\n")[1].split("\n## ")[0]
+    pairs = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \|$", below, re.MULTILINE)
+    assert len(pairs) == len(dict(pairs)), "a code stands twice"
+    return dict(pairs)
+
+
+# -- reasons.md -------------------------------------------------------------------------------------------------------
+
+
+def test_every_reason_stands_in_the_table_and_no_other():
+    assert rows("reasons.md", "number") == [
+        [str(reason.bacnet), reason.code, reason.onvif.value, reason.english, reason.dutch]
+        for reason in Reason
+    ]
+
+
+def test_reasons_have_numbers_and_codes_of_their_own():
+    assert len({reason.bacnet for reason in Reason}) == len({reason.code for reason in Reason}) == len(Reason)
+
+
+@pytest.mark.parametrize(
+    ("title", "codes"),
+    [
+        ("Messages that are refused", MessageRefusal),
+        ("What is wrong with bytes", cose.Refusal),
+        ("Trust lists", TrustRefusal),
+        ("Policies", PolicyRefusal),
+        ("Changes", ChangeRefusal),
+        ("Enrolment", EnrolmentRefusal),
+        ("Proofs and notes of the log", transparency.Refusal),
+    ],
+)
+def test_every_code_stands_in_its_table_with_its_sentence(title: str, codes: Any):
+    assert section(title) == {code.value: code.sentence for code in codes}
+
+
+@pytest.mark.parametrize(
+    ("title", "codes"), [("What a gate ignores", Ignored), ("Readers behind a bridge", NoCard)]
+)
+def test_every_code_without_a_sentence_of_its_own_stands_in_its_table(title: str, codes: Any):
+    assert section(title).keys() == {code.value for code in codes}
+    assert all(meaning.endswith(".") for meaning in section(title).values())
+
+
+def test_every_outcome_of_a_change_that_the_code_names_stands_in_its_table():
+    named = {APPLIED}
+    for node in ast.walk(ast.parse(Path(supervise.__file__).read_text("utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name("_Refused"), args=[ast.Constant(str(code)), *_]):
+                named.add(code)
+            case ast.Call(func=ast.Name("_refuse"), args=[_, ast.Constant(str(code)), *_]):
+                named.add(code)
+            case _:
+                pass
+    assert section("What becomes of a change").keys() == named
+
+
+def test_every_section_of_codes_is_one_that_a_test_knows():
+    titles = re.findall(r"^## (.+)$", text("reasons.md"), re.MULTILINE)
+    assert len(titles) == 11
+    for title in titles:
+        anchor = title.lower().replace(" ", "-").replace("'", "")
+        assert f"(#{anchor})" in text("reasons.md"), title
+
+
+# -- README.md --------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_channels_is_that_of_the_asyncapi():
+    written = {row[0]: row[1:] for row in rows("README.md", "channel")}
+    assert written.keys() == document()["channels"].keys()
+    for name, (direction, qos, retained, by, typ) in written.items():
+        if document()["channels"][name].get("x-reserved"):
+            assert (qos, retained, by) == ("", "", "")
+            assert "reserved" in typ
+            continue
+        [operation] = operations(name)
+        binding, message = operation["bindings"]["mqtt"], document()["components"]["messages"][name]
+        assert direction == {"send": "up", "receive": "down"}[operation["action"]]
+        assert (qos, retained) == (str(binding["qos"]), "yes" if binding["retain"] else "no")
+        assert (by, typ) == (message["x-key-use"], message["x-typ"])
+
+
+def test_every_typ_of_the_code_is_named_and_no_other():
+    modules = (messages, badges, trust, policy_document, register, change, enrolment)
+    typs = {
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.endswith("_TYPE") and isinstance(value, str)
+    }
+    assert set(re.findall(r"application/pacs-[a-z+]+", text("README.md"))) == typs
+    documents = {row[2] for row in rows("README.md", "document")}
+    assert documents == typs - {row[5].split("`")[0] for row in rows("README.md", "channel")}
+
+
+def test_every_bound_is_the_one_of_the_code():
+    limits = Limits()
+    bounds: Mapping[str, int] = {
+        "a message of a gate, bytes": MAX_MESSAGE_BYTES,
+        "a badge's token, bytes": MAX_TOKEN_BYTES,
+        "a protected header, bytes": sign1._HEADER_BOUNDS.max_bytes,
+        "nesting of arrays and maps": cose.DEFAULT.max_depth,
+        "items in one piece of CBOR, keys counted": cose.DEFAULT.max_items,
+        "a policy, bytes of JSON": MAX_POLICY_BYTES,
+        "a change, bytes": MAX_CHANGE_BYTES,
+        "a trust list, bytes": trust._BOUNDS.max_bytes,
+        "messages of one gate a second, on average": int(Allowance().per_second),
+        "messages of one gate at once": int(Allowance().burst),
+        "numbers that the window holds": SEQUENCE_WINDOW,
+        "boots of one gate that are remembered": flow._KEPT_BOOTS,
+        "age of a change, hours": supervise._FRESH // timedelta(hours=1),
+        "period of the beacon, ms": beacons.PERIOD // MS,
+        "beacons that count": beacons._COUNTED,
+        "resend of a scan, ms": limits.resend // MS,
+        "resend of anything else, growing from that to, ms": limits.resend_most // MS,
+        "validity of an answer at most, ms": ANSWER_VALIDITY // MS,
+        "a gate gives a scan up after, ms": limits.deadline // MS,
+        "a gate waits for a badge's proof, ms": limits.proof // MS,
+        "a gate releases a strike for at most, ms": limits.longest_unlock // MS,
+    }
+    assert {row[0]: int(row[1]) for row in rows("README.md", "bound")} == bounds
+    assert cose.DEFAULT.max_bytes == MAX_MESSAGE_BYTES
+
+
+def test_what_is_said_of_numbering_and_beacons_is_what_gates_do():
+    written = " ".join(text("README.md").split())
+    assert f"kept messages {outbox._KEPT_SPAN} ahead of the oldest, scans at {outbox._SCAN_SPAN}" in written
+    assert BEACON_PERIODS == 3
+    assert "after three periods" in written
+
+
+def test_the_numbers_of_outcomes_are_those_of_the_code():
+    written = dict(
+        re.fullmatch(r"([a-z-]+)` \((\d)\)", row[0]).groups() for row in rows("README.md", "outcome")
+    )  # type: ignore[union-attr]
+    assert {name: int(number) for name, number in written.items()} == {
+        outcome.name.lower().replace("_", "-"): outcome.value for outcome in messages.PassageOutcome
+    }
+    for kind in messages.StatusKind:
+        assert f"`{kind.name.lower().replace('_', '-')}`" in text("README.md")
+
+
+def test_the_readings_shown_become_the_cards_shown():
+    sensors = {
+        "0 mifare": b'{"Time":"2021-01-23T13:10:50","RC522":{"UID":"BA839D07","Data":"","Type":"MIFARE 1KB"}}',
+        "1 wiegand": b'{"Time":"2021-01-21T15:48:49","Wiegand":{"UID":4302741608,"Size":34}}',
+    }
+    for _, technology, number in rows("README.md", "reader"):
+        [octets] = re.findall(r"`([0-9a-f]+)`", number)
+        card = read_sensor(sensors.pop(technology))
+        assert card == Card(CardTechnology(int(technology[0])), bytes.fromhex(octets))
+    assert sensors == {}
+
+
+def test_every_file_that_is_named_is_there_and_every_file_is_named():
+    named = {row[0] for row in rows("README.md", "file")}
+    here = {path.name + ("/" if path.is_dir() else "") for path in SCHEMAS.iterdir()}
+    tops = {
+        name.split("/")[0] + ("/" if "/" in name else "")
+        for name in named
+        if not name.endswith(".json") or "/" in name
+    }
+    assert here == tops
+    vectors = {name for name in named if name.endswith(".json") and "/" not in name}
+    assert vectors == {path.name for path in (SCHEMAS / "vectors").iterdir()}
+
+
+def test_links_within_lead_to_a_heading():
+    for name in ("README.md", "reasons.md"):
+        headings = {
+            re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+            for title in re.findall(r"^#+ (.+)$", text(name), re.MULTILINE)
+        }
+        assert set(re.findall(r"\(#([^)]+)\)", text(name))) <= headings, name

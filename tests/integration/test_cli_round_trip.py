@@ -1,0 +1,165 @@
+"""The round trip by hand, as the README has it: found, serve, look, change, verify; each command a process of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "deploy/examples/johan-willem-friso/site.toml"
+COMMAND = (sys.executable, "-W", "error", "-c", "from gatekeeper.cli import main; main()")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on stdout."""
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+
+def gatekeeper(data: Path, *words: str | Path) -> Said:
+    """Run a command to its end."""
+    done = subprocess.run(
+        [*COMMAND, *words, "--data", data],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def running(data: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command until the block ends; it must then end in order at Ctrl-C."""
+    with subprocess.Popen(
+        [*COMMAND, *words, "--data", data],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+    ) as process:
+        try:
+            yield process
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+            assert (process.returncode, "Traceback" in said) == (0, False), said
+        finally:
+            process.kill()
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[str]:
+    """Serve the site, from when it can decide; give where its metrics and health are."""
+    with running(data, "serve", "--http-port", "0") as process:
+        assert process.stderr is not None
+        url = ""
+        for line in process.stderr:
+            found = re.search(r"metrics and health (http://\S+)", line)
+            url = found[1] if found else url
+            if '"up":true' in line:
+                break
+        yield url
+
+
+def watched(data: Path, since: int, count: int) -> list[Any]:
+    """The first entries that `watch` tells from a cursor on."""
+    with running(data, "watch", "--json", "--since", str(since)) as process:
+        assert process.stdout is not None
+        return [json.loads(process.stdout.readline()) for _ in range(count)]
+
+
+def _entry_of(said: Said) -> int:
+    found = re.fullmatch(r"Done; entry (\d+) of the log\.\s*", said.err)
+    assert found, said
+    return int(found[1])
+
+
+@pytest.mark.timeout(180)
+def test_the_round_trip_by_hand(server_folder: Path):
+    data, remembered = server_folder / "data", server_folder / "checkpoint.txt"
+
+    # Found.
+    founded = gatekeeper(data, "site", "init", EXAMPLE)
+    assert (founded.code, founded.out) == (0, "")
+    assert "johan-willem-friso is founded. Its keys are in" in founded.err
+    again = gatekeeper(data, "site", "init", EXAMPLE)
+    assert again.code == 2
+    assert "holds a site already" in again.err
+
+    with serving(data) as url:
+        ready = httpx.get(f"{url}/health/ready")
+        assert ready.json() == {"status": "ready", "owns_site": True, "broker": True, "database": True}
+        assert "gatekeeper_site_owned 1.0" in httpx.get(f"{url}/metrics").text
+
+        # A second service of this folder does not start.
+        second = gatekeeper(data, "serve", "--http-port", "0")
+        assert second.code == 2
+        assert "in use by another running process" in second.err
+
+        # Look.
+        present = gatekeeper(data, "presence", "--json")
+        assert (present.code, present.err) == (0, "")
+        assert present.document == {"site": "johan-willem-friso", "cursor": 502, "present": []}
+
+        # Watch, and go on where it ended.
+        first = watched(data, 0, 3)
+        assert [line["seq"] for line in first] == [0, 1, 2]
+        assert [line["entry"]["kind"] for line in first] == [
+            "site.founded",
+            "holder.registered",
+            "holder.registered",
+        ]
+        assert first[0]["name"] is None
+        assert (first[1]["holder"], bool(first[1]["name"])) == ("h-00001", True)
+        assert first[1]["name"] not in json.dumps(first[1]["entry"]), "no name stands in the log"
+        assert [line["seq"] for line in watched(data, 3, 2)] == [3, 4]
+
+        # Change.
+        raised = _entry_of(gatekeeper(data, "alert", "set", "charlie"))
+        revoked = _entry_of(gatekeeper(data, "badge", "revoke", "h-00001"))
+        locked = _entry_of(gatekeeper(data, "lockdown", "on", "zone:campus"))
+        assert (raised, revoked, locked) == (502, 503, 504)
+        refused = gatekeeper(data, "alert", "set", "panic")
+        assert refused.code == 1
+        assert refused.err.startswith("Refused: ")
+        kinds = [line["entry"]["kind"] for line in watched(data, raised, 3)]
+        assert kinds == ["alert.changed", "badge.changed", "lockdown.changed"]
+
+    # Verify, when nothing runs any more, and remember.
+    verified = gatekeeper(data, "audit", "verify", "--remember", remembered)
+    assert (verified.code, verified.out) == (0, "")
+    assert "Valid: 505 entries" in verified.err
+    assert remembered.read_text().startswith("gatekeeper/johan-willem-friso/site\n505\n")
+    held_to_it = gatekeeper(data, "audit", "verify", "--remember", remembered, "--json")
+    assert held_to_it.code == 0
+    assert held_to_it.document["not_checked"] == []
+
+    # What happened while somebody served is what is found when somebody serves again.
+    with serving(data):
+        assert (
+            gatekeeper(data, "audit", "verify", "--remember", remembered, "--json").document["entries"] == 506
+        )

@@ -1,0 +1,182 @@
+"""The simulated barracks: its people, what its gates saw, and the bytes of its stock readers."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.bridges.tasmota_format import read_sensor
+from devices.core.events import Signal
+from devices.core.tally import Unlocked
+from devices.settings import SettingsError
+from devices.simulator.barracks import Barracks, _Display, _StockReaders, read_people
+from gatekeeper.embedded import EmbeddedBroker
+from gatekeeper.model.badges import Card, CardTechnology
+from gatekeeper.model.ids import AccessPointId, GateId
+from gatekeeper.model.messages import ByToken
+from gatekeeper.model.reasons import Reason
+from gatekeeper.service.administration.ceremony import found_site
+from gatekeeper.service.administration.folder import SiteFolder
+from tests.support.mqtt import mqtt_client
+from tests.unit.administration.example import NOW, small_site
+
+FRONT, SIDE = GateId("front"), GateId("side-reader")
+MIFARE = b'{"Time":"2021-01-23T13:10:50","RC522":{"UID":"BA839D07","Data":"","Type":"MIFARE 1KB"}}'
+WIEGAND = b'{"Time":"2021-01-23T13:10:50","Wiegand":{"UID":4302741608,"Size":34}}'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small site with one gate of its own and one stock reader."""
+    root = tmp_path_factory.mktemp("simulated") / "fort"
+    found_site(small_site(), SiteFolder(root), now=NOW)
+    return root
+
+
+@pytest.fixture
+def barracks(folder: Path) -> Barracks:
+    """A barracks in which nobody walks yet."""
+    return Barracks(folder, broker="mqtt://127.0.0.1:1", readers="mqtt://127.0.0.1:2", speed=60, seed=1)
+
+
+# -- people -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_people_of_the_site_have_their_badges_in_their_pockets(folder: Path):
+    people = read_people(folder / "people.json")
+    assert [(person.holder, person.routine, person.home) for person in people] == [
+        ("h-00001", "guard", "yard"),
+        ("h-00002", "guard", "yard"),
+        ("h-00003", "student", "yard"),
+        ("h-00004", "student", "yard"),
+        ("h-00005", "student", "yard"),
+        ("h-00006", "student", "yard"),
+    ]
+    key_bound, bearer, bare = people[0], people[2], people[4]
+    assert key_bound.badge is not None
+    assert isinstance(key_bound.badge.credential, ByToken)
+    assert bearer.badge is not None
+    assert bare.badge is None, "a bare card is shown to a stock reader, never to a gate of ours"
+    assert bare.card is not None
+    assert bare.card[0] in {"mifare", "wiegand"}
+
+
+async def test_a_badge_with_a_key_proves_itself_and_a_bearer_badge_does_not(folder: Path):
+    people = read_people(folder / "people.json")
+    key_bound, bearer = people[0].badge, people[2].badge
+    assert key_bound is not None
+    assert bearer is not None
+    assert await key_bound.prove(bytes(32)) is not None
+    assert await bearer.prove(bytes(32)) is None
+
+
+def test_a_policy_that_the_host_did_not_sign_is_not_simulated(folder: Path, tmp_path: Path):
+    copy = tmp_path / "fort"
+    copy.mkdir()
+    for name in ("gates", "people.json"):
+        (copy / name).symlink_to(folder / name)
+    policy = bytearray((folder / "policy.cose").read_bytes())
+    policy[-1] ^= 1
+    (copy / "policy.cose").write_bytes(policy)
+    with pytest.raises(SettingsError, match=r"policy of .* is not believed"):
+        Barracks(copy, broker="mqtt://127.0.0.1:1", readers="mqtt://127.0.0.1:2", speed=60, seed=1)
+
+
+# -- what the gates saw -----------------------------------------------------------------------------------------------
+
+
+def _saw(barracks: Barracks, gate: GateId, milliseconds: Sequence[float] = (), **counts: int) -> None:
+    tally = barracks._agents[gate].tally
+    tally.latencies.extend(timedelta(milliseconds=one) for one in milliseconds)
+    for name, count in counts.items():
+        setattr(tally, name, count)
+
+
+def test_where_nobody_walked_nothing_was_seen(barracks: Barracks):
+    assert barracks.report() == {
+        "scans": 0,
+        "granted": 0,
+        "denied": {},
+        "unanswered": 0,
+        "no_service": 0,
+        "passages": {},
+        "openings": [],
+        "latency_ms": {"p50": None, "p99": None, "max": None, "n": 0},
+    }
+
+
+def test_what_the_gates_saw_is_added_up(barracks: Barracks):
+    _saw(barracks, FRONT, scans=10, granted=6, given_up=1, no_service=2)
+    _saw(barracks, SIDE, scans=5, granted=4)
+    barracks._seen.denied["denied-schedule"] = 3
+    barracks._seen.passages["taken"] = 9
+    report = barracks.report()
+    assert (report["scans"], report["granted"], report["unanswered"], report["no_service"]) == (15, 10, 1, 2)
+    assert (report["denied"], report["passages"]) == ({"denied-schedule": 3}, {"taken": 9})
+
+
+@pytest.mark.parametrize(
+    ("front", "side", "expected"),
+    [
+        ([7.5], [], {"p50": 7.5, "p99": 7.5, "max": 7.5, "n": 1}),
+        ([2], [1], {"p50": 1.5, "p99": 1.99, "max": 2.0, "n": 2}),
+        (range(100, 0, -1), [], {"p50": 50.5, "p99": 99.01, "max": 100.0, "n": 100}),
+        ([1] * 99, [1000], {"p50": 1.0, "p99": 10.99, "max": 1000.0, "n": 100}),
+        ([1] * 980, [1000] * 20, {"p50": 1.0, "p99": 1000.0, "max": 1000.0, "n": 1000}),
+    ],
+    ids=["one", "two", "even", "an outlier", "two in a hundred"],
+)
+def test_latencies_are_told_over_all_gates_at_the_middle_the_edge_and_the_worst(
+    front: Sequence[float], side: Sequence[float], expected: dict[str, Any], barracks: Barracks
+):
+    _saw(barracks, FRONT, front)
+    _saw(barracks, SIDE, side)
+    assert barracks.report()["latency_ms"] == expected
+
+
+def test_every_opening_names_the_entry_that_allowed_it(barracks: Barracks):
+    point, scan = AccessPointId("front-in"), bytes(range(32))
+    barracks._agents[FRONT].tally.unlocks.append(Unlocked(access_point=point, scan=scan, entry=42, at=1.0))
+    report = barracks.report()
+    assert report["openings"] == [
+        {"gate": "front", "access_point": "front-in", "entry": 42, "message": scan.hex()}
+    ]
+    assert json.loads(json.dumps(report)) == report
+
+
+def test_a_refusal_at_a_stock_reader_is_counted_though_its_door_has_no_display(barracks: Barracks):
+    display = _Display(barracks._seen)
+    display.show(Signal.DENIED, reason=Reason.ASSURANCE.bacnet, entry=7)
+    display.show(Signal.DENIED, reason=Reason.ASSURANCE.bacnet, entry=8)
+    display.show(Signal.DENIED, reason=9999, entry=9)
+    display.show(Signal.GRANTED, reason=0, entry=10)
+    assert barracks.report()["denied"] == {"9999": 1, "denied-assurance": 2}
+
+
+# -- stock readers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+async def test_stock_readers_speak_byte_for_byte_as_tasmota_does(broker: EmbeddedBroker):
+    await broker.admit("simulated-bridge", "secret", role="bridge")
+    async with mqtt_client(broker.port, "simulated-bridge", "secret") as bridge:
+        assert await bridge.subscribe("tele/simulated/+") == "Granted QoS 1"
+        with _StockReaders("127.0.0.1", broker.readers_port) as readers:
+            readers.show("tele/simulated/SENSOR", "mifare", bytes.fromhex("BA839D07"))
+            assert await bridge.next_message() == ("tele/simulated/SENSOR", MIFARE)
+            readers.show("tele/simulated/SENSOR", "wiegand", bytes.fromhex("010076A068"))
+            assert await bridge.next_message() == ("tele/simulated/SENSOR", WIEGAND)
+
+
+@pytest.mark.parametrize(
+    ("payload", "card"),
+    [
+        (MIFARE, Card(CardTechnology.MIFARE, bytes.fromhex("BA839D07"))),
+        (WIEGAND, Card(CardTechnology.WIEGAND, bytes.fromhex("010076A068"))),
+    ],
+)
+def test_the_bridge_reads_the_card_that_was_shown(payload: bytes, card: Card):
+    assert read_sensor(payload) == card
