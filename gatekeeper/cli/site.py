@@ -20,7 +20,7 @@ from gatekeeper.core.change import PolicyChange
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.policy import SitePolicy
-from gatekeeper.model.site_file import Lines, SiteFileError, read_site
+from gatekeeper.model.site_file import Lines, SiteFileError, read_site, read_site_file
 from gatekeeper.service.administration.ceremony import Founding, found_site
 from gatekeeper.service.administration.folder import POLICY, SiteFolder, signing_of
 from gatekeeper.service.administration.opening import open_site
@@ -87,7 +87,7 @@ def read_file(file: Path) -> dict[str, Any]:
         raise SiteFileError([f"there is no file {file}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SiteFileError([f"{file} is no TOML: {error}"]) from None
-    read_site(document, lines=Lines.of(text, file=str(file)))
+    read_site_file(document, lines=Lines.of(text, file=str(file)))
     return document
 
 

@@ -48,7 +48,6 @@ HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
 _REQUIRED = frozenset(range(10))
 _OPTIONAL = frozenset({10, 11, 12})
-_OPTIONAL = frozenset({10, 11, 12})
 _MAX_READ = 200_000
 _UNREAD: Any = object()
 _NEVER_READ = (-1, None)

@@ -9,7 +9,7 @@ from gatekeeper.model.site_file.population import (
     read_population,
 )
 from gatekeeper.model.site_file.reading import SiteFileError
-from gatekeeper.model.site_file.site import policy_document, read_site
+from gatekeeper.model.site_file.site import policy_document, read_site, read_site_file
 
 __all__ = [
     "Bridge",
@@ -21,4 +21,5 @@ __all__ = [
     "read_bridges",
     "read_population",
     "read_site",
+    "read_site_file",
 ]

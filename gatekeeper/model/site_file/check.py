@@ -14,7 +14,7 @@ from gatekeeper.model.rules import Escort, ProfileRef, SiteRules, ZoneRules
 from gatekeeper.model.site_file.lines import Place
 from gatekeeper.model.site_file.reading import Reading
 
-__all__ = ["cross_check"]
+__all__ = ["cross_check", "review"]
 
 _KINDS = ("tenant", "zone", "gate", "access_point", "calendar", "schedule", "interlock", "event", "call_up")
 
@@ -29,11 +29,18 @@ def cross_check(policy: SitePolicy, document: Mapping[str, Any], reading: Readin
     for tenant in policy.tenants:
         check.tenant(tenant)
     for profile in policy.profiles:
-        check.profile(profile, policy)
+        check.profile(profile)
     check.places(policy)
     check.vetoes(policy)
     check.rules(policy.rules)
     check.tree(policy)
+
+
+def review(policy: SitePolicy, document: Mapping[str, Any], reading: Reading) -> None:
+    """Report what fits together and is never meant: rights that no agreement covers, zones that nobody can leave."""
+    check = _Check(document, reading)
+    for profile in policy.profiles:
+        check.ceilings(profile, policy)
     check.ways(policy)
 
 
@@ -89,19 +96,25 @@ class _Check:
         for zone in sorted(tenant.agreement.zones) if tenant.agreement else ():
             self._must("zone", zone, f"tenant {tenant.id} agreement", place, "zones")
 
-    def profile(self, profile: Profile, policy: SitePolicy) -> None:
-        """A profile names what there is, and nothing above its tenant's agreement."""
+    def profile(self, profile: Profile) -> None:
+        """A profile names what there is."""
         said = f"profile {profile.id}"
         place: Place = ("profile", self._profiles.index((profile.tenant, profile.id)) + 1)
         self._must("tenant", profile.tenant, said, place, "tenant")
+        for grant in profile.grants:
+            self._must("zone", grant.zone, said, place, "grants")
+            self._must("access_point", grant.access_point, said, place, "grants")
+            self._must("schedule", grant.schedule, said, place, "grants")
+
+    def ceilings(self, profile: Profile, policy: SitePolicy) -> None:
+        """A profile grants nothing above its tenant's agreement."""
+        said = f"profile {profile.id}"
+        place: Place = ("profile", self._profiles.index((profile.tenant, profile.id)) + 1)
         levels = {zone.id: zone.level for zone in policy.zones}
         protected = {point.id: point.protected for point in policy.access_points}
         agreements = {tenant.id: tenant.agreement for tenant in policy.tenants}
         agreement = agreements.get(profile.tenant)
         for grant in profile.grants:
-            self._must("zone", grant.zone, said, place, "grants")
-            self._must("access_point", grant.access_point, said, place, "grants")
-            self._must("schedule", grant.schedule, said, place, "grants")
             zone = grant.zone or (
                 protected.get(grant.access_point) if grant.access_point is not None else None
             )

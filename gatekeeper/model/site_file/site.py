@@ -15,7 +15,7 @@ from gatekeeper.model.places import AccessPoint, Direction, Gate, Zone
 from gatekeeper.model.policy import Calendar, Grant, Profile, SitePolicy
 from gatekeeper.model.rules import AntiPassback
 from gatekeeper.model.schedule import Schedule, Window, week_of
-from gatekeeper.model.site_file.check import cross_check
+from gatekeeper.model.site_file.check import cross_check, review
 from gatekeeper.model.site_file.lines import Lines
 from gatekeeper.model.site_file.population import EXTRA_KEYS
 from gatekeeper.model.site_file.reading import (
@@ -34,7 +34,7 @@ from gatekeeper.model.site_file.reading import (
 )
 from gatekeeper.model.site_file.rules import RULE_KEYS, read_site_rules, read_zone_rules
 
-__all__ = ["policy_document", "read_site"]
+__all__ = ["policy_document", "read_site", "read_site_file"]
 
 _POLICY_KEYS = (
     "site",
@@ -71,9 +71,27 @@ def _plain(value: object) -> str:
             raise SiteFileError([f"a site file holds no {type(value).__name__}"])
 
 
-def read_site(document: Mapping[str, Any], *, lines: Lines | None = None) -> SitePolicy:
-    """Read and cross-check a site file. Raises `SiteFileError` with every problem; `lines` says where each stands."""
+def read_site(document: Mapping[str, Any]) -> SitePolicy:
+    """Read and cross-check a site's description. Raises `SiteFileError` with every problem."""
+    reading = Reading(None)
+    policy = _read(document, reading)
+    reading.raise_if_wrong()
+    return policy
+
+
+def read_site_file(document: Mapping[str, Any], *, lines: Lines | None = None) -> SitePolicy:
+    """Read a file that a person wrote: as `read_site`, and refuse also what can be written and is never meant.
+
+    Raises `SiteFileError` with every problem; `lines` says where each stands.
+    """
     reading = Reading(lines)
+    policy = _read(document, reading)
+    review(policy, document, reading)
+    reading.raise_if_wrong()
+    return policy
+
+
+def _read(document: Mapping[str, Any], reading: Reading) -> SitePolicy:
     top = Table(document)
     with reading.at("the file", (), top):
         only(top, *_POLICY_KEYS, *EXTRA_KEYS)
@@ -81,7 +99,6 @@ def read_site(document: Mapping[str, Any], *, lines: Lines | None = None) -> Sit
     if policy is None:
         raise SiteFileError(reading.problems)
     cross_check(policy, document, reading)
-    reading.raise_if_wrong()
     return policy
 
 

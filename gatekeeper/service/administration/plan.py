@@ -19,7 +19,7 @@ from gatekeeper.model.site_file import (
     policy_document,
     read_bridges,
     read_population,
-    read_site,
+    read_site_file,
 )
 from gatekeeper.service.administration.population import Person, generate
 
@@ -45,7 +45,7 @@ class Plan:
 def read_plan(document: Mapping[str, Any], *, now: datetime) -> Plan:
     """Read a site file for founding. Raises `SiteFileError` with every problem."""
     problems: list[str] = []
-    written = _collect(read_site, document, problems)
+    written = _collect(read_site_file, document, problems)
     population = _collect(read_population, document, problems)
     bridges = _collect(read_bridges, document, problems)
     if written is not None and population is not None and bridges is not None:
