@@ -25,6 +25,7 @@ def engine(ledger: Ledger, vault: KeyVault, *, transport: Any = None) -> Engine:
             decision_key=key_of("decision"),
             log_key=Ed25519PrivateKey.generate(),
             beacon_secret=BEACON_SECRET,
+            pin_desk=None,
             allowance=Allowance(),
             ledger=ledger,
             vault=vault,

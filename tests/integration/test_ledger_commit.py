@@ -11,15 +11,17 @@ import pytest
 
 from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.core.audit import tenant_tree
+from gatekeeper.core.memory import NEVER_USED
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.supervise import ChangeOutcome, StoredBadge, StoredHolder, Writes
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import BadgeId, TenantId
+from gatekeeper.model.ids import BadgeId, TenantId, ZoneId
 from gatekeeper.ports import Batch, LedgerUnavailableError, SiteLostError
 from gatekeeper.transparency import EMPTY_ROOT, Tile
 from tests.support.proxy import Direction, FaultProxy
 from tests.unit.service.ground import (
+    NOW,
     PUPIL,
     SCHOOL,
     SERGEANT,
@@ -62,6 +64,8 @@ def _full(written: Written) -> Written:
     return written.holding(
         receipts=[receipt(first, 1, opens_boot=True), receipt(first + 1, 2, holder=SERGEANT)],
         moved=[presence(SERGEANT, "yard", seq=first)],
+        usage={BadgeId("0" * 32): replace(NEVER_USED, failures=(NOW, NOW), pin_tries=2)},
+        opened={ZoneId("yard"): NOW},
         writes=Writes(
             alert=1,
             lockdowns=frozenset({"site"}),
@@ -88,6 +92,8 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "receipt": 2,
         "gate_boot": 1,
         "presence": 1,
+        "badge_use": 1,
+        "zone_opened": 1,
         "holder": 1,
         "badge": 1,
         "document": 1,

@@ -38,7 +38,9 @@ from gatekeeper.service.administration.folder import (
     BEACON_KEY,
     DECISION_KEY,
     LOG_KEY,
+    PIN_PEPPER,
     ROOT_KEYS,
+    SEAL_KEY,
     SiteFolder,
     SiteFolderError,
     in_gate,
@@ -54,6 +56,8 @@ PRIVATE = {
     "decision.pem",
     "log.pem",
     "beacon.key",
+    "pin.key",
+    "seal.pem",
     "signing.pem",
     "issuer.pem",
     "key.pem",
@@ -106,6 +110,8 @@ def test_the_layout_is_the_one_that_is_promised(standing_fort: Site):
         DECISION_KEY,
         LOG_KEY,
         BEACON_KEY,
+        SEAL_KEY,
+        PIN_PEPPER,
         *(
             f"tenants/{tenant}/{key}.pem"
             for tenant in ("army", "school", "club")
@@ -288,7 +294,7 @@ def test_two_ceremonies_share_no_key(tmp_path: Path):
         kids |= {
             folder.read_key(str(path.relative_to(folder.root))).kid for path in folder.root.rglob("*.pem")
         }
-    assert len(kids) == 2 * (3 + 2 + 2 * 3 + 2)
+    assert len(kids) == 2 * (3 + 3 + 2 * 3 + 2)
 
 
 def test_a_second_ceremony_in_the_same_folder_is_refused(fort: Site):
@@ -366,7 +372,7 @@ def test_all_problems_of_a_site_file_come_back_at_once(tmp_path: Path):
     with pytest.raises(SiteFileError) as refused:
         found_site(document, SiteFolder(tmp_path / "fort"), now=NOW)
     places = [problem.partition(":")[0] for problem in refused.value.problems]
-    assert places == ["zone yard", "gate front", "population group 1", "bridge 1"]
+    assert places == ["zone yard, level", "gate front, colour", "population group 1, count", "bridge 1, kind"]
     assert list(tmp_path.iterdir()) == []
 
 

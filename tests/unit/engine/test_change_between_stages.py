@@ -54,6 +54,7 @@ def engine(site: SmallSite) -> Engine:
             decision_key=cose.SigningKey.generate(),
             log_key=Ed25519PrivateKey.generate(),
             beacon_secret=bytes(32),
+            pin_desk=None,
             allowance=Allowance(),
             ledger=PostgresLedger(NOWHERE),
             vault=PostgresKeyVault(NOWHERE),

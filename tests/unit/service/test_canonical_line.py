@@ -70,6 +70,7 @@ async def engine(site: SmallSite, postgres_server: EmbeddedPostgres) -> AsyncIte
             decision_key=key_of("decision"),
             log_key=Ed25519PrivateKey.generate(),
             beacon_secret=bytes(32),
+            pin_desk=None,
             allowance=Allowance(),
             ledger=ledger,
             vault=PostgresKeyVault("postgresql:///nowhere"),
