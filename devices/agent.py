@@ -49,6 +49,8 @@ from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader
 from devices.link import GateLink, Message, Route
 from devices.settings import GateSettings
+from gatekeeper import cose
+from gatekeeper.core.pin import pin_info
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.topics import Channel, beacon_topic, gate_topic
@@ -108,6 +110,8 @@ class GateAgent:
             boot=BootId(secrets.token_bytes(_BOOT_BYTES)),
             agent=f"gatekeeper-device/{version('gatekeeper')}",
         )
+        self._trust: Final = settings.trust
+        self._gate: Final = settings.gate
         self._link: Final = link
         self._fittings: Final = fittings or {}
         self._routes: Final = {**self._own_routes(settings), **(routes or {})}
@@ -182,11 +186,20 @@ class GateAgent:
                 access_point=access_point,
                 credential=badge.credential,
                 gate_random=secrets.token_bytes(_RANDOM_BYTES),
+                sealed_pin=self._sealed(access_point, badge.pin),
             )
         )
         if before is not None:  # the reader was busy with it, and still is
             self._presented[access_point] = before
         return presented.outcome
+
+    def _sealed(self, access_point: AccessPointId, pin: str | None) -> bytes | None:
+        """What was typed, for the service's eyes only; a site without a key for it asks for no PIN."""
+        key = self._trust.seal_key
+        if pin is None or key is None:
+            return None
+        info = pin_info(site=self._trust.site, gate=self._gate, access_point=access_point)
+        return cose.seal(pin.encode(), public_der=key.public_der, info=info)
 
     def feel(self, access_point: AccessPointId, *, opened: bool) -> None:
         """Tell what the contact of a door feels."""

@@ -27,6 +27,8 @@ _MOST_WAITING: Final = 16
 class _BareCard:
     """A number, and nothing that could prove anything."""
 
+    pin = None
+
     def __init__(self, card: Card) -> None:
         self.credential: Credential = ByCard(card)
 

@@ -108,6 +108,7 @@ class _Asked:
     credential: Credential
     beacon: bytes
     gate_random: bytes
+    sealed_pin: bytes | None
     since: float
 
 
@@ -223,7 +224,11 @@ class Controller:
             self._show(lane, Signal.NO_SERVICE)
         else:
             asked = _Asked(
-                credential=card.credential, beacon=beacon, gate_random=card.gate_random, since=self._at
+                credential=card.credential,
+                beacon=beacon,
+                gate_random=card.gate_random,
+                sealed_pin=card.sealed_pin,
+                since=self._at,
             )
             if asks_for_proof(card.credential):
                 self._ask_proof(lane, asked)
@@ -264,6 +269,7 @@ class Controller:
             round_trip=round_trip,
             offline_verdict=None,
             offline_policy=None,
+            sealed_pin=asked.sealed_pin,
         )
         lane.scan = self._outbox.send(scan, at=self._at)
         lane.patience = None

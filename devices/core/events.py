@@ -98,11 +98,15 @@ class LinkDown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardPresented:
-    """A credential was read; `gate_random` is 16 new random bytes, used when the badge must prove its key."""
+    """A credential was read; `gate_random` is 16 new random bytes, used when the badge must prove its key.
+
+    `sealed_pin` is what was typed with it, sealed for the service before anything else saw it.
+    """
 
     access_point: AccessPointId
     credential: Credential
     gate_random: bytes
+    sealed_pin: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,11 @@ class Badge(Protocol):
         """What it presents."""
         ...
 
+    @property
+    def pin(self) -> str | None:
+        """What was typed with it at the keypad; None where there is none, or nothing was typed."""
+        ...
+
     async def prove(self, digest: bytes) -> bytes | None:
         """Sign 32 bytes with the badge's key (r || s, or Ed25519); None when it has none or is gone."""
         ...

@@ -24,6 +24,7 @@ class SimulatedBadge:
 
     credential: Credential
     key: cose.SigningKey | None = field(default=None, repr=False)
+    pin: str | None = field(default=None, repr=False)
 
     @classmethod
     def key_bound(cls, token: bytes, key: cose.SigningKey) -> "SimulatedBadge":

@@ -92,6 +92,7 @@ async def test_a_badge_proves_its_key_to_the_service_itself(side: SiteSide):
 
 async def test_a_badge_that_breaks_off_has_proved_nothing(side: SiteSide):
     class Torn:
+        pin = None
         credential = ByToken(side.service.token(badge_key=cose.SigningKey.generate()))
 
         async def prove(self, _digest: bytes) -> bytes | None:
