@@ -338,8 +338,11 @@ class Controller:
         self._show(lane, signal, reason=answer.reason, entry=answer.entry, waited=waited)
 
     def _be_patient(self, lane: _Lane, answer: Answer, waited: timedelta) -> None:
-        """Keep a scan for as long as a guard may take, counted from when it was first sent; asked once."""
+        """Keep a scan for as long as a guard may take, counted from when it was first sent; asked once, and in time."""
         if lane.patience is not None:
+            return
+        if not timedelta() <= waited < self._limits.deadline:
+            self._ignore(Ignored.ANSWER_LATE)
             return
         lane.patience = answer.valid
         self._start(lane, TimerKind.DEADLINE, max(answer.valid - waited, timedelta()))

@@ -54,6 +54,7 @@ class Question:
     access_point: AccessPointId
     since: float
     is_open: bool = True
+    patience: float | None = None
 
 
 class Gate(RuleBasedStateMachine):
@@ -111,7 +112,8 @@ class Gate(RuleBasedStateMachine):
         if question is None or not question.is_open:
             return False
         door = self.talk.controller.door(question.access_point)
-        in_time = self.talk.at - question.since < min(valid, DEADLINE)
+        limit = min(valid, DEADLINE) if question.patience is None else question.patience
+        in_time = self.talk.at - question.since < limit
         return in_time and door in {DoorState.LOCKED, DoorState.UNLOCKED}
 
     # -- what happens ---------------------------------------------------------------------------------------------
@@ -177,6 +179,19 @@ class Gate(RuleBasedStateMachine):
         question.is_open = False
 
     @precondition(lambda self: self.questions)
+    @rule(pick=PICKS, seconds=st.sampled_from([1.0, 20.0, 60.0]))
+    def service_asks_for_patience(self, pick: int, seconds: float) -> None:
+        """A guard looks: the scan is kept for longer, if it is asked in time, and once."""
+        question = self.lately_asked(pick)
+        wire = self.talk.service.answer(
+            question.wire, Verdict.WAITING, unlock=None, valid=timedelta(seconds=seconds)
+        )
+        self.do(self.talk.hears(wire))
+        in_time = self.talk.at - question.since < DEADLINE
+        if question.is_open and question.patience is None and in_time:
+            question.patience = seconds
+
+    @precondition(lambda self: self.questions)
     @rule(pick=PICKS, lie=st.sampled_from(["key", "gate", "topic", "type", "message", "recorded"]))
     def somebody_lies(self, pick: int, lie: str) -> None:
         service, question = self.talk.service, self.lately_asked(pick)
@@ -234,7 +249,7 @@ class Gate(RuleBasedStateMachine):
     def forget_given_up(self) -> None:
         """Scans are given up when their deadline timer ran out: the book strikes them off."""
         for question in self.questions:
-            if self.talk.at - question.since >= DEADLINE:
+            if self.talk.at - question.since >= (question.patience or DEADLINE):
                 question.is_open = False
 
     @invariant()

@@ -49,6 +49,7 @@ from gatekeeper.model.messages import (
 )
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.places import Direction
+from gatekeeper.model.reasons import Reason
 from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
 
 SITE, HOST = SiteId("assen"), TenantId("defence")
@@ -134,7 +135,7 @@ class Service:
             message=hashlib.sha256(message).digest(),
             gate=gate,
             verdict=verdict,
-            reason={Verdict.GRANTED: GRANTED, Verdict.DENIED: NO_RIGHTS, Verdict.RECORDED: 0}[verdict],
+            reason=_REASONS[verdict],
             issued=NOON,
             valid=timedelta(seconds=5),
             unlock=timedelta(seconds=4) if verdict is Verdict.GRANTED else None,
@@ -170,6 +171,14 @@ class Service:
         authentic = authenticate(sent.topic, sent.payload, trust=self.trust, prefix=PREFIX)
         assert isinstance(authentic, Authentic), authentic
         return authentic.message
+
+
+_REASONS = {
+    Verdict.GRANTED: GRANTED,
+    Verdict.DENIED: NO_RIGHTS,
+    Verdict.RECORDED: 0,
+    Verdict.WAITING: Reason.VERIFICATION_REQUIRED.bacnet,
+}
 
 
 def _trusted(key: cose.SigningKey, use: Use, owner: str) -> TrustedKey:
