@@ -90,7 +90,7 @@ class Memory:
             zone: tuple(outer for outer in limited if zone in policy.inside[outer]) for zone in policy.zones
         }
         self._counted = {zone: set() for zone in limited}
-        self._keeps_usage = bool(policy.rules.inactivity or policy.rules.lock_out or policy.rules.travels)
+        self._keeps_usage = bool(policy.rules.inactivity or policy.rules.travels)
         self._guests = {}
         self._on_grant = {}
         for presence in self.whereabouts.values():
@@ -250,9 +250,9 @@ class Memory:
                 self.opened[zone] = now
         if point.interlocked:
             self._doors[point.id] = now + point.unlock + _DOOR_GRACE
-        if not self._keeps_usage and badge.max_uses is None:
-            return None
         before = self.usage.get(badge.id, NEVER_USED)
+        if not self._keeps_usage and badge.max_uses is None and before == NEVER_USED:
+            return None
         usage = self.usage[badge.id] = replace(
             before, uses=before.uses + 1, last_at=now, last_point=point.id, failures=(), locked_until=None
         )
