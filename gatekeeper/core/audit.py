@@ -22,7 +22,7 @@ from typing import Any, Final
 import orjson
 
 from gatekeeper.core.decide import Decision
-from gatekeeper.core.facts import Companion, Facts, Past
+from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord, Past
 from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.model.people import Holder
@@ -172,23 +172,30 @@ def facts_document(facts: Facts) -> dict[str, Any]:
 
 def _past_document(past: Past) -> dict[str, Any]:
     """What was asked of the past; what was not asked for is left out."""
-    document: dict[str, Any] = {
-        "since": _at(past.since),
-        "last_point": past.last_point,
-        "last_at": _at(past.last_at),
-        "visitors": past.visitors,
-        "uses": past.uses,
-        "last_used": _at(past.last_used),
-        "locked_until": _at(past.locked_until),
-        "factor": past.factor.value,
-        "crowds": dict(past.crowds),
-        "company": [_companion_document(one) for one in past.company],
-        "opened": {zone: timestamp(at) for zone, at in past.opened.items()},
-        "open_doors": sorted(past.open_doors),
-        "draw": past.draw,
-        "guard": past.guard.value,
-    }
-    return {name: value for name, value in document.items() if value != _EMPTY_PAST.get(name)}
+    if past is NO_PAST:
+        return {}
+    document: dict[str, Any] = {}
+    for name in ("since", "last_at", "last_used", "locked_until"):
+        at = getattr(past, name)
+        if at is not None:
+            document[name] = timestamp(at)
+    for name in ("last_point", "visitors", "uses", "draw"):
+        value = getattr(past, name)
+        if value not in {None, 0} or (name == "draw" and value == 0):
+            document[name] = value
+    if past.factor is not Factor.NONE:
+        document["factor"] = past.factor.value
+    if past.guard is not GuardsWord.NOT_ASKED:
+        document["guard"] = past.guard.value
+    if past.crowds:
+        document["crowds"] = dict(past.crowds)
+    if past.company:
+        document["company"] = [_companion_document(one) for one in past.company]
+    if past.opened:
+        document["opened"] = {zone: timestamp(at) for zone, at in past.opened.items()}
+    if past.open_doors:
+        document["open_doors"] = sorted(past.open_doors)
+    return document
 
 
 def _companion_document(one: Companion) -> dict[str, Any]:
@@ -202,28 +209,6 @@ def _companion_document(one: Companion) -> dict[str, Any]:
         "waiting": one.waiting,
         "brought": one.brought,
     }
-
-
-def _at(at: datetime | None) -> str | None:
-    return None if at is None else timestamp(at)
-
-
-_EMPTY_PAST: dict[str, Any] = {
-    "since": None,
-    "last_point": None,
-    "last_at": None,
-    "visitors": 0,
-    "uses": 0,
-    "last_used": None,
-    "locked_until": None,
-    "factor": "none",
-    "crowds": {},
-    "company": [],
-    "opened": {},
-    "open_doors": [],
-    "draw": None,
-    "guard": "not-asked",
-}
 
 
 def _badge_document(badge: Badge | None) -> dict[str, Any] | None:
