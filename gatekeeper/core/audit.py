@@ -66,6 +66,7 @@ class Kind(StrEnum):
     PASSAGE_NOT_TAKEN = "passage.not-taken"
     PASSAGE_FORCED = "passage.forced"
     PASSAGE_HELD_OPEN = "passage.held-open"
+    SEARCH_SEED = "search.seed"
     GATE_HELLO = "gate.hello"
     GATE_STATUS = "gate.status"
     GATE_GAP = "gate.gap"

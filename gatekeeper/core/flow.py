@@ -16,12 +16,13 @@ from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, assert_never
 
 from gatekeeper.core.actuate import answer_of, recorded
 from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
 from gatekeeper.core.decide import Decision, asks_the_past, decide
+from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, GuardsWord, Past, Request
 from gatekeeper.core.memory import Memory, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
@@ -176,6 +177,8 @@ class Flow:
         self.lockdowns: frozenset[str] = frozenset()
         self.suspended: frozenset[TenantId] = frozenset()
         self.pin_desk: PinDesk | None = None
+        self.draws: Draws | None = None
+        self._drawn_on: date | None = None
         self.memory = Memory(policy)
         self.memory.adopt(policy, register=register, trust=trust)
         self._asks_past: dict[AccessPointId, bool] = {}
@@ -272,7 +275,10 @@ class Flow:
     def _scan(self, authentic: Authentic, scan: Scan, presented: Presented | None, now: datetime) -> Recorded:
         if presented is None:
             raise ValueError("a scan is verified before it is taken")
-        facts = self.facts(presented, access_point=scan.access_point, draw=_draw(authentic.digest), now=now)
+        seed = self._announce_seed(scan.access_point, now)
+        facts = self.facts(
+            presented, access_point=scan.access_point, draw=self._draw(authentic, now), now=now
+        )
         request = Request(access_point=scan.access_point, gate=authentic.gate, clock=scan.clock)
         if scan.offline_verdict is not None:
             return self._offline(authentic, scan, facts, now)
@@ -287,7 +293,32 @@ class Flow:
                 receipt=receipt,
                 until=now + decision.waits,
             )
-        return self._decided(authentic, scan, facts, decision, receipt=receipt, now=now, settles=False)
+        decided = self._decided(authentic, scan, facts, decision, receipt=receipt, now=now, settles=False)
+        return replace(decided, drafts=(*seed, *decided.drafts)) if seed else decided
+
+    def _draw(self, authentic: Authentic, now: datetime) -> int | None:
+        return None if self.draws is None else self.draws.number(authentic.digest, now)
+
+    def _announce_seed(self, access_point: AccessPointId, now: datetime) -> tuple[Draft, ...]:
+        """Before the first lot of a day: bind today's seed, and show yesterday's."""
+        point = self.policy.points.get(access_point)
+        if self.draws is None or point is None or not any(rules.search for _, rules in point.entered):
+            return ()
+        today = now.astimezone(UTC).date()
+        if today == self._drawn_on:
+            return ()
+        self._drawn_on = today
+        return (
+            Draft(
+                kind=Kind.SEARCH_SEED,
+                at=now,
+                seq=self._next(),
+                tenants=(),
+                public=self.draws.announcement(now),
+                person=None,
+                personal=None,
+            ),
+        )
 
     def overdue(self, now: datetime) -> list[int]:
         """The entries of scans for which no guard has spoken in time."""
@@ -305,7 +336,7 @@ class Flow:
             return None
         authentic, scan, receipt = waiting.authentic, waiting.scan, waiting.receipt
         facts = self.facts(
-            waiting.presented, access_point=scan.access_point, draw=_draw(authentic.digest), now=now
+            waiting.presented, access_point=scan.access_point, draw=self._draw(authentic, now), now=now
         )
         facts = replace(facts, past=replace(facts.past, guard=word))
         request = Request(access_point=scan.access_point, gate=authentic.gate, clock=scan.clock)
@@ -686,10 +717,6 @@ def _kind(decision: Decision) -> Kind:
     if decision.waits is not None:
         return Kind.ACCESS_WAITING
     return Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
-
-
-def _draw(digest: bytes) -> int:
-    return int.from_bytes(hashlib.sha256(b"gatekeeper-draw-v1\0" + digest).digest()[:8], "big")
 
 
 def _companion(holder: Holder, now: datetime) -> Companion:

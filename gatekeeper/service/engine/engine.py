@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
@@ -191,7 +192,7 @@ class Engine:
         flow = flow_of(loaded, anchor=self._parts.anchor)
         self._must_hold_our_keys(flow.trust)
         trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
-        flow.pin_desk = self._parts.pin_desk
+        flow.pin_desk, flow.draws = self._parts.pin_desk, Draws(self._parts.beacon_secret)
         keys = dict(await self._parts.vault.keys(self._site))
         if NOBODY not in keys:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
