@@ -60,11 +60,18 @@ def two_persons(case: Case) -> Reason | None:
 
 
 def escort(case: Case) -> Reason | None:
-    """Whoever needs a host has one, who badged here within the window and has not brought too many."""
+    """Whoever needs a host has one, who badged here within the window and has not brought too many.
+
+    INVARIANT: no other rule brings a visitor in: whoever would take one along may be the host of every one of them.
+    """
     holder, rule = case.facts.holder, _escort_rule(case.point, case.demands, case.policy)
-    if rule is None or holder is None or case.point.leaving or not _needs_host(holder.kind, case.roles, rule):
+    if rule is None or holder is None or case.point.leaving:
         return None
-    return Reason.NO_ESCORT if host_of(case) is None else None
+    if _needs_host(holder.kind, case.roles, rule) and host_of(case) is None:
+        return Reason.NO_ESCORT
+    guests = [one for one in case.party if _needs_host(one.kind, one.roles, rule)]
+    led = all(_leads(holder, case.roles, rule, guest) for guest in guests)
+    return None if led and len(guests) <= rule.most else Reason.NO_ESCORT
 
 
 def host_of(case: Case) -> HolderId | None:
@@ -129,14 +136,11 @@ def party_of(  # noqa: PLR0917 - asked once, while a case is made
         if limit is not None and limit.least is not None and limit.exempt.isdisjoint(roles):
             join(limit.within, limit.least - 1, lambda one, limit=limit: limit.exempt.isdisjoint(one.roles))  # type: ignore[misc]
     hosting = _escort_rule(point, demands, policy)
-    if hosting is not None and not point.leaving and not _needs_host(holder.kind, roles, hosting):
+    if hosting is not None and not point.leaving:
         join(
             hosting.within,
             hosting.most,
-            lambda one: (
-                _needs_host(one.kind, one.roles, hosting)
-                and _may_host(holder.id, roles, hosting, guest_of=one.host)
-            ),
+            lambda one: _needs_host(one.kind, one.roles, hosting) and _leads(holder, roles, hosting, one),
         )
     within = _driver_window(point)
     if within is not None:
@@ -191,6 +195,12 @@ def _may_host(
     host: HolderId, roles: frozenset[ProfileRef], rule: Escort, *, guest_of: HolderId | None
 ) -> bool:
     return host == guest_of or not rule.profiles.isdisjoint(roles)
+
+
+def _leads(holder: Holder, roles: frozenset[ProfileRef], rule: Escort, guest: Companion) -> bool:
+    """Whether a holder may be the host of somebody who waits."""
+    leader = not _needs_host(holder.kind, roles, rule)
+    return leader and _may_host(holder.id, roles, rule, guest_of=guest.host)
 
 
 def _driver_window(point: Point) -> timedelta | None:
