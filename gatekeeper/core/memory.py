@@ -245,8 +245,9 @@ class Memory:
         ):
             company.append(replace(me, waiting=False, brought=len(joined)))
         self._company[point.id] = company
+        coming = me.roles.union(*(one.roles for one in decision.party if one.holder not in decision.guests))
         for zone, rules in point.entered:
-            if rules.first_person is not None and not rules.first_person.profiles.isdisjoint(me.roles):
+            if rules.first_person is not None and not rules.first_person.profiles.isdisjoint(coming):
                 self.opened[zone] = now
         if point.interlocked:
             self._doors[point.id] = now + point.unlock + _DOOR_GRACE

@@ -34,15 +34,20 @@ WAITS_FOR_COMPANY = frozenset(
 
 
 def first_person(case: Case) -> Reason | None:
-    """Somebody who may open the zone has come in, or is just coming."""
+    """Somebody who may open the zone has come in, or is just coming; a visitor opens for nobody else."""
     for zone, rules in case.point.entered:
         rule = rules.first_person
-        if rule is None or not rule.profiles.isdisjoint(case.roles):
+        if rule is None or not rule.profiles.isdisjoint(_coming(case)):
             continue
         opened = case.facts.past.opened.get(zone)
         if opened is None or case.now - opened >= rule.lasting:
             return Reason.FIRST_PERSON
     return None
+
+
+def _coming(case: Case) -> frozenset[ProfileRef]:
+    guests = guests_of(case)
+    return case.roles.union(*(one.roles for one in case.party if one.holder not in guests))
 
 
 def two_persons(case: Case) -> Reason | None:

@@ -40,3 +40,26 @@ def test_a_host_brings_no_more_than_he_may_also_when_a_second_person_is_among_th
     site.denied("barrack-in", "pupil-anna", Reason.NO_ACCOMPANIMENT, Reason.NO_ESCORT)
     site.denied("barrack-in", "uncle", Reason.NO_ESCORT)
     site.denied("barrack-in", "host", Reason.NO_ESCORT)
+
+
+OPENED_BY_A_KEYHOLDER = {"profiles": ["army/keyholder"], "hours": 8}
+
+
+def test_a_zone_for_two_is_opened_by_two_of_whom_one_may_open_it():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 20}, "first_person": OPENED_BY_A_KEYHOLDER}})
+    site.enrol("keyholder", "keyholder")
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT, Reason.FIRST_PERSON)
+    site.denied("barrack-in", "keyholder", Reason.NO_ACCOMPANIMENT)
+    assert {one.holder for one in site.ask("barrack-in", "private").party} == {"keyholder"}
+    assert site.opened == {"barrack": site.now}
+
+
+def test_a_visitor_opens_a_zone_for_nobody_else():
+    escort = {"seconds": 60, "most": 1, "by": ["army/escort"]}
+    first = {"profiles": ["school/caretaker"], "hours": 8}
+    site = RuledSite({"barrack": {"escort": escort, "first_person": first}})
+    site.enrol("caretaker", "caretaker", tenant="school", kind=HolderKind.VISITOR)
+    site.enrol("host", "escort")
+    site.denied("barrack-in", "caretaker", Reason.NO_ESCORT)
+    site.denied("barrack-in", "host", Reason.FIRST_PERSON)
+    assert site.opened == {}
