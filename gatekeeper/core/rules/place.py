@@ -68,7 +68,7 @@ def lower_occupancy(case: Case) -> Reason | Reported | None:
     alone = [
         (limit.enforcement, Reason.LOWER_OCCUPANCY)
         for zone, limit in _limits(case, case.point.entered)
-        if limit.least is not None and _inside(case, zone) + 1 + _joining(case, limit) < limit.least
+        if limit.least is not None and _inside(case, zone) + 1 + _together(case, limit) < limit.least
     ]
     alone += [
         (limit.enforcement, Reason.LOWER_OCCUPANCY)
@@ -91,6 +91,17 @@ def _inside(case: Case, zone: ZoneId) -> int:
 
 def _joining(case: Case, limit: Occupancy) -> int:
     return sum(limit.exempt.isdisjoint(companion.roles) for companion in case.party)
+
+
+def _together(case: Case, limit: Occupancy) -> int:
+    """Those who count and badged within the limit's own window.
+
+    INVARIANT: a host who brings visitors in because the alert state is higher is no less alone for it (promise 8).
+    """
+    return sum(
+        limit.exempt.isdisjoint(companion.roles) and case.now - companion.at <= limit.within
+        for companion in case.party
+    )
 
 
 def _worst(failed: Iterable[tuple[Enforcement, Reason]]) -> Reason | Reported | None:
