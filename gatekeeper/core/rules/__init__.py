@@ -60,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     place.upper_occupancy,
     place.lower_occupancy,
     company.first_person,
+    company.right_persons,
     company.two_persons,
     company.escort,
     company.visitors_inside,

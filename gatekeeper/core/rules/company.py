@@ -4,7 +4,7 @@ Who asks without the company that a zone demands, and lacks nothing else, waits:
 point within the window, and whose company counts, opens for both. `party_of` says who would pass along.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from gatekeeper.core.facts import Companion, Facts
@@ -23,6 +23,7 @@ __all__ = [
     "guests_of",
     "host_of",
     "party_of",
+    "right_persons",
     "two_persons",
     "visitors_inside",
 ]
@@ -51,16 +52,23 @@ def _coming(case: Case) -> frozenset[ProfileRef]:
 
 
 def two_persons(case: Case) -> Reason | None:
-    """A second person, who counts, is there too."""
-    for rule in _pair_rules(case.point):
-        if case.facts.holder is None:
-            continue
-        lately = _waiting(case.facts.past.company, case.now, rule.within, but=case.facts.holder.id)
-        if not _counts(case.roles, rule):
+    """A second person is there too."""
+    holder = case.facts.holder
+    if holder is None:
+        return None
+    alone = any(_counts(case.roles, rule) and not lately for rule, lately in _pairs(case, holder))
+    return Reason.NO_ACCOMPANIMENT if alone else None
+
+
+def right_persons(case: Case) -> Reason | None:
+    """Whoever asks counts here, and so does one of those who are there too."""
+    holder = case.facts.holder
+    if holder is None:
+        return None
+    for rule, lately in _pairs(case, holder):
+        right = not lately or any(_are_two(rule, holder, case.roles, one) for one in lately)
+        if not right or not _counts(case.roles, rule):
             return Reason.INCORRECT_ACCOMPANIMENT
-        if any(_are_two(rule, case.facts.holder, case.roles, companion) for companion in lately):
-            continue
-        return Reason.INCORRECT_ACCOMPANIMENT if lately else Reason.NO_ACCOMPANIMENT
     return None
 
 
@@ -151,6 +159,12 @@ def party_of(  # noqa: PLR0917 - asked once, while a case is made
     if within is not None:
         join(within, 1, lambda one: _drive_together(holder.kind, one.kind))
     return tuple(joining.values())
+
+
+def _pairs(case: Case, holder: Holder) -> Iterator[tuple[TwoPersons, list[Companion]]]:
+    """Each rule for two persons here, with those who badged within its window."""
+    for rule in _pair_rules(case.point):
+        yield rule, _waiting(case.facts.past.company, case.now, rule.within, but=holder.id)
 
 
 def _pair_rules(point: Point) -> list[TwoPersons]:

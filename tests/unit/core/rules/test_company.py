@@ -2,7 +2,8 @@
 
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
-from tests.support.rules_site import RuledSite
+from tests.support.rules_site import RuledSite, at_noon, decided, document_with
+from tests.support.sites import compiled, ground
 
 ESCORTED = {"seconds": 60, "most": 1, "by": ["army/escort"]}
 
@@ -63,3 +64,23 @@ def test_a_visitor_opens_a_zone_for_nobody_else():
     site.denied("barrack-in", "caretaker", Reason.NO_ESCORT)
     site.denied("barrack-in", "host", Reason.FIRST_PERSON)
     assert site.opened == {}
+
+
+def test_a_zones_rule_for_two_persons_is_not_hidden_by_that_of_a_zone_within():
+    """One way into two zones, each with its rule; what is on trial in one does not silence the other."""
+    door = {
+        "id": "back-in", "gate": "inner", "from": "outside", "to": "barrack", "direction": "in",
+        "name": {"en": "Back door", "nl": "Achterdeur"},
+    }  # fmt: skip
+    document = document_with(
+        {
+            "yard": {"two_persons": {"seconds": 20, "profiles": ["army/keyholder"]}},
+            "barrack": {"two_persons": {"seconds": 20}},
+        },
+        rules={"shadow": ["denied-no-accompaniment"]},
+    )
+    document["access_point"].append(door)
+    policy = compiled(document, trust=ground().trust)[1]
+    made = decided(policy, "back-in", at_noon())
+    assert (made.granted, made.reasons) == (False, (Reason.INCORRECT_ACCOMPANIMENT,))
+    assert made.shadow == (Reason.NO_ACCOMPANIMENT,)
