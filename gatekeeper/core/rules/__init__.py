@@ -52,6 +52,8 @@ RULES: tuple[Rule, ...] = (
     holder.certificates,
     holder.called_up,
     rights.access,
+    rights.hours,
+    rights.alert_state,
     factor.pin,
     place.passback,
     place.unexpected_location,

@@ -3,7 +3,7 @@
 from gatekeeper.core.rules.case import Case
 from gatekeeper.model.reasons import Reason
 
-__all__ = ["access", "assurance", "badge_ceiling", "clearance", "lockdown"]
+__all__ = ["access", "alert_state", "assurance", "badge_ceiling", "clearance", "hours", "lockdown"]
 
 
 def lockdown(case: Case) -> Reason | None:
@@ -32,21 +32,35 @@ def assurance(case: Case) -> Reason | None:
 
 
 def access(case: Case) -> Reason | None:
-    """Ask the profiles and the guest lists: is there a way here at all, and if so, now, and in this alert state."""
-    if case.facts.badge is None:
+    """A profile or a guest list leads here."""
+    return Reason.NO_ACCESS_RIGHTS if case.facts.badge is not None and not _ways(case) else None
+
+
+def hours(case: Case) -> Reason | None:
+    """One that leads here does so now; one who leaves is not held in."""
+    ways = _ways(case)
+    if not ways or case.point.leaving or any(now for now, _ in ways):
         return None
-    invited = [event for event in case.point.events if _is_guest(case, event.guests)]
-    if not case.openings and not invited:
-        return Reason.NO_ACCESS_RIGHTS
-    if case.point.leaving:
+    return Reason.OUT_OF_TIME_RANGE
+
+
+def alert_state(case: Case) -> Reason | None:
+    """One that leads here now does so in this alert state; when none does now, one that does at another time."""
+    ways = _ways(case)
+    if not ways or case.point.leaving:
         return None
+    highest = [alert for now, alert in ways if now] or [alert for _, alert in ways]
+    return Reason.THREAT_LEVEL if case.facts.alert > max(highest) else None
+
+
+def _ways(case: Case) -> list[tuple[bool, int]]:
+    """What leads here: whether it does now, and up to which alert state."""
+    if case.facts.badge is None or not (case.openings or case.point.events):
+        return []
     open_now = case.policy.timetable.open_at(case.now.timestamp())
-    open_to = [opening.highest_alert for opening in case.openings if opening.schedule & open_now]
-    open_to += [event.highest_alert for event in invited if event.since <= case.now < event.until]
-    if not open_to:
-        return Reason.OUT_OF_TIME_RANGE
-    return None if case.facts.alert <= max(open_to) else Reason.THREAT_LEVEL
-
-
-def _is_guest(case: Case, guests: frozenset[object]) -> bool:
-    return case.facts.holder is not None and case.facts.holder.id in guests
+    found = [(bool(opening.schedule & open_now), opening.highest_alert) for opening in case.openings]
+    holder = case.facts.holder
+    if holder is None:
+        return found
+    invited = [event for event in case.point.events if holder.id in event.guests]
+    return found + [(event.since <= case.now < event.until, event.highest_alert) for event in invited]
