@@ -243,7 +243,7 @@ class Memory:
             any(rules.escort is not None for _, rules in point.entered)
             or self._policy.rules.escort is not None
         ):
-            company.append(replace(me, waiting=False, brought=len(joined)))
+            company.append(replace(me, waiting=False, brought=len(decision.guests)))
         self._company[point.id] = company
         coming = me.roles.union(*(one.roles for one in decision.party if one.holder not in decision.guests))
         for zone, rules in point.entered:

@@ -84,3 +84,13 @@ def test_a_zones_rule_for_two_persons_is_not_hidden_by_that_of_a_zone_within():
     made = decided(policy, "back-in", at_noon())
     assert (made.granted, made.reasons) == (False, (Reason.INCORRECT_ACCOMPANIMENT,))
     assert made.shadow == (Reason.NO_ACCOMPANIMENT,)
+
+
+def test_a_hosts_second_person_takes_no_visitors_place():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}, "escort": ESCORTED}})
+    site.enrol("visitor", tenant="school", kind=HolderKind.VISITOR)
+    site.enrol("host", "escort")
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    site.granted("barrack-in", "host")
+    site.denied("barrack-in", "sergeant", Reason.NO_ACCOMPANIMENT)
+    assert site.ask("barrack-in", "visitor").host == "host"
