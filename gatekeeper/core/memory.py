@@ -167,7 +167,8 @@ class Memory:
     def _visitors(self, point: Point, holder: Holder | None) -> int:
         if holder is None or not point.left:
             return 0
-        escorting = {zone for zone, rules in point.left if rules.escort is not None}
+        everywhere = self._policy.rules.escort is not None
+        escorting = {zone for zone, rules in point.left if everywhere or rules.escort is not None}
         guests = self._guests.get(holder.id, set())
         return sum(self._is_within(self.whereabouts[guest].zone, escorting) for guest in guests)
 

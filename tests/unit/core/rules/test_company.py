@@ -1,5 +1,6 @@
 """In company: two persons, visitors with their host, a vehicle with its driver, nobody before the first person."""
 
+from gatekeeper.core.change import AlertChange
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import RuledSite, at_noon, decided, document_with
@@ -41,6 +42,18 @@ def test_a_host_brings_no_more_than_he_may_also_when_a_second_person_is_among_th
     site.denied("barrack-in", "pupil-anna", Reason.NO_ACCOMPANIMENT, Reason.NO_ESCORT)
     site.denied("barrack-in", "uncle", Reason.NO_ESCORT)
     site.denied("barrack-in", "host", Reason.NO_ESCORT)
+
+
+def test_a_host_whom_the_alert_state_asks_for_leaves_after_the_visitors_too():
+    site = RuledSite(alert=[{"state": "tense", "escort": True}], rules={"escort": ESCORTED})
+    site.enrol("visitor", tenant="school", kind=HolderKind.VISITOR)
+    site.enrol("host", "escort")
+    site.changed(AlertChange(state="tense"))
+    site.granted("front-in", "host")
+    assert site.ask("front-in", "visitor").host == "host"
+    site.denied("front-out", "host", Reason.VISITORS_INSIDE)
+    site.granted("front-out", "visitor")
+    site.granted("front-out", "host")
 
 
 OPENED_BY_A_KEYHOLDER = {"profiles": ["army/keyholder"], "hours": 8}
