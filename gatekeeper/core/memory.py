@@ -93,8 +93,13 @@ class Memory:
         self._keeps_usage = bool(policy.rules.inactivity or policy.rules.travels)
         self._guests = {}
         self._on_grant = {}
+        self.part_company()
         for presence in self.whereabouts.values():
             self._count(presence, register.holder(presence.holder, trust=trust))
+
+    def part_company(self) -> None:
+        """Forget who waits at which door: what they lacked was said under other circumstances. They badge again."""
+        self._company = {}
 
     # -- what the rules may ask ---------------------------------------------------------------------------------------
 

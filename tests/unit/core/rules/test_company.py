@@ -107,3 +107,14 @@ def test_a_hosts_second_person_takes_no_visitors_place():
     site.granted("barrack-in", "host")
     site.denied("barrack-in", "sergeant", Reason.NO_ACCOMPANIMENT)
     assert site.ask("barrack-in", "visitor").host == "host"
+
+
+def test_who_waited_under_a_former_policy_badges_again_under_the_new_one():
+    rules = {"barrack": {"two_persons": {"seconds": 20}}}
+    site = RuledSite(rules)
+    site.enrol("teacher-anna", tenant="school")
+    site.denied("barrack-in", "teacher-anna", Reason.NO_ACCOMPANIMENT)
+    vetoed = {"tenant": "school", "zone": "barrack", "why": {"en": "Exercise", "nl": "Oefening"}}
+    site.write(document_with(rules, veto=[vetoed]))
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    assert site.where("teacher-anna") is None
