@@ -35,8 +35,7 @@ _MENDED_AT_THE_DOOR = frozenset(
     {
         Reason.OUT_OF_TIME_RANGE,
         Reason.THREAT_LEVEL,  # the alert state is asked by the openings themselves
-        Reason.NO_ACCOMPANIMENT,
-        Reason.INCORRECT_ACCOMPANIMENT,
+        Reason.NO_ACCOMPANIMENT,  # but who counts for none of two is never in the right company
         Reason.NO_ESCORT,
         Reason.NO_DRIVER,
         Reason.LOWER_OCCUPANCY,
@@ -47,6 +46,8 @@ _MENDED_AT_THE_DOOR = frozenset(
         Reason.INACTIVITY,
     }
 )
+_MENDED_WITHOUT_A_PIN = _MENDED_AT_THE_DOOR - {Reason.PIN_MISSING}
+_AT_ALL_HOURS: Hours = frozenset({("at all hours",)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ def subjects(people: Iterable[tuple[Holder, Badge, int]], policies: Iterable[Pol
     groups: dict[object, list[tuple[Holder, Badge, int]]] = {}
     for holder, badge, epoch in people:
         key = (
-            holder.tenant, holder.kind, holder.clearance, holder.profiles, holder.since, holder.until,
+            badge.tenant, holder.tenant, holder.kind, holder.clearance, holder.profiles, holder.since, holder.until,
             holder.certificates, holder.pin is not None, holder.id if holder.id in invited else None,
             badge.ceiling, badge.assurance, badge.epoch, badge.not_before, badge.expires, epoch,
         )  # fmt: skip
@@ -102,8 +103,8 @@ def rights_of(policy: Policy, subject: Subject, *, now: datetime) -> Rights:
 def differences(before: Policy, after: Policy, people: Iterable[Subject], *, now: datetime) -> list[Changed]:
     """Who gains and who loses what between two policies; the alert states are counted from the calmest."""
     changed: dict[tuple[AccessPointId, _Alerts, _Alerts, _Alerts], list[HolderId]] = {}
-    for subject in people:
-        old, new = rights_of(before, subject, now=now), rights_of(after, subject, now=now)
+    for badges, holders in _by_badges(people):
+        old, new = _of_all(before, badges, now), _of_all(after, badges, now)
         for point in sorted({point for point, _ in (*old, *new)}):
             states = range(max(len(before.alert_states), len(after.alert_states)))
             was = {alert: old.get((point, alert)) for alert in states}
@@ -114,13 +115,32 @@ def differences(before: Policy, after: Policy, people: Iterable[Subject], *, now
                 alert for alert in states if was[alert] and will[alert] and was[alert] != will[alert]
             )
             if gained or lost or other:
-                changed.setdefault((point, gained, lost, other), []).extend(subject.holders)
+                changed.setdefault((point, gained, lost, other), []).extend(holders)
     return [
-        Changed(
-            access_point=point, gained=gained, lost=lost, other_hours=other, holders=tuple(sorted(holders))
-        )
-        for (point, gained, lost, other), holders in sorted(changed.items(), key=lambda item: item[0][0])
+        Changed(access_point=point, gained=gained, lost=lost, other_hours=other, holders=tuple(sorted(who)))
+        for (point, gained, lost, other), who in sorted(changed.items(), key=lambda item: item[0][0])
     ]
+
+
+def _by_badges(people: Iterable[Subject]) -> list[tuple[list[Subject], list[HolderId]]]:
+    """Holders who have badges of the same sorts: one badge, as a rule."""
+    sorts: dict[HolderId, dict[int, Subject]] = {}
+    for subject in people:
+        for holder in subject.holders:
+            sorts.setdefault(holder, {})[id(subject)] = subject
+    alike: dict[tuple[int, ...], tuple[list[Subject], list[HolderId]]] = {}
+    for holder, badges in sorts.items():
+        alike.setdefault(tuple(badges), (list(badges.values()), []))[1].append(holder)
+    return list(alike.values())
+
+
+def _of_all(policy: Policy, badges: Iterable[Subject], now: datetime) -> Rights:
+    """What a holder may open with one badge or another."""
+    found: dict[tuple[AccessPointId, int], Hours] = {}
+    for badge in badges:
+        for right, hours in rights_of(policy, badge, now=now).items():
+            found[right] = found.get(right, frozenset()) | hours
+    return found
 
 
 def _points(policy: Policy, holder: Holder) -> list[Point]:
@@ -135,19 +155,17 @@ def _points(policy: Policy, holder: Holder) -> list[Point]:
 
 
 def _hours(policy: Policy, point: Point, subject: Subject, alert: int, now: datetime) -> Hours:
+    if point.leaving:
+        return _AT_ALL_HOURS
     schedules = {policy.timetable.bit(schedule.id): schedule for schedule in policy.timetable.schedules}
     holder = subject.holder
     found: set[tuple[object, ...]] = set()
     for profile in holder.profiles:
         for opening in policy.profiles.get((holder.tenant, profile), {}).get(point.id, ()):
-            if point.leaving or alert <= opening.highest_alert:
+            if alert <= opening.highest_alert:
                 found.add(_spelled(schedules[opening.schedule]))
     for event in point.events:
-        if (
-            holder.id in event.guests
-            and now < event.until
-            and (point.leaving or alert <= event.highest_alert)
-        ):
+        if holder.id in event.guests and now < event.until and alert <= event.highest_alert:
             found.add(("event", event.since, event.until))
     return frozenset(found)
 
@@ -179,12 +197,15 @@ def _allowed(policy: Policy, point: Point, subject: Subject, alert: int, now: da
     )
     request = Request(access_point=point.id, gate=point.gate, clock=ClockQuality.SYNCHRONISED)
     case = case_of(policy, point, facts, request, now, party=party_of)
+    needs_pin = point.pin_always or policy.demands[alert].second_factor
+    without = needs_pin and subject.holder.pin is None
+    mended = _MENDED_WITHOUT_A_PIN if without else _MENDED_AT_THE_DOOR
     for rule in RULES:
         found = rule(case)
         if (
             isinstance(found, Reason)
             and found.denies
-            and found not in _MENDED_AT_THE_DOOR
+            and found not in mended
             and found.code not in point.shadow
         ):
             return False

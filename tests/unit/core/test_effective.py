@@ -1,0 +1,267 @@
+"""Effective rights: what somebody may open, whatever the hour and the company; and what a change gives and takes."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gatekeeper.core.effective import Changed, Rights, Subject, differences, rights_of, subjects
+from gatekeeper.model.badges import Assurance, Badge
+from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, ProfileId
+from gatekeeper.model.people import Holder, PinRecord
+from gatekeeper.model.policy import Policy
+from tests.support.rules_site import document_with, policy_with
+from tests.support.sites import BADGES, NOON, compiled, ground
+
+CALM, TENSE, GRAVE = range(3)
+PIN = PinRecord(salt=bytes(16), digest=bytes(32), duress=None)
+
+
+def person(who: str, *, badge: Mapping[str, Any] | None = None, **changes: Any) -> tuple[Holder, Badge, int]:
+    return (
+        replace(ground().holders[who], **changes),
+        replace(BADGES[who].badge, **(badge or {})),
+        1,
+    )
+
+
+def subject(who: str, **changes: Any) -> Subject:
+    return subjects([person(who, **changes)], [])[0]
+
+
+def opens(policy: Policy, who: str, **changes: Any) -> dict[str, set[int]]:
+    """The doors that somebody may open, and in which alert states."""
+    found: dict[str, set[int]] = {}
+    for point, alert in rights_of(policy, subject(who, **changes), now=NOON):
+        found.setdefault(point, set()).add(alert)
+    return found
+
+
+def planned(before: Policy, after: Policy, people: Iterable[tuple[Holder, Badge, int]]) -> list[Changed]:
+    return differences(before, after, subjects(people, [before, after]), now=NOON)
+
+
+def policy_of(document: Mapping[str, Any]) -> Policy:
+    return compiled(document, trust=ground().trust)[1]
+
+
+def changed(
+    access_point: str,
+    *holders: str,
+    gained: Iterable[int] = (),
+    lost: Iterable[int] = (),
+    other_hours: Iterable[int] = (),
+) -> Changed:
+    return Changed(
+        access_point=AccessPointId(access_point),
+        gained=frozenset(gained),
+        lost=frozenset(lost),
+        other_hours=frozenset(other_hours),
+        holders=tuple(map(HolderId, holders)),
+    )
+
+
+# -- rights -----------------------------------------------------------------------------------------------------------
+
+
+def test_rights_are_what_profiles_agreement_veto_and_levels_leave_in_each_alert_state():
+    everywhere, until_tense, calm = {CALM, TENSE, GRAVE}, {CALM, TENSE}, {CALM}
+    assert opens(policy_with(), "teacher") == {
+        "front-in": until_tense, "front-out": everywhere, "shed-in": until_tense, "shed-out": everywhere,
+        "school-in": until_tense, "school-out": everywhere, "barrack-in": until_tense, "barrack-out": everywhere,
+        "corridor": until_tense,
+    }  # fmt: skip
+    assert opens(policy_with(), "pupil") == {
+        "front-in": until_tense, "front-out": everywhere, "shed-in": calm, "shed-out": everywhere,
+        "school-in": calm, "school-out": everywhere,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("now", [NOON, datetime(2026, 6, 3, 23, tzinfo=UTC)])
+def test_rights_do_not_depend_on_the_hour(now: datetime):
+    rights = rights_of(policy_with(), subject("pupil"), now=now)
+    assert set(rights) == set(rights_of(policy_with(), subject("pupil"), now=NOON))
+
+
+def test_hours_are_those_of_the_schedules_and_none_on_the_way_out():
+    def hours(rights: Rights, point: str) -> Any:
+        return rights[AccessPointId(point), CALM]
+
+    pupil, teacher = (rights_of(policy_with(), subject(who), now=NOON) for who in ("pupil", "teacher"))
+    assert hours(pupil, "front-in") != hours(teacher, "front-in")
+    assert hours(pupil, "front-out") == hours(teacher, "front-out")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"two_persons": {"seconds": 20}},
+        {"escort": {"seconds": 20, "most": 1, "kinds": ["staff"], "by": ["army/escort"]}},
+        {"first_person": {"profiles": ["army/keyholder"], "hours": 8}},
+        {"driver": {"seconds": 20}},
+        {"occupancy": {"least": 2}},
+        {"occupancy": {"most": 1}},
+        {"guard_check": {"seconds": 20}},
+        {"search": {"one_in": 1}},
+        {"certificates": ["fire"], "shadow": ["denied-certificate"]},
+    ],
+)
+def test_what_can_be_mended_at_the_door_takes_no_right(rules: dict[str, Any]):
+    assert opens(policy_with({"barrack": rules}), "private") == opens(policy_with(), "private")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"certificates": ["fire"]},
+        {"level": 3},
+        {"assurance": 3},
+        {"two_persons": {"seconds": 20, "profiles": ["army/keyholder"]}},
+        {"pin": "always"},
+    ],
+)
+def test_what_cannot_be_mended_at_the_door_takes_the_right_to_come_in(rules: dict[str, Any]):
+    lacking = opens(policy_with({"barrack": rules}), "private")
+    assert set(opens(policy_with(), "private")) - set(lacking) >= {"barrack-in", "corridor"}
+    assert "front-in" in lacking
+
+
+def test_whoever_has_a_pin_may_come_in_where_one_is_asked():
+    policy = policy_with({"barrack": {"pin": "always"}, "armoury": {"assurance": 3}})
+    assert {"barrack-in", "armoury-in"} <= set(opens(policy, "sergeant", pin=PIN))
+    assert {"barrack-in", "armoury-in"}.isdisjoint(opens(policy, "sergeant"))
+    bearer = {"assurance": Assurance.BEARER}
+    assert "armoury-in" not in opens(policy, "sergeant", pin=PIN, badge=bearer)
+
+
+def test_where_only_an_alert_state_asks_for_a_pin_whoever_has_none_loses_the_right_in_that_state():
+    policy = policy_with(alert=[{"state": "tense", "pin": True}])
+    assert opens(policy, "sergeant")["front-in"] == {CALM}
+    assert opens(policy, "sergeant")["front-out"] == {CALM, TENSE, GRAVE}
+    assert opens(policy, "sergeant", pin=PIN)["front-in"] == {CALM, TENSE, GRAVE}
+
+
+def test_an_alert_state_that_keeps_a_tenant_out_leaves_it_the_way_home():
+    policy = policy_with(alert=[{"state": "tense", "excluded": ["school"]}])
+    assert opens(policy, "teacher")["front-in"] == {CALM}
+    assert opens(policy, "teacher")["front-out"] == {CALM, TENSE, GRAVE}
+
+
+# -- what a change does -----------------------------------------------------------------------------------------------
+
+TEACHER, PUPIL, SERGEANT, PRIVATE = map(person, ("teacher", "pupil", "sergeant", "private"))
+EVERYBODY = [TEACHER, PUPIL, SERGEANT, PRIVATE]
+
+
+def test_the_same_site_changes_nothing():
+    assert planned(policy_with(), policy_with(), EVERYBODY) == []
+
+
+def test_a_veto_takes_every_door_of_the_zone_and_nothing_else():
+    veto = {"tenant": "school", "zone": "school-house", "why": {"en": "Rebuilding", "nl": "Verbouwing"}}
+    document = document_with()
+    document["veto"].append(veto)
+    assert planned(policy_with(), policy_of(document), EVERYBODY) == [
+        changed("school-in", "teacher", lost={CALM, TENSE}),
+        changed("school-in", "pupil", lost={CALM}),
+        changed("school-out", "pupil", "teacher", lost={CALM, TENSE, GRAVE}),
+    ]
+
+
+def test_a_grant_gives_its_door_in_its_alert_states():
+    document = document_with()
+    grant = {"access_point": "shed-in", "schedule": "always", "highest_alert": "tense"}
+    document["profile"][1]["grants"].append(grant)
+    assert planned(policy_with(), policy_of(document), EVERYBODY) == [
+        changed("shed-in", "pupil", gained={TENSE})
+    ]
+    assert planned(policy_of(document), policy_with(), EVERYBODY) == [
+        changed("shed-in", "pupil", lost={TENSE})
+    ]
+
+
+def test_other_hours_are_said_where_somebody_comes_in_and_not_where_they_leave():
+    document = document_with()
+    document["schedule"][1]["windows"][0]["from"] = "09:00"
+    assert planned(policy_with(), policy_of(document), EVERYBODY) == [
+        changed("front-in", "pupil", other_hours={CALM, TENSE}),
+        changed("school-in", "pupil", other_hours={CALM}),
+    ]
+
+
+def test_a_schedule_by_another_name_changes_nothing():
+    document = document_with()
+    text = {"lessons": "teaching-hours"}
+    document["schedule"][1]["id"] = text["lessons"]
+    for profile in document["profile"]:
+        profile["grants"] = [
+            grant | {"schedule": text.get(grant["schedule"], grant["schedule"])}
+            for grant in profile["grants"]
+        ]
+    assert planned(policy_with(), policy_of(document), EVERYBODY) == []
+
+
+def test_a_higher_level_takes_the_right_from_whoever_is_not_cleared_for_it():
+    assert planned(policy_with(), policy_with({"barrack": {"level": 3}}), EVERYBODY) == [
+        changed(point, "private", lost={CALM, TENSE, GRAVE})
+        for point in ("barrack-in", "barrack-out", "corridor")
+    ]
+
+
+def test_guests_of_an_event_gain_its_zones_and_nobody_else_does():
+    event = {
+        "id": "exercise", "name": {"en": "Exercise", "nl": "Oefening"}, "zones": ["school-house"],
+        "from": datetime(2026, 6, 4, tzinfo=UTC), "until": datetime(2026, 6, 6, tzinfo=UTC),
+        "guests": ["pupil", "stranger"], "highest_alert": "grave",
+    }  # fmt: skip
+    without = deepcopy(document_with())
+    without["profile"][1]["grants"] = []
+    pupils = [PUPIL, person("pupil", id=HolderId("another-pupil"))]
+    assert planned(policy_of(without), policy_of(without | {"event": [event]}), pupils) == [
+        changed("school-in", "pupil", gained={CALM, TENSE, GRAVE}),
+        changed("school-out", "pupil", gained={CALM, TENSE, GRAVE}),
+    ]
+
+
+def test_a_holder_with_two_badges_is_named_once_and_keeps_what_either_opens():
+    low = person("sergeant", badge={"id": BadgeId("ab" * 16), "ceiling": 1})
+    before, after = policy_with(), policy_with({"yard": {"level": 2}})
+    both = planned(before, after, [SERGEANT, low])
+    assert both == []
+    without_profile = document_with()
+    without_profile["profile"][0]["grants"] = []
+    twice = planned(
+        before, policy_of(without_profile), [SERGEANT, person("sergeant", badge={"id": BadgeId("cd" * 16)})]
+    )
+    assert {one.holders for one in twice} == {(HolderId("sergeant"),)}
+
+
+def test_holders_who_are_alike_are_one_question_and_all_are_named():
+    people = [person("private", id=HolderId(f"private-{number}")) for number in range(50)]
+    alike = subjects(people, [policy_with()])
+    assert len(alike) == 1
+    lost = planned(policy_with(), policy_with({"barrack": {"certificates": ["fire"]}}), people)
+    assert [(one.access_point, len(one.holders)) for one in lost] == [("barrack-in", 50), ("corridor", 50)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"clearance": 1},
+        {"profiles": (ProfileId("keyholder"),)},
+        {"certificates": (("fire", NOON),)},
+        {"pin": PIN},
+        {"until": NOON},
+        {"badge": {"ceiling": 1}},
+        {"badge": {"epoch": 0}},
+        {"badge": {"expires": NOON}},
+        {"badge": {"tenant": "school"}},
+        {"badge": {"assurance": Assurance.BEARER}},
+    ],
+)
+def test_holders_who_differ_in_what_a_rule_asks_are_asked_apart(other: dict[str, Any]):
+    people = [person("private"), person("private", **{"id": HolderId("other"), **other})]
+    assert len(subjects(people, [policy_with()])) == 2
