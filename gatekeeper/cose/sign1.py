@@ -144,6 +144,14 @@ def _read_header(
     """Read algorithm and key id beside the expected type: no other header is understood, so none may be there."""
     if unprotected:
         return Refused(code=Refusal.COSE_HEADER, detail="unprotected")
+    if len(protected) > _HEADER_BOUNDS.max_bytes:
+        return Refused(code=Refusal.COSE_HEADER, detail=Refusal.CBOR_OVERSIZED)
+    return _read_protected(protected, typ)
+
+
+@lru_cache(maxsize=4096)
+def _read_protected(protected: bytes, typ: str) -> tuple[int, bytes] | Refused:
+    """What these very bytes say. Who signs says the same with every message, so the answer is remembered."""
     header = decode(protected, bounds=_HEADER_BOUNDS)
     match header:
         case Refused(code=code):
