@@ -1,0 +1,317 @@
+"""The reference's ground, and what it says of where people are and in whose company. See `rules_reference`."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gatekeeper.core.facts import Companion, Facts, Request
+from gatekeeper.model.people import Agreement, Holder
+from gatekeeper.model.places import AccessPoint, Direction, Zone
+from gatekeeper.model.policy import SitePolicy
+from gatekeeper.model.reasons import Reason
+from gatekeeper.model.rules import AntiPassback, Differ, Enforcement, Escort, Occupancy, TwoPersons
+
+__all__ = ["InPlace", "is_open", "lies_in", "up", "way", "zone_of"]
+
+# -- the ground -------------------------------------------------------------------------------------------------------
+
+
+def zone_of(written: SitePolicy, name: str) -> Zone:
+    return next(zone for zone in written.zones if zone.id == name)
+
+
+def up(written: SitePolicy, name: str) -> Iterator[Zone]:
+    """A zone and what it lies in, to the top."""
+    at: str | None = name
+    while at is not None:
+        zone = zone_of(written, at)
+        yield zone
+        at = zone.parent
+
+
+def lies_in(written: SitePolicy, inner: str, outer: str) -> bool:
+    return any(zone.id == outer for zone in up(written, inner))
+
+
+def way(written: SitePolicy, point: AccessPoint) -> tuple[list[Zone], list[Zone]]:
+    """The zones that one who passes comes into, and those that one goes out of; innermost first."""
+    into = [zone for zone in up(written, point.target) if not lies_in(written, point.source, zone.id)]
+    out_of = [zone for zone in up(written, point.source) if not lies_in(written, point.target, zone.id)]
+    return into, out_of
+
+
+def is_open(written: SitePolicy, schedule: str, now: datetime) -> bool:
+    """Whether the wall clock of the site stands in a window of a schedule."""
+    wanted = next(one for one in written.schedules if one.id == schedule)
+    wall = now.astimezone(ZoneInfo(written.time_zone))
+    special = wall.date() in wanted.special_days
+    windows = wanted.special if special else wanted.week[wall.isoweekday() - 1]
+    return any(window.since <= wall.hour * 60 + wall.minute < window.until for window in windows)
+
+
+class InPlace:
+    """One request, as far as it is a matter of place and company; each method yields the reasons that it gives."""
+
+    def __init__(
+        self,
+        written: SitePolicy,
+        agreements: Mapping[Any, Agreement],
+        facts: Facts,
+        request: Request,
+        now: datetime,
+        point: AccessPoint,
+    ) -> None:
+        self.written, self.facts, self.request, self.now, self.point = written, facts, request, now, point
+        self.agreements = agreements
+        self.badge, self.holder, self.past = facts.badge, facts.holder, facts.past
+        self.out = point.direction is Direction.OUT
+        self.zone = zone_of(written, point.source if self.out else point.target)
+        self.into, self.out_of = way(written, point)
+        self.reported: set[Reason] = set()
+
+    def demands(self) -> list[Any]:
+        """What the alert state demands, and every state below it."""
+        states = self.written.alert_states[: self.facts.alert + 1]
+        return [self.written.rules.alerts[state] for state in states if state in self.written.rules.alerts]
+
+    def roles(self) -> set[Any]:
+        if self.holder is None or self.badge is None or self.holder.tenant != self.badge.tenant:
+            return set()
+        return {(self.holder.tenant, profile) for profile in self.holder.profiles}
+
+    # -- where people are ----------------------------------------------------------------------------------------------
+
+    def is_inside_already(self) -> bool:
+        """By the site's memory, whoever asks is in the zone that would be entered (and not where one would come from)."""
+        here = self.facts.whereabouts
+        if here is None or not lies_in(self.written, here, self.point.target):
+            return False
+        comes_from_within = lies_in(self.written, self.point.source, self.point.target)
+        return not (comes_from_within and lies_in(self.written, here, self.point.source))
+
+    def being_inside(self) -> Iterator[Reason]:
+        rule = self.zone.rules.passback
+        if rule.mode is AntiPassback.NONE or not self.is_inside_already():
+            return
+        stayed = None if self.past.since is None else self.now - self.past.since
+        if stayed is not None and rule.forgotten is not None and stayed >= rule.forgotten:
+            return
+        if rule.mode is AntiPassback.TIMED and rule.within is not None:
+            if stayed is None or stayed < rule.within:
+                yield Reason.PASSBACK
+        elif rule.mode is AntiPassback.HARD:
+            yield Reason.PASSBACK
+        else:
+            yield Reason.PASSBACK_DETECTED
+
+    def location(self) -> Iterator[Reason]:
+        here = self.facts.whereabouts
+        if here is None or here == self.point.source or self.is_inside_already():
+            return
+        yield from self.enforced(
+            Reason.UNEXPECTED_LOCATION,
+            [
+                zone.rules.unexpected_location
+                for zone in self.into
+                if zone.rules.unexpected_location is not None
+            ],
+        )
+
+    def enforced(self, reason: Reason, how: list[Enforcement]) -> Iterator[Reason]:
+        """A reason that some zones give: denied when one of them denies, else only reported."""
+        if Enforcement.DENIED in how:
+            yield reason
+        elif how:
+            self.reported.add(reason)
+
+    def travel(self) -> Iterator[Reason]:
+        for travel in self.written.rules.travels:
+            if self.past.last_point is None or self.past.last_at is None:
+                continue
+            between = travel.between == {self.past.last_point, self.point.id}
+            if between and self.past.last_at + travel.least > self.now:
+                yield Reason.IMPOSSIBLE_TRAVEL
+
+    def doors(self) -> Iterator[Reason]:
+        for interlock in self.written.rules.interlocks:
+            others = interlock.access_points - {self.point.id}
+            if self.point.id in interlock.access_points and others & self.past.open_doors:
+                yield Reason.INTERLOCK
+
+    def limits(self, zones: list[Zone]) -> Iterator[tuple[Occupancy, int]]:
+        """The limits that hold for whoever asks, and how many are inside without them."""
+        for zone in zones:
+            rule = zone.rules.occupancy
+            if rule is not None and not rule.exempt & self.roles():
+                yield rule, self.past.crowds.get(zone.id, 0)
+
+    def crowd(self) -> Iterator[Reason]:
+        full = []
+        for rule, inside in self.limits(self.into):
+            counting = [one for one in self.party() if not rule.exempt & one.roles]
+            if rule.most is not None and inside + len(counting) + 1 > rule.most:
+                full.append(rule.enforcement)
+        yield from self.enforced(Reason.UPPER_OCCUPANCY, full)
+
+    def lonely(self) -> Iterator[Reason]:
+        alone = []
+        for rule, inside in self.limits(self.into):
+            if rule.least is not None and inside + 1 + self.together(rule) < rule.least:
+                alone.append(rule.enforcement)
+        for rule, inside in self.limits(self.out_of):
+            gone = sum(1 for one in self.party() if not rule.exempt & one.roles)
+            if rule.least is not None and 0 < inside - gone < rule.least:
+                alone.append(rule.enforcement)
+        yield from self.enforced(Reason.LOWER_OCCUPANCY, alone)
+
+    def together(self, rule: Occupancy) -> int:
+        """How many who count come in along, having badged within the limit's own window."""
+        return sum(1 for one in self.party() if not rule.exempt & one.roles and self.lately(one, rule.within))
+
+    # -- in company ----------------------------------------------------------------------------------------------------
+
+    def lately(self, one: Companion, within: timedelta) -> bool:
+        return one.at <= self.now <= one.at + within
+
+    def waiting(self, within: timedelta) -> list[Companion]:
+        """Who waits here, the latest first."""
+        return [
+            one
+            for one in reversed(self.past.company)
+            if one.waiting
+            and self.holder is not None
+            and one.holder != self.holder.id
+            and self.lately(one, within)
+        ]
+
+    def escort_rule(self) -> Escort | None:
+        for zone in self.into:
+            if zone.rules.escort is not None:
+                return zone.rules.escort
+        return self.written.rules.escort if any(demands.escort for demands in self.demands()) else None
+
+    @staticmethod
+    def is_led(one: Companion, rule: Escort) -> bool:
+        return one.kind in rule.kinds and not one.roles & rule.profiles
+
+    def may_lead(self, one: Companion, rule: Escort) -> bool:
+        """Whether whoever asks may be the host of one who waits."""
+        if self.holder is None or self.am_led(rule):
+            return False
+        return self.holder.id == one.host or bool(self.roles() & rule.profiles)
+
+    def led(self) -> list[Companion]:
+        """Those who would pass along and need a host: whoever asks would be theirs."""
+        rule = self.escort_rule()
+        return [] if rule is None or self.out else [one for one in self.party() if self.is_led(one, rule)]
+
+    def am_led(self, rule: Escort) -> bool:
+        return self.holder is not None and self.holder.kind in rule.kinds and not self.roles() & rule.profiles
+
+    def pair_rules(self) -> list[TwoPersons]:
+        rules = [zone.rules.two_persons for zone in self.into]
+        rules += [
+            zone.rules.two_persons
+            for zone in self.out_of
+            if zone.rules.two_persons is not None and zone.rules.two_persons.leaving
+        ]
+        return [rule for rule in rules if rule is not None]
+
+    def is_second(self, one: Companion, rule: TwoPersons, holder: Holder) -> bool:
+        if rule.profiles and not rule.profiles & one.roles:
+            return False
+        if rule.differ is Differ.TENANT:
+            return one.tenant != holder.tenant
+        if rule.differ is Differ.ROLE:
+            return not any(role in one.roles and role in self.roles() for role in rule.profiles)
+        return True
+
+    def counts(self, rule: TwoPersons) -> bool:
+        return not rule.profiles or bool(rule.profiles & self.roles())
+
+    def party(self) -> list[Companion]:
+        """Who would pass along."""
+        if self.holder is None:
+            return []
+        along: dict[str, Companion] = {}
+        for rule in self.pair_rules():
+            if self.counts(rule):
+                fits = [one for one in self.waiting(rule.within) if self.is_second(one, rule, self.holder)]
+                along |= {one.holder: one for one in fits[:1]}
+        for limit, _ in self.limits([*self.into, *self.out_of]):
+            if limit.least is not None:
+                fits = [one for one in self.waiting(limit.within) if not limit.exempt & one.roles]
+                along |= {one.holder: one for one in fits[: limit.least - 1]}
+        escort = self.escort_rule()
+        if escort is not None and not self.out and not self.am_led(escort):
+            fits = [
+                one
+                for one in self.waiting(escort.within)
+                if self.is_led(one, escort) and self.may_lead(one, escort)
+            ]
+            along |= {one.holder: one for one in fits[: escort.most]}
+        window = self.driver_window()
+        if window is not None:
+            fits = [one for one in self.waiting(window) if self.drive(one)]
+            along |= {one.holder: one for one in fits[:1]}
+        return list(along.values())
+
+    def first_person(self) -> Iterator[Reason]:
+        for zone in self.into:
+            rule = zone.rules.first_person
+            if rule is None or rule.profiles & self.roles():
+                continue
+            led = self.led()
+            if any(one.roles & rule.profiles for one in self.party() if one not in led):
+                continue
+            opened = self.past.opened.get(zone.id)
+            if opened is None or opened + rule.lasting <= self.now:
+                yield Reason.FIRST_PERSON
+
+    def pair(self) -> Iterator[Reason]:
+        for rule in self.pair_rules():
+            if self.holder is None:
+                continue
+            there = self.waiting(rule.within)
+            if not self.counts(rule):
+                yield Reason.INCORRECT_ACCOMPANIMENT
+            elif not there:
+                yield Reason.NO_ACCOMPANIMENT
+            elif not any(self.is_second(one, rule, self.holder) for one in there):
+                yield Reason.INCORRECT_ACCOMPANIMENT
+
+    def host(self) -> Companion | None:
+        """The host with whom whoever asks comes in: the last who was let in here, lately, and has room."""
+        rule = self.escort_rule()
+        if self.holder is None or rule is None or self.out or not self.am_led(rule):
+            return None
+        for one in reversed(self.past.company):
+            may = one.holder == self.holder.host or bool(one.roles & rule.profiles)
+            if may and not one.waiting and self.lately(one, rule.within) and one.brought < rule.most:
+                return one
+        return None
+
+    def escort(self) -> Iterator[Reason]:
+        rule = self.escort_rule()
+        if rule is not None and not self.out:
+            alone = self.am_led(rule) and self.host() is None
+            led = self.led()
+            if alone or len(led) > rule.most or not all(self.may_lead(one, rule) for one in led):
+                yield Reason.NO_ESCORT
+        if self.out and self.past.visitors > 0:
+            yield Reason.VISITORS_INSIDE
+
+    def driver_window(self) -> timedelta | None:
+        windows = [zone.rules.driver for zone in (*self.into, *self.out_of) if zone.rules.driver is not None]
+        return min(windows) if windows else None
+
+    def drive(self, one: Companion) -> bool:
+        return self.holder is not None and [one.kind.value, self.holder.kind.value].count("vehicle") == 1
+
+    def vehicle(self) -> Iterator[Reason]:
+        window = self.driver_window()
+        if window is None or self.holder is None:
+            return
+        if not any(self.drive(one) for one in self.waiting(window)):
+            yield Reason.NO_DRIVER
