@@ -89,6 +89,10 @@ class Voice:
                     async with asyncio.timeout(_RESEND_SECONDS):
                         return await self._answer(digest)
 
+    async def heard(self, wire: bytes) -> Answer:
+        """The next word on a scan, without asking again."""
+        return await self._answer(hashlib.sha256(wire).digest())
+
     async def _answer(self, digest: bytes) -> Answer:
         while True:
             topic, payload = await self.client.received.get()
