@@ -9,32 +9,45 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from gatekeeper import cose
 from gatekeeper.core.change import ChangeContent, GuardChange
 from gatekeeper.core.decide import Decision, decide
+from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, Past, Request
 from gatekeeper.core.flow import Flow, Outcome, Recorded
 from gatekeeper.core.memory import Usage
+from gatekeeper.core.pin import SALT_BYTES, PinChecker, make_pin_record, pin_info
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.supervise import APPLIED, Supervised
+from gatekeeper.core.verify import PinDesk
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, ProfileId, TenantId, ZoneId
+from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId, ProfileId, TenantId, ZoneId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.reasons import Reason
-from tests.support.sites import BADGES, FOUNDED, NOON, Sent, SmallSite, compiled, ground, issue, site_document
+from tests.support.sites import (
+    BADGES,
+    FOUNDED,
+    NOON,
+    SITE,
+    Sent,
+    SmallSite,
+    compiled,
+    ground,
+    issue,
+    key_of,
+    site_document,
+)
 
 __all__ = [
-    "SECOND",
-    "TICK",
-    "RuledSite",
-    "at_noon",
-    "companion",
-    "decided",
-    "document_with",
-    "policy_with",
-    "reasons",
-]
+    "DURESS_PIN", "PIN", "PIN_RECORD", "SECOND", "TICK", "RuledSite", "at_noon", "companion", "decided", "document_with",
+    "policy_with", "reasons",
+]  # fmt: skip
+
+PIN, DURESS_PIN = "25801470", "08520741"
+_PEPPER = bytes(range(32))
+PIN_RECORD = make_pin_record(PIN, duress=DURESS_PIN, pepper=_PEPPER, salt=bytes(SALT_BYTES))
 
 SECOND, TICK = timedelta(seconds=1), timedelta(microseconds=1)
 _END = datetime(2026, 12, 1, tzinfo=FOUNDED.tzinfo)
@@ -140,6 +153,9 @@ class RuledSite(SmallSite):
         self.presences: dict[HolderId, Presence] = {}
         self.usage: dict[BadgeId, Usage] = {}
         self.opened: dict[ZoneId, datetime] = {}
+        self.flow.draws = Draws(secret=bytes(range(32)))
+        seal = cose.SealKey.from_pem(key_of("seal").to_pem())
+        self.flow.pin_desk = PinDesk(key=seal, checker=PinChecker(pepper=_PEPPER))
         self.write(document_with(zones, **tables))
 
     def write(self, document: Mapping[str, Any]) -> None:
@@ -209,8 +225,16 @@ class RuledSite(SmallSite):
         self.usage |= dict(outcome.remembered.usage)
         self.opened |= dict(outcome.remembered.opened)
 
-    def ask(self, access_point: str, who: str, **changes: Any) -> Decision:
-        """Badge, and give the decision."""
+    def sealed(self, access_point: str, pin: str) -> bytes:
+        """A PIN as a gate sends it."""
+        point = AccessPointId(access_point)
+        info = pin_info(site=SITE, gate=GateId(self.gate_of(access_point)), access_point=point)
+        return cose.seal(pin.encode(), public_der=key_of("seal").public_der, info=info)
+
+    def ask(self, access_point: str, who: str, *, pin: str | None = None, **changes: Any) -> Decision:
+        """Badge, with a PIN if one is given, and give the decision."""
+        if pin is not None:
+            changes["sealed_pin"] = self.sealed(access_point, pin)
         decision = self.tap(access_point, who, **changes).decision
         assert decision is not None
         return decision
@@ -248,7 +272,7 @@ class RuledSite(SmallSite):
             before.lockdowns,
             before.suspended,
         )
-        self.flow.pin_desk = before.pin_desk
+        self.flow.pin_desk, self.flow.draws = before.pin_desk, before.draws
         self.flow.memory.restore(
             self.presences.values(), self.usage, self.opened, register=before.register, trust=before.trust
         )

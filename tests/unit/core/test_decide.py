@@ -1,4 +1,4 @@
-"""Every reason of this release, reached the whole way from signed bytes; and each rule at its edges."""
+"""Every reason, reached the whole way from signed bytes; and the rules about rights at their edges."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gatekeeper.core.change import AlertChange, LockdownChange
+from gatekeeper.core.change import AlertChange, LockdownChange, SuspensionChange
 from gatekeeper.core.decide import Decision, Facts, Request, decide
+from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.supervise import APPLIED
 from gatekeeper.model.badges import Assurance, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import AccessPointId, GateId, HolderId, ProfileId, ZoneId
+from gatekeeper.model.ids import AccessPointId, GateId, HolderId, ProfileId, TenantId, ZoneId
 from gatekeeper.model.messages import ClockQuality
-from gatekeeper.model.people import Holder
+from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.reasons import MessageRefusal, OnvifReason, Reason
+from tests.support.rules_site import PIN_RECORD, RuledSite, document_with
 from tests.support.sites import (
     BADGES,
     NOON,
@@ -108,6 +110,92 @@ def long_lived(site: SmallSite) -> Decision:
     return decision(site, "shed-in", "veteran")
 
 
+# -- what a zone, an alert state or the site demands beside rights ------------------------------------------------------
+
+
+def ruled(
+    zones: dict[str, dict[str, object]],
+    *before: tuple[str, str],
+    then: tuple[str, str],
+    state: str | None = None,
+    **tables: object,
+) -> Callable[[RuledSite], Decision]:
+    """Under such rules, what somebody gets after others (or they themselves) have badged."""
+
+    def tapped(site: RuledSite) -> Decision:
+        site.write(document_with(zones, **tables))
+        if state is not None:
+            site.changed(AlertChange(state=state))
+        for access_point, who in before:
+            site.tap(access_point, who)
+        return site.ask(*then)
+
+    return tapped
+
+
+def used_up(site: RuledSite) -> Decision:
+    assert newcomer(site, max_uses=1).granted
+    return decision(site, "shed-in", "newcomer")
+
+
+def suspended(site: RuledSite) -> Decision:
+    site.changed(SuspensionChange(tenant=TenantId("school"), on=True))
+    return decision(site, "shed-in", "teacher")
+
+
+def typed(*pins: str) -> Callable[[RuledSite], Decision]:
+    def tapped(site: RuledSite) -> Decision:
+        site.write(
+            document_with({"barrack": {"pin": "always"}}, rules={"pin": {"tries": 2, "for_minutes": 9}})
+        )
+        site.enrol("typist", pin=PIN_RECORD)
+        return [site.ask("barrack-in", "typist", pin=pin) for pin in pins][-1]
+
+    return tapped
+
+
+def looked_at(word: GuardsWord | None) -> Callable[[RuledSite], Decision]:
+    def tapped(site: RuledSite) -> Decision:
+        site.write(document_with({"barrack": {"guard_check": {"seconds": 20}}}))
+        waiting = site.tap("barrack-in", "sergeant")
+        if word is None:
+            assert waiting.decision is not None
+            return waiting.decision
+        settled = site.flow.settle(waiting.receipt.seq, word, now=site.now)
+        assert settled is not None
+        assert settled.decision is not None
+        return settled.decision
+
+    return tapped
+
+
+def escorted(*before: tuple[str, str], then: tuple[str, str]) -> Callable[[RuledSite], Decision]:
+    def tapped(site: RuledSite) -> Decision:
+        site.enrol("visitor", tenant="school", kind=HolderKind.VISITOR)
+        site.enrol("host", "escort")
+        escort = {"seconds": 60, "most": 2, "by": ["army/escort"]}
+        return ruled({"barrack": {"escort": escort}}, *before, then=then)(site)
+
+    return tapped
+
+
+def not_called_up(site: RuledSite) -> Decision:
+    site.enrol("reservist", kind=HolderKind.RESERVIST)
+    call = {
+        "id": "autumn",
+        "profiles": ["army/soldier"],
+        "from": "2026-09-01T00:00:00Z",
+        "until": "2026-09-15T00:00:00Z",
+    }
+    return ruled({}, then=("front-in", "reservist"), call_up=[call])(site)
+
+
+PAIRS = {"barrack": {"two_persons": {"seconds": 20, "differ": "tenant"}}}
+LOCK = [{"id": "lock", "access_points": ["barrack-in", "armoury-in"]}]
+LOCK_OUT = {"lock_out": {"failures": 2, "minutes": 5, "for_minutes": 15}}
+FAR_APART = [{"between": ["front-in", "barrack-in"], "seconds": 60}]
+OPENED_FIRST = {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}
+
 NOWHERE = {Reason.BADGE_UNASSIGNED, Reason.NO_ACCESS_RIGHTS}
 CASES: dict[Reason, tuple[Callable[[SmallSite], Decision], set[Reason]]] = {
     Reason.GRANTED: (lambda site: decision(site, "front-in", "sergeant"), set()),
@@ -186,18 +274,104 @@ CASES: dict[Reason, tuple[Callable[[SmallSite], Decision], set[Reason]]] = {
         lambda site: newcomer(site, requires_trusted_time=True),
         {Reason.TRUSTED_TIME},
     ),
+    Reason.DURESS: (lambda site: newcomer(site, duress=True), {Reason.DURESS}),
+    Reason.VERIFICATION_REQUIRED: (looked_at(None), {Reason.VERIFICATION_REQUIRED}),
+    Reason.VERIFICATION_FAILED: (looked_at(GuardsWord.NO), {Reason.VERIFICATION_FAILED}),
+    Reason.VERIFICATION_TIMEOUT: (looked_at(GuardsWord.SILENCE), {Reason.VERIFICATION_TIMEOUT}),
+    Reason.UNEXPECTED_LOCATION: (
+        ruled(
+            {"barrack": {"unexpected_location": "hard"}},
+            ("shed-in", "sergeant"),
+            then=("barrack-in", "sergeant"),
+        ),
+        {Reason.UNEXPECTED_LOCATION},
+    ),
+    Reason.PIN_MISSING: (
+        ruled({"barrack": {"pin": "always"}}, then=("barrack-in", "sergeant")),
+        {Reason.PIN_MISSING},
+    ),
+    Reason.PIN_WRONG: (typed("1111"), {Reason.PIN_WRONG}),
+    Reason.MAX_ATTEMPTS: (typed("1111", "1111", "1111"), {Reason.MAX_ATTEMPTS}),
+    Reason.LOWER_OCCUPANCY: (
+        ruled({"barrack": {"occupancy": {"least": 2}}}, then=("barrack-in", "sergeant")),
+        {Reason.LOWER_OCCUPANCY},
+    ),
+    Reason.UPPER_OCCUPANCY: (
+        ruled(
+            {"barrack": {"occupancy": {"most": 1}}},
+            ("barrack-in", "private"),
+            then=("barrack-in", "sergeant"),
+        ),
+        {Reason.UPPER_OCCUPANCY},
+    ),
+    Reason.MAX_USES: (used_up, {Reason.MAX_USES}),
+    Reason.INACTIVITY: (
+        ruled({}, then=("front-in", "sergeant"), rules={"inactivity_days": 30}),
+        {Reason.INACTIVITY},
+    ),
+    Reason.NO_ACCOMPANIMENT: (ruled(PAIRS, then=("barrack-in", "sergeant")), {Reason.NO_ACCOMPANIMENT}),
+    Reason.INCORRECT_ACCOMPANIMENT: (
+        ruled(PAIRS, ("barrack-in", "private"), then=("barrack-in", "sergeant")),
+        {Reason.INCORRECT_ACCOMPANIMENT},
+    ),
+    Reason.LOCKOUT: (
+        ruled({}, *[("armoury-in", "private")] * 2, then=("front-in", "private"), rules=LOCK_OUT),
+        {Reason.LOCKOUT},
+    ),
+    Reason.IMPOSSIBLE_TRAVEL: (
+        ruled({}, ("front-in", "sergeant"), then=("barrack-in", "sergeant"), travel=FAR_APART),
+        {Reason.IMPOSSIBLE_TRAVEL},
+    ),
+    Reason.NO_ESCORT: (escorted(then=("barrack-in", "visitor")), {Reason.NO_ESCORT}),
+    Reason.VISITORS_INSIDE: (
+        escorted(("barrack-in", "host"), ("barrack-in", "visitor"), then=("barrack-out", "host")),
+        {Reason.VISITORS_INSIDE},
+    ),
+    Reason.FIRST_PERSON: (
+        ruled({"barrack": OPENED_FIRST}, then=("barrack-in", "sergeant")),
+        {Reason.FIRST_PERSON},
+    ),
+    Reason.INTERLOCK: (
+        ruled({}, ("barrack-in", "sergeant"), then=("armoury-in", "sergeant"), interlock=LOCK),
+        {Reason.INTERLOCK},
+    ),
+    Reason.CERTIFICATE: (
+        ruled({"barrack": {"certificates": ["fire"]}}, then=("barrack-in", "sergeant")),
+        {Reason.CERTIFICATE},
+    ),
+    Reason.TENANT_SUSPENDED: (suspended, {Reason.TENANT_SUSPENDED}),
+    Reason.TENANT_EXCLUDED: (
+        ruled(
+            {},
+            then=("front-in", "teacher"),
+            state="tense",
+            alert=[{"state": "tense", "excluded": ["school"]}],
+        ),
+        {Reason.TENANT_EXCLUDED},
+    ),
+    Reason.NOT_CALLED_UP: (not_called_up, {Reason.NOT_CALLED_UP}),
+    Reason.NO_DRIVER: (
+        ruled({"barrack": {"driver": {"seconds": 20}}}, then=("barrack-in", "sergeant")),
+        {Reason.NO_DRIVER},
+    ),
+    Reason.SEARCH_SELECTED: (
+        ruled({"barrack": {"search": {"one_in": 1}}}, then=("barrack-in", "sergeant")),
+        {Reason.SEARCH_SELECTED},
+    ),
 }
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_each_reason_is_reached_by_signed_bytes_and_no_rule_beside_it_fails(reason: Reason):
     tap, expected = CASES[reason]
-    made = tap(SmallSite())
+    site = RuledSite()
+    site.write(site_document())
+    made = tap(site)
     assert set(made.reasons) == expected
     assert len(made.reasons) == len(expected)
-    assert made.granted is not any(one.denies for one in expected)
+    assert (made.granted or made.waits is not None) is not any(one.denies for one in expected)
     assert made.granted is (made.unlock is not None)
-    assert made.policy == ground().policy.version
+    assert made.policy == site.flow.policy.version
 
 
 def test_numbers_and_codes_of_reasons_are_unique_and_found_again():
@@ -229,6 +403,19 @@ def test_numbers_and_codes_of_reasons_are_unique_and_found_again():
         ("denied-credential-expired", 152),
         ("denied-credential-manual-disable", 153),
         ("denied-credential-disabled", 158),
+        ("duress", 4),
+        ("verification-required", 15),
+        ("denied-unexpected-location-usage", 139),
+        ("denied-max-attempts", 140),
+        ("denied-lower-occupancy-limit", 141),
+        ("denied-upper-occupancy-limit", 142),
+        ("denied-credential-max-uses", 156),
+        ("denied-credential-inactivity", 157),
+        ("denied-no-accompaniment", 159),
+        ("denied-incorrect-accompaniment", 160),
+        ("denied-lockout", 161),
+        ("denied-verification-failed", 162),
+        ("denied-verification-timeout", 163),
     ],
 )
 def test_reasons_that_bacnet_names_have_its_numbers(code: str, number: int):
@@ -237,14 +424,19 @@ def test_reasons_that_bacnet_names_have_its_numbers(code: str, number: int):
 
 def test_our_own_reasons_stand_where_bacnet_leaves_room():
     bacnet = {reason for reason in Reason if reason.bacnet < 512}
-    assert len(bacnet) == 19
+    assert len(bacnet) == 32
     assert all(512 <= reason.bacnet <= 65535 for reason in set(Reason) - bacnet)
 
 
 def test_no_denial_is_shown_to_integrators_as_a_grant():
-    for reason in Reason:
+    for reason in set(Reason) - {Reason.VERIFICATION_REQUIRED}:
         assert (reason.onvif is OnvifReason.GRANTED) is not reason.denies
         assert reason.denies is reason.code.startswith("denied-")
+
+
+def test_a_wait_for_a_guard_is_shown_to_integrators_neither_as_a_denial_nor_as_a_grant():
+    assert Reason.VERIFICATION_REQUIRED.onvif is OnvifReason.OTHER
+    assert not Reason.VERIFICATION_REQUIRED.denies
 
 
 @pytest.mark.parametrize(
@@ -563,3 +755,34 @@ def test_an_epoch_withdraws_what_is_older_and_nothing_else():
     assert ask("front-in", facts("sergeant", epoch=1)).granted
     assert ask("front-in", facts("sergeant", epoch=2)).reasons == (Reason.SUPERSEDED,)
     assert ask("front-in", facts("sergeant", epoch=0)).granted
+
+
+# -- folded -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_scan_that_asks_for_nothing_but_rights_is_decided_once_and_then_looked_up():
+    first, again = ask("front-in", facts("sergeant")), ask("front-in", facts("sergeant"))
+    assert first is again
+
+
+def test_a_badge_that_is_revoked_is_decided_anew_at_once():
+    assert ask("shed-in", facts("private")).granted
+    assert ask("shed-in", facts("private", badge_state=BadgeState.REVOKED)).reasons == (Reason.REVOKED,)
+    assert ask("shed-in", facts("private")).granted
+
+
+def test_a_registration_that_is_replaced_is_decided_anew_at_once():
+    given = facts("private")
+    assert ask("shed-in", given).granted
+    without = replace(given, holder=replace(given.holder, profiles=()))
+    assert ask("shed-in", without).reasons == (Reason.NO_ACCESS_RIGHTS,)
+
+
+@pytest.mark.parametrize("now", [datetime(2026, 6, 3, 15, tzinfo=UTC), datetime(2026, 6, 3, 6, tzinfo=UTC)])
+def test_a_folded_decision_turns_at_the_edge_of_a_window(now: datetime):
+    """Lessons are from eight to five: they begin at the first and end at the last, not an instant later or before."""
+    before, after = (
+        ask("front-in", facts("pupil"), now=now + step) for step in (-timedelta.resolution, timedelta())
+    )
+    assert before.granted is not after.granted
+    assert ask("front-in", facts("pupil"), now=now - timedelta.resolution) is before
