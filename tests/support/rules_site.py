@@ -257,23 +257,24 @@ class RuledSite(SmallSite):
         """Let the gate say that nobody passed on a grant."""
         self.recorded(self.passage(access_point, PassageOutcome.NOT_TAKEN, scan=scan))
 
-    def restart(self) -> None:
-        """Go on with an engine that knows what was committed, and nothing else."""
+    def restored(self) -> Flow:
+        """The flow of an engine that knows what was committed, and nothing else."""
         before = self.flow
-        self.flow = Flow(
+        flow = Flow(
             policy=before.policy,
             policy_source=before.policy_source,
             trust=before.trust,
             register=before.register,
             next_seq=before.next_seq,
         )
-        self.flow.alert, self.flow.lockdowns, self.flow.suspended = (
-            before.alert,
-            before.lockdowns,
-            before.suspended,
-        )
-        self.flow.pin_desk, self.flow.draws = before.pin_desk, before.draws
-        self.flow.memory.restore(
+        flow.alert, flow.lockdowns, flow.suspended = before.alert, before.lockdowns, before.suspended
+        flow.pin_desk, flow.draws = before.pin_desk, before.draws
+        flow.memory.restore(
             self.presences.values(), self.usage, self.opened, register=before.register, trust=before.trust
         )
-        self.flow.restore(self.receipts, ())
+        flow.restore(self.receipts, ())
+        return flow
+
+    def restart(self) -> None:
+        """Go on with such an engine."""
+        self.flow = self.restored()

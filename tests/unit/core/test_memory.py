@@ -1,0 +1,189 @@
+"""What a site remembers: as much as is asked, as long as it counts, and over a restart what was committed."""
+
+from datetime import timedelta
+
+import pytest
+
+from gatekeeper.core.facts import NO_PAST, Factor, Past
+from gatekeeper.core.memory import LONGEST_WINDOW, NEVER_USED
+from gatekeeper.core.verify import Presented
+from gatekeeper.model.ids import AccessPointId, HolderId
+from gatekeeper.model.messages import PassageOutcome
+from gatekeeper.model.people import HolderKind
+from gatekeeper.model.reasons import Reason
+from tests.support.rules_site import RuledSite, document_with
+
+
+def past(site: RuledSite, access_point: str, who: str, *, factor: Factor = Factor.NONE) -> Past:
+    badge = site.badges[who].badge
+    presented = Presented(badge=badge, assurance=badge.assurance, findings=(), factor=factor)
+    return site.flow.facts(presented, access_point=AccessPointId(access_point), draw=7, now=site.now).past
+
+
+# -- what is asked ----------------------------------------------------------------------------------------------------
+
+
+def test_where_no_rule_asks_for_the_past_there_is_none():
+    site = RuledSite({"barrack": {"occupancy": {"most": 5}}})
+    site.granted("front-in", "private")
+    assert past(site, "front-in", "private") is NO_PAST
+    assert past(site, "barrack-in", "private") != NO_PAST
+
+
+def test_a_badge_of_which_something_is_known_brings_its_past_to_any_door():
+    site = RuledSite(rules={"lock_out": {"failures": 2, "minutes": 5, "for_minutes": 15}})
+    site.enrol("guest", badge={"max_uses": 9})
+    site.granted("front-in", "guest")
+    assert past(site, "front-in", "guest").uses == 1
+    assert past(site, "front-in", "private", factor=Factor.WRONG).factor is Factor.WRONG
+    for _ in range(2):
+        site.denied("armoury-in", "private", Reason.CLEARANCE)
+    assert past(site, "front-in", "private").locked_until == site.now + timedelta(minutes=15)
+    site.advance(minutes=15)
+    assert past(site, "front-in", "private") is NO_PAST
+
+
+def test_a_site_that_limits_counts_or_locks_nothing_keeps_no_usage():
+    site = RuledSite()
+    outcome = site.tap("front-in", "private")
+    assert outcome.remembered.usage == ()
+    assert site.flow.memory.usage == {}
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [{"rules": {"inactivity_days": 90}}, {"travel": [{"between": ["front-in", "shed-in"], "seconds": 9}]}],
+)
+def test_a_site_that_asks_for_the_last_use_keeps_it_with_the_entry(tables: dict[str, object]):
+    site = RuledSite(**tables)
+    outcome = site.tap("front-in", "private")
+    badge = site.badges["private"].badge.id
+    ((named, usage),) = outcome.remembered.usage
+    assert (named, usage.uses, usage.last_at, usage.last_point) == (badge, 1, site.now, "front-in")
+
+
+def test_crowds_count_whoever_is_inside_but_for_the_one_who_asks():
+    site = RuledSite({"yard": {"occupancy": {"most": 9}}, "barrack": {"occupancy": {"most": 9}}})
+    site.granted("barrack-in", "private")
+    site.granted("front-in", "sergeant")
+    assert past(site, "front-in", "teacher").crowds == {"yard": 2}
+    assert past(site, "front-in", "private").crowds == {"yard": 1}
+    assert past(site, "barrack-out", "private").crowds == {"barrack": 0}
+
+
+def test_the_draw_is_given_where_somebody_is_searched():
+    site = RuledSite({"barrack": {"search": {"one_in": 3}, "occupancy": {"most": 9}}})
+    assert past(site, "barrack-in", "private").draw == 7
+    assert past(site, "barrack-out", "private").draw is None
+
+
+# -- how long ---------------------------------------------------------------------------------------------------------
+
+
+def test_company_is_forgotten_after_the_longest_window_that_a_rule_can_have():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 300}}})
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    site.now += LONGEST_WINDOW
+    assert [one.holder for one in past(site, "barrack-in", "sergeant").company] == ["private"]
+    site.advance(microseconds=1)
+    assert past(site, "barrack-in", "sergeant").company == ()
+
+
+def test_who_asks_again_waits_once_and_the_latest_is_last():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 300, "differ": "tenant"}}})
+    site.enrol("pupil-anna", tenant="school")
+    site.denied("barrack-in", "teacher", Reason.NO_ACCOMPANIMENT)
+    site.advance(seconds=400)
+    site.denied("barrack-in", "pupil-anna", Reason.NO_ACCOMPANIMENT)
+    site.advance(seconds=400)
+    site.denied("barrack-in", "teacher", Reason.NO_ACCOMPANIMENT)
+    waiting = past(site, "barrack-in", "sergeant").company
+    assert [(one.holder, site.now - one.at) for one in waiting] == [
+        ("pupil-anna", timedelta(seconds=400)),
+        ("teacher", timedelta()),
+    ]
+
+
+def test_where_no_host_is_asked_whoever_was_let_in_is_nobodys_company():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 300}}})
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    site.granted("barrack-in", "sergeant")
+    assert past(site, "barrack-in", "teacher").company == ()
+
+
+def test_a_host_is_company_as_one_who_was_let_in_and_has_brought_so_many():
+    site = RuledSite({"barrack": {"escort": {"seconds": 60, "most": 2, "by": ["army/escort"]}}})
+    site.enrol("host", "escort")
+    site.enrol("visitor", tenant="school", kind=HolderKind.VISITOR)
+    site.granted("barrack-in", "host")
+    site.granted("barrack-in", "visitor")
+    host = next(one for one in past(site, "barrack-in", "teacher").company if one.holder == "host")
+    assert (host.waiting, host.brought) == (False, 1)
+
+
+# -- what was committed -----------------------------------------------------------------------------------------------
+
+
+def test_an_engine_that_takes_over_remembers_places_uses_and_opened_zones_and_no_company():
+    rules = {
+        "barrack": {
+            "anti_passback": "hard",
+            "first_person": {"profiles": ["army/keyholder"], "hours": 8},
+            "occupancy": {"most": 9},
+        },
+        "armoury": {"two_persons": {"seconds": 60}},
+    }
+    site = RuledSite(rules, rules={"inactivity_days": 9})
+    site.enrol("keyholder", "keyholder", badge={"not_before": site.now - timedelta(days=1)})
+    site.enrol("armourer", "armourer", badge={"not_before": site.now - timedelta(days=1)})
+    site.granted("barrack-in", "keyholder")
+    site.denied("armoury-in", "keyholder", Reason.NO_ACCOMPANIMENT)
+    before = site.flow.memory
+    site.restart()
+    after = site.flow.memory
+    assert (after.whereabouts, after.usage, after.opened) == (before.whereabouts, before.usage, before.opened)
+    assert past(site, "barrack-in", "armourer").crowds == {"barrack": 1}
+    assert past(site, "armoury-in", "armourer").company == ()
+
+
+def test_a_zone_that_the_site_no_longer_has_holds_nobody_up():
+    site = RuledSite({"school-house": {"occupancy": {"most": 9}}})
+    site.granted("school-in", "private")
+    document, gone = document_with(), "school-house"
+    document["zone"] = [zone for zone in document["zone"] if zone["id"] != gone]
+    document["access_point"] = [
+        point for point in document["access_point"] if gone not in {point["from"], point["to"]}
+    ]
+    for profile in document["profile"]:
+        profile["grants"] = [grant for grant in profile["grants"] if grant.get("zone") != gone]
+    site.write(document)
+    assert site.where("private") == gone
+    site.granted("front-out", "private")
+    assert site.where("private") == "outside"
+
+
+def test_nobody_is_forgiven_twice_and_nobody_unknown():
+    memory = RuledSite().flow.memory
+    assert not memory.forgive(HolderId("private"))
+    site = RuledSite()
+    site.granted("front-in", "private")
+    assert site.flow.memory.forgive(HolderId("private"))
+    assert not site.flow.memory.forgive(HolderId("private"))
+
+
+def test_a_grant_holds_those_who_passed_on_it_until_they_move():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    scan = site.scan("barrack-in", "sergeant")
+    seq = site.recorded(scan).receipt.seq
+    assert site.flow.memory.on_grant(seq) == ("private", "sergeant")
+    site.granted("barrack-out", "sergeant")
+    assert site.flow.memory.on_grant(seq) == ("private",)
+    site.recorded(site.passage("barrack-in", PassageOutcome.TAKEN, scan=scan))
+    assert site.flow.memory.on_grant(seq) == ()
+
+
+def test_usage_that_nothing_happened_to_is_the_usage_of_a_new_badge():
+    assert NEVER_USED.uses == 0
+    assert NEVER_USED.failures == ()
+    assert NEVER_USED.locked_until is NEVER_USED.last_at is None
