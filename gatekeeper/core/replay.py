@@ -8,16 +8,17 @@ were written; what it cannot read it says, and never guesses.
 """
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from gatekeeper import cose
 from gatekeeper.core.audit import Kind, decision_fields
 from gatekeeper.core.decide import Decision, decide
 from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord, Past, Request
 from gatekeeper.model.badges import Assurance, Badge, BadgeState
+from gatekeeper.model.fields import HIGHEST_LEVEL, UINT, each, second, typed, whole
 from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId, ProfileId, SiteId, TenantId, ZoneId
 from gatekeeper.model.messages import SCAN_TYPE, MessageMalformed, Scan
 from gatekeeper.model.people import Holder, HolderKind
@@ -30,6 +31,7 @@ DECIDED = frozenset(kind.value for kind in (Kind.ACCESS_GRANTED, Kind.ACCESS_DEN
 """The kinds of entries that hold a decision."""
 
 _REASONS = {reason.code: reason for reason in Reason}
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,106 +95,122 @@ def _scan(encoded: str) -> Scan:
     return scan
 
 
-def _facts(document: Mapping[str, Any], site: SiteId) -> Facts:
+def _facts(read: object, site: SiteId) -> Facts:
+    document = typed(read, dict)
     state = document["badge_state"]
     return Facts(
         badge=None if document["badge"] is None else _badge(document["badge"], site),
         badge_state=None if state is None else BadgeState(state),
-        assurance=Assurance(document["assurance"]),
-        findings=tuple(_REASONS[code] for code in document["findings"]),
+        assurance=Assurance(whole(document["assurance"])),
+        findings=tuple(_REASONS[code] for code in _texts(document["findings"])),
         holder=None if document["holder"] is None else _holder(document["holder"]),
-        holder_unproven=document["holder_unproven"],
-        epoch=document["epoch"],
-        whereabouts=document["whereabouts"],
-        alert=document["alert"],
-        lockdowns=frozenset(document["lockdowns"]),
-        suspended=frozenset(document.get("suspended", ())),
+        holder_unproven=typed(document["holder_unproven"], bool),
+        epoch=whole(document["epoch"], UINT),
+        whereabouts=_perhaps(document["whereabouts"], ZoneId),
+        alert=whole(document["alert"]),
+        lockdowns=frozenset(_texts(document["lockdowns"])),
+        suspended=frozenset(map(TenantId, _texts(document.get("suspended", [])))),
         past=_past(document.get("past", {})),
     )
 
 
-def _badge(document: Mapping[str, Any], site: SiteId) -> Badge:
+def _badge(read: object, site: SiteId) -> Badge:
     """A badge as far as rules look at it; key, card and status were verification's business."""
+    document = typed(read, dict)
+    uses = document.get("max_uses")
     return Badge(
-        id=BadgeId(document["id"]),
+        id=BadgeId(typed(document["id"], str)),
         site=site,
-        tenant=TenantId(document["tenant"]),
-        not_before=datetime.fromtimestamp(document["not_before"], UTC),
-        expires=datetime.fromtimestamp(document["expires"], UTC),
-        issued=datetime.fromtimestamp(document["issued"], UTC),
-        ceiling=document["ceiling"],
-        assurance=Assurance(document["assurance"]),
+        tenant=TenantId(typed(document["tenant"], str)),
+        not_before=second(document["not_before"]),
+        expires=second(document["expires"]),
+        issued=second(document["issued"]),
+        ceiling=whole(document["ceiling"], HIGHEST_LEVEL),
+        assurance=Assurance(whole(document["assurance"])),
         kind=HolderKind(document["kind"]),
-        epoch=document["epoch"],
-        requires_trusted_time=document["requires_trusted_time"],
+        epoch=whole(document["epoch"], UINT),
+        requires_trusted_time=typed(document["requires_trusted_time"], bool),
         confirmation=None,
         card=None,
         status_index=None,
-        max_uses=document.get("max_uses"),
-        duress=document.get("duress", False),
+        max_uses=None if uses is None else whole(uses, UINT),
+        duress=typed(document.get("duress", False), bool),
     )
 
 
-def _holder(document: Mapping[str, Any]) -> Holder:
+def _holder(read: object) -> Holder:
+    document = typed(read, dict)
     return Holder(
-        id=HolderId(document["id"]),
-        tenant=TenantId(document["tenant"]),
+        id=HolderId(typed(document["id"], str)),
+        tenant=TenantId(typed(document["tenant"], str)),
         kind=HolderKind(document["kind"]),
-        clearance=document["clearance"],
-        profiles=tuple(ProfileId(profile) for profile in document["profiles"]),
+        clearance=whole(document["clearance"], HIGHEST_LEVEL),
+        profiles=tuple(map(ProfileId, _texts(document["profiles"]))),
         badges=(),
-        since=datetime.fromtimestamp(document["since"], UTC),
-        until=datetime.fromtimestamp(document["until"], UTC),
-        version=document["version"],
+        since=second(document["since"]),
+        until=second(document["until"]),
+        version=whole(document["version"], UINT),
         certificates=tuple(
-            (name, datetime.fromtimestamp(until, UTC))
-            for name, until in document.get("certificates", {}).items()
+            (name, second(until)) for name, until in typed(document.get("certificates", {}), dict).items()
         ),
-        host=document.get("host"),
+        host=_perhaps(document.get("host"), HolderId),
     )
 
 
-def _past(document: Mapping[str, Any]) -> Past:
+def _past(read: object) -> Past:
+    document = typed(read, dict)
     if not document:
         return NO_PAST
+    draw = document.get("draw")
     return Past(
         since=_maybe(document.get("since")),
-        last_point=document.get("last_point"),
+        last_point=_perhaps(document.get("last_point"), AccessPointId),
         last_at=_maybe(document.get("last_at")),
-        visitors=document.get("visitors", 0),
-        uses=document.get("uses", 0),
+        visitors=whole(document.get("visitors", 0)),
+        uses=whole(document.get("uses", 0)),
         last_used=_maybe(document.get("last_used")),
         locked_until=_maybe(document.get("locked_until")),
         factor=Factor(document.get("factor", Factor.NONE)),
-        crowds={ZoneId(zone): count for zone, count in document.get("crowds", {}).items()},
-        company=tuple(_companion(one) for one in document.get("company", ())),
-        opened={ZoneId(zone): _instant(at) for zone, at in document.get("opened", {}).items()},
-        open_doors=frozenset(document.get("open_doors", ())),
-        draw=document.get("draw"),
+        crowds={
+            ZoneId(zone): whole(count) for zone, count in typed(document.get("crowds", {}), dict).items()
+        },
+        company=each(document.get("company", []), _companion),
+        opened={ZoneId(zone): _instant(at) for zone, at in typed(document.get("opened", {}), dict).items()},
+        open_doors=frozenset(map(AccessPointId, _texts(document.get("open_doors", [])))),
+        draw=None if draw is None else whole(draw, UINT),
         guard=GuardsWord(document.get("guard", GuardsWord.NOT_ASKED)),
     )
 
 
-def _companion(document: Mapping[str, Any]) -> Companion:
-    roles = [role.partition("/") for role in document["roles"]]
+def _companion(read: object) -> Companion:
+    document = typed(read, dict)
+    roles = [role.partition("/") for role in _texts(document["roles"])]
     return Companion(
-        holder=HolderId(document["holder"]),
-        tenant=TenantId(document["tenant"]),
+        holder=HolderId(typed(document["holder"], str)),
+        tenant=TenantId(typed(document["tenant"], str)),
         kind=HolderKind(document["kind"]),
         roles=frozenset((TenantId(tenant), ProfileId(profile)) for tenant, _, profile in roles),
-        host=document["host"],
+        host=_perhaps(document["host"], HolderId),
         at=_instant(document["at"]),
-        waiting=document["waiting"],
-        brought=document["brought"],
+        waiting=typed(document["waiting"], bool),
+        brought=whole(document["brought"]),
     )
 
 
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
+def _texts(value: object) -> tuple[str, ...]:
+    return each(value, lambda one: typed(one, str))
+
+
+def _perhaps(value: object, kind: Callable[[str], _T]) -> _T | None:
+    return None if value is None else kind(typed(value, str))
+
+
+def _instant(text: object) -> datetime:
+    at = datetime.fromisoformat(typed(text, str))
     if at.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     return at.astimezone(UTC)
 
 
-def _maybe(text: str | None) -> datetime | None:
+def _maybe(text: object) -> datetime | None:
     return None if text is None else _instant(text)
