@@ -24,7 +24,11 @@ def configure(*, level: str = "info", pretty: bool = False) -> None:
     ]
     if pretty:
         factory: object = structlog.PrintLoggerFactory(sys.stderr)
-        final: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(timestamp_key="timestamp")]
+        # Plain: the other formatters show what stood in variables, and a key or a password may.
+        render = structlog.dev.ConsoleRenderer(
+            timestamp_key="timestamp", exception_formatter=structlog.dev.plain_traceback
+        )
+        final: list[structlog.typing.Processor] = [render]
     else:
         factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
         final = [

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import secrets
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -154,3 +155,19 @@ def test_a_person_at_a_terminal_gets_lines_to_read(capsys: pytest.CaptureFixture
     assert captured.out == ""
     assert "broker link" in captured.err
     assert not captured.err.startswith("{")
+
+
+@pytest.mark.parametrize("form", [{"pretty": True}, {"pretty": False}], ids=["for a person", "for a program"])
+def test_what_stood_in_variables_when_something_broke_is_not_said(
+    form: dict[str, bool], capsys: pytest.CaptureFixture[str]
+):
+    configure(**form)
+    password = secrets.token_hex()
+    for log in (structlog.get_logger(), logging.getLogger("library")):
+        try:
+            int(f"broken {len(password)}")
+        except ValueError:
+            log.exception("it broke")
+    said = capsys.readouterr().err
+    assert said.count("invalid literal") == 2
+    assert password not in said
