@@ -1,10 +1,12 @@
 """One line of JSON an event, on stderr: fast, flat, and without anything personal.
 
-Data goes to stdout and talk to stderr, so a pipe never mixes the two. Stock logging of libraries goes the same way.
+Data goes to stdout and talk to stderr, so a pipe never mixes the two. What libraries log, and Python's own warnings, go
+the same way in the same form, with the logger that said so; only what matters of it, and nothing that it was called with.
 """
 
 import logging
 import sys
+from typing import Any
 
 import orjson
 import structlog
@@ -22,7 +24,11 @@ def configure(*, level: str = "info", pretty: bool = False) -> None:
     ]
     if pretty:
         factory: object = structlog.PrintLoggerFactory(sys.stderr)
-        final: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(timestamp_key="timestamp")]
+        # Plain: the other formatters show what stood in variables, and a key or a password may.
+        render = structlog.dev.ConsoleRenderer(
+            timestamp_key="timestamp", exception_formatter=structlog.dev.plain_traceback
+        )
+        final: list[structlog.typing.Processor] = [render]
     else:
         factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
         final = [
@@ -35,4 +41,22 @@ def configure(*, level: str = "info", pretty: bool = False) -> None:
         logger_factory=factory,  # type: ignore[arg-type]  # two factories, one protocol
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, force=True)
+    _configure_libraries(max(threshold, logging.WARNING), [*shared, structlog.stdlib.add_logger_name], final)
+
+
+def _configure_libraries(
+    threshold: int, shared: list[structlog.typing.Processor], final: list[structlog.typing.Processor]
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final, _as_text],
+        )
+    )
+    logging.basicConfig(level=threshold, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+
+
+def _as_text(_logger: object, _method: str, line: Any) -> str:
+    return line.decode() if isinstance(line, bytes) else str(line)

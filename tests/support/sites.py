@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_priva
 
 from gatekeeper import cose
 from gatekeeper.core.change import ChangeContent, sign_change
-from gatekeeper.core.flow import Flow, Outcome, Recorded, Refused, Repeated
+from gatekeeper.core.flow import SEQUENCE_WINDOW, Flow, Outcome, Receipt, Recorded, Refused, Repeated
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
+from gatekeeper.core.presence import Presence
 from gatekeeper.core.register import HOLDER_TYPE, HolderRecord, Register, holder_payload
 from gatekeeper.core.scan import Authentic, Rejected, UpwardMessage, authenticate
 from gatekeeper.core.supervise import Supervised, Writes, supervise
@@ -497,8 +498,10 @@ class SmallSite:
             next_seq=next_seq,
         )
         self.drafts: list[Any] = []
-        self.receipts: list[Any] = []
+        self.receipts: list[Receipt] = []
+        self.presences: dict[HolderId, Presence] = {}
         self.writes = Writes()
+        self._first_seq = next_seq
         self._boots = count(1)
         self._changes = count(1)
         self._gates: dict[str, _GateHand] = {}
@@ -687,6 +690,7 @@ class SmallSite:
         if isinstance(outcome, Recorded):
             self.drafts += outcome.drafts
             self.receipts.append(outcome.receipt)
+            self.presences |= {presence.holder: presence for presence in outcome.moved}
         return outcome
 
     def recorded(self, sent: Sent) -> Recorded:
@@ -722,6 +726,37 @@ class SmallSite:
         """The zone in which the site believes somebody to be."""
         here = self.flow.whereabouts.get(HolderId(who))
         return None if here is None else here.zone
+
+    def fail_over(self) -> Flow:
+        """Throw the flow away and go on with another, made of what the former committed; give the former.
+
+        As a ledger loads it: the last receipts of each gate's four newest boots, in the order of their entries. The
+        register, which no message changes, stays.
+        """
+        former = self.flow
+        boots: dict[GateId, list[BootId]] = {}
+        for receipt in self.receipts:
+            known = boots.setdefault(receipt.gate, [])
+            if receipt.boot not in known:
+                known.append(receipt.boot)
+        live = {(gate, boot) for gate, known in boots.items() for boot in known[-4:]}
+        self.flow = Flow(
+            policy=former.policy,
+            policy_source=former.policy_source,
+            trust=former.trust,
+            register=former.register,
+            next_seq=len(self.drafts) + self._first_seq,
+        )
+        self.flow.alert, self.flow.lockdowns = former.alert, former.lockdowns
+        self.flow.whereabouts = dict(self.presences)
+        receipts = [receipt for gate, boot in live for receipt in self._newest_receipts(gate, boot)]
+        closed = [(gate, boot) for gate, known in boots.items() for boot in known[:-4]]
+        self.flow.restore(sorted(receipts, key=lambda receipt: receipt.seq), closed)
+        return former
+
+    def _newest_receipts(self, gate: GateId, boot: BootId) -> list[Receipt]:
+        of_boot = [receipt for receipt in self.receipts if (receipt.gate, receipt.boot) == (gate, boot)]
+        return sorted(of_boot, key=lambda receipt: -receipt.sequence)[:SEQUENCE_WINDOW]
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
@@ -764,9 +799,9 @@ class SmallSite:
             self.drafts.append(done.draft)
         return done
 
-    def snapshot(self) -> Any:
-        """All that a message can change, to compare before and after."""
-        flow = self.flow
+    def snapshot(self, flow: Flow | None = None) -> Any:
+        """All that a message can change, to compare before and after; of this flow, or of a former one."""
+        flow = self.flow if flow is None else flow
         return deepcopy(
             (
                 flow.next_seq,

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import secrets
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +22,7 @@ def _root_logger_of_its_own() -> Iterator[None]:
     yield
     root.setLevel(before[0])
     root.handlers[:] = before[1]
+    logging.captureWarnings(capture=False)
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -82,14 +85,59 @@ def test_what_is_bound_to_the_context_stands_in_every_line(capsys: pytest.Captur
     assert [line.get("site") for line in _lines(capsys)] == ["fort", None]
 
 
-def test_libraries_that_log_speak_on_stderr_too_and_only_when_it_matters(capsys: pytest.CaptureFixture[str]):
+def test_libraries_that_log_speak_in_lines_of_json_too_and_only_when_it_matters(
+    capsys: pytest.CaptureFixture[str],
+):
     configure()
+    before = datetime.now(UTC).timestamp()
     logging.getLogger("asyncio").info("a detail of a library")
-    logging.getLogger("asyncio").error("a library's fault")
+    logging.getLogger("asyncio").error("a library's fault: %s\nover two lines", "at the door")
+    (line,) = _lines(capsys)
+    assert before <= line.pop("timestamp") <= datetime.now(UTC).timestamp()
+    assert line == {
+        "event": "a library's fault: at the door\nover two lines",
+        "level": "error",
+        "logger": "asyncio",
+    }
+
+
+def test_what_a_library_tells_beside_its_sentence_is_not_passed_on(capsys: pytest.CaptureFixture[str]):
+    """A record carries what it was called with; none of that is ours to spread."""
+    configure()
+    logging.getLogger("library").warning("it failed", extra={"holder": "Wim Visser"})
+    assert "Wim" not in json.dumps(_lines(capsys))
+
+
+def test_an_exception_that_a_library_logs_is_part_of_its_line(capsys: pytest.CaptureFixture[str]):
+    configure()
+    try:
+        int("broken")
+    except ValueError:
+        logging.getLogger("library").exception("it broke")
+    (line,) = _lines(capsys)
+    assert line["event"] == "it broke"
+    assert "ValueError: invalid literal" in line["exception"]
+
+
+def test_a_warning_of_python_is_a_line_of_json_as_well(capsys: pytest.CaptureFixture[str]):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        configure()
+        warnings.warn("it will end badly", RuntimeWarning, stacklevel=1)
+        logging.captureWarnings(capture=False)
+    (line,) = _lines(capsys)
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
+    assert "RuntimeWarning: it will end badly" in line["event"]
+
+
+def test_libraries_speak_to_a_person_as_everything_else_does(capsys: pytest.CaptureFixture[str]):
+    configure(pretty=True)
+    logging.getLogger("library").warning("a library's doubt")
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "a library's fault" in captured.err
-    assert "a detail" not in captured.err
+    assert "a library's doubt" in captured.err
+    assert not captured.err.startswith("{")
 
 
 def test_setting_logging_up_twice_does_not_say_things_twice(capsys: pytest.CaptureFixture[str]):
@@ -107,3 +155,19 @@ def test_a_person_at_a_terminal_gets_lines_to_read(capsys: pytest.CaptureFixture
     assert captured.out == ""
     assert "broker link" in captured.err
     assert not captured.err.startswith("{")
+
+
+@pytest.mark.parametrize("form", [{"pretty": True}, {"pretty": False}], ids=["for a person", "for a program"])
+def test_what_stood_in_variables_when_something_broke_is_not_said(
+    form: dict[str, bool], capsys: pytest.CaptureFixture[str]
+):
+    configure(**form)
+    password = secrets.token_hex()
+    for log in (structlog.get_logger(), logging.getLogger("library")):
+        try:
+            int(f"broken {len(password)}")
+        except ValueError:
+            log.exception("it broke")
+    said = capsys.readouterr().err
+    assert said.count("invalid literal") == 2
+    assert password not in said

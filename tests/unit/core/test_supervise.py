@@ -1,0 +1,194 @@
+"""Changes to a running site, of alert state, lockdown and badges; each refused one with its code, changing nothing."""
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gatekeeper.core.audit import Kind, timestamp
+from gatekeeper.core.change import (
+    AlertChange,
+    BadgeStateChange,
+    ChangeContent,
+    LockdownChange,
+    PolicyChange,
+    TrustChange,
+)
+from gatekeeper.model.badges import BadgeState, Card, CardTechnology
+from gatekeeper.model.ids import BadgeId, TenantId
+from gatekeeper.model.reasons import Reason
+from tests.support.changes import made, reason, refused
+from tests.support.sites import (
+    BADGES,
+    SmallSite,
+)
+
+ARMY, SCHOOL = TenantId("army"), TenantId("school")
+NEW_CARD = Card(CardTechnology.WIEGAND, b"\xde\xad")
+
+
+@pytest.fixture
+def site() -> SmallSite:
+    return SmallSite()
+
+
+# -- every change -----------------------------------------------------------------------------------------------------
+
+
+def test_the_entry_of_a_change_says_who_wrote_it_and_when(site: SmallSite):
+    signed_at = site.now - timedelta(minutes=5)
+    done = made(site, AlertChange(state="tense"), at=signed_at, filed_as=bytes(range(16)))
+    assert done.draft.kind is Kind.ALERT_CHANGED
+    assert done.draft.public == {
+        "from": "calm",
+        "to": "tense",
+        "change": bytes(range(16)).hex(),
+        "by": "army",
+        "author": "the officer of the day",
+        "signed_at": timestamp(signed_at),
+    }
+    assert (done.draft.tenants, done.draft.person, done.draft.personal) == ((), None, None)
+
+
+@pytest.mark.parametrize("hours", [24, -24])
+def test_a_change_is_fresh_for_a_day(hours: int, site: SmallSite):
+    content = AlertChange(state="tense")
+    beyond = timedelta(hours=hours) + timedelta(seconds=1 if hours > 0 else -1)
+    assert refused(site, content, at=site.now - beyond) == "change-stale"
+    made(site, content, at=site.now - timedelta(hours=hours))
+
+
+def test_a_change_counts_under_its_own_id_only(site: SmallSite):
+    content = AlertChange(state="tense")
+    assert refused(site, content, change_id=bytes(16), filed_as=bytes(range(16))) == "change-malformed"
+
+
+@pytest.mark.parametrize("document", [b"", b"\xff", b"\xd2\x84"])
+def test_bytes_that_are_no_change_are_refused(document: bytes, site: SmallSite):
+    assert refused(site, document) == "change-signature"
+
+
+def test_an_altered_change_is_refused(site: SmallSite):
+    document = site.change(AlertChange(state="grave"))
+    assert refused(site, document[:-1] + bytes([document[-1] ^ 1])) == "change-signature"
+
+
+def test_a_change_by_nobody_known_is_refused(site: SmallSite):
+    assert refused(site, AlertChange(state="grave"), by="navy") == "change-signature"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        AlertChange(state="calm"),
+        LockdownChange(scope="site", on=False),
+        PolicyChange(document=b""),
+        TrustChange(document=b""),
+        BadgeStateChange(badge=BADGES["sergeant"].badge.id, state=BadgeState.ACTIVE),
+        BadgeStateChange(badge=BADGES["member"].badge.id, state=BadgeState.ACTIVE),
+    ],
+    ids=lambda content: type(content).__name__,
+)
+def test_what_is_the_hosts_to_say_no_tenant_says(content: ChangeContent, site: SmallSite):
+    assert refused(site, content, by="school") == "change-not-yours"
+
+
+def test_ids_of_changes_are_the_callers_and_stand_in_every_outcome(site: SmallSite):
+    filed = hashlib.sha256(b"a change").digest()[:16]
+    done = site.supervise(b"nonsense", filed_as=filed)
+    assert done.outcome.change == filed
+
+
+def test_changes_are_numbered_between_the_scans_they_stand_between(site: SmallSite):
+    site.tap("front-in", "sergeant")
+    made(site, AlertChange(state="tense"))
+    assert refused(site, AlertChange(state="unheard-of")) == "alert-unknown"
+    site.tap("front-out", "sergeant")
+    made(site, AlertChange(state="calm"))
+    assert [draft.seq for draft in site.drafts] == [0, 1, 2, 3]
+
+
+# -- alert state and lockdown -----------------------------------------------------------------------------------------
+
+
+def test_the_alert_state_goes_up_and_down_and_counts_from_the_next_scan_on(site: SmallSite):
+    assert reason(site, "front-in", "teacher") is Reason.GRANTED
+    made(site, AlertChange(state="grave"))
+    assert (site.flow.alert, site.writes.alert) == (2, 2)
+    assert reason(site, "front-in", "teacher") is Reason.THREAT_LEVEL
+    made(site, AlertChange(state="calm"))
+    assert (site.flow.alert, site.writes.alert) == (0, 0)
+    assert reason(site, "front-in", "teacher") is Reason.GRANTED
+
+
+def test_going_back_to_the_calmest_state_is_something_to_write(site: SmallSite):
+    assert not site.writes
+    made(site, AlertChange(state="calm"))
+    assert replace(site.writes, outcomes=[])
+
+
+def test_a_lockdown_holds_until_it_is_released_and_no_other_release_ends_it(site: SmallSite):
+    for scope in ("zone:yard", "gate:front"):
+        done = made(site, LockdownChange(scope=scope, on=True))
+        assert (done.draft.kind, done.draft.public["scope"], done.draft.public["on"]) == (
+            Kind.LOCKDOWN_CHANGED,
+            scope,
+            True,
+        )
+    made(site, LockdownChange(scope="zone:yard", on=False))
+    made(site, LockdownChange(scope="site", on=False))
+    assert site.flow.lockdowns == site.writes.lockdowns == {"gate:front"}
+    assert reason(site, "front-in", "sergeant") is Reason.DENY_ALL
+    assert reason(site, "school-in", "sergeant") is Reason.GRANTED
+    made(site, LockdownChange(scope="gate:front", on=False))
+    assert site.writes.lockdowns == frozenset()
+    assert replace(site.writes, outcomes=[])
+    assert reason(site, "front-in", "sergeant") is Reason.GRANTED
+
+
+@pytest.mark.parametrize("scope", ["zone:moon", "gate:moon", "zone:front", "gate:yard"])
+def test_a_lockdown_of_nothing_is_refused_so_that_nobody_trusts_it(scope: str, site: SmallSite):
+    assert refused(site, LockdownChange(scope=scope, on=True)) == "scope-unknown"
+
+
+# -- badges -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (BadgeState.SUSPENDED, Reason.BADGE_SUSPENDED),
+        (BadgeState.LOST, Reason.BADGE_LOST),
+        (BadgeState.STOLEN, Reason.BADGE_STOLEN),
+        (BadgeState.REVOKED, Reason.REVOKED),
+        (BadgeState.ACTIVE, Reason.GRANTED),
+    ],
+)
+@pytest.mark.parametrize("by", ["army", "school"])
+def test_a_badge_is_what_its_tenant_or_the_host_said_last(
+    state: BadgeState, expected: Reason, by: str, site: SmallSite
+):
+    badge = BADGES["teacher"].badge.id
+    done = made(site, BadgeStateChange(badge=badge, state=state), by=by)
+    assert done.draft.kind is Kind.BADGE_CHANGED
+    assert done.draft.tenants == ("school",)
+    public = done.draft.public
+    assert (public["tenant"], public["from"], public["to"]) == ("school", "active", state.value)
+    assert (done.draft.person, done.draft.personal) == ("teacher", {"badge": badge, "holder": "teacher"})
+    assert site.writes.badge_states == [(badge, state)]
+    assert reason(site, "front-in", "teacher") is expected
+
+
+def test_a_revoked_badge_counts_from_the_next_scan_on_also_one_that_was_verified_before(site: SmallSite):
+    scan = site.authentic(site.scan("front-in", "sergeant"))
+    verified = site.flow.verify(scan, beacons=site.beacons)
+    made(site, BadgeStateChange(badge=BADGES["sergeant"].badge.id, state=BadgeState.REVOKED))
+    taken = site.flow.take(scan, verified, now=site.now)
+    assert taken.decision.reasons == (Reason.REVOKED,)
+
+
+def test_a_badge_that_the_site_does_not_have_is_refused(site: SmallSite):
+    content = BadgeStateChange(badge=BadgeId("ab" * 16), state=BadgeState.REVOKED)
+    assert refused(site, content) == "badge-unknown"
+    assert refused(site, content, by="school") == "change-not-yours"
