@@ -94,7 +94,9 @@ class Barracks:
             async for entry in reading.entries(SITE, since=0):
                 body = json.loads(entry.body)
                 assert entry.kind != "gate.gap", "a message of a gate never arrived"
-                if "message" in body and entry.kind != "access.waiting":  # the last word on it is another entry
+                if (
+                    "message" in body and entry.kind != "access.waiting"
+                ):  # the last word on it is another entry
                     messages[body["message"]] += 1
                 if entry.kind == "access.granted":
                     granted[entry.seq] = body

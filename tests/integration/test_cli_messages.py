@@ -87,7 +87,7 @@ BAD_FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "nothing": ("", ["site"]),
     "a level beyond all levels": (
         _SMALL.replace('owner = "army"\nlevel = 1', 'owner = "army"\nlevel = 9'),
-        ["zone yard: 9 is no whole number from 0 to 5"],
+        ["site.toml:", "zone yard, level: 9 is no whole number from 0 to 5"],
     ),
     "a file of something else": ('[tool]\nname = "x"\n', ["site"]),
 }
@@ -112,7 +112,10 @@ def test_a_site_file_that_is_not_there_is_named(run: Run, tmp_path: Path):
 def test_every_problem_of_a_file_stands_on_a_line_of_its_own(run: Run, tmp_path: Path):
     broken = _SMALL.replace("level = 1", "level = 9").replace("level = 0", "level = 8")
     said = run("site", "init", _file(tmp_path, broken))
-    assert sorted(line.partition(":")[0] for line in said.err.splitlines()) == ["zone outside", "zone yard"]
+    said_of = [line.split(": ")[:2] for line in said.err.splitlines()]
+    assert [where for _, where in said_of] == ["zone outside, level", "zone yard, level"]
+    lines = broken.splitlines()
+    assert [lines[int(place.rpartition(":")[2]) - 1] for place, _ in said_of] == ["level = 8", "level = 9"]
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------

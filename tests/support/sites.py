@@ -748,7 +748,9 @@ class SmallSite:
             next_seq=len(self.drafts) + self._first_seq,
         )
         self.flow.alert, self.flow.lockdowns = former.alert, former.lockdowns
-        self.flow.whereabouts = dict(self.presences)
+        self.flow.memory.restore(
+            self.presences.values(), {}, {}, register=self.flow.register, trust=self.flow.trust
+        )
         receipts = [receipt for gate, boot in live for receipt in self._newest_receipts(gate, boot)]
         closed = [(gate, boot) for gate, known in boots.items() for boot in known[:-4]]
         self.flow.restore(sorted(receipts, key=lambda receipt: receipt.seq), closed)
