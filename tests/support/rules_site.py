@@ -268,7 +268,7 @@ class RuledSite(SmallSite):
             next_seq=before.next_seq,
         )
         flow.alert, flow.lockdowns, flow.suspended = before.alert, before.lockdowns, before.suspended
-        flow.pin_desk, flow.draws = before.pin_desk, before.draws
+        flow.pin_desk, flow.draws, flow.operators = before.pin_desk, before.draws, before.operators
         flow.memory.restore(
             self.presences.values(), self.usage, self.opened, register=before.register, trust=before.trust
         )
