@@ -38,6 +38,7 @@ class Settings:
 
     data: Path = setting(Path(".gatekeeper"), "Folder for keys, and for the embedded broker and database.")
     site: str = setting("", "Which site; may be left out when the data folder holds one only.")
+    operator: str = setting("", "Who signs changes; may be left out when only one operator's key here may.")
     dsn: str = setting("", "PostgreSQL of the log, as a URL; empty starts the embedded one.")
     vault_dsn: str = setting(
         "",

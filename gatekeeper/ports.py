@@ -11,8 +11,10 @@ from typing import Protocol
 
 from gatekeeper.core.flow import Receipt
 from gatekeeper.core.memory import Usage
+from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.presence import Presence
-from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
+from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.transparency import Tile
 
@@ -197,6 +199,9 @@ class Loaded:
     closed_boots: Sequence[tuple[GateId, BootId]]
     edges: Mapping[str, tuple[int, Sequence[bytes]]]
     """For each tree: its size, and the joined hashes of the incomplete rightmost tile on each level."""
+    operators: Sequence[OperatorRecord] = ()
+    proposals: Sequence[Proposal] = ()
+    """Those that wait, oldest first."""
 
 
 class Ledger(Protocol):

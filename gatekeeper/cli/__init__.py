@@ -5,14 +5,29 @@ import sys
 import typer
 
 from gatekeeper import __version__
-from gatekeeper.cli import audit, changes, demo, explain, look, serve, site
+from gatekeeper.cli import (
+    audit,
+    badges,
+    changes,
+    demo,
+    explain,
+    look,
+    operators,
+    people_files,
+    proposals,
+    serve,
+    site,
+    visitors,
+)
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.embedded import EmbeddedServerError
 from gatekeeper.model.site_file import SiteFileError
 from gatekeeper.ports import LedgerUnavailableError, TransportError
+from gatekeeper.service.administration.directory import PeopleError
 from gatekeeper.service.administration.folder import SiteFolderError
 from gatekeeper.service.administration.opening import SiteNotOpenedError
+from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.trust_list import TrustListError
 from gatekeeper.service.engine.loading import SiteUnusableError
 
@@ -20,12 +35,15 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(site.app, name="site")
-app.add_typer(changes.badge, name="badge")
+app.add_typer(badges.app, name="badge", help="Issue badges, and say what has become of them.")
 app.add_typer(changes.alert, name="alert")
 app.add_typer(changes.lockdown, name="lockdown")
 app.add_typer(changes.gate, name="gate")
 app.add_typer(changes.tenant, name="tenant")
-app.add_typer(changes.holder, name="holder")
+app.add_typer(people_files.app, name="holder", help="Register the people of a tenant.")
+app.add_typer(visitors.app, name="visitor")
+app.add_typer(operators.app, name="operator")
+app.add_typer(proposals.app, name="proposal")
 app.add_typer(audit.app, name="audit")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
@@ -43,8 +61,10 @@ _TOLD = (
     SiteFileError,
     SiteFolderError,
     SiteNotOpenedError,
+    OperatorError,
     SiteUnusableError,
     TrustListError,
+    PeopleError,
     LedgerUnavailableError,
     TransportError,
 )

@@ -1,9 +1,6 @@
-"""Changes to a running site: signed here, ordered and made by the engine, told when done."""
+"""Changes to a running site: signed by an operator, ordered and made by the engine, told when done or proposed."""
 
-import asyncio
-import secrets
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +8,9 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
 from gatekeeper.cli.planned import show_alert_plan
+from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import (
@@ -24,15 +22,14 @@ from gatekeeper.core.change import (
     LockdownChange,
     SuspensionChange,
     TrustChange,
-    sign_change,
 )
-from gatekeeper.core.supervise import APPLIED, ChangeOutcome
+from gatekeeper.core.supervise import APPLIED, PROPOSED, ChangeOutcome
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
-from gatekeeper.service.administration.folder import TRUST, signing_of
+from gatekeeper.service.administration.folder import TRUST
 from gatekeeper.service.administration.trust_list import admit_gate
 
-__all__ = ["alert", "badge", "gate", "holder", "lockdown", "submit", "tenant", "verify"]
+__all__ = ["alert", "badge", "gate", "holder", "lockdown", "submit", "tell", "tenant", "verify"]
 
 badge = typer.Typer(no_args_is_help=True, help="Suspend, revoke or reinstate a badge.")
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
@@ -40,9 +37,6 @@ lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a ga
 gate = typer.Typer(no_args_is_help=True, help="Admit gates.")
 tenant = typer.Typer(no_args_is_help=True, help="Suspend a tenant, or end that.")
 holder = typer.Typer(no_args_is_help=True, help="What the site believes of a holder.")
-
-_PATIENCE_SECONDS = 10
-_LOOK_EVERY_SECONDS = 0.05
 
 
 @badge.command("set")
@@ -55,9 +49,10 @@ def badge_set(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """Say that a badge is active, suspended, lost, stolen or revoked; it counts from the next scan on."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     which = the_site(settings)
     for found, tenant in run(_badges(settings, which, badge_id)):
         submit(settings, which, BadgeStateChange(badge=found, state=state), tenant=tenant)
@@ -72,9 +67,10 @@ def badge_revoke(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """Revoke a badge, from the next scan on."""
-    badge_set(badge_id, BadgeState.REVOKED, data, site, dsn, vault_dsn)
+    badge_set(badge_id, BadgeState.REVOKED, data, site, dsn, vault_dsn, operator)
 
 
 @alert.command("set")
@@ -86,13 +82,14 @@ def alert_set(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
-    """Take the site to an alert state, as the host."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    """Take the site to an alert state."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     if dry_run:
         show_alert_plan(settings, state, json_output)
         return
-    _as_host(settings, AlertChange(state=state))
+    _for_the_site(settings, AlertChange(state=state))
 
 
 alert.command("raise")(alert_set)
@@ -105,10 +102,11 @@ def lockdown_on(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """Lock a scope down: nobody passes, in or out, until it is released."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
-    _as_host(settings, LockdownChange(scope=scope, on=True))
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    _for_the_site(settings, LockdownChange(scope=scope, on=True))
 
 
 @lockdown.command("off")
@@ -118,10 +116,11 @@ def lockdown_off(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
-    """Release a scope."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
-    _as_host(settings, LockdownChange(scope=scope, on=False))
+    """Propose to release a scope: it takes a second person."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    _for_the_site(settings, LockdownChange(scope=scope, on=False))
 
 
 @tenant.command("suspend")
@@ -131,10 +130,11 @@ def tenant_suspend(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """Let a tenant's people in nowhere until it is reinstated; they may go home."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
-    _as_host(settings, SuspensionChange(tenant=TenantId(name), on=True))
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    _for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=True))
 
 
 @tenant.command("reinstate")
@@ -144,10 +144,11 @@ def tenant_reinstate(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """End a tenant's suspension."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
-    _as_host(settings, SuspensionChange(tenant=TenantId(name), on=False))
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    _for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=False))
 
 
 @holder.command("forgive")
@@ -157,10 +158,11 @@ def holder_forgive(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """Forget where a holder is, so that anti-passback holds nothing against them."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
-    _as_host(settings, ForgivenessChange(holder=HolderId(name)))
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    _for_the_site(settings, ForgivenessChange(holder=HolderId(name)))
 
 
 def verify(
@@ -172,12 +174,13 @@ def verify(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """Say, as the guard, whether the face before the gate is that of the badge's holder."""
     if word not in {"yes", "no"}:
         raise SettingError(f"Say: gatekeeper verify {entry} yes, or no.")
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
-    _as_host(settings, GuardChange(entry=entry, yes=word == "yes"))
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    _for_the_site(settings, GuardChange(entry=entry, yes=word == "yes"))
 
 
 @gate.command("admit")
@@ -187,53 +190,68 @@ def gate_admit(
     site: Site = None,
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
     """Put a gate's key into the next trust list; compare the fingerprint with the one the gate shows first."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     folder = site_folder(settings, the_site(settings))
     admit_gate(folder, request.read_bytes(), now=datetime.now(UTC))
-    _as_host(settings, TrustChange(document=folder.read(TRUST)))
+    _for_the_site(settings, TrustChange(document=folder.read(TRUST)))
 
 
-def submit(settings: Settings, site: SiteId, content: ChangeContent, *, tenant: TenantId) -> None:
-    """Sign a change as host or tenant, hand it in, and tell what became of it; exit 1 when it was refused."""
-    folder = site_folder(settings, site)
-    change_id = secrets.token_bytes(16)
-    document = sign_change(
-        content,
-        site=site,
-        change_id=change_id,
-        author=getuser(),
-        at=datetime.now(UTC),
-        key=folder.read_key(signing_of(tenant)),
-    )
-    outcome = run(_hand_in(settings, site, change_id, document))
+def submit(
+    settings: Settings,
+    site: SiteId,
+    content: ChangeContent,
+    *,
+    tenant: TenantId | None = None,
+    operator: str | None = None,
+    name: str | None = None,
+) -> ChangeOutcome | None:
+    """Sign a change as an operator, hand it in, and tell what became of it; exit 1 when it was refused.
+
+    `tenant` is whose badge or holder it is about (None: the site's matter); `name` a holder's, which only the directory
+    keeps. Raises OperatorError when nobody here may sign it.
+    """
+    handed_in = run(_submit(settings, site, content, tenant=tenant, operator=operator, name=name))
+    tell(handed_in)
+    return handed_in.outcome
+
+
+async def _submit(
+    settings: Settings,
+    site: SiteId,
+    content: ChangeContent,
+    *,
+    tenant: TenantId | None,
+    operator: str | None,
+    name: str | None,
+) -> HandedIn:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        signer = await signer_for(reading, settings, site, content, tenant=tenant, operator=operator)
+        return await hand_in(reading, signer, content, name=name)
+
+
+def tell(handed_in: HandedIn) -> None:
+    """Tell what became of a change; exit 1 when it was refused."""
+    outcome = handed_in.outcome
     if outcome is None:
         say("Handed in. No engine runs this site now; the change is made when one does.")
     elif outcome.code == APPLIED:
         say(f"Done; entry {outcome.seq} of the log.")
+    elif outcome.code == PROPOSED:
+        say(
+            f"Proposed; entry {outcome.seq} of the log. It takes a second person"
+            f"{': ' + outcome.detail if outcome.detail else ''}. Within 24 hours another of the host's people says: "
+            f"gatekeeper proposal approve {handed_in.digest.hex()[:8]}"
+        )
     else:
         say(f"Refused: {outcome.code}. {outcome.detail}")
         raise typer.Exit(1)
 
 
-def _as_host(settings: Settings, content: ChangeContent) -> None:
-    site = the_site(settings)
-    submit(settings, site, content, tenant=site_folder(settings, site).read_anchor().host)
-
-
-async def _hand_in(
-    settings: Settings, site: SiteId, change_id: bytes, document: bytes
-) -> ChangeOutcome | None:
-    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
-        await reading.submit(site, change=change_id, document=document, name=None)
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                while (outcome := await reading.outcome(site, change_id)) is None:  # noqa: ASYNC110 - another process
-                    await asyncio.sleep(_LOOK_EVERY_SECONDS)
-        except TimeoutError:
-            return None
-        return outcome
+def _for_the_site(settings: Settings, content: ChangeContent) -> ChangeOutcome | None:
+    return submit(settings, the_site(settings), content)
 
 
 async def _badges(settings: Settings, site: SiteId, name: str) -> list[tuple[BadgeId, TenantId]]:

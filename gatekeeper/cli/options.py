@@ -11,7 +11,7 @@ import uvloop
 from gatekeeper.config import Settings
 from gatekeeper.observe.logging import configure
 
-__all__ = ["Broker", "Data", "Dsn", "JsonOutput", "Site", "VaultDsn", "quiet_settings", "run"]
+__all__ = ["Broker", "Data", "Dsn", "JsonOutput", "Operator", "Site", "VaultDsn", "quiet_settings", "run"]
 
 _T = TypeVar("_T")
 
@@ -19,6 +19,9 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder for keys and embedded servers [.gatekeeper].")
 ]
 Site = Annotated[str | None, typer.Option("--site", help="Which site, when the folder holds several.")]
+Operator = Annotated[
+    str | None, typer.Option("--operator", help="Who signs [the only one whose key here may].")
+]
 Dsn = Annotated[str | None, typer.Option("--dsn", help="PostgreSQL of the log; without it the embedded one.")]
 VaultDsn = Annotated[str | None, typer.Option("--vault-dsn", help="PostgreSQL of the persons' keys.")]
 Broker = Annotated[str | None, typer.Option("--broker", help="MQTT broker; without it the embedded one.")]

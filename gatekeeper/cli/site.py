@@ -1,6 +1,7 @@
 """`gatekeeper site`: found a site from its file, and put a changed file in force."""
 
 import asyncio
+import shutil
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +13,20 @@ from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import submit
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
 from gatekeeper.cli.planned import show_policy_plan
 from gatekeeper.cli.talk import progress, say
 from gatekeeper.config import Settings
 from gatekeeper.core.change import PolicyChange
 from gatekeeper.core.policy_document import sign_policy
+from gatekeeper.core.supervise import APPLIED
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.site_file import Lines, SiteFileError, read_site, read_site_file
 from gatekeeper.service.administration.ceremony import Founding, found_site
 from gatekeeper.service.administration.folder import POLICY, SiteFolder, signing_of
 from gatekeeper.service.administration.opening import open_site
+from gatekeeper.service.administration.operators import carry_away, keys_of_operators, refuse_used
 
 __all__ = ["app", "found", "read_file"]
 
@@ -39,21 +42,30 @@ def init(file: File, data: Data = None, dsn: Dsn = None, vault_dsn: VaultDsn = N
     say(
         f"{site} is founded. Its keys are in {site_folder(settings, site).root}; move the root keys elsewhere."
     )
+    say(
+        f"The first operators' keys are in {keys_of_operators(settings.data, site).root}: give each to another person."
+    )
 
 
 @app.command()
 def apply(
-    file: File, data: Data = None, site: Site = None, dsn: Dsn = None, vault_dsn: VaultDsn = None
+    file: File,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+    operator: Operator = None,
 ) -> None:
-    """Sign a changed site file as the host and hand it to the engine, which puts it in force at once."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    """Sign a changed site file as the host and hand it to the engine: in force at once, or when a second person agrees."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     which = the_site(settings)
     folder = site_folder(settings, which)
     _written(file, which)
     key = folder.read_key(signing_of(folder.read_anchor().host))
     document = sign_policy(read_file(file), site=which, key=key)
-    submit(settings, which, PolicyChange(document=document), tenant=folder.read_anchor().host)
-    folder.write(POLICY, document)
+    outcome = submit(settings, which, PolicyChange(document=document))
+    if outcome is not None and outcome.code == APPLIED:
+        folder.write(POLICY, document)
 
 
 @app.command()
@@ -95,18 +107,29 @@ async def found(settings: Settings, file: Path) -> SiteId:
     """Found the site of a file and open it in the database."""
     document = read_file(file)
     site = read_site(document).site
-    folder = SiteFolder(settings.data / "sites" / site)
+    folder, keys = SiteFolder(settings.data / "sites" / site), keys_of_operators(settings.data, site)
+    if not folder.holds_site():
+        refuse_used(keys)
     async with databases(settings) as (dsn, vault_dsn):
         founding = await asyncio.to_thread(_ceremony, document, folder)
-        ledger = PostgresLedger(dsn)
         try:
-            await open_site(founding, ledger=ledger, vault=PostgresKeyVault(vault_dsn), now=datetime.now(UTC))
+            carry_away(folder, keys)
+            await _open(founding, dsn, vault_dsn, keys)
         except BaseException:
             folder.discard()
             raise
-        finally:
-            await ledger.close()
     return site
+
+
+async def _open(founding: Founding, dsn: str, vault_dsn: str, keys: SiteFolder) -> None:
+    ledger = PostgresLedger(dsn)
+    try:
+        await open_site(founding, ledger=ledger, vault=PostgresKeyVault(vault_dsn), now=datetime.now(UTC))
+    except BaseException:
+        shutil.rmtree(keys.root)
+        raise
+    finally:
+        await ledger.close()
 
 
 def _ceremony(document: dict[str, Any], folder: SiteFolder) -> Founding:

@@ -80,6 +80,11 @@ class Kind(StrEnum):
     PRESENCE_FORGIVEN = "presence.forgiven"
     POLICY_CHANGED = "policy.changed"
     TRUST_CHANGED = "trust.changed"
+    OPERATOR_CHANGED = "operator.changed"
+    PROPOSAL_MADE = "proposal.made"
+    PROPOSAL_APPROVED = "proposal.approved"
+    PROPOSAL_WITHDRAWN = "proposal.withdrawn"
+    PROPOSAL_EXPIRED = "proposal.expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,18 +25,20 @@ from gatekeeper.core.decide import Decision, asks_the_past, decide
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, GuardsWord, Past, Request
 from gatekeeper.core.memory import Memory, Usage
+from gatekeeper.core.operators import Operators
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
+from gatekeeper.core.proposals import Proposals
 from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic
 from gatekeeper.core.trust import Trust
 from gatekeeper.core.verify import PinDesk, Presented, verify_scan
-from gatekeeper.model.badges import Badge
+from gatekeeper.model.badges import Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
 from gatekeeper.model.people import Holder
 from gatekeeper.model.places import Direction
 from gatekeeper.model.policy import Point, Policy
-from gatekeeper.model.reasons import MessageRefusal
+from gatekeeper.model.reasons import MessageRefusal, Reason
 
 __all__ = [
     "SEQUENCE_WINDOW",
@@ -92,6 +94,8 @@ class Recorded:
     decision: Decision | None
     settles: bool = False
     """Whether it is the last word on a scan that waited: the receipt is there already, and says something else now."""
+    alarms: tuple[str, ...] = ()
+    """Codes of reasons for which somebody must look at once; the entry says so too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,10 @@ class Flow:
         self.policy_source = policy_source
         self.trust = trust
         self.register = register
+
+        # Who may change it, and what waits for a second person.
+        self.operators = Operators()
+        self.proposals = Proposals()
 
         # What is the case now.
         self.alert = 0
@@ -360,6 +368,10 @@ class Flow:
         answer = answer_of(decision, message=authentic.digest, gate=authentic.gate, issued=now, entry=seq)
         public = {**self._place(scan.access_point), **_origin(authentic), **decision_fields(decision)}
         public["assurance"] = int(facts.assurance)
+        # Who is forced has been heard of already when the scan waited.
+        alarms = _alarms(facts, () if settles else decision.reasons)
+        if alarms:
+            public["alarm"] = True
         draft = self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq)
         companions, moved, remembered = self._remember(facts, decision, scan, now, seq)
         receipt.verdict = answer.verdict
@@ -373,6 +385,7 @@ class Flow:
             answer=answer,
             decision=decision,
             settles=settles,
+            alarms=alarms,
         )
 
     def _remember(
@@ -427,6 +440,9 @@ class Flow:
         public = {**self._place(scan.access_point), **_origin(authentic), "assurance": int(facts.assurance)}
         if scan.offline_policy is not None:
             public["policy"] = scan.offline_policy.hex()
+        alarms = _alarms(facts, ())
+        if alarms:
+            public["alarm"] = True
         point = self.policy.points.get(scan.access_point)
         moves = let_in and facts.holder is not None and point is not None
         return Recorded(
@@ -436,6 +452,7 @@ class Flow:
             receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now, holder=facts.holder),
             answer=self._recorded(authentic, now, seq),
             decision=None,
+            alarms=alarms,
         )
 
     def _passage(self, authentic: Authentic, passage: Passage, now: datetime) -> Recorded:
@@ -717,6 +734,18 @@ def _kind(decision: Decision) -> Kind:
     if decision.waits is not None:
         return Kind.ACCESS_WAITING
     return Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
+
+
+_ALARMING = {BadgeState.STOLEN: Reason.BADGE_STOLEN, BadgeState.REVOKED: Reason.REVOKED}
+
+
+def _alarms(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
+    """Why somebody must look at once: a stolen or revoked badge is used, whatever was decided, or somebody is forced."""
+    used = _ALARMING.get(facts.badge_state) if facts.badge_state is not None else None
+    found = [] if used is None else [used]
+    if Reason.DURESS in reasons:
+        found.append(Reason.DURESS)
+    return tuple(reason.code for reason in found)
 
 
 def _companion(holder: Holder, now: datetime) -> Companion:

@@ -10,7 +10,7 @@ The first three are committed with the entry that changes them and come back wit
 of seconds, and after a restart people badge again. It belongs to the flow, which alone changes it, in order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -242,15 +242,14 @@ class Memory:
         self, point: Point, badge: Badge, decision: Decision, me: Companion, *, now: datetime
     ) -> Usage | None:
         """A badge was let through: open what it opens, keep it as company, and count it where that is asked for."""
-        company = [one for one in self._company.get(point.id, ()) if one.holder != me.holder]
-        joined = {one.holder for one in decision.party}
-        company = [one for one in company if one.holder not in joined]
+        gone = {me.holder, *(one.holder for one in decision.party)}
+        self._wait_no_more(gone, point)
         if (
             any(rules.escort is not None for _, rules in point.entered)
             or self._policy.rules.escort is not None
         ):
-            company.append(replace(me, waiting=False, brought=len(decision.guests)))
-        self._company[point.id] = company
+            host = replace(me, waiting=False, brought=self._brought(me.holder, point))
+            self._company.setdefault(point.id, []).append(host)
         coming = me.roles.union(*(one.roles for one in decision.party if one.holder not in decision.guests))
         for zone, rules in point.entered:
             if rules.first_person is not None and not rules.first_person.profiles.isdisjoint(coming):
@@ -264,6 +263,21 @@ class Memory:
             before, uses=before.uses + 1, last_at=now, last_point=point.id, failures=(), locked_until=None
         )
         return usage
+
+    def _wait_no_more(self, gone: Collection[HolderId], point: Point) -> None:
+        """Who passed waits at no door; what they brought in here before counts anew."""
+        for door, company in list(self._company.items()):
+            left = [one for one in company if one.holder not in gone or not (one.waiting or door == point.id)]
+            if left:
+                self._company[door] = left
+            else:
+                del self._company[door]
+
+    def _brought(self, host: HolderId, point: Point) -> int:
+        """How many visitors a host has brought into the zones that he comes into, and are still there."""
+        entered = [zone for zone, _ in point.entered]
+        guests = self._guests.get(host, set())
+        return sum(self._is_within(self.whereabouts[guest].zone, entered) for guest in guests)
 
     def brought_by(self, point: AccessPointId, host: HolderId) -> None:
         """A host who was let in before has brought one more guest."""

@@ -1,140 +1,85 @@
-"""Changes to a running site: what a believed change does to the flow, and what must be written with its entry.
+"""Changes to a running site: believed, weighed, and made at once or proposed to a second person.
 
-Alert state, lockdown, states of badges, registrations, policies and trust lists change here and nowhere else, between
-two scans, in the same order as everything. A change that may not be made changes nothing and says why; both kinds of
-outcome are kept. A new policy or trust list is compiled whole before the old one goes: the swap is one assignment.
+    signed change -> who, and is it fresh -> what deed, about whom, and may he -> made
+                                              or, where it asks for two: proposed -> approved by another -> made
+
+Everything that people change, changes here and nowhere else, between two scans, in the same order as everything. A change
+that may not be made changes nothing and says why; both kinds of outcome are kept. A proposed change is believed, weighed
+and authorised anew when it is approved, on the site as it is then: what has become impossible is refused, and waits on.
+
+INVARIANT: what asks for two is made by two: the author and another, who signs what the author signed.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 
 from gatekeeper.core.audit import Draft, Kind, timestamp
 from gatekeeper.core.change import (
-    AlertChange,
-    BadgeStateChange,
+    ApprovalChange,
     Change,
-    ChangeContent,
     ChangeRefused,
-    ForgivenessChange,
-    GuardChange,
-    HolderChange,
     LockdownChange,
-    PolicyChange,
-    SuspensionChange,
-    TrustChange,
+    WithdrawalChange,
     authorised,
+    concerns,
     read_change,
 )
-from gatekeeper.core.facts import GuardsWord
+from gatekeeper.core.change_content import kind_of
+from gatekeeper.core.enact import DEEDS, Declined, Making, Weighed, enact, weigh
 from gatekeeper.core.flow import Flow, Recorded
-from gatekeeper.core.policy_document import PolicyRefused, compile_from
-from gatekeeper.core.register import HolderRecord, read_holder
-from gatekeeper.core.trust import Anchor, TrustRefused, read_trust
-from gatekeeper.model.badges import BadgeRecord, BadgeState, Card
-from gatekeeper.model.ids import BadgeId, HolderId, TenantId
-from gatekeeper.model.policy import SITE_SCOPE, gate_scope, zone_scope
+from gatekeeper.core.operators import WORDS, may_second
+from gatekeeper.core.proposals import PROPOSAL_LASTS, Ending, Proposal, digest_of
+from gatekeeper.core.trust import Anchor
+from gatekeeper.core.writes import ChangeOutcome, StoredBadge, StoredHolder, Writes
 
 __all__ = [
     "APPLIED",
+    "EXPIRED",
+    "PROPOSED",
+    "WITHDRAWN",
     "ChangeOutcome",
     "StoredBadge",
     "StoredHolder",
     "Supervised",
     "Writes",
+    "expire_proposals",
     "supervise",
 ]
 
 APPLIED = "applied"
+PROPOSED = "proposed"
+WITHDRAWN = "proposal-withdrawn"
+EXPIRED = "proposal-expired"
 _FRESH = timedelta(hours=24)
+_MOST_GIVEN = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredHolder:
-    """A holder with what only the directory knows: the name."""
-
-    record: HolderRecord
-    tenant: TenantId
-    name: str
-    badges: tuple[BadgeId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredBadge:
-    """A badge, whose it is, and the card number it answers to."""
-
-    record: BadgeRecord
-    tenant: TenantId
-    holder: HolderId
-    card: Card | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOutcome:
-    """What became of a change: `code` is "applied" or the code of its refusal."""
-
-    change: bytes
-    code: str
-    detail: str
-    seq: int | None
-
-
-@dataclass(slots=True, kw_only=True)
-class Writes:
-    """State beside the log that a change alters, committed with its entry."""
-
-    alert: int | None = None
-    lockdowns: frozenset[str] | None = None
-    suspended: frozenset[TenantId] | None = None
-    forgiven: list[HolderId] = field(default_factory=list)
-    documents: list[tuple[str, int, bytes]] = field(default_factory=list)
-    holders: list[StoredHolder] = field(default_factory=list)
-    badges: list[StoredBadge] = field(default_factory=list)
-    badge_states: list[tuple[BadgeId, BadgeState]] = field(default_factory=list)
-    outcomes: list[ChangeOutcome] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return any(getattr(self, name) not in (None, []) for name in self.__slots__)
-
-
-@dataclass(frozen=True, slots=True)
 class Supervised:
-    """What became of one change: the entry it makes, if it was made, and the outcome either way.
+    """What became of one change: the entries it makes, in order, and the outcome either way.
 
-    `settled` is the last word on a scan that waited for this change; its entries come after the change's own.
+    `settled` is the last word on a scan that waited for this change; its entries come after these.
     """
 
-    draft: Draft | None
+    drafts: tuple[Draft, ...]
     outcome: ChangeOutcome
     settled: Recorded | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Done:
-    """What the entry of a change says."""
-
-    kind: Kind
-    public: dict[str, Any]
-    tenants: tuple[TenantId, ...] = ()
-    person: HolderId | None = None
-    personal: dict[str, Any] | None = None
-    settled: Recorded | None = None
+    @property
+    def draft(self) -> Draft | None:
+        """The first of its entries."""
+        return self.drafts[0] if self.drafts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """A believed change on its way: the flow it alters, the writes it adds to."""
+class _Desk:
+    """What a change is handled with."""
 
     flow: Flow
     anchor: Anchor
     writes: Writes
-    seq: int
     name: str
     now: datetime
 
@@ -149,214 +94,256 @@ def supervise(
     now: datetime,
     writes: Writes,
 ) -> Supervised:
-    """Make one change, or refuse it; `writes` gets what must be committed with its entry."""
-    change = read_change(document, trust=flow.trust)
-    if isinstance(change, ChangeRefused):
-        return _refuse(change_id, change.code, change.detail)
+    """Make one change, propose it, or refuse it; `writes` gets what must be committed with its entries."""
+    desk = _Desk(flow=flow, anchor=anchor, writes=writes, name=name or "", now=now)
+    change = _believe(document, desk)
+    if isinstance(change, Declined):
+        return _declined(change_id, change)
     if change.id != change_id:
-        return _refuse(change_id, "change-malformed", "it is filed under another id")
+        return _declined(change_id, Declined("change-malformed", "it is filed under another id"))
+    done = _handle(change, document, desk)
+    return _declined(change_id, done) if isinstance(done, Declined) else done
+
+
+def expire_proposals(flow: Flow, *, now: datetime, writes: Writes) -> list[Draft]:
+    """End the proposals that nobody has approved in time; an entry each."""
+    return [
+        _ended(proposal, Ending.EXPIRED, {}, flow=flow, now=now, writes=writes)
+        for proposal in flow.proposals.due(now)
+    ]
+
+
+def _believe(document: bytes, desk: _Desk) -> Change | Declined:
+    flow, now = desk.flow, desk.now
+    change = read_change(document, trust=flow.trust, operators=flow.operators, now=now)
+    if isinstance(change, ChangeRefused):
+        return Declined(change.code, change.detail)
     if abs(now - change.at) > _FRESH:
-        return _refuse(change_id, "change-stale", "it was signed more than a day ago")
-    refused = authorised(change, trust=flow.trust, owners=flow.register)
+        return Declined("change-stale", "it was signed more than a day ago, or for more than a day ahead")
+    return change
+
+
+def _handle(change: Change, document: bytes, desk: _Desk) -> Supervised | Declined:
+    match change.content:
+        case ApprovalChange(digest=digest):
+            return _approve(change, digest, desk)
+        case WithdrawalChange(digest=digest):
+            return _withdraw(change, digest, desk)
+        case _:
+            weighed = _judge(change, desk)
+            if isinstance(weighed, Declined):
+                return weighed
+            if WORDS[weighed.deed].second:
+                return _propose(change, document, weighed, desk)
+            return _make(change, weighed, desk)
+
+
+def _judge(change: Change, desk: _Desk) -> Weighed | Declined:
+    """What a change amounts to, if its author may do it. Who may do nothing of the kind has nothing compiled for him."""
+    flow, content = desk.flow, change.content
+    if isinstance(content, ApprovalChange | WithdrawalChange):
+        return Declined("change-malformed", "it changes nothing on the site")
+    about = concerns(content, trust=flow.trust, owners=flow.register)
+    if isinstance(about, ChangeRefused):
+        return Declined(about.code, about.detail)
+    refused = authorised(change, DEEDS[type(content)], about=about, host=flow.trust.host)
     if refused is not None:
-        return _refuse(change_id, refused.code, refused.detail)
-    work = _Work(flow=flow, anchor=anchor, writes=writes, seq=flow.next_seq, name=name or "", now=now)
-    flow.next_seq += 1
-    done = _apply(change, work)
-    if isinstance(done, _Refused):
-        flow.next_seq = work.seq
-        return _refuse(change_id, done.code, done.detail)
+        return Declined(refused.code, refused.detail)
+    weighed = weigh(content, flow, anchor=desk.anchor, now=desk.now)
+    if isinstance(weighed, Declined):
+        return weighed
+    refused = authorised(change, [weighed.deed], about=about, host=flow.trust.host)
+    return weighed if refused is None else Declined(refused.code, refused.detail or weighed.deed.value)
+
+
+def _make(change: Change, weighed: Weighed, desk: _Desk, **further: Any) -> Supervised | Declined:
+    """Make a change that was judged; `further` is what its entry says beside."""
+    seq = desk.flow.next_seq
+    making = Making(flow=desk.flow, writes=desk.writes, seq=seq, name=desk.name, now=desk.now)
+    desk.flow.next_seq += 1
+    done = enact(weighed, making)
+    if isinstance(done, Declined):
+        desk.flow.next_seq = seq
+        return done
     draft = Draft(
         kind=done.kind,
-        at=now,
-        seq=work.seq,
+        at=desk.now,
+        seq=seq,
         tenants=done.tenants,
-        public={
-            **done.public,
-            "change": change.id.hex(),
-            "by": change.tenant,
-            "author": change.author,
-            "signed_at": timestamp(change.at),
-        },
+        public={**done.public, **_by(change), **further},
         person=done.person,
         personal=done.personal,
     )
-    outcome = ChangeOutcome(change=change_id, code=APPLIED, detail="", seq=work.seq)
-    return Supervised(draft, outcome, done.settled)
+    overtaken = _overtake(change, seq, desk)
+    outcome = ChangeOutcome(change=change.id, code=APPLIED, detail="", seq=seq)
+    return Supervised(drafts=(draft, *overtaken), outcome=outcome, settled=done.settled)
 
 
-def _refuse(change_id: bytes, code: str, detail: str) -> Supervised:
-    return Supervised(None, ChangeOutcome(change=change_id, code=code, detail=detail, seq=None))
-
-
-def _apply(change: Change, work: _Work) -> _Done | _Refused:
-    content: ChangeContent = change.content
-    match content:
-        case AlertChange():
-            return _alert(content, work)
-        case LockdownChange():
-            return _lockdown(content, work)
-        case SuspensionChange():
-            return _suspension(content, work)
-        case ForgivenessChange():
-            return _forgiveness(content, work)
-        case GuardChange():
-            return _guard(content, work)
-        case BadgeStateChange():
-            return _badge_state(content, work)
-        case HolderChange():
-            return _holder(content, work)
-        case PolicyChange():
-            return _policy(content, work)
-        case TrustChange():
-            return _trust(content, work)
+def _overtake(change: Change, seq: int, desk: _Desk) -> list[Draft]:
+    """Who locks down what somebody has proposed to release says no to that: the release must be proposed anew."""
+    match change.content:
+        case LockdownChange(scope=scope, on=True):
+            return [
+                _ended(
+                    one,
+                    Ending.EXPIRED,
+                    {"overtaken_by": seq},
+                    flow=desk.flow,
+                    now=desk.now,
+                    writes=desk.writes,
+                )
+                for one in desk.flow.proposals
+                if (one.kind, one.subject) == (kind_of(change.content), scope)
+            ]
         case _:
-            assert_never(content)
+            return []
 
 
-def _alert(change: AlertChange, work: _Work) -> _Done | _Refused:
-    states = work.flow.policy.alert_states
-    if change.state not in states:
-        return _Refused("alert-unknown", f"the site's alert states are {', '.join(states)}")
-    before, work.flow.alert = work.flow.alert, states.index(change.state)
-    work.writes.alert = work.flow.alert
-    return _Done(kind=Kind.ALERT_CHANGED, public={"from": states[before], "to": change.state})
+# -- proposals ----------------------------------------------------------------------------------------------------------
 
 
-def _lockdown(change: LockdownChange, work: _Work) -> _Done | _Refused:
-    policy = work.flow.policy
-    known = {SITE_SCOPE, *map(zone_scope, policy.zones), *map(gate_scope, policy.gates)}
-    if change.scope not in known:
-        return _Refused("scope-unknown", f"the site has no {change.scope}")
-    scope = frozenset({change.scope})
-    work.flow.lockdowns = work.flow.lockdowns | scope if change.on else work.flow.lockdowns - scope
-    work.writes.lockdowns = work.flow.lockdowns
-    return _Done(kind=Kind.LOCKDOWN_CHANGED, public={"scope": change.scope, "on": change.on})
+def _propose(change: Change, document: bytes, weighed: Weighed, desk: _Desk) -> Supervised | Declined:
+    flow, digest = desk.flow, digest_of(document)
+    if flow.proposals.find(digest) is not None:
+        return Declined("proposal-known", "it waits already")
+    if flow.proposals.full:
+        return Declined("proposals-full", "too many proposals wait: approve or withdraw some")
+    proposal = Proposal(
+        digest=digest,
+        document=document,
+        change=change.id,
+        tenant=change.tenant,
+        author=change.author,
+        kind=kind_of(change.content),
+        subject=weighed.subject,
+        gives=weighed.gives[:_MOST_GIVEN],
+        base=weighed.base,
+        seq=flow.next_seq,
+        expires=min(change.at, desk.now) + PROPOSAL_LASTS,
+    )
+    flow.proposals.make(proposal)
+    desk.writes.proposals.append(proposal)
+    public = {**_of(proposal), "gives": list(proposal.gives), "expires": timestamp(proposal.expires)}
+    draft = _entry(Kind.PROPOSAL_MADE, {**public, **_by(change)}, desk.flow, desk.now)
+    outcome = ChangeOutcome(change=change.id, code=PROPOSED, detail="; ".join(proposal.gives), seq=draft.seq)
+    return Supervised(drafts=(draft,), outcome=outcome)
 
 
-def _suspension(change: SuspensionChange, work: _Work) -> _Done | _Refused:
-    flow = work.flow
-    rights = flow.policy.tenants.get(change.tenant)
-    if rights is None or rights.is_host:
-        return _Refused("tenant-unknown", "only a tenant of the site can be suspended, and never the host")
-    tenant = frozenset({change.tenant})
-    flow.suspended = flow.suspended | tenant if change.on else flow.suspended - tenant
-    work.writes.suspended = flow.suspended
-    kind = Kind.TENANT_SUSPENDED if change.on else Kind.TENANT_REINSTATED
-    return _Done(kind=kind, public={"tenant": change.tenant}, tenants=(change.tenant,))
+def _approve(change: Change, digest: bytes, desk: _Desk) -> Supervised | Declined:
+    flow = desk.flow
+    proposal = _waiting(digest, desk)
+    if isinstance(proposal, Declined):
+        return proposal
+    proposed = _believe(proposal.document, desk)
+    if isinstance(proposed, Declined):
+        return proposed
+    # INVARIANT: the author is who signed, not whom a row names.
+    if change.author == proposed.author:
+        return Declined("proposal-own", "whoever has proposed it does not approve it")
+    if not any(
+        may_second(change.operator, deed, host=flow.trust.host) for deed in DEEDS[type(proposed.content)]
+    ):
+        return Declined("change-role", f"to approve a change of kind {proposal.kind}")
+    weighed = _judge(proposed, desk)
+    if isinstance(weighed, Declined):
+        return weighed
+    if proposal.base != weighed.base:
+        return Declined("proposal-outdated", "what it was made against has changed since: propose it anew")
+    return _make_approved(change, proposal, proposed, weighed, desk)
 
 
-def _forgiveness(change: ForgivenessChange, work: _Work) -> _Done | _Refused:
-    tenant = work.flow.register.tenant_of_holder(change.holder)
-    if tenant is None:
-        return _Refused("holder-unknown", "the site has no such holder")
-    if not work.flow.memory.forgive(change.holder):
-        return _Refused(
-            "presence-unknown", "the site does not know where the holder is; there is nothing to forgive"
+def _make_approved(
+    change: Change, proposal: Proposal, proposed: Change, weighed: Weighed, desk: _Desk
+) -> Supervised | Declined:
+    """The approval and what it brings about, one behind the other; or neither."""
+    flow, seq = desk.flow, desk.flow.next_seq
+    approved = _entry(Kind.PROPOSAL_APPROVED, {**_of(proposal), **_by(change)}, flow, desk.now)
+    made = _make(proposed, weighed, desk, proposal=proposal.digest.hex(), approved_by=change.author)
+    if isinstance(made, Declined):
+        flow.next_seq = seq
+        return made
+    _end(proposal, Ending.APPLIED, made.outcome, approved.seq, flow=flow, writes=desk.writes)
+    outcome = ChangeOutcome(change=change.id, code=APPLIED, detail="", seq=approved.seq)
+    return Supervised(drafts=(approved, *made.drafts), outcome=outcome, settled=made.settled)
+
+
+def _withdraw(change: Change, digest: bytes, desk: _Desk) -> Supervised | Declined:
+    proposal = _waiting(digest, desk)
+    if isinstance(proposal, Declined):
+        return proposal
+    if change.author != proposal.author:
+        return Declined("proposal-foreign", f"only {proposal.author} withdraws it")
+    draft = _ended(proposal, Ending.WITHDRAWN, _by(change), flow=desk.flow, now=desk.now, writes=desk.writes)
+    outcome = ChangeOutcome(change=change.id, code=APPLIED, detail="", seq=draft.seq)
+    return Supervised(drafts=(draft,), outcome=outcome)
+
+
+def _waiting(digest: bytes, desk: _Desk) -> Proposal | Declined:
+    proposal = desk.flow.proposals.find(digest)
+    if proposal is None:
+        return Declined(
+            "proposal-unknown", "no such proposal waits: it was approved or withdrawn, or never made"
         )
-    work.writes.forgiven.append(change.holder)
-    return _Done(
-        kind=Kind.PRESENCE_FORGIVEN,
-        public={"tenant": tenant},
-        tenants=(tenant,),
-        person=change.holder,
-        personal={"holder": change.holder},
-    )
+    if desk.now >= proposal.expires:
+        return Declined(EXPIRED, f"it waited until {timestamp(proposal.expires)}")
+    return proposal
 
 
-def _guard(change: GuardChange, work: _Work) -> _Done | _Refused:
-    word = GuardsWord.YES if change.yes else GuardsWord.NO
-    settled = work.flow.settle(change.entry, word, now=work.now)
-    if settled is None:
-        return _Refused(
-            "scan-not-waiting", "no scan waits under this entry: it was answered, or its time is over"
-        )
-    return _Done(
-        kind=Kind.GUARD_ANSWERED,
-        public={"scan": change.entry, "yes": change.yes},
-        tenants=settled.drafts[0].tenants,
-        settled=settled,
-    )
+def _ended(
+    proposal: Proposal,
+    ending: Ending,
+    further: Mapping[str, Any],
+    *,
+    flow: Flow,
+    now: datetime,
+    writes: Writes,
+) -> Draft:
+    """A proposal ends without being made: the entry that says so."""
+    kind, code = _ENDINGS[ending]
+    draft = _entry(kind, {**_of(proposal), **further}, flow, now)
+    outcome = ChangeOutcome(change=proposal.change, code=code, detail="", seq=draft.seq)
+    _end(proposal, ending, outcome, draft.seq, flow=flow, writes=writes)
+    return draft
 
 
-def _badge_state(change: BadgeStateChange, work: _Work) -> _Done | _Refused:
-    register = work.flow.register
-    tenant = register.tenant_of_badge(change.badge)
-    before = register.state(change.badge)
-    if tenant is None or before is None:
-        return _Refused("badge-unknown", "the site has no such badge")
-    register.set_state(change.badge, change.state)
-    work.writes.badge_states.append((change.badge, change.state))
-    holder = register.holder_of(change.badge, trust=work.flow.trust)
-    return _Done(
-        kind=Kind.BADGE_CHANGED,
-        public={"tenant": tenant, "from": before.value, "to": change.state.value},
-        tenants=(tenant,),
-        person=holder.id if holder is not None else None,
-        personal={"badge": change.badge, "holder": holder.id} if holder is not None else None,
-    )
+_ENDINGS = {
+    Ending.WITHDRAWN: (Kind.PROPOSAL_WITHDRAWN, WITHDRAWN),
+    Ending.EXPIRED: (Kind.PROPOSAL_EXPIRED, EXPIRED),
+}
 
 
-def _holder(change: HolderChange, work: _Work) -> _Done | _Refused:
-    register = work.flow.register
-    holder = read_holder(change.document, trust=work.flow.trust)
-    if holder is None:
-        return _Refused("change-registration", "")
-    former = register.holder(holder.id, trust=work.flow.trust)
-    if former is not None and former.version >= holder.version:
-        return _Refused("registration-old", f"version {holder.version} follows {former.version}")
-    for issue in change.badges:
-        if register.state(issue.badge) is not None:
-            return _Refused("badge-known", "a badge is entered once")
-        if issue.card is not None and register.token_of_card(issue.card) is not None:
-            return _Refused("card-known", "another badge answers to this card number")
-    record = HolderRecord(id=holder.id, document=change.document)
-    register.put_holder(record, tenant=holder.tenant, badges=holder.badges)
-    work.writes.holders.append(
-        StoredHolder(record=record, tenant=holder.tenant, name=work.name, badges=holder.badges)
-    )
-    for issue in change.badges:
-        badge = BadgeRecord(id=issue.badge, token=issue.token, state=BadgeState.ACTIVE)
-        register.put_badge(badge, tenant=holder.tenant, card=issue.card)
-        work.writes.badges.append(
-            StoredBadge(record=badge, tenant=holder.tenant, holder=holder.id, card=issue.card)
-        )
-    return _Done(
-        kind=Kind.HOLDER_REGISTERED,
-        public={"tenant": holder.tenant, "version": holder.version, "badges": len(change.badges)},
-        tenants=(holder.tenant,),
-        person=holder.id,
-        personal={"holder": holder.id, "badges": [issue.badge for issue in change.badges]},
-    )
+def _end(
+    proposal: Proposal, ending: Ending, outcome: ChangeOutcome, seq: int, *, flow: Flow, writes: Writes
+) -> None:
+    """A proposal ends: what became of the change that it was is known now."""
+    flow.proposals.end(proposal.digest)
+    writes.endings.append((proposal.digest, ending, seq))
+    writes.outcomes.append(outcome)
 
 
-def _policy(change: PolicyChange, work: _Work) -> _Done | _Refused:
-    policy = compile_from(change.document, trust=work.flow.trust)
-    if isinstance(policy, PolicyRefused):
-        return _Refused(policy.code, policy.detail)
-    if policy.alert_states != work.flow.policy.alert_states:
-        return _Refused(
-            "alert-states-fixed", "the list of alert states changes only while the site stands still"
-        )
-    before = work.flow.policy.version
-    work.flow.adopt(policy, source=change.document, trust=work.flow.trust)
-    work.writes.documents.append(("policy", work.seq, change.document))
-    return _Done(kind=Kind.POLICY_CHANGED, public={"from": before.hex(), "to": policy.version.hex()})
+# -- entries ------------------------------------------------------------------------------------------------------------
 
 
-def _trust(change: TrustChange, work: _Work) -> _Done | _Refused:
-    flow = work.flow
-    trust = read_trust(change.document, anchor=work.anchor, not_below=flow.trust.version + 1)
-    if isinstance(trust, TrustRefused):
-        return _Refused(trust.code, trust.detail)
-    policy = compile_from(flow.policy_source, trust=trust)
-    if isinstance(policy, PolicyRefused):
-        return _Refused(policy.code, policy.detail)
-    before = flow.trust.version
-    flow.register.forget_read()
-    flow.adopt(policy, source=flow.policy_source, trust=trust)
-    work.writes.documents.append(("trust", work.seq, change.document))
-    return _Done(
-        kind=Kind.TRUST_CHANGED,
-        public={"from": before, "to": trust.version, "policy": policy.version.hex()},
-    )
+def _entry(kind: Kind, public: Mapping[str, Any], flow: Flow, now: datetime) -> Draft:
+    draft = Draft(kind=kind, at=now, seq=flow.next_seq, tenants=(), public=public, person=None, personal=None)
+    flow.next_seq += 1
+    return draft
+
+
+def _of(proposal: Proposal) -> dict[str, Any]:
+    subject = {"subject": proposal.subject} if proposal.subject else {}
+    return {"proposal": proposal.digest.hex(), "proposes": proposal.kind, **subject}
+
+
+def _by(change: Change) -> dict[str, Any]:
+    return {
+        "change": change.id.hex(),
+        "by": change.tenant,
+        "author": change.author,
+        "signed_at": timestamp(change.at),
+    }
+
+
+def _declined(change_id: bytes, declined: Declined) -> Supervised:
+    outcome = ChangeOutcome(change=change_id, code=declined.code, detail=declined.detail, seq=None)
+    return Supervised(drafts=(), outcome=outcome)

@@ -13,6 +13,7 @@ __all__ = [
     "BootId",
     "GateId",
     "HolderId",
+    "OperatorId",
     "ProfileId",
     "ScheduleId",
     "SiteId",
@@ -31,10 +32,11 @@ BadgeId = NewType("BadgeId", str)
 ProfileId = NewType("ProfileId", str)
 ScheduleId = NewType("ScheduleId", str)
 BootId = NewType("BootId", bytes)
+OperatorId = NewType("OperatorId", str)
 
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 
 
 def is_name(text: str) -> bool:
-    """Say whether a text may name a site, tenant, zone, gate, access point, profile, schedule or holder."""
+    """Say whether a text may name a site, tenant, zone, gate, access point, profile, schedule, holder or operator."""
     return _NAME.fullmatch(text) is not None

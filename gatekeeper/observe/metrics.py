@@ -50,6 +50,12 @@ class Metrics:
         self._changes = Counter(
             "gatekeeper_changes_total", "Changes handled, by outcome.", ["outcome"], registry=registry
         )
+        self._alarms = Counter(
+            "gatekeeper_alarms_total",
+            "Uses of badges that somebody must look at at once, by reason.",
+            ["code"],
+            registry=registry,
+        )
         self.repeated = Counter(
             "gatekeeper_repeated_messages_total", "Messages that were known already.", registry=registry
         )
@@ -89,6 +95,7 @@ class Metrics:
         self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
+        self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
 
 
 metrics = Metrics(REGISTRY)

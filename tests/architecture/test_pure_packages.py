@@ -64,6 +64,7 @@ SERVER_ONLY = (
     "fastapi",
     "orjson",
     "prometheus_client",
+    "segno",
     "sqlalchemy",
     "uvicorn",
     "uvloop",

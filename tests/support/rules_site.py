@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gatekeeper import cose
-from gatekeeper.core.change import ChangeContent, GuardChange
+from gatekeeper.core.change import ApprovalChange, ChangeContent, GuardChange
 from gatekeeper.core.decide import Decision, decide
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, Past, Request
@@ -18,7 +18,8 @@ from gatekeeper.core.flow import Flow, Outcome, Recorded
 from gatekeeper.core.memory import Usage
 from gatekeeper.core.pin import SALT_BYTES, PinChecker, make_pin_record, pin_info
 from gatekeeper.core.presence import Presence
-from gatekeeper.core.supervise import APPLIED, Supervised
+from gatekeeper.core.proposals import digest_of
+from gatekeeper.core.supervise import APPLIED, PROPOSED, Supervised
 from gatekeeper.core.verify import PinDesk
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId, ProfileId, TenantId, ZoneId
@@ -209,8 +210,12 @@ class RuledSite(SmallSite):
         return done
 
     def changed(self, content: ChangeContent) -> None:
-        """Make a change that must be made."""
-        outcome = self.supervise(content).outcome
+        """Make a change that must be made; where it takes two people, another approves it."""
+        change_id = next(self._changes).to_bytes(16, "big")
+        document = self.change(content, change_id=change_id)
+        outcome = self.supervise(document, filed_as=change_id).outcome
+        if outcome.code == PROPOSED:
+            outcome = self.supervise(ApprovalChange(digest=digest_of(document)), by="colonel").outcome
         assert outcome.code == APPLIED, outcome
 
     def answer(self, waiting: Recorded, *, yes: bool) -> Decision:
@@ -268,7 +273,7 @@ class RuledSite(SmallSite):
             next_seq=before.next_seq,
         )
         flow.alert, flow.lockdowns, flow.suspended = before.alert, before.lockdowns, before.suspended
-        flow.pin_desk, flow.draws = before.pin_desk, before.draws
+        flow.pin_desk, flow.draws, flow.operators = before.pin_desk, before.draws, before.operators
         flow.memory.restore(
             self.presences.values(), self.usage, self.opened, register=before.register, trust=before.trust
         )

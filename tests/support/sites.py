@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_priva
 from gatekeeper import cose
 from gatekeeper.core.change import ChangeContent, sign_change
 from gatekeeper.core.flow import SEQUENCE_WINDOW, Flow, Outcome, Receipt, Recorded, Refused, Repeated
+from gatekeeper.core.operators import OperatorRecord, Operators
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.register import HOLDER_TYPE, HolderRecord, Register, holder_payload
@@ -79,6 +80,7 @@ from gatekeeper.model.people import Agreement, Holder, HolderKind
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.site_file import read_site
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic
+from tests.support.operators import cast, operator_key
 
 __all__ = [
     "BADGES",
@@ -478,6 +480,11 @@ _TYPES = {
 }
 
 
+@cache
+def _cast() -> tuple[OperatorRecord, ...]:
+    return tuple(cast(SITE, lambda tenant: key_of(f"{tenant} signing")))
+
+
 class SmallSite:
     """One living small site: gates send, the flow takes, and a hand moves the clock.
 
@@ -497,6 +504,7 @@ class SmallSite:
             register=self.populated() if register is None else register,
             next_seq=next_seq,
         )
+        self.flow.operators = Operators(_cast())
         self.drafts: list[Any] = []
         self.receipts: list[Receipt] = []
         self.presences: dict[HolderId, Presence] = {}
@@ -770,14 +778,14 @@ class SmallSite:
         at: datetime | None = None,
         change_id: bytes | None = None,
     ) -> bytes:
-        """A change, signed by host or tenant."""
+        """A change, signed by an operator (see `tests.support.operators`)."""
         return sign_change(
             content,
             site=SITE,
             change_id=change_id or next(self._changes).to_bytes(16, "big"),
-            author="the officer of the day",
+            author=by,
             at=at or self.now,
-            key=key_of(f"{by} signing"),
+            key=operator_key(by),
         )
 
     def supervise(
@@ -797,8 +805,7 @@ class SmallSite:
             writes=self.writes,
         )
         self.writes.outcomes.append(done.outcome)
-        if done.draft is not None:
-            self.drafts.append(done.draft)
+        self.drafts += done.drafts
         return done
 
     def snapshot(self, flow: Flow | None = None) -> Any:

@@ -9,13 +9,14 @@ from typing import Any
 import asyncpg
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.core.flow import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.memory import Usage
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.core.register import HolderRecord
-from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
+from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import BootId, GateId, SiteId
 from gatekeeper.model.messages import Verdict
@@ -158,6 +159,10 @@ class PostgresLedger:
                     row["tree"]: (row["size"], await _edge(connection, site, row["tree"], row["size"]))
                     for row in await connection.fetch(_queries.heads, site)
                 },
+                operators=[operator_of(row) for row in await connection.fetch(_queries.operators, site)],
+                proposals=[
+                    proposal_of(row) for row in await connection.fetch(_queries.waiting_proposals, site)
+                ],
             )
 
     async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:
@@ -379,8 +384,39 @@ async def _write(connection: Any, site: SiteId, writes: Writes) -> None:
         _queries.set_badge_state, [(site, badge, state.value) for badge, state in writes.badge_states]
     )
     await connection.executemany(
+        _queries.put_operator, [(site, one.id, one.tenant, one.document) for one in writes.operators]
+    )
+    await _write_proposals(connection, site, writes)
+    await connection.executemany(
         _queries.conclude_change,
         [(site, outcome.change, outcome.code, outcome.detail, outcome.seq) for outcome in writes.outcomes],
+    )
+
+
+async def _write_proposals(connection: Any, site: SiteId, writes: Writes) -> None:
+    await connection.executemany(
+        _queries.put_proposal,
+        [
+            (
+                site,
+                one.digest,
+                one.document,
+                one.change,
+                one.tenant,
+                one.author,
+                one.kind,
+                one.subject,
+                list(one.gives),
+                one.base,
+                one.seq,
+                one.expires,
+            )
+            for one in writes.proposals
+        ],
+    )
+    # One that was made and approved within one commit has just been put there.
+    await connection.executemany(
+        _queries.end_proposal, [(site, digest, ending.value, seq) for digest, ending, seq in writes.endings]
     )
 
 

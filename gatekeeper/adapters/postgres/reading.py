@@ -10,8 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
-from gatekeeper.core.supervise import ChangeOutcome
+from gatekeeper.core.operators import OperatorRecord
+from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.writes import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed
@@ -152,6 +155,14 @@ class PostgresReading:
         """Every policy and trust list that ever was in force, oldest first."""
         rows = await self._connection.fetch(_queries.all_documents, site)
         return [StoredDocument(kind=row["kind"], seq=row["seq"], content=row["content"]) for row in rows]
+
+    async def operators(self, site: SiteId) -> Sequence[OperatorRecord]:
+        """The operators of a site, not yet believed."""
+        return [operator_of(row) for row in await self._connection.fetch(_queries.known_operators, site)]
+
+    async def proposals(self, site: SiteId) -> Sequence[Proposal]:
+        """The proposals that wait, oldest first."""
+        return [proposal_of(row) for row in await self._connection.fetch(_queries.open_proposals, site)]
 
     async def epoch(self, site: SiteId) -> int | None:
         """Under which epoch a site is owned; None when the database does not hold it."""

@@ -6,6 +6,7 @@
     services    the keys that sign decisions and the log; the secret behind the beacon
     trust list  all public keys and agreements, signed by two roots
     policy      the rules of the file, signed by the host
+    operators   two of the host who can make others together, and an administrator of each tenant; signed by their tenants
     people      registrations and badges, signed by their tenants
 
 What is made here is believed here, by the readers that everybody else uses, before any of it is kept. All of it comes to
@@ -23,6 +24,7 @@ from typing import Any, Final, TypeAlias
 
 from gatekeeper import cose
 from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.policy_document import PolicyRefused, read_policy, sign_policy
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.supervise import StoredBadge, StoredHolder
@@ -59,6 +61,15 @@ from gatekeeper.service.administration.folder import (
     signing_of,
 )
 from gatekeeper.service.administration.issuing import IssuedBadge, Issuer, issue_badge, register_holder
+from gatekeeper.service.administration.operators import (
+    FIRST_KEYS,
+    OPERATOR_TERM,
+    first_operators,
+    key_of_operator,
+    new_operator,
+    record_of,
+    sign_operator,
+)
 from gatekeeper.service.administration.plan import Plan, read_plan
 from gatekeeper.service.administration.population import Person
 from gatekeeper.service.administration.trust_list import (
@@ -89,6 +100,7 @@ class Founding:
     policy: bytes
     holders: tuple[StoredHolder, ...]
     badges: tuple[StoredBadge, ...]
+    operators: tuple[OperatorRecord, ...] = ()
 
 
 def found_site(
@@ -128,6 +140,7 @@ def found_site(
         publish_trust(aside, trust)
         policy = _found_policy(plan, tenants[anchor.host].signing, trust)
         aside.write(POLICY, policy)
+        operators = _found_operators(plan, tenants, aside, now)
         people = _found_people(plan, tenants, now, tell)
         aside.write_private(PEOPLE, _people_file(people))
     return Founding(
@@ -136,6 +149,7 @@ def found_site(
         policy=policy,
         holders=tuple(_stored_holder(one) for one in people),
         badges=tuple(_stored_badge(one) for one in people),
+        operators=operators,
     )
 
 
@@ -258,6 +272,25 @@ def _found_policy(plan: Plan, host: cose.SigningKey, trust: Trust) -> bytes:
     if isinstance(believed, PolicyRefused):
         raise SiteFileError([f"the file: {believed.code.sentence} {believed.detail}"])
     return policy
+
+
+def _found_operators(
+    plan: Plan, tenants: Mapping[TenantId, _Tenant], folder: SiteFolder, now: datetime
+) -> tuple[OperatorRecord, ...]:
+    site, host = plan.written.site, plan.written.host
+    founded = []
+    for name, (tenant, role) in first_operators(tenants, host=host).items():
+        operator = new_operator(
+            name,
+            tenant=tenant,
+            host=host,
+            roles=[role],
+            key=folder.make_key(f"{FIRST_KEYS}/{key_of_operator(name)}"),
+            since=now,
+            until=now + OPERATOR_TERM,
+        )
+        founded.append(record_of(operator, sign_operator(operator, site=site, key=tenants[tenant].signing)))
+    return tuple(founded)
 
 
 @dataclass(frozen=True, slots=True)

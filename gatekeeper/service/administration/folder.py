@@ -8,6 +8,7 @@
                      agreement.cose
     gates/<gate>/gate.json  key.pem  request.cose          all that a gate needs: this folder is carried there
                  anchor.json  trust.cose  broker-password
+    operators/<operator>.pem                               the first operators' keys, until they are carried to their people
     people.json                                            the simulated people of an example site, with their keys
 
 Folders are 0700, secrets 0600 whatever the umask is, and no key is ever written over another. Every file is there whole
@@ -69,7 +70,7 @@ _OTHERS: Final = 0o077
 
 
 def signing_of(tenant: TenantId) -> str:
-    """Where the key stands with which a tenant signs agreements, changes and, as host, the policy."""
+    """Where the key stands with which a tenant signs agreements, its operators and, as host, the policy."""
     return f"tenants/{tenant}/signing.pem"
 
 

@@ -5,11 +5,13 @@ All in one commit, under the site's first epoch, so that a site is open or it is
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.operators import OperatorRecord, read_operator
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
-from gatekeeper.core.supervise import Writes
 from gatekeeper.core.trust import Trust, TrustRefused, read_trust
+from gatekeeper.core.writes import Writes
 from gatekeeper.model.policy import Policy
 from gatekeeper.ports import Batch, KeyVault, Ledger
 from gatekeeper.service.administration.ceremony import Founding
@@ -71,6 +73,7 @@ def _drafts(founding: Founding, trust: Trust, policy: Policy, now: datetime) -> 
             "threshold": founding.anchor.threshold,
             "trust": trust.version,
             "policy": policy.version.hex(),
+            "operators": [_operator(record, trust) for record in founding.operators],
         },
         person=None,
         personal=None,
@@ -95,10 +98,24 @@ def _drafts(founding: Founding, trust: Trust, policy: Policy, now: datetime) -> 
     return [founded, *registered]
 
 
+def _operator(record: OperatorRecord, trust: Trust) -> dict[str, Any]:
+    """Who may change the site from the start. Raises SiteNotOpenedError for one whom no tenant signed."""
+    operator = read_operator(record.document, trust=trust)
+    if operator is None or (operator.id, operator.tenant) != (record.id, record.tenant):
+        raise SiteNotOpenedError(f"The operator {record.id} is not believed.")
+    return {
+        "operator": operator.id,
+        "tenant": operator.tenant,
+        "roles": sorted(operator.roles),
+        "key": hashlib.sha256(operator.key.public_der).hexdigest(),
+    }
+
+
 def _writes(founding: Founding) -> Writes:
     return Writes(
         alert=0,
         documents=[("trust", 0, founding.trust), ("policy", 0, founding.policy)],
         holders=list(founding.holders),
         badges=list(founding.badges),
+        operators=list(founding.operators),
     )

@@ -27,7 +27,7 @@ from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
-from gatekeeper.core.supervise import Writes, supervise
+from gatekeeper.core.supervise import Writes, expire_proposals, supervise
 from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import GateId, HolderId, SiteId
@@ -349,13 +349,15 @@ class Engine:
             if self._changes:
                 await self._supervise()
             await self._give_up_on_guards()
+            await self._expire_proposals()
             if not self._verified.empty():
                 await self._process(self._verified.get_nowait())
 
     async def _wait_for_work(self) -> None:
-        """Wait for messages and changes, and no longer than those who wait for a guard."""
+        """Wait for messages and changes, and no longer than those who wait for a guard or a second person."""
         self._work_waits.clear()
-        until = self._flow.next_overdue
+        waiting = (self._flow.next_overdue, self._flow.proposals.next_due)
+        until = min((instant for instant in waiting if instant is not None), default=None)
         patience = None if until is None else max(0.0, (until - self._parts.clock.now()).total_seconds())
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
@@ -371,6 +373,16 @@ class Engine:
             await self._commit([draft for one in settled for draft in one.drafts], settled, Writes())
             self._publish(settled)
 
+    async def _expire_proposals(self) -> None:
+        """End the proposals that no second person has approved in time."""
+        now = self._parts.clock.now()
+        if not self._flow.proposals.due(now):
+            return
+        writes = Writes()
+        drafts = expire_proposals(self._flow, now=now, writes=writes)
+        await self._commit(drafts, [], writes)
+        self._tell(writes)
+
     def _sign_all(self, settled: Sequence[Recorded]) -> None:
         for one in settled:
             _, one.receipt.signed = sign_answer(
@@ -381,6 +393,13 @@ class Engine:
         for one in settled:
             topic = gate_topic(self._site, one.answer.gate, Channel.DECISION, prefix=self._parts.prefix)
             self._parts.transport.publish(topic, one.receipt.signed)
+            self._alarm(one)
+
+    def _alarm(self, recorded: Recorded) -> None:
+        """Say at once that a badge was used that must not be, or under duress: where, and not by whom."""
+        for code in recorded.alarms:
+            metrics.alarm(code).inc()
+            _log.warning("alarm", code=code, gate=recorded.receipt.gate, seq=recorded.receipt.seq)
 
     async def _process(self, verified: Sequence[_Verified]) -> None:
         now = self._parts.clock.now()
@@ -469,6 +488,7 @@ class Engine:
     def _observe(self, arrival: Arrival, authentic: Authentic, recorded: Recorded) -> None:
         message = authentic.message
         metrics.message(type(message).__name__.lower()).inc()
+        self._alarm(recorded)
         if recorded.decision is None or not isinstance(message, Scan):
             return
         seconds = time.monotonic() - arrival.at
@@ -515,8 +535,7 @@ class Engine:
                 writes=writes,
             )
             writes.outcomes.append(done.outcome)
-            if done.draft is not None:
-                drafts.append(done.draft)
+            drafts += done.drafts
             if done.settled is not None:
                 drafts += done.settled.drafts
                 settled.append(done.settled)
@@ -528,11 +547,14 @@ class Engine:
         self._sign_all(settled)
         await self._commit(drafts, settled, writes)
         self._publish(settled)
+        self._tell(writes)
+        self._changes = []
+        self._changes_taken.set()
+
+    def _tell(self, writes: Writes) -> None:
         for outcome in writes.outcomes:
             metrics.change(outcome.code).inc()
             _log.info("change", change=outcome.change.hex(), outcome=outcome.code, seq=outcome.seq)
-        self._changes = []
-        self._changes_taken.set()
 
     async def _learn(self, people: Sequence[HolderId]) -> None:
         self._sealer.learn(await self._parts.vault.ensure(self._site, people))

@@ -2,7 +2,9 @@
 
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.flow import Flow
+from gatekeeper.core.operators import Operators
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
+from gatekeeper.core.proposals import Proposals
 from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Anchor, TrustRefused, read_trust
 from gatekeeper.ports import Loaded
@@ -34,6 +36,7 @@ def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
         register=register,
         next_seq=loaded.edges[SITE_TREE][0],
     )
+    flow.operators, flow.proposals = Operators(loaded.operators), Proposals(loaded.proposals)
     flow.alert, flow.lockdowns, flow.suspended = loaded.alert, loaded.lockdowns, loaded.suspended
     flow.memory.restore(loaded.presences, loaded.usage, loaded.opened, register=register, trust=trust)
     flow.restore(loaded.receipts, loaded.closed_boots)

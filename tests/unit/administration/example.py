@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gatekeeper.core.operators import Operators
 from gatekeeper.core.trust import Trust
 from gatekeeper.cose import SigningKey
 from gatekeeper.model.ids import TenantId
 from gatekeeper.service.administration.ceremony import Founding
 from gatekeeper.service.administration.folder import SiteFolder, issuer_of, signing_of
+from gatekeeper.service.administration.operators import FIRST_KEYS
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EXAMPLE = Path("deploy/examples/johan-willem-friso/site.toml")
@@ -169,3 +171,11 @@ class Site:
 
     def issuer(self, tenant: str) -> SigningKey:
         return self.folder.read_key(issuer_of(TenantId(tenant)))
+
+    def operator(self, name: str) -> SigningKey:
+        """The key of one of the first operators: admin, officer, or an administrator like school-admin."""
+        return self.folder.read_key(f"{FIRST_KEYS}/{name}.pem")
+
+    @property
+    def operators(self) -> Operators:
+        return Operators(self.founding.operators)

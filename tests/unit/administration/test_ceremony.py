@@ -45,6 +45,7 @@ from gatekeeper.service.administration.folder import (
     SiteFolderError,
     in_gate,
 )
+from gatekeeper.service.administration.operators import FIRST_KEYS
 from gatekeeper.service.administration.trust_list import TrustListError
 from tests.unit.administration.example import NOW, Site, example_site, small_site
 
@@ -72,8 +73,9 @@ def files_of(site: Site) -> Iterator[Path]:
 
 def test_every_private_file_is_its_owners_alone(barracks: Site):
     for path in files_of(barracks):
-        assert path.name in PUBLIC | PRIVATE
-        expected = 0o600 if path.name in PRIVATE else 0o644
+        private = path.name in PRIVATE or path.parent.name == FIRST_KEYS
+        assert private or path.name in PUBLIC
+        expected = 0o600 if private else 0o644
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
     folders = [barracks.folder.root, *(path for path in barracks.folder.root.rglob("*") if path.is_dir())]
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
@@ -88,7 +90,7 @@ def test_no_umask_opens_a_private_file(tmp_path: Path):
     open_files = [
         path
         for path in (tmp_path / "fort").rglob("*")
-        if path.name in PRIVATE and path.stat().st_mode & 0o077
+        if (path.name in PRIVATE or path.suffix == ".pem") and path.stat().st_mode & 0o077
     ]
     assert open_files == []
 
@@ -116,6 +118,10 @@ def test_the_layout_is_the_one_that_is_promised(standing_fort: Site):
             f"tenants/{tenant}/{key}.pem"
             for tenant in ("army", "school", "club")
             for key in ("signing", "issuer")
+        ),
+        *(
+            f"operators/{name}.pem"
+            for name in ("admin", "officer", "army-admin", "school-admin", "club-admin")
         ),
         "tenants/school/agreement.cose",
         "tenants/club/agreement.cose",
@@ -294,7 +300,7 @@ def test_two_ceremonies_share_no_key(tmp_path: Path):
         kids |= {
             folder.read_key(str(path.relative_to(folder.root))).kid for path in folder.root.rglob("*.pem")
         }
-    assert len(kids) == 2 * (3 + 3 + 2 * 3 + 2)
+    assert len(kids) == 2 * (3 + 3 + 2 * 3 + 2 + 5)
 
 
 def test_a_second_ceremony_in_the_same_folder_is_refused(fort: Site):

@@ -1,7 +1,7 @@
-"""A change is believed by its signature, and made only by who may make it."""
+"""A change is believed by an operator's signature, and made only by who may make it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,26 +10,35 @@ from gatekeeper import cose
 from gatekeeper.core.change import (
     CHANGE_TYPE,
     AlertChange,
+    ApprovalChange,
     BadgeIssue,
     BadgeStateChange,
     Change,
     ChangeContent,
     ChangeRefusal,
     ChangeRefused,
+    ForgivenessChange,
+    GuardChange,
     HolderChange,
     LockdownChange,
+    OperatorChange,
     PolicyChange,
+    SuspensionChange,
     TrustChange,
+    WithdrawalChange,
     authorised,
+    concerns,
     read_change,
     sign_change,
 )
+from gatekeeper.core.enact import DEEDS
 from gatekeeper.core.register import Register
 from gatekeeper.core.trust import KeyState, TrustListing
 from gatekeeper.model.badges import Assurance, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
+from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.service.administration.issuing import Issuer, issue_badge, register_holder
+from gatekeeper.service.administration.operators import OPERATOR_TERM, record_of, revoked, sign_operator
 from gatekeeper.service.administration.trust_list import renew_trust
 from tests.unit.administration.example import NOW, Site
 
@@ -90,15 +99,21 @@ def registration(site: Site, tenant: str, **overrides: Any) -> HolderChange:
 
 
 def signed(site: Site, content: ChangeContent, *, by: str) -> bytes:
-    return sign_change(
-        content, site=SiteId("fort"), change_id=ID, author="j.jansma", at=AT, key=site.signing(by)
-    )
+    return sign_change(content, site=SiteId("fort"), change_id=ID, author=by, at=AT, key=site.operator(by))
+
+
+def read(site: Site, document: bytes, **under: Any) -> Change | ChangeRefused:
+    return read_change(document, **{"trust": site.trust, "operators": site.operators, "now": NOW, **under})
 
 
 def judged(site: Site, content: ChangeContent, *, by: str) -> ChangeRefusal | None:
-    change = read_change(signed(site, content, by=by), trust=site.trust)
+    """Why an operator may not say this, whatever it amounts to."""
+    change = read(site, signed(site, content, by=by))
     assert isinstance(change, Change)
-    refused = authorised(change, trust=site.trust, owners=register_of(site))
+    about = concerns(content, trust=site.trust, owners=register_of(site))
+    if isinstance(about, ChangeRefused):
+        return about.code
+    refused = authorised(change, DEEDS[type(content)], about=about, host=site.trust.host)
     return refused.code if refused is not None else None
 
 
@@ -112,6 +127,12 @@ CONTENTS: list[ChangeContent] = [
     LockdownChange(scope="site", on=True),
     LockdownChange(scope="zone:yard", on=False),
     LockdownChange(scope="gate:front", on=True),
+    SuspensionChange(tenant=TenantId("school"), on=True),
+    ForgivenessChange(holder=HolderId("h-1")),
+    GuardChange(entry=17, yes=False),
+    OperatorChange(operator=OperatorId("jansma"), document=b"d" * 1024),
+    ApprovalChange(digest=bytes(32)),
+    WithdrawalChange(digest=bytes(32)),
     PolicyChange(document=b"p" * 1_040_000),
     TrustChange(document=b"t" * 1_040_000),
     HolderChange(holder=HolderId("h-1"), document=b"d", badges=()),
@@ -128,10 +149,10 @@ CONTENTS: list[ChangeContent] = [
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: type(content).__name__)
 def test_every_kind_of_change_is_read_as_it_was_signed(standing_fort: Site, content: ChangeContent):
-    document = signed(standing_fort, content, by="school")
-    assert read_change(document, trust=standing_fort.trust) == Change(
-        id=ID, tenant=TenantId("school"), author="j.jansma", at=AT, content=content
-    )
+    change = read(standing_fort, signed(standing_fort, content, by="school-admin"))
+    assert isinstance(change, Change)
+    assert (change.id, change.at, change.content) == (ID, AT, content)
+    assert (change.tenant, change.author) == ("school", "school-admin")
 
 
 @pytest.mark.parametrize(
@@ -139,13 +160,21 @@ def test_every_kind_of_change_is_read_as_it_was_signed(standing_fort: Site, cont
     [
         {"change_id": b"short"},
         {"author": ""},
-        {"author": "x" * 65},
+        {"author": "x" * 33},
+        {"author": "No Name"},
         {"at": datetime(1969, 1, 1, tzinfo=UTC)},
         {"content": AlertChange(state="No Name")},
         {"content": LockdownChange(scope="everything", on=True)},
         {"content": LockdownChange(scope="zone:", on=True)},
         {"content": BadgeStateChange(badge=BadgeId("abcd"), state=BadgeState.LOST)},
         {"content": BadgeStateChange(badge=BadgeId("no hex"), state=BadgeState.LOST)},
+        {"content": SuspensionChange(tenant=TenantId("No Name"), on=True)},
+        {"content": ForgivenessChange(holder=HolderId(""))},
+        {"content": GuardChange(entry=-1, yes=True)},
+        {"content": OperatorChange(operator=OperatorId("No Name"), document=b"")},
+        {"content": OperatorChange(operator=OperatorId("jansma"), document=bytes(1025))},
+        {"content": ApprovalChange(digest=bytes(31))},
+        {"content": WithdrawalChange(digest=bytes(33))},
         {"content": PolicyChange(document=bytes(1_100_000))},
         {"content": TrustChange(document=bytes(1_100_000))},
         {"content": HolderChange(holder=HolderId("No Name"), document=b"", badges=())},
@@ -164,23 +193,23 @@ def test_what_would_not_be_read_is_not_signed(standing_fort: Site, wrong: dict[s
         "content": AlertChange(state="calm"),
         "site": SiteId("fort"),
         "change_id": ID,
-        "author": "j.jansma",
+        "author": "officer",
         "at": AT,
-        "key": standing_fort.signing("army"),
+        "key": standing_fort.operator("officer"),
     }
     assert sign_change(**right)
     with pytest.raises(ValueError):
         sign_change(**{**right, **wrong})
 
 
-GOOD: dict[int, Any] = {0: 1, 1: "fort", 2: ID, 3: "alert", 4: 0, 5: "me", 6: {1: "calm"}}
+GOOD: dict[int, Any] = {0: 1, 1: "fort", 2: ID, 3: "alert", 4: 0, 5: "officer", 6: {1: "calm"}}
 
 
 def test_the_payload_of_the_contract_is_read(standing_fort: Site):
     document = cose.sign(
-        cose.encode(GOOD), key=standing_fort.signing("army"), typ=CHANGE_TYPE, external_aad=b"fort"
+        cose.encode(GOOD), key=standing_fort.operator("officer"), typ=CHANGE_TYPE, external_aad=b"fort"
     )
-    assert isinstance(read_change(document, trust=standing_fort.trust), Change)
+    assert isinstance(read(standing_fort, document), Change)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +233,9 @@ def test_the_payload_of_the_contract_is_read(standing_fort: Site):
                 {4: True},
                 {4: 1 << 60},
                 {5: ""},
-                {5: "x" * 65},
-                {5: b"me"},
+                {5: "x" * 33},
+                {5: "The Officer"},
+                {5: b"officer"},
                 {6: {}},
                 {6: {1: "calm", 2: "more"}},
                 {6: {1: "Not A Name"}},
@@ -217,6 +247,15 @@ def test_the_payload_of_the_contract_is_read(standing_fort: Site):
                 {3: "lockdown", 6: {1: "zone:A", 2: True}},
                 {3: "policy", 6: {1: "text"}},
                 {3: "trust", 6: {1: None}},
+                {3: "suspension", 6: {1: "school", 2: 1}},
+                {3: "forgiveness", 6: {1: b"h-1"}},
+                {3: "guard", 6: {1: True, 2: True}},
+                {3: "guard", 6: {1: 1, 2: 1}},
+                {3: "operator", 6: {1: "jansma", 2: "text"}},
+                {3: "operator", 6: {1: "jansma", 2: bytes(1025)}},
+                {3: "approval", 6: {1: bytes(31)}},
+                {3: "approval", 6: {1: bytes(32), 2: True}},
+                {3: "withdrawal", 6: {1: "text"}},
                 {3: "holder", 6: {1: "h-1", 2: b"", 3: [[bytes(16), b"", [9, b"card"]]]}},
                 {3: "holder", 6: {1: "h-1", 2: b"", 3: [[bytes(16), b"", [True, b"card"]]]}},
                 {3: "holder", 6: {1: "h-1", 2: b"", 3: [[bytes(16), b"", [0, b""]]]}},
@@ -227,43 +266,73 @@ def test_the_payload_of_the_contract_is_read(standing_fort: Site):
     ],
 )
 def test_signed_bytes_that_are_no_change_are_refused(standing_fort: Site, payload: bytes):
-    document = cose.sign(payload, key=standing_fort.signing("army"), typ=CHANGE_TYPE, external_aad=b"fort")
-    assert read_change(document, trust=standing_fort.trust) == ChangeRefused(code=ChangeRefusal.MALFORMED)
+    document = cose.sign(
+        payload, key=standing_fort.operator("officer"), typ=CHANGE_TYPE, external_aad=b"fort"
+    )
+    assert read(standing_fort, document) == ChangeRefused(code=ChangeRefusal.MALFORMED)
 
 
-def test_a_stranger_an_issuer_and_another_site_change_nothing(standing_fort: Site):
-    army = standing_fort.signing("army")
+def test_nobody_but_an_operator_changes_anything_not_even_a_tenants_own_signing_key(standing_fort: Site):
+    officer = standing_fort.operator("officer")
     payload = cose.encode(GOOD)
     for key, typ, aad in (
         (cose.SigningKey.generate(), CHANGE_TYPE, b"fort"),
+        (standing_fort.signing("army"), CHANGE_TYPE, b"fort"),
         (standing_fort.issuer("army"), CHANGE_TYPE, b"fort"),
-        (army, "application/other", b"fort"),
-        (army, CHANGE_TYPE, b"castle"),
+        (officer, "application/other", b"fort"),
+        (officer, CHANGE_TYPE, b"castle"),
     ):
         document = cose.sign(payload, key=key, typ=typ, external_aad=aad)
-        refused = read_change(document, trust=standing_fort.trust)
+        refused = read(standing_fort, document)
         assert isinstance(refused, ChangeRefused)
         assert refused.code is ChangeRefusal.SIGNATURE
 
 
-def test_the_host_may_say_everything(standing_fort: Site):
-    theirs = badge_of(standing_fort, "school")
-    for content in (
-        BadgeStateChange(badge=theirs, state=BadgeState.SUSPENDED),
-        AlertChange(state="tense"),
-        LockdownChange(scope="site", on=True),
-        PolicyChange(document=b""),
-        TrustChange(document=b""),
-        registration(standing_fort, "school"),
-        registration(standing_fort, "army"),
-    ):
-        assert judged(standing_fort, content, by="army") is None
+def test_nobody_signs_in_anothers_name(standing_fort: Site):
+    document = sign_change(
+        AlertChange(state="calm"),
+        site=SiteId("fort"),
+        change_id=ID,
+        author="officer",
+        at=AT,
+        key=standing_fort.operator("admin"),
+    )
+    refused = read(standing_fort, document)
+    assert refused == ChangeRefused(code=ChangeRefusal.AUTHOR, detail="admin signed it")
+
+
+@pytest.mark.parametrize("away", [-timedelta(seconds=1), OPERATOR_TERM])
+def test_an_operator_speaks_while_the_account_lasts(standing_fort: Site, away: timedelta):
+    document = signed(standing_fort, AlertChange(state="calm"), by="officer")
+    assert isinstance(read(standing_fort, document, now=NOW), Change)
+    refused = read(standing_fort, document, now=NOW + away)
+    assert refused == ChangeRefused(code=ChangeRefusal.OPERATOR, detail="officer")
+
+
+def test_an_operator_who_is_revoked_is_known_and_says_nothing_more(standing_fort: Site):
+    operators = standing_fort.operators
+    known = operators.believed(trust=standing_fort.trust)[OperatorId("officer")]
+    ended = revoked(known)
+    operators.put(
+        record_of(ended, sign_operator(ended, site=SiteId("fort"), key=standing_fort.signing("army")))
+    )
+    document = signed(standing_fort, AlertChange(state="calm"), by="officer")
+    refused = read(standing_fort, document, operators=operators)
+    assert refused == ChangeRefused(code=ChangeRefusal.OPERATOR, detail="officer")
 
 
 def test_a_tenant_speaks_of_its_own_badges_and_holders(standing_fort: Site):
-    yours = badge_of(standing_fort, "school")
-    assert judged(standing_fort, BadgeStateChange(badge=yours, state=BadgeState.LOST), by="school") is None
-    assert judged(standing_fort, registration(standing_fort, "school"), by="school") is None
+    yours = BadgeStateChange(badge=badge_of(standing_fort, "school"), state=BadgeState.LOST)
+    assert judged(standing_fort, yours, by="school-admin") is None
+    assert judged(standing_fort, registration(standing_fort, "school"), by="school-admin") is None
+
+
+def test_the_host_stops_any_badge_and_registers_nobody_elses_people(standing_fort: Site):
+    theirs = BadgeStateChange(badge=badge_of(standing_fort, "school"), state=BadgeState.LOST)
+    assert judged(standing_fort, theirs, by="officer") is None
+    for by in ("army-admin", "officer", "admin"):
+        refused = judged(standing_fort, registration(standing_fort, "school"), by=by)
+        assert refused in {ChangeRefusal.NOT_YOURS, ChangeRefusal.ROLE}
 
 
 @pytest.mark.parametrize(
@@ -271,6 +340,9 @@ def test_a_tenant_speaks_of_its_own_badges_and_holders(standing_fort: Site):
     [
         AlertChange(state="calm"),
         LockdownChange(scope="zone:yard", on=False),
+        SuspensionChange(tenant=TenantId("club"), on=True),
+        ForgivenessChange(holder=HolderId("h-00001")),
+        GuardChange(entry=1, yes=True),
         PolicyChange(document=b""),
         TrustChange(document=b""),
         BadgeStateChange(badge=BADGE, state=BadgeState.ACTIVE),
@@ -280,20 +352,29 @@ def test_a_tenant_speaks_of_its_own_badges_and_holders(standing_fort: Site):
 def test_a_tenant_says_nothing_of_the_site_or_of_what_it_does_not_have(
     standing_fort: Site, content: ChangeContent
 ):
-    assert judged(standing_fort, content, by="school") is ChangeRefusal.NOT_YOURS
+    assert judged(standing_fort, content, by="school-admin") is ChangeRefusal.NOT_YOURS
     assert ChangeRefusal.NOT_YOURS.sentence
 
 
-@pytest.mark.parametrize("other", ["army", "club"])
+def test_who_has_another_role_is_told_so(standing_fort: Site):
+    for content, by in (
+        (AlertChange(state="calm"), "admin"),
+        (PolicyChange(document=b""), "officer"),
+        (LockdownChange(scope="site", on=True), "army-admin"),
+    ):
+        assert judged(standing_fort, content, by=by) is ChangeRefusal.ROLE
+
+
+@pytest.mark.parametrize("other", ["army-admin", "club-admin", "admin"])
 def test_a_tenant_cannot_change_anothers_badge(standing_fort: Site, other: str):
-    theirs = badge_of(standing_fort, "school")
-    content = BadgeStateChange(badge=theirs, state=BadgeState.LOST)
-    expected = None if other == "army" else ChangeRefusal.NOT_YOURS
+    content = BadgeStateChange(badge=badge_of(standing_fort, "school"), state=BadgeState.LOST)
+    expected = ChangeRefusal.ROLE if other == "admin" else ChangeRefusal.NOT_YOURS
     assert judged(standing_fort, content, by=other) is expected
 
 
 def test_a_tenant_cannot_hand_in_anothers_registration(standing_fort: Site):
-    assert judged(standing_fort, registration(standing_fort, "club"), by="school") is ChangeRefusal.NOT_YOURS
+    content = registration(standing_fort, "club")
+    assert judged(standing_fort, content, by="school-admin") is ChangeRefusal.NOT_YOURS
 
 
 def test_no_registration_takes_over_what_is_anothers_not_even_from_the_host(standing_fort: Site):
@@ -307,7 +388,7 @@ def test_no_registration_takes_over_what_is_anothers_not_even_from_the_host(stan
         registration(standing_fort, "club", badges=(BADGE, badge)),
         registration(standing_fort, "club", card=card),
     ):
-        for by in ("club", "army"):
+        for by in ("club-admin", "army-admin", "officer"):
             assert judged(standing_fort, stolen, by=by) is ChangeRefusal.NOT_YOURS
 
 
@@ -328,11 +409,11 @@ def test_a_registration_must_fit_its_badges_and_its_signatures(standing_fort: Si
         registration(standing_fort, "school", badges=()),
         replace(registration(standing_fort, "school", badges=(BADGE, second)), badges=(issue, twin)),
     ):
-        for by in ("school", "army"):
+        for by in ("school-admin", "army-admin"):
             assert judged(standing_fort, bad, by=by) is ChangeRefusal.REGISTRATION
 
 
-def test_a_retired_key_is_still_read_and_changes_nothing(fort: Site):
+def test_a_retired_signing_key_keeps_its_operators_and_makes_no_other(fort: Site):
     school = TenantId("school")
 
     def retired(listing: TrustListing) -> TrustListing:
@@ -340,9 +421,30 @@ def test_a_retired_key_is_still_read_and_changes_nothing(fort: Site):
         signing = replace(trust.signing, state=KeyState.VERIFY_ONLY)
         return replace(listing, tenants={**listing.tenants, school: replace(trust, signing=signing)})
 
-    content = BadgeStateChange(badge=badge_of(fort, "school"), state=BadgeState.LOST)
     trust = renew_trust(fort.folder, retired, now=NOW)
-    change = read_change(signed(fort, content, by="school"), trust=trust)
-    assert isinstance(change, Change)
-    refused = authorised(change, trust=trust, owners=register_of(fort))
+    stop = BadgeStateChange(badge=badge_of(fort, "school"), state=BadgeState.LOST)
+    assert isinstance(read(fort, signed(fort, stop, by="school-admin"), trust=trust), Change)
+    known = fort.operators.believed(trust=trust)[OperatorId("school-admin")]
+    document = sign_operator(revoked(known), site=SiteId("fort"), key=fort.signing("school"))
+    content = OperatorChange(operator=known.id, document=document)
+    refused = concerns(content, trust=trust, owners=register_of(fort))
     assert refused == ChangeRefused(code=ChangeRefusal.KEY_RETIRED)
+
+
+def test_an_operators_document_is_its_tenants_and_the_one_that_is_named(standing_fort: Site):
+    known = standing_fort.operators.believed(trust=standing_fort.trust)[OperatorId("school-admin")]
+    good = sign_operator(known, site=SiteId("fort"), key=standing_fort.signing("school"))
+    owners = register_of(standing_fort)
+    assert (
+        concerns(OperatorChange(operator=known.id, document=good), trust=standing_fort.trust, owners=owners)
+        == "school"
+    )
+    for operator, document in (
+        ("another", good),
+        (known.id, good[:-1] + bytes([good[-1] ^ 1])),
+        (known.id, sign_operator(known, site=SiteId("castle"), key=standing_fort.signing("school"))),
+        (known.id, sign_operator(known, site=SiteId("fort"), key=standing_fort.issuer("school"))),
+    ):
+        content = OperatorChange(operator=OperatorId(operator), document=document)
+        refused = concerns(content, trust=standing_fort.trust, owners=owners)
+        assert refused == ChangeRefused(code=ChangeRefusal.APPOINTMENT)

@@ -207,6 +207,31 @@ SET token = excluded.token, state = excluded.state, card_technology = excluded.c
 -- Say what has become of a badge.
 UPDATE badge SET state = $3 WHERE site_id = $1 AND badge = $2;
 
+-- name: operators
+-- All operators of a site.
+SELECT operator, tenant, document FROM operator WHERE site_id = $1;
+
+-- name: put_operator
+-- Enter or replace an operator.
+INSERT INTO operator (site_id, operator, tenant, document) VALUES ($1, $2, $3, $4)
+ON CONFLICT (site_id, operator) DO UPDATE SET document = excluded.document;
+
+-- name: waiting_proposals
+-- The proposals that wait, oldest first.
+SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires
+FROM proposal
+WHERE site_id = $1 AND ending IS NULL
+ORDER BY seq;
+
+-- name: put_proposal
+-- Let a proposal wait.
+INSERT INTO proposal (site_id, digest, document, change, tenant, author, kind, subject, gives, base, seq, expires)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: end_proposal
+-- Write down how a proposal ended.
+UPDATE proposal SET ending = $3, ended = $4 WHERE site_id = $1 AND digest = $2;
+
 -- name: conclude_change
 -- Write down what became of a change.
 UPDATE change SET outcome = $3, detail = $4, seq = $5 WHERE site_id = $1 AND change = $2;

@@ -59,6 +59,17 @@ SELECT content FROM document WHERE site_id = $1 AND kind = $2 ORDER BY seq DESC 
 -- Every policy and trust list that ever was in force.
 SELECT kind, seq, content FROM document WHERE site_id = $1 ORDER BY seq, kind;
 
+-- name: known_operators
+-- The operators of a site.
+SELECT operator, tenant, document FROM operator WHERE site_id = $1 ORDER BY operator;
+
+-- name: open_proposals
+-- The proposals that wait, oldest first.
+SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires
+FROM proposal
+WHERE site_id = $1 AND ending IS NULL
+ORDER BY seq;
+
 -- name: site_epoch
 -- Under which epoch a site is owned.
 SELECT epoch FROM site WHERE site_id = $1;

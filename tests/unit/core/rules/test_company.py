@@ -105,6 +105,16 @@ def test_company_waits_at_its_own_door_only():
     site.denied("barrack-in", "sergeant", Reason.NO_ACCOMPANIMENT)
 
 
+def test_who_came_in_by_another_door_waits_no_more_at_the_first():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.enrol("third")
+    site.denied("corridor", "private", Reason.NO_ACCOMPANIMENT)
+    site.denied("barrack-in", "sergeant", Reason.NO_ACCOMPANIMENT)
+    site.granted("barrack-in", "private")
+    site.advance(seconds=1)
+    site.denied("corridor", "third", Reason.NO_ACCOMPANIMENT)
+
+
 def test_whoever_lacks_more_than_company_does_not_wait():
     site = RuledSite({"armoury": {"two_persons": {"seconds": 20}}})
     site.denied("armoury-in", "private", Reason.CLEARANCE, Reason.NO_ACCOMPANIMENT)
@@ -257,6 +267,19 @@ def test_a_host_brings_so_many_and_the_next_host_the_next():
     site.enrol("another-host", "escort")
     assert site.ask("barrack-in", "another-host").guests == {"carl"}
     assert site.ask("barrack-in", "dora").host == "another-host"
+
+
+def test_a_host_who_badges_again_brings_no_more_than_he_may():
+    site = with_visitors("anna", "bert", "carl")
+    site.granted("barrack-in", "host")
+    site.granted("barrack-in", "anna")
+    site.granted("barrack-in", "bert")
+    site.granted("barrack-in", "host")
+    site.denied("barrack-in", "carl", Reason.NO_ESCORT)
+    site.granted("barrack-out", "anna")
+    site.advance(minutes=5)
+    site.granted("barrack-in", "host")
+    assert site.ask("barrack-in", "carl").host == "host"
 
 
 def test_of_too_many_visitors_who_wait_the_latest_come_along():

@@ -1,0 +1,169 @@
+"""`gatekeeper badge suspend|lost|stolen|revoke|reinstate|expire`: what has become of a badge.
+
+    suspend    for a while             reinstate    active again: after suspend, lost or stolen
+    lost       it may turn up          stolen       somebody else may have it
+    revoke     for good                expire       it ends in good order: taken from its holder, no alarm when shown
+
+For a holder's id, each goes for all their badges of whom less was said before; what was replaced stays revoked.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from gatekeeper.cli.changes import badge as app
+from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude_all, hand_in, paper_of
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.people import badge_document
+from gatekeeper.cli.talk import json_line, say, table
+from gatekeeper.core.change import BadgeStateChange
+from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.ids import HolderId
+from gatekeeper.service.administration.directory import KnownBadge, PeopleError, particulars_of
+from gatekeeper.service.administration.instants import show_instant
+
+__all__ = ["app"]
+
+Which = Annotated[
+    str, typer.Argument(metavar="BADGE|HOLDER", help="A badge's id, or a holder's for all of theirs.")
+]
+_SAID: Final = tuple(BadgeState)  # the later says more
+_IN_GOOD_ORDER: Final = frozenset({BadgeState.ACTIVE, BadgeState.SUSPENDED})
+
+
+def _becomes(state: BadgeState, says: str) -> None:
+    """Make the command that says one thing of badges."""
+    verb = _VERBS[state]
+
+    def command(
+        which: Which,
+        tenant: TenantOption = None,
+        json_output: JsonOutput = False,
+        data: Data = None,
+        site: Site = None,
+        dsn: Dsn = None,
+        vault_dsn: VaultDsn = None,
+        operator: Operator = None,
+    ) -> None:
+        settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+        with at_desk(settings, tenant=tenant, about=which) as at:
+            badges = at.badges(which)
+            _say_of(at, _meant(badges, state, which), state, json_output=json_output)
+
+    command.__doc__ = says
+    app.command(verb)(command)
+
+
+_VERBS: Final = {
+    BadgeState.SUSPENDED: "suspend",
+    BadgeState.LOST: "lost",
+    BadgeState.STOLEN: "stolen",
+    BadgeState.REVOKED: "revoke",
+    BadgeState.ACTIVE: "reinstate",
+}
+_becomes(BadgeState.SUSPENDED, "Suspend a badge: it opens nothing until it is reinstated.")
+_becomes(BadgeState.LOST, "Say that a badge is lost; it may be found and reinstated.")
+_becomes(BadgeState.STOLEN, "Say that a badge is stolen: whoever shows it raises an alarm.")
+_becomes(BadgeState.REVOKED, "Revoke a badge for good, from the next scan on.")
+_becomes(BadgeState.ACTIVE, "Let a badge count again: of a holder's, those that are suspended.")
+
+
+def _meant(badges: Sequence[KnownBadge], state: BadgeState, name: str) -> list[KnownBadge]:
+    """Of which badges a state is to be said. Raises PeopleError when it cannot be said of the one that is named."""
+    if not badges:
+        raise PeopleError(f"{name} holds no badge.")
+    if badges[0].badge.id != name:
+        if state is BadgeState.ACTIVE:
+            return [one for one in badges if one.state is BadgeState.SUSPENDED]
+        return [one for one in badges if _SAID.index(one.state) < _SAID.index(state)]
+    (named,) = badges
+    if named.state is state:
+        return []
+    if named.state is BadgeState.REVOKED:
+        raise PeopleError(
+            f"Badge {name} is revoked, and that is for good: issue another (gatekeeper badge replace {name})."
+        )
+    return [named]
+
+
+def _say_of(at: OpenDesk, badges: Sequence[KnownBadge], state: BadgeState, *, json_output: bool) -> None:
+    if not badges and not json_output:
+        say("Nothing to change: no badge that is meant is any different.")
+    if state is not BadgeState.ACTIVE:
+        at.say_if_inside(one.holder for one in badges)
+    outcomes = hand_in(at, [paper_of(BadgeStateChange(badge=one.badge.id, state=state)) for one in badges])
+    if not json_output and badges:
+        names = [(one.badge.id, at.called(one.holder), one.state.value) for one in badges]
+        table(("badge", "holder", "was", "is"), [(*one, state.value) for one in names])
+    conclude_all(
+        outcomes,
+        [{"badge": one.badge.id, "holder": one.holder, "was": one.state.value} for one in badges],
+        json_output=json_output,
+    )
+
+
+@app.command("expire")
+def badge_expire(
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BADGE|HOLDER", help="A badge, or all of a holder's; else all whose time is over."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
+    tenant: TenantOption = None,
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+    operator: Operator = None,
+) -> None:
+    """Take badges from their holders in good order: they open nothing any more, and raise no alarm when shown."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    with at_desk(settings, tenant=tenant, about=which, changes=True) as at:
+        now = datetime.now(UTC)
+        held = at.badges(which) if which is not None else _ended(at, now)
+        meant = [one for one in held if one.held and one.state in _IN_GOOD_ORDER]
+        by_holder: dict[HolderId, list[KnownBadge]] = {}
+        for one in meant:
+            by_holder.setdefault(one.holder, []).append(one)
+        if not json_output and meant:
+            table(("badge", "holder", "until"), [_row(at, one) for one in meant])
+        if not meant:
+            say("Nothing to change: no badge that is meant is held by anybody.")
+        if dry_run:
+            documents = [badge_document(at, one) for one in meant]
+            if json_output:
+                json_line({"changes": documents})
+            return
+        at.say_if_inside(one.holder for one in meant if which is not None)
+        papers = [
+            paper_of(
+                at.desk.register(
+                    holder,
+                    particulars_of(at.person(holder)),
+                    now=now,
+                    without=frozenset(one.badge.id for one in badges),
+                )
+            )
+            for holder, badges in by_holder.items()
+        ]
+        outcomes = hand_in(at, papers)
+        about = [
+            {"holder": holder, "badges": [one.badge.id for one in badges]}
+            for holder, badges in by_holder.items()
+        ]
+        conclude_all(outcomes, about, json_output=json_output)
+
+
+def _row(at: OpenDesk, one: KnownBadge) -> tuple[str, ...]:
+    until = show_instant(one.badge.expires, at.zone, ends=True)
+    return one.badge.id, at.called(one.holder), until
+
+
+def _ended(at: OpenDesk, now: datetime) -> Sequence[KnownBadge]:
+    everything = at.directory.badges_by_holder().values()
+    return [one for badges in everything for one in badges if one.held and one.badge.expires <= now]

@@ -1,0 +1,184 @@
+"""`gatekeeper operator`: accounts of those who change a site: who they are, what they are there for, until when.
+
+To give somebody a role takes two of the host's people: `add` proposes it, another says `gatekeeper proposal approve`. To
+take something away takes one, and counts at once.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from gatekeeper import cose
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.changes import submit
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import Operator as OperatorOption
+from gatekeeper.cli.signing import believed
+from gatekeeper.cli.talk import json_line, local, say, table
+from gatekeeper.config import Settings
+from gatekeeper.core.change import OperatorChange
+from gatekeeper.core.operators import Operator, Role
+from gatekeeper.core.trust import Trust
+from gatekeeper.model.ids import OperatorId, SiteId, TenantId
+from gatekeeper.service.administration.folder import SiteFolder, signing_of
+from gatekeeper.service.administration.operators import (
+    OPERATOR_TERM,
+    OperatorError,
+    key_of_operator,
+    keys_of_operators,
+    new_operator,
+    revoked,
+    sign_operator,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Who may change the site, and what they may say.")
+
+_DAY_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%z"]
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The account's name: of a-z, 0-9 and '-'.")],
+    role: Annotated[list[Role], typer.Option(help="What they are there for; may be given several times.")],
+    tenant: Annotated[str | None, typer.Option(help="Whose operator it is [the host's].")] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=_DAY_FORMATS, help="When the account ends [in ten years].")
+    ] = None,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+    operator: OperatorOption = None,
+) -> None:
+    """Make an account with a key of its own, or give a known one other roles; its tenant signs it, two people enter it."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    which = the_site(settings)
+    trust, known = run(_known(settings, which))
+    whose = TenantId(tenant) if tenant is not None else _tenant_of(name, known, trust)
+    keys, now = keys_of_operators(settings.data, which), datetime.now(UTC)
+    former = known.get(OperatorId(name))
+    made = new_operator(
+        name,
+        tenant=_listed(whose, trust),
+        host=trust.host,
+        roles=role,
+        key=_key(keys, name, former),
+        since=now,
+        until=until.astimezone(UTC) if until is not None else now + OPERATOR_TERM,
+        version=1 if former is None else former.version + 1,
+    )
+    submit(settings, which, _signed(made, site_folder(settings, which), trust), tenant=whose)
+
+
+@app.command("list")
+def list_operators(
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """List the site's operators, and whose keys are on this machine."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    which = the_site(settings)
+    _, known = run(_known(settings, which))
+    keys, now = keys_of_operators(settings.data, which), datetime.now(UTC)
+    if json_output:
+        json_line({"site": which, "operators": [_document(one, keys, now) for one in known.values()]})
+        return
+    rows = [
+        (
+            one.id,
+            one.tenant,
+            ", ".join(sorted(one.roles)),
+            _state(one, now),
+            local(one.until),
+            "here" if keys.holds(key_of_operator(one.id)) else "",
+        )
+        for one in known.values()
+    ]
+    table(("operator", "tenant", "roles", "state", "until", "key"), rows)
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")],
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+    operator: OperatorOption = None,
+) -> None:
+    """End an account for good: what its key signs counts no more."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    which = the_site(settings)
+    trust, known = run(_known(settings, which))
+    former = known.get(OperatorId(name))
+    if former is None:
+        raise OperatorError(f"The site has no operator {name}.")
+    change = _signed(revoked(former), site_folder(settings, which), trust)
+    submit(settings, which, change, tenant=former.tenant)
+
+
+async def _known(settings: Settings, site: SiteId) -> tuple[Trust, dict[OperatorId, Operator]]:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        return await believed(reading, settings, site)
+
+
+def _tenant_of(name: str, known: dict[OperatorId, Operator], trust: Trust) -> TenantId:
+    former = known.get(OperatorId(name))
+    return trust.host if former is None else former.tenant
+
+
+def _listed(tenant: TenantId, trust: Trust) -> TenantId:
+    if tenant not in trust.listing.tenants:
+        raise OperatorError(f"The site has no tenant {tenant}; it has {', '.join(_sorted(trust))}.")
+    return tenant
+
+
+def _sorted(trust: Trust) -> Iterable[str]:
+    return sorted(trust.listing.tenants)
+
+
+def _key(keys: SiteFolder, name: str, former: Operator | None) -> cose.SigningKey:
+    """The key that is here, whoever made it, else a new one: nobody's key is made twice."""
+    place = key_of_operator(OperatorId(name))
+    if keys.holds(place):
+        return keys.read_key(place)
+    if former is not None:
+        say(
+            f"{name} gets a new key, {keys.root / place}; the former one counts no more once this is approved."
+        )
+    return keys.make_key(place)
+
+
+def _signed(operator: Operator, folder: SiteFolder, trust: Trust) -> OperatorChange:
+    key = folder.read_key(signing_of(operator.tenant))
+    document = sign_operator(operator, site=trust.site, key=key)
+    return OperatorChange(operator=operator.id, document=document)
+
+
+def _state(operator: Operator, now: datetime) -> str:
+    if operator.revoked:
+        return "revoked"
+    if operator.in_force(now):
+        return "in force"
+    return "to come" if now < operator.since else "over"
+
+
+def _document(operator: Operator, keys: SiteFolder, now: datetime) -> dict[str, object]:
+    return {
+        "operator": operator.id,
+        "tenant": operator.tenant,
+        "roles": sorted(operator.roles),
+        "state": _state(operator, now),
+        "from": operator.since,
+        "until": operator.until,
+        "version": operator.version,
+        "key_here": keys.holds(key_of_operator(operator.id)),
+    }

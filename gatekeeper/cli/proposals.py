@@ -1,0 +1,152 @@
+"""`gatekeeper proposal`: changes that take two people: see what waits, agree to it, or take one's own back."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.changes import tell
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.signing import HandedIn, believed, hand_in, second_signer, the_signer
+from gatekeeper.cli.talk import json_line, local, say, table
+from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.change import ApprovalChange, WithdrawalChange
+from gatekeeper.core.change_content import type_of
+from gatekeeper.core.enact import DEEDS
+from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.supervise import APPLIED
+from gatekeeper.model.ids import SiteId
+from gatekeeper.service.administration.folder import POLICY
+from gatekeeper.service.administration.operators import OperatorError
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Changes that take two people.")
+
+Which = Annotated[
+    str | None, typer.Argument(metavar="PROPOSAL", help="How its number begins [the only one that waits].")
+]
+
+
+@app.command("list")
+def list_proposals(
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """List what waits for a second person, and what it would give."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    which = the_site(settings)
+    waiting = run(_waiting(settings, which))
+    if json_output:
+        json_line({"site": which, "proposals": [_document(one) for one in waiting]})
+        return
+    rows = [
+        (one.digest.hex()[:8], one.author, one.kind, "; ".join(one.gives), local(one.expires), one.seq)
+        for one in waiting
+    ]
+    table(("proposal", "by", "what", "gives", "until", "entry"), rows)
+
+
+@app.command()
+def approve(
+    which: Which = None,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+    operator: Operator = None,
+) -> None:
+    """Agree to what another has proposed: it is made at once."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    tell(run(_approve(settings, the_site(settings), which)))
+
+
+@app.command()
+def withdraw(
+    which: Which = None,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Take back what one has proposed oneself."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    tell(run(_withdraw(settings, the_site(settings), which)))
+
+
+async def _waiting(settings: Settings, site: SiteId) -> Sequence[Proposal]:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        return await reading.proposals(site)
+
+
+async def _approve(settings: Settings, site: SiteId, which: str | None) -> HandedIn:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        proposal = await _meant(reading, site, which)
+        say(f"{proposal.author} proposes, in entry {proposal.seq}: {_words(proposal)}")
+        signer = await second_signer(
+            reading,
+            settings,
+            site,
+            deeds=DEEDS[type_of(proposal.kind)],
+            author=proposal.author,
+            operator=None,
+        )
+        handed_in = await hand_in(reading, signer, ApprovalChange(digest=proposal.digest))
+        if handed_in.outcome is not None and handed_in.outcome.code == APPLIED:
+            await _keep(reading, settings, site, proposal)
+        return handed_in
+
+
+async def _withdraw(settings: Settings, site: SiteId, which: str | None) -> HandedIn:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        proposal = await _meant(reading, site, which)
+        _, operators = await believed(reading, settings, site)
+        author = operators.get(proposal.author)
+        if author is None:
+            raise OperatorError(f"The site has no operator {proposal.author} any more.")
+        signer = the_signer(settings, site, author)
+        return await hand_in(reading, signer, WithdrawalChange(digest=proposal.digest))
+
+
+async def _meant(reading: PostgresReading, site: SiteId, which: str | None) -> Proposal:
+    """The proposal whose number begins so; without one, the only one that waits. Raises SettingError."""
+    waiting = await reading.proposals(site)
+    found = [one for one in waiting if which is None or one.digest.hex().startswith(which.lower())]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(one.digest.hex()[:8] for one in waiting)
+    if not waiting:
+        raise SettingError("No proposal waits.")
+    if not found:
+        raise SettingError(f"No proposal {which} waits; those that wait are {there}.")
+    raise SettingError(f"Say which proposal: {there}.")
+
+
+async def _keep(reading: PostgresReading, settings: Settings, site: SiteId, proposal: Proposal) -> None:
+    """Keep the policy that came in force in the site's folder too."""
+    folder, policy = site_folder(settings, site), await reading.document(site, "policy")
+    if proposal.kind == "policy" and policy is not None and folder.holds_site():
+        folder.write(POLICY, policy)
+
+
+def _words(proposal: Proposal) -> str:
+    given = "; ".join(proposal.gives)
+    return f"{proposal.kind}{f' ({given})' if given else ''}."
+
+
+def _document(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "proposal": proposal.digest.hex(),
+        "author": proposal.author,
+        "tenant": proposal.tenant,
+        "kind": proposal.kind,
+        "subject": proposal.subject,
+        "gives": list(proposal.gives),
+        "expires": proposal.expires,
+        "entry": proposal.seq,
+    }

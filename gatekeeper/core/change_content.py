@@ -1,0 +1,372 @@
+"""What a change can say, and how it is spelled in a signed change (see `change`).
+
+    kind          content
+    badge-state   {1 badge bstr16, 2 state}
+    alert         {1 state}
+    lockdown      {1 scope, 2 on}
+    suspension    {1 tenant, 2 on}
+    forgiveness   {1 holder}
+    guard         {1 the waiting scan's entry, 2 yes}
+    policy        {1 policy document}                       1 MB at most, as the next
+    trust         {1 trust list}
+    holder        {1 holder, 2 registration, 3 [[badge bstr16, token, [technology, number] / null]]}
+    operator      {1 operator, 2 operator document}
+    approval      {1 SHA-256 of the proposed change}
+    withdrawal    {1 SHA-256 of the proposed change}
+
+Who may say it is not known here, and no document within is believed here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, assert_never
+
+from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
+from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId, is_name
+from gatekeeper.model.policy import SITE_SCOPE
+
+__all__ = [
+    "AlertChange",
+    "ApprovalChange",
+    "BadgeIssue",
+    "BadgeStateChange",
+    "ChangeContent",
+    "ForgivenessChange",
+    "GuardChange",
+    "HolderChange",
+    "LockdownChange",
+    "OperatorChange",
+    "PolicyChange",
+    "SuspensionChange",
+    "TrustChange",
+    "WithdrawalChange",
+    "content_of",
+    "kind_of",
+    "spelled",
+    "type_of",
+]
+
+_MAX_DOCUMENT: Final = 1_050_000
+_MAX_REGISTRATION: Final = 8192
+_MAX_OPERATOR: Final = 1024
+_MAX_BADGES: Final = 32
+_DIGEST_BYTES: Final = 32
+_SCOPE: Final = re.compile(r"(zone|gate):[a-z0-9-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadgeStateChange:
+    """A badge is active, suspended, lost, stolen or revoked from now on."""
+
+    badge: BadgeId
+    state: BadgeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertChange:
+    """The site goes to an alert state."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockdownChange:
+    """A scope (`site`, `zone:<zone>`, `gate:<gate>`) is locked down, or released."""
+
+    scope: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspensionChange:
+    """The host suspends a tenant, or ends that: its people come in nowhere, and may go home."""
+
+    tenant: TenantId
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgivenessChange:
+    """The site forgets where a holder is, so that anti-passback holds nothing against them."""
+
+    holder: HolderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardChange:
+    """A guard has compared the face with the photo; `entry` is the entry of the scan that waits."""
+
+    entry: int
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChange:
+    """A new policy document, to be believed by `read_policy`."""
+
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustChange:
+    """A new trust list, to be believed by `read_trust`."""
+
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadgeIssue:
+    """A badge as its tenant issued it, and the card number that finds it, if it has one."""
+
+    badge: BadgeId
+    token: bytes
+    card: Card | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderChange:
+    """A holder's registration, new or renewed, with the badges that are new to the site."""
+
+    holder: HolderId
+    document: bytes
+    badges: tuple[BadgeIssue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorChange:
+    """An operator as its tenant signed it: new, changed or revoked."""
+
+    operator: OperatorId
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalChange:
+    """A second person agrees to a proposal; `digest` is the SHA-256 of the proposed change as it was signed."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalChange:
+    """The author of a proposal takes it back."""
+
+    digest: bytes
+
+
+ChangeContent: TypeAlias = (
+    BadgeStateChange
+    | AlertChange
+    | LockdownChange
+    | SuspensionChange
+    | ForgivenessChange
+    | GuardChange
+    | PolicyChange
+    | TrustChange
+    | HolderChange
+    | OperatorChange
+    | ApprovalChange
+    | WithdrawalChange
+)
+
+
+def kind_of(content: ChangeContent) -> str:
+    """The kind of a change."""
+    return _KINDS[type(content)]
+
+
+def type_of(kind: str) -> type[ChangeContent]:
+    """The content of a kind of change. Raise KeyError for an unknown kind."""
+    return _TYPES[kind]
+
+
+def spelled(content: ChangeContent) -> tuple[str, dict[int, Any]]:
+    """The kind of a change, and its content as it travels."""
+    fields: dict[int, Any]
+    match content:
+        case BadgeStateChange(badge=badge, state=state):
+            fields = {1: bytes.fromhex(badge), 2: state.value}
+        case AlertChange(state=alert):
+            fields = {1: alert}
+        case LockdownChange(scope=scope, on=on):
+            fields = {1: scope, 2: on}
+        case SuspensionChange(tenant=tenant, on=on):
+            fields = {1: tenant, 2: on}
+        case ForgivenessChange(holder=holder):
+            fields = {1: holder}
+        case GuardChange(entry=entry, yes=yes):
+            fields = {1: entry, 2: yes}
+        case PolicyChange(document=document) | TrustChange(document=document):
+            fields = {1: document}
+        case HolderChange(holder=holder, document=document, badges=badges):
+            issues = [[bytes.fromhex(one.badge), one.token, _card_out(one.card)] for one in badges]
+            fields = {1: holder, 2: document, 3: issues}
+        case OperatorChange(operator=operator, document=document):
+            fields = {1: operator, 2: document}
+        case ApprovalChange(digest=digest) | WithdrawalChange(digest=digest):
+            fields = {1: digest}
+        case _:
+            assert_never(content)
+    return kind_of(content), fields
+
+
+def content_of(kind: str, fields: Mapping[int, Any]) -> ChangeContent | None:
+    """Read the content of a change; None for what is none. What is too much, who reads finds by spelling it again."""
+    read = _READERS.get(kind)
+    try:
+        return None if read is None else read(fields)
+    except (ValueError, TypeError):
+        return None
+
+
+def _badge_state(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: bytes(badge), 2: str(state)} if len(badge) == 16:
+            return BadgeStateChange(badge=BadgeId(badge.hex()), state=BadgeState(state))
+        case _:
+            return None
+
+
+def _alert(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(state)} if is_name(state):
+            return AlertChange(state=state)
+        case _:
+            return None
+
+
+def _lockdown(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(scope), 2: bool(on)} if scope == SITE_SCOPE or _SCOPE.fullmatch(scope):
+            return LockdownChange(scope=scope, on=on)
+        case _:
+            return None
+
+
+def _suspension(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(tenant), 2: bool(on)} if is_name(tenant):
+            return SuspensionChange(tenant=TenantId(tenant), on=on)
+        case _:
+            return None
+
+
+def _forgiveness(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(holder)} if is_name(holder):
+            return ForgivenessChange(holder=HolderId(holder))
+        case _:
+            return None
+
+
+def _guard(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: int(entry), 2: bool(yes)} if entry >= 0 and type(entry) is int:
+            return GuardChange(entry=entry, yes=yes)
+        case _:
+            return None
+
+
+def _policy(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: bytes(document)} if len(document) <= _MAX_DOCUMENT:
+            return PolicyChange(document=document)
+        case _:
+            return None
+
+
+def _trust(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: bytes(document)} if len(document) <= _MAX_DOCUMENT:
+            return TrustChange(document=document)
+        case _:
+            return None
+
+
+def _holder(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(holder), 2: bytes(document), 3: [*issues], **rest} if (
+            is_name(holder) and len(document) <= _MAX_REGISTRATION and len(issues) <= _MAX_BADGES and not rest
+        ):
+            badges = tuple(_issue(issue) for issue in issues)
+            return HolderChange(holder=HolderId(holder), document=document, badges=badges)
+        case _:
+            return None
+
+
+def _operator(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(operator), 2: bytes(document)} if is_name(operator) and len(document) <= _MAX_OPERATOR:
+            return OperatorChange(operator=OperatorId(operator), document=document)
+        case _:
+            return None
+
+
+def _approval(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: bytes(digest)} if len(digest) == _DIGEST_BYTES:
+            return ApprovalChange(digest=digest)
+        case _:
+            return None
+
+
+def _withdrawal(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: bytes(digest)} if len(digest) == _DIGEST_BYTES:
+            return WithdrawalChange(digest=digest)
+        case _:
+            return None
+
+
+_KINDS: Final[Mapping[type[ChangeContent], str]] = {
+    BadgeStateChange: "badge-state",
+    AlertChange: "alert",
+    LockdownChange: "lockdown",
+    SuspensionChange: "suspension",
+    ForgivenessChange: "forgiveness",
+    GuardChange: "guard",
+    PolicyChange: "policy",
+    TrustChange: "trust",
+    HolderChange: "holder",
+    OperatorChange: "operator",
+    ApprovalChange: "approval",
+    WithdrawalChange: "withdrawal",
+}
+_TYPES: Final = {kind: content for content, kind in _KINDS.items()}
+_READERS: Final = {
+    "badge-state": _badge_state,
+    "alert": _alert,
+    "lockdown": _lockdown,
+    "suspension": _suspension,
+    "forgiveness": _forgiveness,
+    "guard": _guard,
+    "policy": _policy,
+    "trust": _trust,
+    "holder": _holder,
+    "operator": _operator,
+    "approval": _approval,
+    "withdrawal": _withdrawal,
+}
+
+
+def _issue(value: object) -> BadgeIssue:
+    match value:
+        case [bytes(badge), bytes(token), card] if len(badge) == 16 and len(token) <= MAX_TOKEN_BYTES:
+            return BadgeIssue(badge=BadgeId(badge.hex()), token=token, card=_card_in(card))
+        case _:
+            raise ValueError("badge")
+
+
+def _card_out(card: Card | None) -> list[Any] | None:
+    return None if card is None else [int(card.technology), card.number]
+
+
+def _card_in(value: object) -> Card | None:
+    match value:
+        case None:
+            return None
+        case [int(technology), bytes(number)] if 1 <= len(number) <= 16:
+            return Card(CardTechnology(technology), number)
+        case _:
+            raise ValueError("card")

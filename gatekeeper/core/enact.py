@@ -1,0 +1,413 @@
+"""What a change amounts to on the site as it is, and what it does to it when it is made.
+
+`weigh` looks and changes nothing: is it possible at all, what deed is it, about whom, and what does it give. `enact` makes
+it; what it needs of a document was compiled in weighing, so that the swap is one assignment. Who may is `change`'s to say,
+whether a second person must agree, `supervise`'s.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias, assert_never
+
+from gatekeeper.core.audit import Kind, timestamp
+from gatekeeper.core.change import (
+    AlertChange,
+    ApprovalChange,
+    BadgeStateChange,
+    ChangeContent,
+    ForgivenessChange,
+    GuardChange,
+    HolderChange,
+    LockdownChange,
+    OperatorChange,
+    PolicyChange,
+    SuspensionChange,
+    TrustChange,
+    WithdrawalChange,
+)
+from gatekeeper.core.facts import GuardsWord
+from gatekeeper.core.flow import Flow, Recorded
+from gatekeeper.core.operators import Deed, Operator, OperatorRecord, read_operator
+from gatekeeper.core.policy_document import PolicyRefused, compile_from
+from gatekeeper.core.register import HolderRecord, read_holder
+from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
+from gatekeeper.core.widening import policy_gains, trust_gains
+from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
+from gatekeeper.model.badges import BadgeRecord, BadgeState
+from gatekeeper.model.ids import HolderId, TenantId
+from gatekeeper.model.policy import SITE_SCOPE, Policy, gate_scope, zone_scope
+
+__all__ = ["DEEDS", "Declined", "Done", "Making", "SiteChange", "Weighed", "enact", "weigh"]
+
+SiteChange: TypeAlias = (
+    BadgeStateChange
+    | AlertChange
+    | LockdownChange
+    | SuspensionChange
+    | ForgivenessChange
+    | GuardChange
+    | PolicyChange
+    | TrustChange
+    | HolderChange
+    | OperatorChange
+)
+"""What changes the site; approvals and withdrawals change what becomes of proposals."""
+
+DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
+    BadgeStateChange: (Deed.STOP_BADGE, Deed.REINSTATE_BADGE),
+    AlertChange: (Deed.RAISE_ALERT, Deed.LOWER_ALERT),
+    LockdownChange: (Deed.LOCK_DOWN, Deed.RELEASE),
+    SuspensionChange: (Deed.SUSPEND_TENANT, Deed.REINSTATE_TENANT),
+    ForgivenessChange: (Deed.FORGIVE,),
+    GuardChange: (Deed.ANSWER_FOR_A_FACE,),
+    PolicyChange: (Deed.CHANGE_POLICY, Deed.WIDEN_POLICY),
+    TrustChange: (Deed.CHANGE_TRUST, Deed.WIDEN_TRUST),
+    HolderChange: (Deed.REGISTER_HOLDER,),
+    OperatorChange: (Deed.WITHDRAW_OPERATOR, Deed.GRANT_OPERATOR),
+    ApprovalChange: (),
+    WithdrawalChange: (),
+}
+"""What a change of each kind can amount to; which of these it is depends on the site."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A change that cannot be made on the site as it is."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What a change amounts to, and what was read of its document meanwhile."""
+
+    content: SiteChange
+    deed: Deed
+    gives: tuple[str, ...] = ()
+    subject: str = ""
+    base: bytes = b""
+    policy: Policy | None = None
+    trust: Trust | None = None
+    operator: Operator | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What the entry of a change says."""
+
+    kind: Kind
+    public: dict[str, Any]
+    tenants: tuple[TenantId, ...] = ()
+    person: HolderId | None = None
+    personal: dict[str, Any] | None = None
+    settled: Recorded | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """A change on its way: the flow it alters, the writes it adds to, and the entry that it will be."""
+
+    flow: Flow
+    writes: Writes
+    seq: int
+    name: str
+    now: datetime
+
+
+# -- weighing -----------------------------------------------------------------------------------------------------------
+
+
+def weigh(content: SiteChange, flow: Flow, *, anchor: Anchor, now: datetime) -> Weighed | Declined:
+    """Say what a change amounts to on the site as it is, or why it cannot be made."""
+    match content:
+        case AlertChange():
+            return _weigh_alert(content, flow)
+        case LockdownChange():
+            return _weigh_lockdown(content, flow)
+        case SuspensionChange(on=on):
+            return Weighed(content=content, deed=Deed.SUSPEND_TENANT if on else Deed.REINSTATE_TENANT)
+        case BadgeStateChange(state=state):
+            return Weighed(
+                content=content, deed=Deed.REINSTATE_BADGE if state is BadgeState.ACTIVE else Deed.STOP_BADGE
+            )
+        case ForgivenessChange() | GuardChange() | HolderChange():
+            (deed,) = DEEDS[type(content)]
+            return Weighed(content=content, deed=deed)
+        case PolicyChange():
+            return _weigh_policy(content, flow)
+        case TrustChange():
+            return _weigh_trust(content, flow, anchor)
+        case OperatorChange():
+            return _weigh_operator(content, flow, now)
+        case _:
+            assert_never(content)
+
+
+def _weigh_alert(change: AlertChange, flow: Flow) -> Weighed | Declined:
+    states = flow.policy.alert_states
+    if change.state not in states:
+        return Declined("alert-unknown", f"the site's alert states are {', '.join(states)}")
+    lower = states.index(change.state) < flow.alert
+    return Weighed(content=change, deed=Deed.LOWER_ALERT if lower else Deed.RAISE_ALERT)
+
+
+def _weigh_lockdown(change: LockdownChange, flow: Flow) -> Weighed | Declined:
+    policy = flow.policy
+    known = {SITE_SCOPE, *map(zone_scope, policy.zones), *map(gate_scope, policy.gates)}
+    # A scope that the policy has lost since can still be released.
+    if change.scope not in known and (change.on or change.scope not in flow.lockdowns):
+        return Declined("scope-unknown", f"the site has no {change.scope}")
+    if change.on:
+        return Weighed(content=change, deed=Deed.LOCK_DOWN, subject=change.scope)
+    return Weighed(
+        content=change, deed=Deed.RELEASE, subject=change.scope, gives=(f"{change.scope} is released",)
+    )
+
+
+def _weigh_policy(change: PolicyChange, flow: Flow) -> Weighed | Declined:
+    policy = compile_from(change.document, trust=flow.trust)
+    if isinstance(policy, PolicyRefused):
+        return Declined(policy.code, policy.detail)
+    if policy.alert_states != flow.policy.alert_states:
+        return Declined(
+            "alert-states-fixed", "the list of alert states changes only while the site stands still"
+        )
+    gives = policy_gains(flow.policy, policy)
+    return Weighed(
+        content=change,
+        deed=Deed.WIDEN_POLICY if gives else Deed.CHANGE_POLICY,
+        gives=gives,
+        base=flow.policy.version,
+        policy=policy,
+    )
+
+
+def _weigh_trust(change: TrustChange, flow: Flow, anchor: Anchor) -> Weighed | Declined:
+    trust = read_trust(change.document, anchor=anchor, not_below=flow.trust.version + 1)
+    if isinstance(trust, TrustRefused):
+        return Declined(trust.code, trust.detail)
+    policy = compile_from(flow.policy_source, trust=trust)
+    if isinstance(policy, PolicyRefused):
+        return Declined(policy.code, policy.detail)
+    gives = trust_gains(flow.trust, trust)
+    return Weighed(
+        content=change,
+        deed=Deed.WIDEN_TRUST if gives else Deed.CHANGE_TRUST,
+        gives=gives,
+        base=flow.policy.version,
+        policy=policy,
+        trust=trust,
+    )
+
+
+def _weigh_operator(change: OperatorChange, flow: Flow, now: datetime) -> Weighed | Declined:
+    operators, trust = flow.operators, flow.trust
+    operator = read_operator(change.document, trust=trust)
+    if operator is None:
+        return Declined("change-appointment", "")
+    if operators.tenant_of(operator.id) not in {None, operator.tenant}:
+        return Declined("operator-known", "another tenant's operator has this name")
+    former = operators.believed(trust=trust).get(operator.id)
+    if former is not None and former.version >= operator.version:
+        return Declined("operator-old", f"version {operator.version} follows {former.version}")
+    if operators.key_taken(operator, trust=trust):
+        return Declined("operator-key", "the key is another operator's, or has another use on this site")
+    able = operators.can_grant(trust=trust, now=now)
+    if able and not operators.can_grant(trust=trust, now=now, after=operator):
+        return Declined("operator-last", "without this operator no two are left who can make another")
+    takes = operator.revoked or (former is not None and operator.within(former))
+    return Weighed(
+        content=change,
+        deed=Deed.WITHDRAW_OPERATOR if takes else Deed.GRANT_OPERATOR,
+        gives=() if takes else tuple(f"{operator.id} is {role}" for role in sorted(operator.roles)),
+        subject=operator.id,
+        operator=operator,
+    )
+
+
+# -- making -------------------------------------------------------------------------------------------------------------
+
+
+def enact(weighed: Weighed, making: Making) -> Done | Declined:
+    """Make a change that was weighed on the same site a moment ago; what is declined has changed nothing."""
+    content = weighed.content
+    match content:
+        case AlertChange():
+            return _alert(content, making)
+        case LockdownChange():
+            return _lockdown(content, making)
+        case SuspensionChange():
+            return _suspension(content, making)
+        case ForgivenessChange():
+            return _forgiveness(content, making)
+        case GuardChange():
+            return _guard(content, making)
+        case BadgeStateChange():
+            return _badge_state(content, making)
+        case HolderChange():
+            return _holder(content, making)
+        case PolicyChange() | TrustChange():
+            return _document(content, weighed, making)
+        case OperatorChange():
+            return _operator(content, weighed, making)
+        case _:
+            assert_never(content)
+
+
+def _alert(change: AlertChange, making: Making) -> Done:
+    states = making.flow.policy.alert_states
+    before, making.flow.alert = making.flow.alert, states.index(change.state)
+    making.writes.alert = making.flow.alert
+    return Done(kind=Kind.ALERT_CHANGED, public={"from": states[before], "to": change.state})
+
+
+def _lockdown(change: LockdownChange, making: Making) -> Done:
+    scope = frozenset({change.scope})
+    making.flow.lockdowns = making.flow.lockdowns | scope if change.on else making.flow.lockdowns - scope
+    making.writes.lockdowns = making.flow.lockdowns
+    return Done(kind=Kind.LOCKDOWN_CHANGED, public={"scope": change.scope, "on": change.on})
+
+
+def _suspension(change: SuspensionChange, making: Making) -> Done | Declined:
+    flow = making.flow
+    rights = flow.policy.tenants.get(change.tenant)
+    if rights is None or rights.is_host:
+        return Declined("tenant-unknown", "only a tenant of the site can be suspended, and never the host")
+    tenant = frozenset({change.tenant})
+    flow.suspended = flow.suspended | tenant if change.on else flow.suspended - tenant
+    making.writes.suspended = flow.suspended
+    kind = Kind.TENANT_SUSPENDED if change.on else Kind.TENANT_REINSTATED
+    return Done(kind=kind, public={"tenant": change.tenant}, tenants=(change.tenant,))
+
+
+def _forgiveness(change: ForgivenessChange, making: Making) -> Done | Declined:
+    tenant = making.flow.register.tenant_of_holder(change.holder)
+    if tenant is None:
+        return Declined("holder-unknown", "the site has no such holder")
+    if not making.flow.memory.forgive(change.holder):
+        return Declined(
+            "presence-unknown", "the site does not know where the holder is; there is nothing to forgive"
+        )
+    making.writes.forgiven.append(change.holder)
+    return Done(
+        kind=Kind.PRESENCE_FORGIVEN,
+        public={"tenant": tenant},
+        tenants=_concerned(making.flow, tenant),
+        person=change.holder,
+        personal={"holder": change.holder},
+    )
+
+
+def _guard(change: GuardChange, making: Making) -> Done | Declined:
+    word = GuardsWord.YES if change.yes else GuardsWord.NO
+    settled = making.flow.settle(change.entry, word, now=making.now)
+    if settled is None:
+        return Declined(
+            "scan-not-waiting", "no scan waits under this entry: it was answered, or its time is over"
+        )
+    return Done(
+        kind=Kind.GUARD_ANSWERED,
+        public={"scan": change.entry, "yes": change.yes},
+        tenants=settled.drafts[0].tenants,
+        settled=settled,
+    )
+
+
+def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
+    register = making.flow.register
+    tenant = register.tenant_of_badge(change.badge)
+    before = register.state(change.badge)
+    if tenant is None or before is None:
+        return Declined("badge-unknown", "the site has no such badge")
+    register.set_state(change.badge, change.state)
+    making.writes.badge_states.append((change.badge, change.state))
+    holder = register.holder_of(change.badge, trust=making.flow.trust)
+    return Done(
+        kind=Kind.BADGE_CHANGED,
+        public={"tenant": tenant, "from": before.value, "to": change.state.value},
+        tenants=_concerned(making.flow, tenant),
+        person=holder.id if holder is not None else None,
+        personal={"badge": change.badge, "holder": holder.id} if holder is not None else None,
+    )
+
+
+def _holder(change: HolderChange, making: Making) -> Done | Declined:
+    register = making.flow.register
+    holder = read_holder(change.document, trust=making.flow.trust)
+    if holder is None:
+        return Declined("change-registration", "")
+    former = register.holder(holder.id, trust=making.flow.trust)
+    if former is not None and former.version >= holder.version:
+        return Declined("registration-old", f"version {holder.version} follows {former.version}")
+    for issue in change.badges:
+        if register.state(issue.badge) is not None:
+            return Declined("badge-known", "a badge is entered once")
+        if issue.card is not None and register.token_of_card(issue.card) is not None:
+            return Declined("card-known", "another badge answers to this card number")
+    record = HolderRecord(id=holder.id, document=change.document)
+    register.put_holder(record, tenant=holder.tenant, badges=holder.badges)
+    making.writes.holders.append(
+        StoredHolder(record=record, tenant=holder.tenant, name=making.name, badges=holder.badges)
+    )
+    for issue in change.badges:
+        badge = BadgeRecord(id=issue.badge, token=issue.token, state=BadgeState.ACTIVE)
+        register.put_badge(badge, tenant=holder.tenant, card=issue.card)
+        making.writes.badges.append(
+            StoredBadge(record=badge, tenant=holder.tenant, holder=holder.id, card=issue.card)
+        )
+    return Done(
+        kind=Kind.HOLDER_REGISTERED,
+        public={"tenant": holder.tenant, "version": holder.version, "badges": len(change.badges)},
+        tenants=_concerned(making.flow, holder.tenant),
+        person=holder.id,
+        personal={"holder": holder.id, "badges": [issue.badge for issue in change.badges]},
+    )
+
+
+def _document(change: PolicyChange | TrustChange, weighed: Weighed, making: Making) -> Done:
+    flow, policy = making.flow, weighed.policy
+    if policy is None:
+        raise ValueError("a document is compiled when it is weighed")
+    before, version = flow.policy.version, flow.trust.version
+    if weighed.trust is None:
+        flow.adopt(policy, source=change.document, trust=flow.trust)
+        making.writes.documents.append(("policy", making.seq, change.document))
+        return Done(kind=Kind.POLICY_CHANGED, public={"from": before.hex(), "to": policy.version.hex()})
+    flow.register.forget_read()
+    flow.adopt(policy, source=flow.policy_source, trust=weighed.trust)
+    making.writes.documents.append(("trust", making.seq, change.document))
+    return Done(
+        kind=Kind.TRUST_CHANGED,
+        public={"from": version, "to": weighed.trust.version, "policy": policy.version.hex()},
+    )
+
+
+def _operator(change: OperatorChange, weighed: Weighed, making: Making) -> Done:
+    operator = weighed.operator
+    if operator is None:
+        raise ValueError("an operator's document is read when it is weighed")
+    record = OperatorRecord(id=operator.id, tenant=operator.tenant, document=change.document)
+    making.flow.operators.put(record)
+    making.writes.operators.append(record)
+    return Done(
+        kind=Kind.OPERATOR_CHANGED,
+        public={
+            "tenant": operator.tenant,
+            "operator": operator.id,
+            "roles": sorted(operator.roles),
+            "key": hashlib.sha256(operator.key.public_der).hexdigest(),
+            "version": operator.version,
+            "revoked": operator.revoked,
+            "from": timestamp(operator.since),
+            "until": timestamp(operator.until),
+        },
+        tenants=_concerned(making.flow, operator.tenant),
+    )
+
+
+def _concerned(flow: Flow, tenant: TenantId) -> tuple[TenantId, ...]:
+    """Whose tree an entry stands in beside the site's: a tenant that the policy does not know has none."""
+    return (tenant,) if tenant in flow.policy.tenants else ()

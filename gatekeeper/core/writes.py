@@ -1,0 +1,63 @@
+"""What a change writes beside its entries: rows that an engine commits with them, and takes over when it starts."""
+
+from dataclasses import dataclass, field
+
+from gatekeeper.core.operators import OperatorRecord
+from gatekeeper.core.proposals import Ending, Proposal
+from gatekeeper.core.register import HolderRecord
+from gatekeeper.model.badges import BadgeRecord, BadgeState, Card
+from gatekeeper.model.ids import BadgeId, HolderId, TenantId
+
+__all__ = ["ChangeOutcome", "StoredBadge", "StoredHolder", "Writes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredHolder:
+    """A holder with what only the directory knows: the name."""
+
+    record: HolderRecord
+    tenant: TenantId
+    name: str
+    badges: tuple[BadgeId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBadge:
+    """A badge, whose it is, and the card number it answers to."""
+
+    record: BadgeRecord
+    tenant: TenantId
+    holder: HolderId
+    card: Card | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOutcome:
+    """What became of a change: `code` is "applied", "proposed" or why it was not made."""
+
+    change: bytes
+    code: str
+    detail: str
+    seq: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Writes:
+    """State beside the log that changes alter, committed with their entries."""
+
+    alert: int | None = None
+    lockdowns: frozenset[str] | None = None
+    suspended: frozenset[TenantId] | None = None
+    forgiven: list[HolderId] = field(default_factory=list)
+    documents: list[tuple[str, int, bytes]] = field(default_factory=list)
+    holders: list[StoredHolder] = field(default_factory=list)
+    badges: list[StoredBadge] = field(default_factory=list)
+    badge_states: list[tuple[BadgeId, BadgeState]] = field(default_factory=list)
+    operators: list[OperatorRecord] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+    endings: list[tuple[bytes, Ending, int]] = field(default_factory=list)
+    """Proposals that ended: by digest, how, and the entry that says so."""
+    outcomes: list[ChangeOutcome] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) not in (None, []) for name in self.__slots__)

@@ -1,0 +1,290 @@
+"""A tenant's desk: its own people and badges as a site knows them, and what the tenant says of them next.
+
+Everything a registrar does ends in a `Registration`: a new version of somebody's registration, signed by the tenant's
+issuer key, with the badges that are new. It is checked here as a courtesy, so that a person hears what to write instead;
+the site believes signatures only, and its engine has the last word.
+
+A desk is one tenant's. Of others it knows which names and cards are taken, and nothing more.
+"""
+
+import re
+import secrets
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+from zoneinfo import ZoneInfo
+
+from gatekeeper import cose
+from gatekeeper.core.change import BadgeIssue, HolderChange
+from gatekeeper.core.register import Register, read_holder
+from gatekeeper.core.trust import KeyState, Trust
+from gatekeeper.model.badges import BADGE_TYPE, Assurance, Badge, Card, CardTechnology, claims_of
+from gatekeeper.model.ids import BadgeId, HolderId, TenantId
+from gatekeeper.model.people import Holder, HolderKind
+from gatekeeper.model.policy import SitePolicy
+from gatekeeper.service.administration.directory import Directory, PeopleError, particulars_of
+from gatekeeper.service.administration.issuing import IssuedBadge, Issuer, issue_badge, register_holder
+from gatekeeper.service.administration.particulars import Particulars, Problem, Reading, changed_columns
+from gatekeeper.service.administration.population import wiegand_card
+
+__all__ = [
+    "BadgeOrder",
+    "Desk",
+    "Registration",
+    "issuer_at",
+    "new_holder_id",
+    "read_card_number",
+    "write_card_number",
+]
+
+_MIFARE: Final = re.compile(r"mifare:((?:[0-9A-Fa-f]{2}[: -]?){1,16})")
+_WIEGAND: Final = re.compile(r"wiegand:(\d{1,38})/(\d{1,3})")
+_LONGEST_CARD: Final = 16
+_LETTERS: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # none that is taken for another when it is read aloud
+_LETTERS_OF_AN_ID: Final = 8
+
+
+def read_card_number(text: str) -> Card:
+    """Read a card number: `mifare:BA839D07`, or `wiegand:4302741608/34` with its bits, as stock readers show them.
+
+    Raises ValueError with what to write instead.
+    """
+    written = text.strip()
+    if found := _MIFARE.fullmatch(written):
+        return Card(CardTechnology.MIFARE, bytes.fromhex(re.sub("[: -]", "", found[1])))
+    if found := _WIEGAND.fullmatch(written):
+        number, bits = int(found[1]), int(found[2])
+        if 0 < bits <= 8 * _LONGEST_CARD and number < 1 << bits:
+            return wiegand_card(number, bits)
+    raise ValueError(
+        f'"{text}" is no card number: write mifare:BA839D07, or wiegand:4302741608/34 (number and bits)'
+    )
+
+
+def write_card_number(card: Card) -> str:
+    """Write a card number so that it is read back."""
+    match card.technology:
+        case CardTechnology.MIFARE:
+            return f"mifare:{card.number.hex().upper()}"
+        case CardTechnology.WIEGAND:
+            return f"wiegand:{int.from_bytes(card.number, 'big')}/{8 * len(card.number)}"
+        case _:
+            assert_never(card.technology)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadgeOrder:
+    """What a new badge is to be."""
+
+    assurance: Assurance
+    card: Card | None = None
+    until: datetime | None = None
+    max_uses: int | None = None
+    duress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A registration to be handed in, with its new badges; the name travels beside it."""
+
+    holder: Holder
+    name: str
+    change: HolderChange
+
+
+def new_holder_id(prefix: str) -> HolderId:
+    """An id that nobody has, and that says nothing."""
+    return HolderId(f"{prefix}-{''.join(secrets.choice(_LETTERS) for _ in range(_LETTERS_OF_AN_ID))}")
+
+
+def issuer_at(tenant: TenantId, key: cose.SigningKey, *, trust: Trust) -> Issuer:
+    """The issuer of a tenant. Raises PeopleError when the trust list does not let this key issue any more."""
+    listed = trust.listing.tenants.get(tenant)
+    if listed is None:
+        known = ", ".join(sorted(trust.listing.tenants))
+        raise PeopleError(f"The site has no tenant {tenant}; it has {known}.")
+    if not any(
+        one.record.kid == key.kid and one.state is KeyState.ACTIVE and one.record.owner == tenant
+        for one in listed.issuers
+    ):
+        raise PeopleError(f"The trust list does not let this key issue for {tenant} (any more).")
+    return Issuer(
+        site=trust.site,
+        tenant=tenant,
+        key=key,
+        agreement=trust.agreements.get(tenant),
+        epoch=listed.epoch,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where a tenant registers its people: its issuer key, the site's trust list and policy, and its directory."""
+
+    issuer: Issuer
+    trust: Trust
+    policy: SitePolicy
+    directory: Directory
+
+    @property
+    def tenant(self) -> TenantId:
+        """Whose desk it is."""
+        return self.issuer.tenant
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the site."""
+        return ZoneInfo(self.policy.time_zone)
+
+    def problems(
+        self, holder: HolderId, reading: Reading, *, now: datetime, hosts: Container[str] = ()
+    ) -> list[Problem]:
+        """What could not be read, and what of the rest the site would not have, as far as it is new.
+
+        `hosts` are people who will be registered together with this one.
+        """
+        return [*reading.problems, *self._refused(holder, reading, now, hosts)]
+
+    def _refused(
+        self, holder: HolderId, reading: Reading, now: datetime, hosts: Container[str]
+    ) -> Iterator[Problem]:
+        wanted = reading.particulars
+        if self.directory.is_taken(holder):
+            yield Problem("holder", f"{holder} is taken on this site: choose another id")
+            return
+        former = self.directory.find(holder)
+        before = None if former is None else particulars_of(former)
+        changed = set(changed_columns(before, wanted)) - reading.unread
+        if "profiles" in changed:
+            yield from self._profile_problems(wanted)
+        if changed & {"from", "until"} and not reading.unread & {"from", "until"}:
+            yield from self._term_problems(wanted, now)
+        if "host" in changed and wanted.host is not None:
+            yield from self._host_problems(holder, wanted.host, hosts)
+
+    def _profile_problems(self, wanted: Particulars) -> Iterator[Problem]:
+        own = [profile.id for profile in self.policy.profiles if profile.tenant == self.tenant]
+        for profile in wanted.profiles:
+            if profile not in own:
+                has = f"it has {', '.join(sorted(own))}" if own else "it has none"
+                yield Problem("profiles", f'{self.tenant} has no profile "{profile}"; {has}')
+
+    def _term_problems(self, wanted: Particulars, now: datetime) -> Iterator[Problem]:
+        agreement = self.issuer.agreement
+        since = wanted.since or now
+        if wanted.until is not None and wanted.until < since:
+            yield Problem("until", "lies before the beginning: write a later end, or an earlier beginning")
+        elif agreement is not None and agreement.until <= now:
+            yield Problem("until", f"the agreement of {self.tenant} has ended: it registers nobody")
+        elif agreement is not None and (wanted.until or since) > agreement.until:
+            last = agreement.until.astimezone(self.zone).date() - timedelta(days=1)
+            column = "until" if wanted.until is not None else "from"
+            yield Problem(column, f"lies after the end of {self.tenant}'s agreement: write {last} or earlier")
+
+    def _host_problems(self, holder: HolderId, host: HolderId, hosts: Container[str]) -> Iterator[Problem]:
+        known = self.directory.find(host)
+        if host == holder:
+            yield Problem("host", "nobody is their own host: name who receives them")
+        elif known is None and host not in hosts:
+            yield Problem("host", f"{self.tenant} has no holder {host}: name one of its people")
+        elif known is not None and known.holder.kind is HolderKind.VISITOR:
+            yield Problem("host", f"{host} is a visitor too: name who receives them")
+
+    def notes(self, wanted: Particulars, columns: Container[str]) -> Iterator[str]:
+        """What of the columns that say something new is allowed, and may not be meant."""
+        agreement = self.issuer.agreement
+        if "clearance" in columns and agreement is not None and wanted.clearance > agreement.ceiling:
+            yield (
+                f"The agreement of {self.tenant} ends at level {agreement.ceiling}: "
+                f"clearance {wanted.clearance} counts as {agreement.ceiling}."
+            )
+        asked = {name for zone in self.policy.zones for name in zone.rules.certificates}
+        for name, _ in wanted.certificates if "certificates" in columns else ():
+            if name not in asked:
+                does = f"they ask for {', '.join(sorted(asked))}" if asked else "they ask for none"
+                yield f"No zone asks for the certificate {name}; {does}."
+
+    def register(
+        self,
+        holder: HolderId,
+        wanted: Particulars,
+        *,
+        now: datetime,
+        issued: Sequence[IssuedBadge] = (),
+        without: frozenset[BadgeId] = frozenset(),
+    ) -> Registration:
+        """Sign the next version of somebody's registration, with new badges and without those that are taken away.
+
+        Raises PeopleError when it would not be believed.
+        """
+        former = self.directory.find(holder)
+        since = wanted.since or now.replace(microsecond=0)
+        kept = () if former is None else former.holder.badges
+        registered = Holder(
+            id=holder,
+            tenant=self.tenant,
+            kind=wanted.kind,
+            clearance=wanted.clearance,
+            profiles=wanted.profiles,
+            badges=(*(badge for badge in kept if badge not in without), *(one.badge.id for one in issued)),
+            since=since,
+            until=wanted.until or self.issuer.registered_until(since),
+            version=1 if former is None else former.holder.version + 1,
+            certificates=wanted.certificates,
+            host=wanted.host,
+            pin=None if former is None else former.holder.pin,
+        )
+        document = register_holder(registered, issuer=self.issuer)
+        if read_holder(document, trust=self.trust) is None:
+            raise PeopleError(f"The registration of {holder} would not be believed: it says too much.")
+        badges = tuple(BadgeIssue(badge=one.badge.id, token=one.token, card=one.badge.card) for one in issued)
+        change = HolderChange(holder=holder, document=document, badges=badges)
+        return Registration(holder=registered, name=wanted.name, change=change)
+
+    def issue(self, order: BadgeOrder, *, to: Particulars, status_index: int, now: datetime) -> IssuedBadge:
+        """Issue a badge for somebody. Raises PeopleError when it cannot be what was ordered."""
+        if order.card is not None and self.directory.has_card(order.card):
+            raise PeopleError("Another badge answers to this card number already.")
+        try:
+            issued = issue_badge(
+                self.issuer,
+                badge_id=BadgeId(secrets.token_hex(16)),
+                kind=to.kind,
+                clearance=to.clearance,
+                assurance=order.assurance,
+                card=order.card,
+                status_index=status_index,
+                now=now,
+            )
+        except ValueError as error:
+            said = str(error)
+            raise PeopleError(f"{said[0].upper()}{said[1:]}.") from error
+        return self._narrowed(issued, order, self._badge_until(issued.badge, order, to, now))
+
+    def _badge_until(self, badge: Badge, order: BadgeOrder, to: Particulars, now: datetime) -> datetime:
+        if to.until is not None and to.until <= now:
+            raise PeopleError(
+                f"The registration of {to.name or 'the holder'} has ended: give it a later end first."
+            )
+        if order.until is None:
+            return badge.expires if to.until is None else min(badge.expires, to.until)
+        if order.until <= now:
+            raise PeopleError("The badge would end before it begins: give it a later end.")
+        if order.until > badge.expires:
+            last = badge.expires.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
+            raise PeopleError(f"A badge of {self.tenant} that is issued now ends on {last} at the latest.")
+        return order.until
+
+    def _narrowed(self, issued: IssuedBadge, order: BadgeOrder, until: datetime) -> IssuedBadge:
+        """The same badge for less time, or for fewer uses, or as one that cries for help."""
+        badge = replace(
+            issued.badge,
+            expires=until.replace(microsecond=0),
+            max_uses=order.max_uses,
+            duress=order.duress,
+        )
+        token = cose.sign(cose.encode(claims_of(badge)), key=self.issuer.key, typ=BADGE_TYPE)
+        if Register().read_token(token, trust=self.trust) != badge:
+            raise PeopleError("The badge would not be believed: check how long and how often it may be used.")
+        return IssuedBadge(badge=badge, token=token, key=issued.key)
