@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gatekeeper.adapters.postgres import PostgresLedger
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import submit
@@ -20,8 +20,9 @@ from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.site_file import SiteFileError, read_site
 from gatekeeper.service.administration.ceremony import Founding, found_site
-from gatekeeper.service.administration.folder import POLICY, SiteFolder, signing_of
+from gatekeeper.service.administration.folder import POLICY, SiteFolder, refuse_used, signing_of
 from gatekeeper.service.administration.opening import open_site
+from gatekeeper.service.administration.plan import must_be_tables, read_plan
 
 __all__ = ["app", "found", "read_file"]
 
@@ -47,13 +48,19 @@ def apply(
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     which = the_site(settings)
     folder = site_folder(settings, which)
-    written = read_site(read_file(file))
+    content = read_file(file)
+    must_be_tables(content)
+    written = read_site(content)
     if written.site != which:
         raise SiteFileError([f"the file describes {written.site}, not {which}"])
-    key = folder.read_key(signing_of(folder.read_anchor().host))
-    document = sign_policy(read_file(file), site=which, key=key)
-    submit(settings, which, PolicyChange(document=document), tenant=folder.read_anchor().host)
-    folder.write(POLICY, document)
+    host = folder.read_anchor().host
+    document = sign_policy(content, site=which, key=folder.read_key(signing_of(host)))
+    submit(settings, which, PolicyChange(document=document), tenant=host)
+    # The folder holds what is in force, and not what was asked for.
+    if run(_policy_in_force(settings, which)) == document:
+        folder.write(POLICY, document)
+    else:
+        say(f"{folder.root / POLICY} stays as it is until this policy is in force.")
 
 
 def read_file(file: Path) -> dict[str, Any]:
@@ -62,6 +69,10 @@ def read_file(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise SiteFileError([f"there is no file {file}"]) from None
+    except IsADirectoryError:
+        raise SiteFileError([f"{file} is a folder; name the site file in it"]) from None
+    except OSError as error:
+        raise SiteFileError([f"{file} cannot be read: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SiteFileError([f"{file} is no TOML: {error}"]) from None
 
@@ -69,8 +80,11 @@ def read_file(file: Path) -> dict[str, Any]:
 async def found(settings: Settings, file: Path) -> SiteId:
     """Found the site of a file and open it in the database."""
     document = read_file(file)
-    site = read_site(document).site
-    folder = SiteFolder(settings.data / "sites" / site)
+    site = read_plan(
+        document, now=datetime.now(UTC)
+    ).written.site  # all that is wrong with it, before anything begins
+    folder = site_folder(settings, site)
+    refuse_used(folder.root)
     async with databases(settings) as (dsn, vault_dsn):
         founding = await asyncio.to_thread(_ceremony, document, folder)
         ledger = PostgresLedger(dsn)
@@ -82,6 +96,11 @@ async def found(settings: Settings, file: Path) -> SiteId:
         finally:
             await ledger.close()
     return site
+
+
+async def _policy_in_force(settings: Settings, site: SiteId) -> bytes | None:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        return await reading.document(site, "policy")
 
 
 def _ceremony(document: dict[str, Any], folder: SiteFolder) -> Founding:
