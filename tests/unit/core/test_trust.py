@@ -308,7 +308,7 @@ def test_signed_bytes_that_are_no_list_are_malformed(payload: bytes):
         lambda fields: fields[6].update({"Not A Name": fields[6]["army"]}),
         lambda fields: fields[6].update({"army": fields[6]["army"][:3]}),
         lambda fields: fields[6]["army"].__setitem__(3, -1),
-        lambda fields: fields[6]["army"].__setitem__(3, True),
+        lambda fields: fields[6].update({"army": [*fields[6]["army"][:3], True]}),
         lambda fields: fields[6]["school"].__setitem__(2, "text"),
         lambda fields: fields[6]["school"].__setitem__(1, None),
         lambda fields: fields[6]["school"][0].__setitem__(0, -65535),
