@@ -1,8 +1,9 @@
 """A site full of people who walk: one agent for each gate, one walker for each person.
 
-Gates, signatures and decisions are real; people and metal are not. A walker stays where a door refused him, so what
-the barracks believes of a person is where that person really is. Stock readers are played as their makers built them:
-their JSON goes to the broker, and the bridge does the rest.
+Gates, signatures and decisions are real; people and metal are not. A walker goes through a door when its gate says so,
+stays where a door refused him, and is there again when the simulator is started anew: what the barracks believes of a
+person is where that person really is. Stock readers are played as their makers built them: their JSON goes to the broker,
+and the bridge does the rest.
 """
 
 import asyncio
@@ -16,11 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import quantiles
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
-
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.agent import GateAgent, Outcome
 from devices.app import make_gate
@@ -31,6 +29,8 @@ from devices.link import GateLink
 from devices.settings import GateSettings, SettingsError, read_gate_folder
 from devices.simulator.days import HESITATION, Stay, stays
 from devices.simulator.routes import allowed_points, route
+from devices.simulator.stock import StockDoor, StockReaders
+from devices.simulator.whereabouts import Whereabouts
 from gatekeeper import cose
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.model.ids import AccessPointId, GateId, HolderId, ZoneId
@@ -40,9 +40,10 @@ from gatekeeper.model.reasons import Reason
 __all__ = ["Barracks", "SimulatedPerson", "read_people"]
 
 _BETWEEN_DOORS = timedelta(minutes=1)
-_STOCK_READER_PAUSE = 2.0
 _BUSY_PAUSE = 0.2
 _LAST_REPORTS = 1.0
+_LAST_ANSWER = 6.0
+_WHEREABOUTS = "whereabouts.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,20 @@ class SimulatedPerson:
     home: ZoneId
     badge: SimulatedBadge | None
     card: tuple[str, bytes] | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Walker:
+    """A person on their way, with the doors that may be for them and the moods they are in before each."""
+
+    person: SimulatedPerson
+    doors: list[Point]
+    drawing: random.Random
+
+    def learn(self, door: Point, reason: int) -> None:
+        """Give a door up that said to have no right for this person: it will say so tomorrow."""
+        if Reason.of_number(reason) is Reason.NO_ACCESS_RIGHTS:
+            self.doors.remove(door)
 
 
 @dataclass(slots=True)
@@ -99,8 +114,9 @@ class Barracks:
         settings = [read_gate_folder(place) for place in sorted((folder / "gates").iterdir())]
         self._policy = _policy(folder, settings[0])
         self._people = read_people(folder / "people.json")
+        self._whereabouts = Whereabouts(folder / _WHEREABOUTS, outside=self._policy.outside)
         self._seen = _Seen()
-        self._stock: dict[AccessPointId, str] = {}
+        self._stock: dict[AccessPointId, StockDoor] = {}
         self._agents: dict[GateId, GateAgent] = {gate.gate: self._agent(gate) for gate in settings}
 
     async def live(self, *, people: int) -> None:
@@ -110,7 +126,7 @@ class Barracks:
             for agent in self._agents.values():
                 await stack.enter_async_context(agent)
             tele = stack.enter_context(
-                _StockReaders(self._readers.hostname or "127.0.0.1", self._readers.port or 1883)
+                StockReaders(self._readers.hostname or "127.0.0.1", self._readers.port or 1883)
             )
             for agent in self._agents.values():
                 await agent.service_heard()
@@ -119,6 +135,7 @@ class Barracks:
                     for person in chosen:
                         walkers.create_task(self._walk(person, tele), name=person.holder)
             finally:
+                self._whereabouts.keep()
                 await asyncio.sleep(_LAST_REPORTS)
 
     def report(self) -> dict[str, Any]:
@@ -152,29 +169,53 @@ class Barracks:
     def _agent(self, settings: GateSettings) -> GateAgent:
         if settings.bridge is None:
             return make_gate(settings, broker=self._broker)
-        self._stock[settings.bridge.access_point] = settings.bridge.topic
+        door = StockDoor(settings.bridge.topic, on_denied=self._denied)
+        self._stock[settings.bridge.access_point] = door
         link = GateLink(self._broker, gate=settings.gate, password=settings.password)
         bridge = TasmotaBridge(link, topic=settings.bridge.topic)
-        fittings = replace(bridge.fittings, display=_Display(self._seen))
+        fittings = replace(bridge.fittings, display=door)
         return GateAgent(
             settings, link, fittings={settings.bridge.access_point: fittings}, routes=bridge.routes
         )
 
     # -- people ---------------------------------------------------------------------------------------------------
 
-    async def _walk(self, person: SimulatedPerson, tele: "_StockReaders") -> None:
-        drawing = random.Random(f"{self._seed}/{person.holder}/doors")  # noqa: S311 - plausible people, not secrets
-        points = allowed_points(self._policy.points, stock=self._stock, bare=person.card is not None)
-        zones = sorted({point.target for point in points})
-        here = self._policy.outside
-        for stay in self._stays(person, zones):
-            way = route(points, start=here, goal=stay.zone) or ()
-            for point in way:
-                await self._pass_time(_BETWEEN_DOORS)
-                if not await self._try(person, point, drawing, tele):
-                    break
-                here = point.target
+    async def _walk(self, person: SimulatedPerson, tele: StockReaders) -> None:
+        walker = _Walker(
+            person=person,
+            doors=allowed_points(self._policy.points, stock=self._stock, bare=person.card is not None),
+            drawing=random.Random(f"{self._seed}/{person.holder}/doors"),  # noqa: S311 - plausible people, not secrets
+        )
+        days = self._stays(person, sorted({door.target for door in walker.doors}))
+        await self._pass_time(next(days).lasting)
+        if self._whereabouts[person.holder] == person.home:
+            next(days)  # the stay in whose midst the former run ended
+        for stay in days:
+            await self._go(walker, stay.zone, tele)
             await self._pass_time(stay.lasting)
+
+    async def _go(self, walker: "_Walker", goal: ZoneId, tele: StockReaders) -> None:
+        """Go door by door, round those that are not for this person, until there or turned away."""
+        holder = walker.person.holder
+        while way := route(walker.doors, start=self._whereabouts[holder], goal=goal):
+            await self._pass_time(_BETWEEN_DOORS)
+            if await self._through(walker, way[0], tele):
+                continue
+            if way[0] in walker.doors:
+                return
+
+    async def _through(self, walker: "_Walker", door: Point, tele: StockReaders) -> bool:
+        """Try one door. Who stands before it when the simulator ends still gets an answer, and goes by it."""
+        trying = asyncio.ensure_future(self._try(walker, door, tele))
+        try:
+            await asyncio.wait({trying})
+        finally:
+            await asyncio.wait({trying}, timeout=_LAST_ANSWER)
+            through = trying.done() and trying.result()
+            trying.cancel()
+            if through:
+                self._whereabouts[walker.person.holder] = door.target
+        return through
 
     def _stays(self, person: SimulatedPerson, zones: list[ZoneId]) -> Iterator[Stay]:
         return stays(
@@ -189,71 +230,39 @@ class Barracks:
     async def _pass_time(self, lasting: timedelta) -> None:
         await asyncio.sleep(lasting.total_seconds() / self._speed)
 
-    async def _try(
-        self, person: SimulatedPerson, point: Point, drawing: random.Random, tele: "_StockReaders"
-    ) -> bool:
-        """Try one door; whether the person is on the other side now."""
+    async def _try(self, walker: "_Walker", door: Point, tele: StockReaders) -> bool:
+        """Try one door and wait for its answer; whether the person is on the other side now."""
+        person = walker.person
         if person.card is not None:
-            tele.show(self._stock[point.id], *person.card)
-            await asyncio.sleep(_STOCK_READER_PAUSE)
-            return True
-        if person.badge is None:
+            # Everybody who is let in walks through: such a door has no contact that could say otherwise.
+            outcome, walks_through = await self._stock[door.id].present(tele.show, *person.card), True
+        elif person.badge is not None:
+            walks_through = walker.drawing.random() >= HESITATION
+            outcome = await self._present(door, person.badge, walks_through=walks_through)
+        else:
             return False
-        walks_through = drawing.random() >= HESITATION
-        outcome = await self._present(point, person.badge, walks_through=walks_through)
-        if outcome.granted:
-            self._seen.passages["taken" if walks_through else "not-taken"] += 1
-            return walks_through
+        if outcome is None:
+            return False
         if outcome.signal is Signal.DENIED and outcome.reason is not None:
-            self._seen.denied[_code(outcome.reason)] += 1
-        return False
+            walker.learn(door, outcome.reason)
+        return outcome.granted and walks_through
 
     async def _present(self, point: Point, badge: SimulatedBadge, *, walks_through: bool) -> Outcome:
         """Present a badge, and wait in line while the reader is busy with somebody else's."""
         while True:
             outcome = await self._agents[point.gate].present(point.id, badge, walks_through=walks_through)
             if outcome.signal is not Signal.BUSY:
-                return outcome
+                break
             await asyncio.sleep(_BUSY_PAUSE)
+        if outcome.granted:
+            self._seen.passages["taken" if walks_through else "not-taken"] += 1
+        elif outcome.signal is Signal.DENIED and outcome.reason is not None:
+            self._denied(outcome.reason)
+        return outcome
 
-
-class _Display:
-    """The display of a stock reader's door: it only counts."""
-
-    def __init__(self, seen: _Seen) -> None:
-        self._seen = seen
-
-    def show(self, signal: Signal, *, reason: int | None, entry: int | None) -> None:  # noqa: ARG002 - a port's form
-        """Count a refusal."""
-        if signal is Signal.DENIED and reason is not None:
-            self._seen.denied[_code(reason)] += 1
-
-
-class _StockReaders:
-    """Tasmota devices, as they come: each shows the card that is held to it as JSON on its topic."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        self._where = (host, port)
-
-    def __enter__(self) -> Self:
-        self._client.connect(*self._where)
-        self._client.loop_start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def show(self, topic: str, technology: str, number: bytes) -> None:
-        """Hold a card to the reader of a topic."""
-        reading: dict[str, Any]
-        if technology == "wiegand":
-            reading = {"Wiegand": {"UID": int.from_bytes(number, "big"), "Size": 34}}
-        else:
-            reading = {"RC522": {"UID": number.hex().upper(), "Data": "", "Type": "MIFARE 1KB"}}
-        text = json.dumps({"Time": "2021-01-23T13:10:50", **reading}, separators=(",", ":"))
-        self._client.publish(topic, text)
+    def _denied(self, reason: int) -> None:
+        known = Reason.of_number(reason)
+        self._seen.denied[known.code if known is not None else str(reason)] += 1
 
 
 def _policy(folder: Path, settings: GateSettings) -> Policy:
@@ -261,11 +270,6 @@ def _policy(folder: Path, settings: GateSettings) -> Policy:
     if isinstance(policy, PolicyRefused):
         raise SettingsError(f"The policy of {folder} is not believed: {policy.code.sentence}")
     return policy
-
-
-def _code(number: int) -> str:
-    reason = Reason.of_number(number)
-    return reason.code if reason is not None else str(number)
 
 
 def _latency(milliseconds: list[float]) -> dict[str, float | int | None]:

@@ -19,17 +19,8 @@ from gatekeeper.cli import (
     site,
     visitors,
 )
+from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.talk import say
-from gatekeeper.config import SettingError
-from gatekeeper.embedded import EmbeddedServerError
-from gatekeeper.model.site_file import SiteFileError
-from gatekeeper.ports import LedgerUnavailableError, TransportError
-from gatekeeper.service.administration.directory import PeopleError
-from gatekeeper.service.administration.folder import SiteFolderError
-from gatekeeper.service.administration.opening import SiteNotOpenedError
-from gatekeeper.service.administration.operators import OperatorError
-from gatekeeper.service.administration.trust_list import TrustListError
-from gatekeeper.service.engine.loading import SiteUnusableError
 
 __all__ = ["app", "main"]
 
@@ -55,19 +46,6 @@ app.command("why")(explain.why)
 app.command("replay")(explain.replay)
 
 _MISUSED = 2
-_TOLD = (
-    SettingError,
-    EmbeddedServerError,
-    SiteFileError,
-    SiteFolderError,
-    SiteNotOpenedError,
-    OperatorError,
-    SiteUnusableError,
-    TrustListError,
-    PeopleError,
-    LedgerUnavailableError,
-    TransportError,
-)
 
 
 @app.callback(invoke_without_command=True)
@@ -82,17 +60,9 @@ def main() -> None:
     """Run the command line; what is broken outside is told in a sentence, without a traceback."""
     try:
         app()
-    except _TOLD as error:
-        say(str(error))
-        sys.exit(_MISUSED)
-    except BaseExceptionGroup as group:
-        told, other = group.split(_TOLD)
-        if told is None or other is not None:
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
             raise
-        say(str(_first(told)))
+        say(sentence)
         sys.exit(_MISUSED)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -1,9 +1,13 @@
 """`gatekeeper audit`: prove that the log is whole, or say what is wrong with it.
 
-Exit 0 when everything that was looked at is as it must be, 1 when it is not, 3 when it cannot be looked at.
+Exit 0 when everything that was looked at is as it must be, 1 when it is not, and 3 when it cannot be looked at, for
+whatever reason: no fault of ours or of the databases is ever taken for a log that was altered.
 """
 
-from contextlib import nullcontext
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +16,16 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.trust import Trust, TrustRefused, read_trust
-from gatekeeper.model.ids import SiteId
+from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
 from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
+from gatekeeper.service.verification.claims import counted
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.transparency import Refused, open_checkpoint
 
@@ -28,6 +34,7 @@ __all__ = ["app", "verify_site"]
 app = typer.Typer(no_args_is_help=True, help="Prove that the log is whole.")
 
 _INVALID, _CANNOT_CHECK = 1, 3
+_TOLD = 20
 
 
 @app.callback()
@@ -49,18 +56,31 @@ def verify(
     dsn: Dsn = None,
     vault_dsn: VaultDsn = None,
 ) -> None:
-    """Re-hash every stored body, rebuild every tree, and compare with the signed checkpoints and a saved one."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+    """Re-hash every stored body, rebuild every tree, and compare with the signed checkpoints and a saved one.
+
+    Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
+    """
     try:
-        report = run(verify_site(settings, the_site(settings), remember=remember, bar=not json_output))
-    except (LedgerUnavailableError, SettingError) as error:
-        say(f"Cannot check: {error}")
-        raise typer.Exit(_CANNOT_CHECK) from error
-    if json_output:
-        json_line(report_document(report))
-    else:
-        _tell(report)
+        settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
+        memory = None if remember is None else _Memory(remember)
+        report = run(verify_site(settings, the_site(settings), remember=memory, bar=not json_output))
+        if json_output:
+            json_line(report_document(report))
+        else:
+            _tell(report)
+        if memory is not None:
+            say(memory.renewed(report))
+    except KeyboardInterrupt as error:
+        raise _cannot_check("it was interrupted.") from error
+    except Exception as error:
+        # Not even a defect of ours may end with the code that says INVALID.
+        raise _cannot_check(sentence_of(error) or f"{type(error).__name__}: {error}") from error
     raise typer.Exit(0 if report.valid else _INVALID)
+
+
+def _cannot_check(why: str) -> typer.Exit:
+    say(f"Cannot check: {why}")
+    return typer.Exit(_CANNOT_CHECK)
 
 
 def report_document(report: Report) -> dict[str, object]:
@@ -78,53 +98,117 @@ def report_document(report: Report) -> dict[str, object]:
 
 
 def _tell(report: Report) -> None:
-    for problem in report.problems[:20]:
+    for problem in report.problems[:_TOLD]:
         say(f"INVALID: {problem}")
-    if len(report.problems) > 20:
-        say(f"INVALID: and {len(report.problems) - 20} more")
+    if len(report.problems) > _TOLD:
+        say(f"INVALID: and {len(report.problems) - _TOLD} more; --json tells them all")
     for thing in report.unchecked:
         say(f"Not checked: {thing}.")
     verdict = "Valid" if report.valid else "INVALID"
     say(
-        f"{verdict}: {report.entries} entries, {report.trees} trees rebuilt, {report.checkpoints} signed checkpoints, "
-        f"{report.personal_opened} personal parts opened; root {report.root.hex()}."
+        f"{verdict}: {counted(report.entries, 'entry', 'entries')}, {counted(report.trees, 'tree')} rebuilt, "
+        f"{counted(report.checkpoints, 'signed checkpoint')}, "
+        f"{counted(report.personal_opened, 'personal part')} opened; root {report.root.hex()}."
     )
 
 
-async def verify_site(settings: Settings, site: SiteId, *, remember: Path | None, bar: bool) -> Report:
-    """Verify a site's log in its database. Raises SettingError when that cannot be begun."""
+async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | None", bar: bool) -> Report:
+    """Verify a site's log in its database, and against what is remembered of it.
+
+    Raises what `sentence_of` tells when that cannot be begun.
+    """
     anchor = site_folder(settings, site).read_anchor()
-    remembered = remember.read_bytes() if remember is not None and remember.exists() else None  # noqa: ASYNC240 - one small file
-    async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
+    if anchor.site != site:
+        raise SettingError(f"The folder of {site} holds the trust anchor of {anchor.site}.")
+    async with _databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         document = await reading.document(site, "trust")
         trust = read_trust(document, anchor=anchor, not_below=0) if document is not None else None
-        if trust is None or isinstance(trust, TrustRefused):
-            raise SettingError("there is no trust list that the site's roots signed")
+        if trust is None:
+            raise SettingError(f"The database holds no site {site}.")
+        if isinstance(trust, TrustRefused):
+            raise SettingError(f"The trust list is not believed: {trust.code.sentence}")
+        if not trust.log_keys:
+            raise SettingError("The trust list names no key that signs the log.")
+        saved = [] if remember is None else remember.believed(site, trust)
         claimed = await reading.claimed(site)
-        keys = await PostgresKeyVault(vault_dsn).keys(site)
+        keys = await _keys(vault_dsn, site)
         size, _ = claimed.heads.get(SITE_TREE, (0, b""))
         with progress("verifying", size) if bar else nullcontext() as told:
             report = await verify_log(
                 site,
-                reading.entries(site, since=0, until=size),
+                reading.filed_entries(site, until=size),
                 claimed=claimed,
-                saved=_saved(remembered, site, trust),
-                verifiers=tree_verifiers(site, trust, trees=claimed.heads),
+                saved=saved,
+                verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
                 keys=keys,
                 progress=told,
             )
-        if report.valid and remember is not None:
-            newest = await reading.newest_checkpoint(site, tree=SITE_TREE)
-            if newest is not None:
-                remember.write_bytes(newest.note)  # noqa: ASYNC240 - one small file
     return report
 
 
-def _saved(note: bytes | None, site: SiteId, trust: Trust) -> list[SavedCheckpoint]:
-    if note is None:
-        return []
-    verifiers = tree_verifiers(site, trust, trees=[SITE_TREE])[SITE_TREE]
-    opened = open_checkpoint(note, verifiers)
-    if isinstance(opened, Refused):
-        raise SettingError(f"the remembered checkpoint is none of this log: {opened.code.sentence}")
-    return [SavedCheckpoint(size=opened.checkpoint.size, root=opened.checkpoint.root)]
+@asynccontextmanager
+async def _databases(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+    """Named databases as they are, for who verifies alters nothing; else a running service's or the embedded ones."""
+    if settings.dsn:
+        yield settings.dsn, settings.vault_dsn
+    else:
+        async with databases(settings) as both:
+            yield both
+
+
+async def _keys(vault_dsn: str, site: SiteId) -> Mapping[HolderId, bytes]:
+    try:
+        return await PostgresKeyVault(vault_dsn).keys(site)
+    except LedgerUnavailableError as error:
+        raise SettingError(f"The persons' keys cannot be read. {error}") from error
+
+
+# -- the memory of who verifies --------------------------------------------------------------------------------------
+
+
+class _Memory:
+    """A file outside the database with the newest checkpoint that an earlier run has held to the bodies."""
+
+    def __init__(self, file: Path) -> None:
+        """Recall what is kept. Raises when there is no place to keep anything."""
+        if not file.parent.is_dir():
+            raise SettingError(f"There is no folder {file.parent} in which to remember a checkpoint.")
+        self._file = file
+        self._note = file.read_bytes() if file.exists() else None
+        self._size: int | None = None
+
+    def believed(self, site: SiteId, trust: Trust) -> list[SavedCheckpoint]:
+        """What is remembered, when the log's key signed it; nothing at the first time."""
+        if self._note is None:
+            return []
+        opened = open_checkpoint(self._note, tree_verifiers(site, trust, trees=[SITE_TREE])[SITE_TREE])
+        if isinstance(opened, Refused):
+            raise SettingError(f"The remembered checkpoint is none of this log: {opened.code.sentence}")
+        self._size = opened.checkpoint.size
+        return [SavedCheckpoint(size=self._size, root=opened.checkpoint.root, note=self._note)]
+
+    def renewed(self, report: Report) -> str:
+        """Keep the newest checkpoint that this run has held to the bodies, never an older one; say what was done."""
+        newest = report.checkpoint
+        if not report.valid:
+            return "Nothing is remembered of a log that is INVALID."
+        if newest is None or newest.size <= (self._size or 0):
+            if self._size is None:
+                return "There is nothing to remember: the log holds no signed checkpoint yet."
+            return (
+                f"The checkpoint of {self._size} entries stays remembered: the log holds none that is newer."
+            )
+        _write_whole(self._file, newest.note)
+        return f"The checkpoint of {newest.size} entries is remembered in {self._file}."
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        with aside.open("xb") as written:
+            written.write(content)
+            written.flush()
+            os.fsync(written.fileno())
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,11 +21,11 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import Premises, premises, serving_site, site_folder
 from gatekeeper.cli.audit import verify_site
-from gatekeeper.cli.look import Feed, print_line
+from gatekeeper.cli.feed import Feed, Screen
 from gatekeeper.cli.options import Data, run
-from gatekeeper.cli.serve import stop_signal
+from gatekeeper.cli.serve import accepted, must_hold, stop_signal
 from gatekeeper.cli.site import found, read_file
-from gatekeeper.cli.talk import json_line, say
+from gatekeeper.cli.talk import json_line, local_zone, say, zone_name
 from gatekeeper.config import Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
@@ -69,10 +69,11 @@ async def _demo(
         say("Founding the example site: keys, agreements, gates, people.")
         await found(settings, file)
     stop = stop_signal()
-    async with premises(settings) as where, serving_site(settings, where, site) as there:
+    async with _open(settings, site) as there:
+        await accepted(stop)
         async with PostgresReading.opened(there.dsn) as reading:
             begun = await reading.size(site)
-        say(f"{site} is open: metrics and health at {there.http}")
+        say(f"{site} is open: metrics and health at {there.http}; times are {zone_name(local_zone())}")
         if keep:
             _print_commands(settings, there, file)
         simulator = await _simulator(settings, site, there, walk)
@@ -85,6 +86,14 @@ async def _demo(
         await showing
         async with PostgresReading.opened(there.dsn) as reading:
             return await _compare(settings, site, reading, seen, begun)
+
+
+@asynccontextmanager
+async def _open(settings: Settings, site: SiteId) -> AsyncIterator[Premises]:
+    async with premises(settings) as where:
+        await must_hold(where.dsn, site)
+        async with serving_site(settings, where, site) as there:
+            yield there
 
 
 def _example() -> Path:
@@ -130,10 +139,10 @@ async def _end(simulator: asyncio.subprocess.Process) -> Mapping[str, Any]:
 
 
 async def _show(where: Premises, site: SiteId, since: int, stop: asyncio.Event, *, quiet: bool) -> None:
-    feed = Feed(where.dsn, where.vault_dsn, site)
-    async for line in feed.lines(since=since, stop=stop):
+    screen = Screen(local_zone())
+    async for line in Feed(where.dsn, site).lines(since=since, stop=stop):
         if not quiet:
-            print_line(line)
+            screen.show(line)
 
 
 async def _compare(

@@ -1,33 +1,35 @@
 """`gatekeeper presence` and `gatekeeper watch`: who is where, and what happens now."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gatekeeper.adapters.postgres import PostgresReading, connect
-from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.app import databases, site_folder, the_site
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import site_folder, the_site
+from gatekeeper.cli.feed import Feed, Screen
+from gatekeeper.cli.options import (
+    Data,
+    Dsn,
+    JsonOutput,
+    Site,
+    UnusedVaultDsn,
+    log_database,
+    looking_settings,
+    run,
+)
 from gatekeeper.cli.serve import stop_signal
 from gatekeeper.cli.talk import data as out
-from gatekeeper.cli.talk import json_line, local, table
+from gatekeeper.cli.talk import json_line, local_zone, say, table, zone_name
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.core.trust import TrustRefused, read_trust
-from gatekeeper.model.ids import HolderId, SiteId, ZoneId
+from gatekeeper.model.ids import SiteId, ZoneId
 from gatekeeper.model.policy import compile_policy
-from gatekeeper.ports import LedgerUnavailableError, StoredEntry
-from gatekeeper.service.engine.sealing import open_personal
+from gatekeeper.service.verification.claims import counted, shown
 
-__all__ = ["Feed", "presence", "watch"]
-
-_COLOURS = {"access.granted": "green", "access.denied": "red", "passage.forced": "bold red"}
-_LOOK_EVERY_SECONDS = 1.0
+__all__ = ["presence", "watch"]
 
 
 def presence(
@@ -36,15 +38,15 @@ def presence(
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    vault_dsn: UnusedVaultDsn = None,  # noqa: ARG001 - the same options do for every command
 ) -> None:
     """Show who is where, since when, and how sure that is."""
-    run(_presence(quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn), zone, json_output))
+    run(_presence(looking_settings(dsn=dsn, data=data, site=site), zone, json_output))
 
 
 async def _presence(settings: Settings, zone: str | None, json_output: bool) -> None:
     site = the_site(settings)
-    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+    async with log_database(settings) as dsn, PostgresReading.opened(dsn) as reading:
         inside = await _inside(settings, reading, site)
         if zone is not None and zone not in inside:
             raise SettingError(f"The site has no zone {zone}; it has {', '.join(sorted(inside))}.")
@@ -54,11 +56,26 @@ async def _presence(settings: Settings, zone: str | None, json_output: bool) -> 
     if json_output:
         json_line({"site": site, "cursor": size, "present": [asdict(row) for row in rows]})
         return
+    times = local_zone()
     table(
         ("zone", "name", "holder", "tenant", "since", "how sure"),
-        [(row.zone, row.name, row.holder, row.tenant, local(row.since), row.quality) for row in rows],
+        [
+            (
+                row.zone,
+                shown(row.name or "-"),
+                row.holder,
+                row.tenant or "-",
+                f"{row.since.astimezone(times):%Y-%m-%d %H:%M:%S}",
+                row.quality,
+            )
+            for row in rows
+        ],
+        yielding=("name", "tenant"),
     )
-    out.print(f"{len(rows)} people; as of entry {size}.", style="dim")
+    out.print(
+        f"{counted(len(rows), 'person', 'people')}; as of entry {size}; times are {zone_name(times)}.",
+        style="dim",
+    )
 
 
 async def _inside(
@@ -79,103 +96,41 @@ async def _inside(
 
 def watch(
     since: Annotated[
-        int | None, typer.Option(help="Begin at this entry; without it, with what comes now.")
+        int | None, typer.Option(min=0, help="Begin at this entry; without it, with what comes now.")
     ] = None,
     json_output: JsonOutput = False,
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    vault_dsn: UnusedVaultDsn = None,  # noqa: ARG001 - the same options do for every command
 ) -> None:
     """Follow the log as it grows; `--since SEQ` goes on where an earlier watch ended."""
-    run(_watch(quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn), since, json_output))
+    run(_watch(looking_settings(dsn=dsn, data=data, site=site), since, json_output))
 
 
 async def _watch(settings: Settings, since: int | None, json_output: bool) -> None:
     site = the_site(settings)
     stop = stop_signal()
-    async with databases(settings) as (dsn, vault_dsn):
-        feed = Feed(dsn, vault_dsn, site)
-        async for line in feed.lines(since=since, stop=stop):
-            if json_output:
-                json_line(line)
+    async with log_database(settings) as dsn:
+        cursor = await _cursor(dsn, site, since)
+        feed, screen = Feed(dsn, site), None
+        if not json_output:
+            times = local_zone()
+            screen = Screen(times)
+            say(f"{site}: from entry {cursor} on; times are {zone_name(times)}. Ctrl-C ends.")
+        async for line in feed.lines(since=cursor, stop=stop):
+            if screen is None:
+                json_line(line.document())
             else:
-                print_line(line)
+                screen.show(line)
 
 
-def print_line(line: Mapping[str, Any]) -> None:
-    """One line of the live feed for a person: who, where, granted or denied, and why."""
-    entry = line["entry"]
-    why = ", ".join(reason for reason in entry.get("reasons", ()) if reason != entry.get("reason"))
-    reason = "" if entry.get("reason") == "granted" else entry.get("reason", "")
-    where = f"{entry.get('from', '')} -> {entry.get('to', '')}" if "to" in entry else entry.get("gate", "")
-    out.print(
-        f"{entry['seq']:>7} {entry['at'][11:23]} {entry['kind']:<17} {line['name'] or '-':<28.28} {where:<36} "
-        f"{reason} {f'({why})' if why else ''}".rstrip(),
-        style=_COLOURS.get(entry["kind"], ""),
-        markup=False,
-    )
-
-
-class Feed:
-    """The log as a stream of entries with names, from a cursor on; it survives a database that goes and returns."""
-
-    def __init__(self, dsn: str, vault_dsn: str, site: SiteId) -> None:
-        self._dsn = dsn
-        self._vault = PostgresKeyVault(vault_dsn)
-        self._site = site
-        self._keys: dict[HolderId, bytes] = {}
-        self._names: dict[HolderId, str] = {}
-
-    async def lines(self, *, since: int | None, stop: asyncio.Event) -> AsyncIterator[Mapping[str, Any]]:
-        """Entries from `since` on (None: from now on), each with the holder's name where one is known, until `stop`."""
-        cursor = since
-        grown = asyncio.Event()
-        while not stop.is_set():
-            with suppress(LedgerUnavailableError):
-                async with PostgresReading.opened(self._dsn) as reading:
-                    listening = await connect(self._dsn)
-                    try:
-                        await listening.add_listener("gatekeeper_entry", lambda *_: grown.set())
-                        cursor = await reading.size(self._site) if cursor is None else cursor
-                        while not stop.is_set():
-                            grown.clear()
-                            async for entry in reading.entries(self._site, since=cursor):
-                                cursor = entry.seq + 1
-                                yield await self._line(reading, entry)
-                            await _either(grown, stop)
-                    finally:
-                        listening.terminate()
-
-    async def _line(self, reading: PostgresReading, entry: StoredEntry) -> Mapping[str, Any]:
-        holder = entry.person
-        if holder is not None and holder not in self._names:
-            self._names |= await reading.names(self._site, [holder])
-        return {
-            "seq": entry.seq,
-            "entry": json.loads(entry.body),
-            "holder": holder,
-            "name": self._names.get(holder) if holder is not None else None,
-        }
-
-    async def personal(self, entry: StoredEntry) -> Mapping[str, Any] | None:
-        """What is personal in an entry, when its person was not forgotten."""
-        if entry.personal is None or entry.person is None:
-            return None
-        if entry.person not in self._keys:
-            self._keys = dict(await self._vault.keys(self._site))
-        key = self._keys.get(entry.person)
-        if key is None:
-            return None
-        opened: Mapping[str, Any] = json.loads(
-            open_personal(entry.personal, key=key, site=self._site, seq=entry.seq)
-        )
-        return opened
-
-
-async def _either(grown: asyncio.Event, stop: asyncio.Event) -> None:
-    """Wait for news or for the end, a second at the most: a notification may be lost with its connection."""
-    waits = [asyncio.ensure_future(grown.wait()), asyncio.ensure_future(stop.wait())]
-    await asyncio.wait(waits, timeout=_LOOK_EVERY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+async def _cursor(dsn: str, site: SiteId, since: int | None) -> int:
+    """Where to begin. Raises SettingError when the database does not hold the site, or nothing as new as that."""
+    async with PostgresReading.opened(dsn) as reading:
+        if site not in await reading.sites():
+            raise SettingError(f"The database holds no site {site}.")
+        size = await reading.size(site)
+    if since is not None and since > size:
+        raise SettingError(f"The log of {site} ends before entry {size}: {since} is beyond it.")
+    return size if since is None else since

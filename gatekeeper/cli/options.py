@@ -1,17 +1,34 @@
 """Options that many commands share, and the settings that they make."""
 
 import asyncio
-from collections.abc import Coroutine
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 import uvloop
 
+from gatekeeper.app import databases
 from gatekeeper.config import Settings
 from gatekeeper.observe.logging import configure
 
-__all__ = ["Broker", "Data", "Dsn", "JsonOutput", "Operator", "Site", "VaultDsn", "quiet_settings", "run"]
+__all__ = [
+    "Broker",
+    "Data",
+    "Dsn",
+    "JsonOutput",
+    "Operator",
+    "Site",
+    "UnusedVaultDsn",
+    "VaultDsn",
+    "log_database",
+    "looking_settings",
+    "quiet_settings",
+    "run",
+]
 
 _T = TypeVar("_T")
 
@@ -24,13 +41,38 @@ Operator = Annotated[
 ]
 Dsn = Annotated[str | None, typer.Option("--dsn", help="PostgreSQL of the log; without it the embedded one.")]
 VaultDsn = Annotated[str | None, typer.Option("--vault-dsn", help="PostgreSQL of the persons' keys.")]
+UnusedVaultDsn = Annotated[
+    str | None,
+    typer.Option("--vault-dsn", hidden=True, help="Not needed: nothing that is personal is opened here."),
+]
 Broker = Annotated[str | None, typer.Option("--broker", help="MQTT broker; without it the embedded one.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 
 def quiet_settings(**given: Any) -> Settings:
     """The settings of a command that answers and ends: warnings only, unless set otherwise."""
-    settings = Settings.read(**given)
+    return _quiet(Settings.read(**given))
+
+
+def looking_settings(*, dsn: str | None, **given: Any) -> Settings:
+    """The settings of a command that only looks at the log: it needs its database, and no vault."""
+    environment = dict(os.environ)
+    environment.pop("GATEKEEPER_VAULT_DSN", None)
+    named = environment.pop("GATEKEEPER_DSN", "")
+    return replace(_quiet(Settings.read(environment, **given)), dsn=named if dsn is None else dsn)
+
+
+@asynccontextmanager
+async def log_database(settings: Settings) -> AsyncIterator[str]:
+    """The log's database, for who looks at it: a named one as it is, else a running service's or the embedded one."""
+    if settings.dsn:
+        yield settings.dsn
+    else:
+        async with databases(settings) as (dsn, _):
+            yield dsn
+
+
+def _quiet(settings: Settings) -> Settings:
     configure(level="warning" if settings.log_level == "info" else settings.log_level, pretty=True)
     return settings
 

@@ -2,17 +2,27 @@
 
 import asyncio
 import signal
+import socket
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from gatekeeper.app import premises, serving_site, the_site
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import premises, serving_site, site_folder, the_site
+from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import Broker, Data, Dsn, Site, VaultDsn, run
 from gatekeeper.cli.talk import say
-from gatekeeper.config import Settings
+from gatekeeper.config import SettingError, Settings
+from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.logging import configure
+from gatekeeper.observe.metrics import REGISTRY
+from gatekeeper.service.administration.folder import DECISION_KEY, LOG_KEY
 
-__all__ = ["serve", "stop_signal"]
+__all__ = ["accepted", "must_be_able_to_serve", "must_hold", "serve", "stop_signal"]
+
+_ACCEPTED = ("gatekeeper_site_owned", "gatekeeper_broker_connected")
+_LOOK_EVERY_SECONDS = 0.05
 
 
 def serve(
@@ -43,9 +53,57 @@ def serve(
 async def _serve(settings: Settings) -> None:
     stop = stop_signal()
     site = the_site(settings)
-    async with premises(settings) as where, serving_site(settings, where, site) as there:
-        say(f"{site}: broker {there.broker}, metrics and health {there.http}")
-        await stop.wait()
+    must_be_able_to_serve(settings, site)
+    async with premises(settings) as where:
+        await must_hold(where.dsn, site)
+        async with serving_site(settings, where, site) as there:
+            if await accepted(stop):
+                say(f"{site}: broker {there.broker}, metrics and health {there.http}")
+            await stop.wait()
+
+
+def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
+    """See to what can be seen to before any server is started. Raises SettingError and SiteFolderError."""
+    folder = site_folder(settings, site)
+    if not folder.holds_site():
+        raise SettingError(f"{folder.root} holds no site: the keys with which {site} is served are missing.")
+    for place in (DECISION_KEY, LOG_KEY):
+        folder.read_key(place)
+    if settings.broker_password_file is not None:
+        try:
+            settings.broker_password_file.read_text()
+        except OSError as error:
+            raise SettingError(f"broker_password_file cannot be read: {sentence_of(error)}") from error
+        except UnicodeDecodeError as error:
+            raise SettingError(
+                f"broker_password_file is no text: {settings.broker_password_file}."
+            ) from error
+    try:
+        with socket.create_server((settings.http_host, settings.http_port)):
+            pass
+    except OSError as error:
+        why, _, _ = str(error.strerror).partition(" (")
+        raise SettingError(
+            f"Metrics and health cannot be served at {settings.http_host}:{settings.http_port}: {why}."
+        ) from error
+
+
+async def must_hold(dsn: str, site: SiteId) -> None:
+    """See that the database holds the site: an engine would wait for ever to own one that is not there."""
+    async with PostgresReading.opened(dsn) as reading:
+        if await reading.document(site, "trust") is None:
+            raise SettingError(f"The database holds no site {site}; gatekeeper site init founds it.")
+
+
+async def accepted(stop: asyncio.Event) -> bool:
+    """Wait until database and broker have accepted the engine, or until told to stop; whether they have."""
+    while not stop.is_set():
+        if all(REGISTRY.get_sample_value(sign) for sign in _ACCEPTED):
+            return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_EVERY_SECONDS):
+                await stop.wait()
+    return False
 
 
 def stop_signal() -> asyncio.Event:

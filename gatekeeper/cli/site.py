@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gatekeeper.adapters.postgres import PostgresLedger
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import submit
@@ -19,14 +19,14 @@ from gatekeeper.cli.talk import progress, say
 from gatekeeper.config import Settings
 from gatekeeper.core.change import PolicyChange
 from gatekeeper.core.policy_document import sign_policy
-from gatekeeper.core.supervise import APPLIED
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.site_file import Lines, SiteFileError, read_site, read_site_file
 from gatekeeper.service.administration.ceremony import Founding, found_site
-from gatekeeper.service.administration.folder import POLICY, SiteFolder, signing_of
+from gatekeeper.service.administration.folder import POLICY, SiteFolder, refuse_used, signing_of
 from gatekeeper.service.administration.opening import open_site
-from gatekeeper.service.administration.operators import carry_away, keys_of_operators, refuse_used
+from gatekeeper.service.administration.operators import carry_away, keys_of_operators, refuse_used_keys
+from gatekeeper.service.administration.plan import must_be_tables, read_plan
 
 __all__ = ["app", "found", "read_file"]
 
@@ -63,9 +63,12 @@ def apply(
     _written(file, which)
     key = folder.read_key(signing_of(folder.read_anchor().host))
     document = sign_policy(read_file(file), site=which, key=key)
-    outcome = submit(settings, which, PolicyChange(document=document))
-    if outcome is not None and outcome.code == APPLIED:
+    submit(settings, which, PolicyChange(document=document))
+    # The folder holds what is in force, and not what was asked for.
+    if run(_policy_in_force(settings, which)) == document:
         folder.write(POLICY, document)
+    else:
+        say(f"{folder.root / POLICY} stays as it is until this policy is in force.")
 
 
 @app.command()
@@ -97,8 +100,13 @@ def read_file(file: Path) -> dict[str, Any]:
         document = tomllib.loads(text)
     except FileNotFoundError:
         raise SiteFileError([f"there is no file {file}"]) from None
+    except IsADirectoryError:
+        raise SiteFileError([f"{file} is a folder; name the site file in it"]) from None
+    except OSError as error:
+        raise SiteFileError([f"{file} cannot be read: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SiteFileError([f"{file} is no TOML: {error}"]) from None
+    must_be_tables(document)
     read_site_file(document, lines=Lines.of(text, file=str(file)))
     return document
 
@@ -106,10 +114,10 @@ def read_file(file: Path) -> dict[str, Any]:
 async def found(settings: Settings, file: Path) -> SiteId:
     """Found the site of a file and open it in the database."""
     document = read_file(file)
-    site = read_site(document).site
-    folder, keys = SiteFolder(settings.data / "sites" / site), keys_of_operators(settings.data, site)
-    if not folder.holds_site():
-        refuse_used(keys)
+    site = read_plan(document, now=datetime.now(UTC)).written.site
+    folder, keys = site_folder(settings, site), keys_of_operators(settings.data, site)
+    refuse_used(folder.root)
+    refuse_used_keys(keys)
     async with databases(settings) as (dsn, vault_dsn):
         founding = await asyncio.to_thread(_ceremony, document, folder)
         try:
@@ -130,6 +138,11 @@ async def _open(founding: Founding, dsn: str, vault_dsn: str, keys: SiteFolder) 
         raise
     finally:
         await ledger.close()
+
+
+async def _policy_in_force(settings: Settings, site: SiteId) -> bytes | None:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        return await reading.document(site, "policy")
 
 
 def _ceremony(document: dict[str, Any], folder: SiteFolder) -> Founding:

@@ -1,17 +1,18 @@
 """How the command line speaks: data to stdout as a table or as JSON, everything else to stderr."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-__all__ = ["data", "json_line", "local", "progress", "say", "table", "talk"]
+__all__ = ["data", "json_line", "local", "local_zone", "progress", "say", "table", "talk", "zone_name"]
 
 data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -28,22 +29,39 @@ def json_line(document: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows for a person."""
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, yielding: Collection[str] = ()) -> None:
+    """Print rows for a person, each on one line; columns named in `yielding` are cut short where the screen is narrow."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, no_wrap=column not in yielding)
     for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
-    data.print(drawn)
+        drawn.add_row(*(Text(str(cell), no_wrap=True, overflow="ellipsis") for cell in row))
+    data.print(drawn, soft_wrap=False)
+
+
+def local_zone() -> timezone:
+    """The time zone of the person's own clock, as it is now: one for all that a command shows."""
+    offset = datetime.now(UTC).astimezone()
+    return timezone(offset.utcoffset() or timedelta(0), offset.tzname() or "")
+
+
+def zone_name(zone: timezone) -> str:
+    """What to call a time zone so that nobody mistakes it, such as CEST (UTC+02:00)."""
+    name, offset = zone.tzname(None), str(timezone(zone.utcoffset(None)))
+    return name if name == offset else f"{name} ({offset})"
 
 
 def local(at: datetime) -> str:
     """A time as the person's own clock shows it."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return at.astimezone(local_zone()).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Any]:
-    """A bar on stderr; gives a function that is told how far it is."""
+    """A bar on stderr, when somebody looks at it; gives a function that is told how far it is."""
+    if not talk.is_terminal:
+        yield lambda _done, _of=total: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=talk, transient=True) as bars:
         bar = bars.add_task(what, total=total)

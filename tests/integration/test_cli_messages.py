@@ -90,6 +90,17 @@ BAD_FILES: dict[str, tuple[str | bytes, list[str]]] = {
         ["site.toml:", "zone yard, level: 9 is no whole number from 0 to 5"],
     ),
     "a file of something else": ('[tool]\nname = "x"\n', ["site"]),
+    "a site that is a number": ("site = 3\n", ["site: a table is wanted, written [site]\n"]),
+    "zones that are a table": ("[zone]\nid = 'yard'\n", ["zone: tables are wanted, each written [[zone]]\n"]),
+    "people that are words": (
+        "population = ['x']\n",
+        ["population: a table is wanted, written [population]\n"],
+    ),
+    "groups of nobody": (
+        "[population]\nseed = 1\ngroup = [3]\n",
+        ["population group: tables are wanted, each written [[population.group]]\n"],
+    ),
+    "bridges to nowhere": ("bridge = 3\n", ["bridge: tables are wanted, each written [[bridge]]\n"]),
 }
 
 
@@ -101,12 +112,48 @@ def test_a_bad_site_file_is_refused_with_what_is_wrong_and_founds_nothing(
     assert (said.code, said.out) == (2, "")
     for part in said_so:
         assert part in said.err
-    assert not list(data.glob("sites/*")), "no key was made"
+    assert not data.exists(), "no key was made, and no database was started"
 
 
 def test_a_site_file_that_is_not_there_is_named(run: Run, tmp_path: Path):
     said = run("site", "init", tmp_path / "nowhere.toml")
     assert (said.code, said.err) == (2, f"there is no file {tmp_path / 'nowhere.toml'}\n")
+
+
+def test_a_folder_is_no_site_file(run: Run, tmp_path: Path, data: Path):
+    said = run("site", "init", tmp_path)
+    assert (said.code, said.err) == (2, f"{tmp_path} is a folder; name the site file in it\n")
+    assert not data.exists()
+
+
+def test_what_is_wrong_with_rules_people_and_bridges_is_told_at_once(run: Run, tmp_path: Path, data: Path):
+    broken = _SMALL.replace("level = 1", "level = 9").replace('routine = "guard"', 'routine = "idle"')
+    said = run("site", "init", _file(tmp_path, broken.replace('kind = "tasmota"', 'kind = "toaster"')))
+    assert said.code == 2
+    assert [line.partition(":")[0] for line in said.err.splitlines()] == [
+        "zone yard",
+        "population group 1",
+        "bridge 1",
+    ]
+    assert not data.exists()
+
+
+def test_a_group_that_is_misspelt_hides_no_bridge_that_leads_nowhere(run: Run, tmp_path: Path):
+    broken = _SMALL.replace('routine = "guard"', 'routine = "idle"')
+    broken = broken.replace('access_point = "side-in"', 'access_point = "front-in"')
+    said = run("site", "init", _file(tmp_path, broken))
+    assert [line.partition(":")[0] for line in said.err.splitlines()] == ["population group 1", "bridge 1"]
+
+
+def test_a_place_that_holds_a_site_is_refused_before_a_database_is_started(
+    run: Run, tmp_path: Path, data: Path
+):
+    (data / "sites" / "fort").mkdir(parents=True)
+    (data / "sites" / "fort" / "anchor.json").write_text("{}")
+    said = run("site", "init", _file(tmp_path, _SMALL))
+    assert said.code == 2
+    assert said.err.startswith(f"{data / 'sites' / 'fort'} holds a site already")
+    assert [place.name for place in data.iterdir()] == ["sites"]
 
 
 def test_every_problem_of_a_file_stands_on_a_line_of_its_own(run: Run, tmp_path: Path):
@@ -127,7 +174,7 @@ def test_every_problem_of_a_file_stands_on_a_line_of_its_own(run: Run, tmp_path:
         (("serve", "--http-port", 70000), "http_port is a number from 0 to 65535.\n"),
         (("serve", "--log-level", "loud"), "log_level is one of debug, info, warning, error, not 'loud'.\n"),
         (
-            ("presence", "--dsn", "postgresql://db/log"),
+            ("alert", "set", "charlie", "--dsn", "postgresql://db/log"),
             "dsn and vault_dsn go together: the persons' keys never share a database with the log.\n",
         ),
     ],

@@ -73,16 +73,11 @@ def running(data: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def serving(data: Path) -> Iterator[str]:
-    """Serve the site, from when it can decide; give where its metrics and health are."""
+    """Serve the site, from when it says that it does; give where its metrics and health are."""
     with running(data, "serve", "--http-port", "0") as process:
         assert process.stderr is not None
-        url = ""
-        for line in process.stderr:
-            found = re.search(r"metrics and health (http://\S+)", line)
-            url = found[1] if found else url
-            if '"up":true' in line:
-                break
-        yield url
+        found = (re.search(r"metrics and health (http://\S+)", line) for line in process.stderr)
+        yield next(match[1] for match in found if match)
 
 
 def watched(data: Path, since: int, count: int) -> list[Any]:
@@ -148,12 +143,26 @@ def test_the_round_trip_by_hand(server_folder: Path):
         assert refused.err.startswith("Refused: ")
         kinds = [line["entry"]["kind"] for line in watched(data, raised, 3)]
         assert kinds == ["alert.changed", "badge.changed", "lockdown.changed"]
+        with running(data, "watch", "--since", str(raised)) as process:
+            assert process.stdout is not None
+            (shown, who, where) = (process.stdout.readline() for _ in range(3))
+        assert re.fullmatch(r" {3}502 \d\d:\d\d:\d\d alert\.changed +- +alpha -> charlie\n", shown), shown
+        assert "badge.changed" in who
+        assert where.endswith("zone:campus on\n")
+
+        # Rules change: the folder holds what is in force.
+        policy = data / "sites" / "johan-willem-friso" / "policy.cose"
+        before, file = policy.read_bytes(), server_folder / "site.toml"
+        file.write_text(EXAMPLE.read_text().replace('en = "Sports hall"', 'en = "Gymnasium"'))
+        assert _entry_of(gatekeeper(data, "site", "apply", file)) == 505
+        assert policy.read_bytes() != before
+        assert b"Gymnasium" in policy.read_bytes()
 
     # Verify, when nothing runs any more, and remember.
     verified = gatekeeper(data, "audit", "verify", "--remember", remembered)
     assert (verified.code, verified.out) == (0, "")
-    assert "Valid: 505 entries" in verified.err
-    assert remembered.read_text().startswith("gatekeeper/johan-willem-friso/site\n505\n")
+    assert "Valid: 506 entries" in verified.err
+    assert remembered.read_text().startswith("gatekeeper/johan-willem-friso/site\n506\n")
     held_to_it = gatekeeper(data, "audit", "verify", "--remember", remembered, "--json")
     assert held_to_it.code == 0
     assert held_to_it.document["not_checked"] == []
@@ -161,5 +170,5 @@ def test_the_round_trip_by_hand(server_folder: Path):
     # What happened while somebody served is what is found when somebody serves again.
     with serving(data):
         assert (
-            gatekeeper(data, "audit", "verify", "--remember", remembered, "--json").document["entries"] == 506
+            gatekeeper(data, "audit", "verify", "--remember", remembered, "--json").document["entries"] == 507
         )

@@ -57,13 +57,16 @@ class Log:
         saved: Sequence[int] = (),
         keys: Mapping[HolderId, bytes] | None = KEYS,
         progress: Any = None,
+        before_reading: Callable[[], Awaitable[None]] | None = None,
     ) -> Report:
         async with PostgresReading.opened(self.fort.dsn) as reading:
             claimed = await reading.claimed(self.fort.site)
+            if before_reading is not None:
+                await before_reading()
             size, _ = claimed.heads.get("site", (0, b""))
             return await verify_log(
                 self.fort.site,
-                reading.entries(self.fort.site, since=0, until=size),
+                reading.filed_entries(self.fort.site, until=size),
                 claimed=claimed,
                 saved=[self.seen[size] for size in saved],
                 verifiers={tree: [self._verifier(tree)] for tree in TREES},
@@ -118,7 +121,9 @@ async def log(postgres_server: EmbeddedPostgres) -> AsyncIterator[Log]:
                     await fort.ledger.checkpoint(
                         fort.site, tree=name, size=tree.size, root=tree.root(), note=note, at=NOW
                     )
-                seen[fort.pen.size] = SavedCheckpoint(size=fort.pen.size, root=fort.pen.trees["site"].root())
+                site = fort.pen.trees["site"]
+                note = log.note("site", site.size, site.root())
+                seen[site.size] = SavedCheckpoint(size=site.size, root=site.root(), note=note)
         yield replace(log, seen=seen)
 
 
@@ -132,6 +137,9 @@ async def test_a_sound_log_is_valid_and_everything_was_looked_at(log: Log):
     assert report.valid
     assert (report.entries, report.trees, report.checkpoints, report.personal_opened) == (300, 3, 6, 140)
     assert report.root == log.fort.pen.trees["site"].root()
+    assert report.checkpoint == log.seen[300], (
+        "what may be remembered is the newest that was held to the bodies"
+    )
 
 
 async def test_an_empty_log_is_valid(postgres_server: EmbeddedPostgres):
@@ -151,9 +159,60 @@ async def test_what_could_not_be_looked_at_is_said(log: Log):
 
 
 async def test_a_forgotten_person_leaves_every_proof_standing(log: Log):
-    report = await log.verified(keys={SERGEANT: KEYS[SERGEANT], NOBODY: KEYS[NOBODY]})
+    report = await log.verified(saved=[300], keys={SERGEANT: KEYS[SERGEANT], NOBODY: KEYS[NOBODY]})
     assert report.problems == []
     assert report.personal_opened == 100
+    assert report.unchecked == ["40 personal parts without a key, of 1 person forgotten or never known"]
+
+
+async def test_somebody_invented_is_not_taken_for_somebody_forgotten_in_silence(log: Log):
+    await log.run(
+        "UPDATE personal SET sealed = $2, person = 'nobody-knows' WHERE site_id = $1 AND seq = 7", bytes(60)
+    )
+    report = await log.verified(saved=[300])
+    assert report.valid, "nothing tells the two apart"
+    assert report.unchecked == ["1 personal part without a key, of 1 person forgotten or never known"]
+
+
+async def test_entries_that_no_checkpoint_covers_are_said_to_be_nobodys_word(log: Log):
+    await log.fort.commit(log.fort.pen.write(5))
+    report = await log.verified(saved=[300])
+    assert report.unchecked == [
+        "who wrote the entries from 300 on: the newest signed checkpoint ends before them"
+    ]
+    await log.run("DELETE FROM checkpoint WHERE site_id = $1")
+    assert (await log.verified(saved=[300])).unchecked == ["who wrote the log: it holds no signed checkpoint"]
+
+
+async def test_a_log_that_grows_while_it_is_verified_is_valid(log: Log):
+    """What came after the instant that is verified is neither beyond the head nor out of place."""
+    grown = log.fort.pen.write(50, person=SERGEANT)
+
+    async def grow() -> None:
+        await log.fort.commit(grown)
+
+    report = await log.verified(before_reading=grow)
+    assert (report.problems, report.entries) == ([], 300)
+
+
+async def test_a_checkpoint_signed_while_the_log_was_verified_is_not_said_to_be_borne_out(log: Log):
+    async def grow() -> None:
+        await log.fort.commit(log.fort.pen.write(50))
+        tree = log.fort.pen.trees["site"]
+        note = log.note("site", tree.size, tree.root())
+        await log.fort.ledger.checkpoint(
+            log.fort.site, tree="site", size=tree.size, root=tree.root(), note=note, at=NOW
+        )
+
+    assert (await log.verified(before_reading=grow)).checkpoint == log.seen[300]
+    after = await log.verified()
+    assert after.checkpoint is not None
+    assert after.checkpoint.size == 350
+
+
+async def test_of_a_log_without_signed_checkpoints_there_is_none_to_remember(log: Log):
+    await log.run("DELETE FROM checkpoint WHERE site_id = $1")
+    assert (await log.verified(saved=[300])).checkpoint is None
 
 
 async def test_progress_is_told_entry_by_entry(log: Log):
@@ -169,14 +228,14 @@ def _sql(sql: str, *arguments: Any) -> Callable[[Log], Awaitable[object]]:
     return lambda log: log.run(sql, *arguments)
 
 
-async def _rewrite(log: Log, seq: int, **fields: Any) -> None:
+async def _rewrite(log: Log, seq: int, /, **fields: Any) -> None:
     """Another body in the place of an entry, canonical as any."""
     rows = await log.run("SELECT body FROM entry WHERE site_id = $1 AND seq = $2", seq)
     body = canonical_json({**json.loads(rows[0]["body"]), **fields})
     await log.run("UPDATE entry SET body = $3 WHERE site_id = $1 AND seq = $2", seq, body)
 
 
-def _rewritten(seq: int, **fields: Any) -> Callable[[Log], Awaitable[object]]:
+def _rewritten(seq: int, /, **fields: Any) -> Callable[[Log], Awaitable[object]]:
     return lambda log: _rewrite(log, seq, **fields)
 
 
@@ -213,7 +272,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Log], Awaitable[object]], str]] = {
     "a body altered by one letter": (_rewritten(42, gate="frond"), "tile 0/0 of site is missing or altered"),
     "a body altered in the last, incomplete tile": (
         _rewritten(290, gate="frond"),
-        "the head of site says 300 entries",
+        "the head of site at 300 entries has another root than the bodies",
     ),
     "a body back-dated": (_rewritten(42, at="2020-01-01T00:00:00.000000Z"), "tile 0/0 of site"),
     "a body spelt otherwise": (
@@ -227,7 +286,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Log], Awaitable[object]], str]] = {
     "a body of another site": (_rewritten(42, site="castle"), "entry 42 belongs to another site"),
     "an entry filed as something else": (
         _sql("UPDATE entry SET kind = 'access.granted' WHERE site_id = $1 AND seq = 42"),
-        "entry 42 is filed as access.granted, but says otherwise",
+        "entry 42 is filed as access.granted, but says gate.status",
     ),
     "an entry deleted": (
         _sql("DELETE FROM entry WHERE site_id = $1 AND seq = 120"),
@@ -238,9 +297,73 @@ TAMPERINGS: dict[str, tuple[Callable[[Log], Awaitable[object]], str]] = {
         "the bodies make 299",
     ),
     "all entries deleted": (_sql("DELETE FROM entry WHERE site_id = $1"), "the bodies make 0"),
-    "two entries swapped": (_sql(_SWAP_BODIES), "stands where entry 120 belongs"),
+    "two entries swapped": (_sql(_SWAP_BODIES), "entry 120 says of itself that it is entry 121"),
     "an entry once more in the middle": (_insert_in_the_middle, "stands where entry 43 belongs"),
-    "an entry once more at the end": (_append_one, "stands where entry 300 belongs"),
+    "an entry once more at the end": (_append_one, "entry 300 says of itself that it is entry 299"),
+    "an entry beyond the head": (
+        _sql(
+            "INSERT INTO entry (site_id, seq, at, kind, body) SELECT site_id, 300, at, kind, body FROM entry"
+            " WHERE site_id = $1 AND seq = 299"
+        ),
+        "1 entry lies beyond the head of the log, or twice in one place",
+    ),
+    "an entry filed at another time": (
+        _sql("UPDATE entry SET at = at - interval '1 year' WHERE site_id = $1 AND seq = 120"),
+        "entry 120 is filed as ",
+    ),
+    "an entry filed under another tenant": (
+        _sql("UPDATE entry SET tenant = 'army', tenant_index = 141 WHERE site_id = $1 AND seq = 120"),
+        "entry 120 is filed in site 120, tenant:army 141, but says site 120, tenant:school 120",
+    ),
+    "an entry filed at another place of its tenant": (
+        _sql("UPDATE entry SET tenant_index = 7 WHERE site_id = $1 AND seq = 120"),
+        "entry 120 is filed in site 120, tenant:school 7, but says site 120, tenant:school 120",
+    ),
+    "an entry not filed under the other tenant it concerns": (
+        _sql("UPDATE entry SET owner = NULL, owner_index = NULL WHERE site_id = $1 AND seq = 42"),
+        "entry 42 is filed in site 42, tenant:army 42, but says site 42, tenant:army 42, tenant:school 42",
+    ),
+    "an entry whose number is spelt as a word": (
+        _rewritten(1, seq=True),
+        "entry 1 says of itself that it is entry true",
+    ),
+    "an entry whose places are no numbers": (
+        _rewritten(42, trees={"site": 42, "tenant:army": [], "tenant:school": None}),
+        "entry 42 claims place something else of tenant:army, which is at 42",
+    ),
+    "an entry that would write on the reader's screen": (
+        _rewritten(42, trees={"site": 42, "tenant:army": 42, "tenant:school": 42, "\x1b[2J\n" + "x" * 99: 0}),
+        "but says ?[2J?xxxxxxxxxxxxx",
+    ),
+    "a body with half a character": (
+        _sql(
+            """UPDATE entry SET body = convert_to('{"a":"\\ud800"}', 'UTF8') WHERE site_id = $1 AND seq = 42"""
+        ),
+        "entry 42 is no JSON",
+    ),
+    "a body with a number beyond all bounds": (
+        _sql(
+            "UPDATE entry SET body = convert_to('{\"a\":99999999999999999999999}', 'UTF8') WHERE site_id = $1 AND seq = 42"
+        ),
+        "entry 42 is not in its canonical form",
+    ),
+    "a body as deep as a well": (
+        _sql(
+            "UPDATE entry SET body = convert_to(repeat('[', 100000), 'UTF8') WHERE site_id = $1 AND seq = 42"
+        ),
+        "entry 42 is no JSON",
+    ),
+    "a body that nests deeper than it could be written again": (
+        _sql(
+            "UPDATE entry SET body = convert_to('{\"a\":' || repeat('[', 900) || repeat(']', 900) || '}', 'UTF8')"
+            " WHERE site_id = $1 AND seq = 42"
+        ),
+        "entry 42 is not in its canonical form",
+    ),
+    "a body that is a list": (
+        _sql("UPDATE entry SET body = '[]' WHERE site_id = $1 AND seq = 42"),
+        "entry 42 is not in its canonical form",
+    ),
     "an entry that claims another place": (
         _rewritten(42, trees={"site": 42, "tenant:army": 41, "tenant:school": 42}),
         "entry 42 claims place 41 of tenant:army, which is at 42",
@@ -251,7 +374,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Log], Awaitable[object]], str]] = {
     ),
     "an entry without a place in the site's tree": (
         _rewritten(42, trees={"tenant:army": 42, "tenant:school": 42}),
-        "entry 42 does not name its own place in the site's tree",
+        "entry 42 does not name its place in the site's tree",
     ),
     "personal parts swapped": (
         _sql(_SWAP_PERSONAL_PARTS),
@@ -275,6 +398,35 @@ TAMPERINGS: dict[str, tuple[Callable[[Log], Awaitable[object]], str]] = {
         ),
         "entry 120 and its personal part do not go together",
     ),
+    "a personal part emptied": (
+        _sql("UPDATE personal SET sealed = '' WHERE site_id = $1 AND seq = 7"),
+        "the personal part of entry 7 is altered: it is too short to be one",
+    ),
+    "a personal part under the name of nobody known": (
+        _sql(
+            "UPDATE personal SET sealed = 'rubbish', person = 'nobody-knows' WHERE site_id = $1 AND seq = 7"
+        ),
+        "the personal part of entry 7 is altered: it is too short to be one",
+    ),
+    "a personal part of no entry": (
+        _sql(
+            "INSERT INTO personal SELECT site_id, 300, at, person, sealed FROM personal WHERE site_id = $1 AND seq = 7"
+        ),
+        "1 personal part belongs to no entry of the log",
+    ),
+    "a tile too many": (
+        _sql(
+            "INSERT INTO tile SELECT site_id, tree, level, 7, hashes FROM tile WHERE site_id = $1 AND tree = 'site'"
+        ),
+        "tile 0/7 of site belongs to no full part of that tree",
+    ),
+    "a tile of a tree that is not there": (
+        _sql(
+            "INSERT INTO tile SELECT site_id, 'tenant:ghost', level, index, hashes FROM tile"
+            " WHERE site_id = $1 AND tree = 'site'"
+        ),
+        "tile 0/0 of tenant:ghost belongs to no full part of that tree",
+    ),
     "a tile altered": (
         _sql(
             "UPDATE tile SET hashes = set_byte(hashes, 8191, 255 - get_byte(hashes, 8191)) WHERE site_id = $1"
@@ -287,7 +439,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Log], Awaitable[object]], str]] = {
     ),
     "a head's root altered": (
         _sql("UPDATE tree_head SET root = $2 WHERE site_id = $1 AND tree = 'tenant:army'", bytes(32)),
-        "the head of tenant:army says 140 entries",
+        "the head of tenant:army at 140 entries has another root than the bodies",
     ),
     "a head moved back": (
         _sql("UPDATE tree_head SET size = 260 WHERE site_id = $1 AND tree = 'site'"),
@@ -296,6 +448,23 @@ TAMPERINGS: dict[str, tuple[Callable[[Log], Awaitable[object]], str]] = {
     "the site's head deleted": (
         _sql("DELETE FROM tree_head WHERE site_id = $1 AND tree = 'site'"),
         "is beyond the end of the log",
+    ),
+    "a tenant's head deleted": (
+        _sql("DELETE FROM tree_head WHERE site_id = $1 AND tree = 'tenant:army'"),
+        "the head of tenant:army is missing; the bodies make 140 entries",
+    ),
+    "a head of a tree that is not there": (
+        _sql(
+            "INSERT INTO tree_head SELECT site_id, 'tenant:ghost', size, root FROM tree_head WHERE site_id = $1 AND tree = 'site'"
+        ),
+        "the head of tenant:ghost says 300 entries; the bodies make 0",
+    ),
+    "a checkpoint of nothing under another root": (
+        _sql(
+            "INSERT INTO checkpoint SELECT site_id, tree, 0, root, note, at FROM checkpoint"
+            " WHERE site_id = $1 AND tree = 'site' AND size = 100"
+        ),
+        "the signed checkpoint of site at 0 entries has another root",
     ),
     "a checkpoint of another root": (
         _sql(

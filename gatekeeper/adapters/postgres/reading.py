@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
+from gatekeeper.core.audit import tenant_tree
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.writes import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
-from gatekeeper.service.verification import Claimed
+from gatekeeper.service.verification import Claimed, FiledEntry
 
 __all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow"]
 
@@ -66,15 +69,20 @@ class PostgresReading:
     @classmethod
     @asynccontextmanager
     async def opened(cls, dsn: str) -> AsyncIterator["PostgresReading"]:
-        """Read through one connection. Raises LedgerUnavailableError when there is none to be had."""
+        """Read through one connection.
+
+        Raises LedgerUnavailableError when there is none to be had, and when what is behind it is no log of ours.
+        """
         try:
             connection = await connect(dsn)
         except FAILURES as error:
-            raise LedgerUnavailableError("the database does not answer") from error
+            raise LedgerUnavailableError("The database does not answer.") from error
         try:
             yield cls(connection)
         except FAILURES as error:
-            raise LedgerUnavailableError("the database does not answer") from error
+            raise LedgerUnavailableError("The database does not answer.") from error
+        except asyncpg.PostgresError as error:  # no such table, no right to read it, pages that are broken
+            raise LedgerUnavailableError(f"The database cannot be read: {error}.") from error
         finally:
             connection.terminate()
 
@@ -90,18 +98,23 @@ class PostgresReading:
         self, site: SiteId, *, since: int, until: int | None = None
     ) -> AsyncIterator[StoredEntry]:
         """Entries in order from `since` on (to `until`, exclusive), in pages, each as it is stored."""
+        async for row in self._rows(site, since, until):
+            yield _entry(row)
+
+    async def filed_entries(self, site: SiteId, *, until: int) -> AsyncIterator[FiledEntry]:
+        """All entries before `until`, in order, each with the places in tenants' trees that it is filed under."""
+        async for row in self._rows(site, 0, until):
+            filed = ((row["tenant"], row["tenant_index"]), (row["owner"], row["owner_index"]))
+            places = tuple((tenant_tree(tenant), index) for tenant, index in filed if tenant is not None)
+            yield FiledEntry(entry=_entry(row), places=places)
+
+    async def _rows(self, site: SiteId, since: int, until: int | None) -> AsyncIterator[Any]:
         while until is None or since < until:
             limit = _PAGE if until is None else min(_PAGE, until - since)
             rows = await self._connection.fetch(_queries.entries_after, site, since, limit)
             for row in rows:
-                yield StoredEntry(
-                    seq=row["seq"],
-                    at=row["at"],
-                    kind=row["kind"],
-                    body=row["body"],
-                    person=row["person"],
-                    personal=row["sealed"],
-                )
+                if until is None or row["seq"] < until:
+                    yield row
             if len(rows) < limit:
                 return
             since = rows[-1]["seq"] + 1
@@ -134,16 +147,20 @@ class PostgresReading:
         return None if row is None else CheckpointRow(**row)
 
     async def claimed(self, site: SiteId) -> Claimed:
-        """What the database says of a site's trees, all as of one instant."""
+        """What the database says of a site's log, all as of one instant."""
         connection = self._connection
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             heads = await connection.fetch(_queries.all_heads, site)
             tiles = await connection.fetch(_queries.all_tiles, site)
             checkpoints = await connection.fetch(_queries.all_checkpoints, site)
+            entries = await connection.fetchval(_queries.entry_count, site)
+            personal_parts = await connection.fetchval(_queries.personal_count, site)
         return Claimed(
             heads={row["tree"]: (row["size"], row["root"]) for row in heads},
             tiles={(row["tree"], row["level"], row["index"]): row["hashes"] for row in tiles},
             checkpoints=[(row["tree"], row["size"], row["root"], row["note"]) for row in checkpoints],
+            entries=entries,
+            personal_parts=personal_parts,
         )
 
     async def document(self, site: SiteId, kind: str) -> bytes | None:
@@ -184,3 +201,14 @@ class PostgresReading:
         if row is None or row["outcome"] is None:
             return None
         return ChangeOutcome(change=change, code=row["outcome"], detail=row["detail"], seq=row["seq"])
+
+
+def _entry(row: Any) -> StoredEntry:
+    return StoredEntry(
+        seq=row["seq"],
+        at=row["at"],
+        kind=row["kind"],
+        body=row["body"],
+        person=row["person"],
+        personal=row["sealed"],
+    )

@@ -49,6 +49,7 @@ __all__ = [
     "in_gate",
     "issuer_of",
     "new_site_folder",
+    "refuse_used",
     "signing_of",
 ]
 
@@ -205,7 +206,7 @@ def new_site_folder(root: Path) -> Iterator[SiteFolder]:
     _make_folder(aside)
     with _locked(aside):
         try:
-            _refuse_used(root)
+            refuse_used(root)
             _clear(aside)
             yield SiteFolder(aside)
             aside.replace(root)
@@ -215,7 +216,8 @@ def new_site_folder(root: Path) -> Iterator[SiteFolder]:
         _sync(root.parent)
 
 
-def _refuse_used(root: Path) -> None:
+def refuse_used(root: Path) -> None:
+    """See that a place is free for a new site. Raises `SiteFolderError`."""
     if SiteFolder(root).holds_site():
         raise SiteFolderError(
             f"{root} holds a site already: a second ceremony would make its badges worthless."

@@ -43,7 +43,7 @@ __all__ = [
     "keys_of_operators",
     "new_operator",
     "record_of",
-    "refuse_used",
+    "refuse_used_keys",
     "revoked",
     "sign_operator",
 ]
@@ -64,12 +64,12 @@ def keys_of_operators(data: Path, site: SiteId) -> SiteFolder:
 
 def carry_away(folder: SiteFolder, keys: SiteFolder) -> None:
     """Take the first operators' keys out of the folder of a site that was just founded, all at once."""
-    refuse_used(keys)
+    refuse_used_keys(keys)
     keys.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder.root / FIRST_KEYS).replace(keys.root)
 
 
-def refuse_used(keys: SiteFolder) -> None:
+def refuse_used_keys(keys: SiteFolder) -> None:
     """Raise OperatorError when there are keys already: they belong to people of another founding."""
     if keys.root.exists():
         raise OperatorError(

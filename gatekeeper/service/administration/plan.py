@@ -23,9 +23,21 @@ from gatekeeper.model.site_file import (
 )
 from gatekeeper.service.administration.population import Person, generate
 
-__all__ = ["Plan", "read_plan"]
+__all__ = ["Plan", "must_be_tables", "read_plan"]
 
 _T = TypeVar("_T")
+_ONE_TABLE = ("site", "population")
+_MANY_TABLES = (
+    "tenant",
+    "zone",
+    "gate",
+    "access_point",
+    "calendar",
+    "schedule",
+    "profile",
+    "veto",
+    "bridge",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +54,49 @@ class Plan:
         return tuple(point for point in self.written.access_points if point.gate == gate)
 
 
+def must_be_tables(document: Mapping[str, Any]) -> None:
+    """See that a file is made of the tables that a site file is made of. Raises `SiteFileError`."""
+    problems = [
+        f"{key}: a table is wanted, written [{key}]"
+        for key in _ONE_TABLE
+        if key in document and not isinstance(document[key], Mapping)
+    ]
+    problems += [
+        f"{key}: tables are wanted, each written [[{key}]]"
+        for key in _MANY_TABLES
+        if key in document and not _are_tables(document[key])
+    ]
+    population = document.get("population")
+    if isinstance(population, Mapping) and not _are_tables(population.get("group", [])):
+        problems.append("population group: tables are wanted, each written [[population.group]]")
+    if problems:
+        raise SiteFileError(problems)
+
+
+def _are_tables(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(table, Mapping) for table in value)
+
+
 def read_plan(document: Mapping[str, Any], *, now: datetime) -> Plan:
     """Read a site file for founding. Raises `SiteFileError` with every problem."""
+    must_be_tables(document)
     problems: list[str] = []
     written = _collect(read_site_file, document, problems)
     population = _collect(read_population, document, problems)
     bridges = _collect(read_bridges, document, problems)
-    if written is not None and population is not None and bridges is not None:
-        problems += _population_problems(population, written, now)
-        problems += _bridge_problems(bridges, written)
+    if written is not None:
+        problems += _population_problems(population, written, now) if population is not None else ()
+        problems += _bridge_problems(bridges, written) if bridges is not None else ()
         if len(policy_document(document)) > MAX_POLICY_BYTES:
             problems.append(f"the file: its policy is over {MAX_POLICY_BYTES} bytes")
-        if not problems:
-            return Plan(
-                document=document,
-                written=written,
-                bridges={bridge.gate: bridge for bridge in bridges},
-                people=generate(population),
-            )
-    raise SiteFileError(problems)
+    if problems or written is None or population is None or bridges is None:
+        raise SiteFileError(problems)
+    return Plan(
+        document=document,
+        written=written,
+        bridges={bridge.gate: bridge for bridge in bridges},
+        people=generate(population),
+    )
 
 
 def _collect(

@@ -11,8 +11,10 @@ INSERT INTO change (site_id, change, document, name) VALUES ($1, $2, $3, $4) ON 
 SELECT outcome, detail, seq FROM change WHERE site_id = $1 AND change = $2;
 
 -- name: entries_after
--- Entries in order, with what is personal of them.
-SELECT entry.seq, entry.at, entry.kind, entry.body, personal.person, personal.sealed
+-- Entries in order, with the places they are filed under and what is personal of them.
+SELECT
+    entry.seq, entry.at, entry.kind, entry.body, entry.tenant, entry.tenant_index, entry.owner, entry.owner_index,
+    personal.person, personal.sealed
 FROM entry
 LEFT JOIN personal USING (site_id, seq, at)
 WHERE entry.site_id = $1 AND entry.seq >= $2
@@ -85,3 +87,11 @@ SELECT tree, level, index, hashes FROM tile WHERE site_id = $1;
 -- name: all_checkpoints
 -- All signed checkpoints of a site.
 SELECT tree, size, root, note FROM checkpoint WHERE site_id = $1 ORDER BY tree, size;
+
+-- name: entry_count
+-- How many rows of entries a site has, wherever they stand.
+SELECT count(*) FROM entry WHERE site_id = $1;
+
+-- name: personal_count
+-- How many rows of personal parts a site has.
+SELECT count(*) FROM personal WHERE site_id = $1;

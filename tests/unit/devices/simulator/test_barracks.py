@@ -1,6 +1,7 @@
-"""The simulated barracks: its people, what its gates saw, and the bytes of its stock readers."""
+"""The simulated barracks: its people, what they learn, and what its gates saw."""
 
 import json
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -8,24 +9,18 @@ from typing import Any
 
 import pytest
 
-from devices.bridges.tasmota_format import read_sensor
 from devices.core.events import Signal
 from devices.core.tally import Unlocked
 from devices.settings import SettingsError
-from devices.simulator.barracks import Barracks, _Display, _StockReaders, read_people
-from gatekeeper.embedded import EmbeddedBroker
-from gatekeeper.model.badges import Card, CardTechnology
+from devices.simulator.barracks import Barracks, _Walker, read_people
 from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import ByToken
 from gatekeeper.model.reasons import Reason
 from gatekeeper.service.administration.ceremony import found_site
 from gatekeeper.service.administration.folder import SiteFolder
-from tests.support.mqtt import mqtt_client
 from tests.unit.administration.example import NOW, small_site
 
 FRONT, SIDE = GateId("front"), GateId("side-reader")
-MIFARE = b'{"Time":"2021-01-23T13:10:50","RC522":{"UID":"BA839D07","Data":"","Type":"MIFARE 1KB"}}'
-WIEGAND = b'{"Time":"2021-01-23T13:10:50","Wiegand":{"UID":4302741608,"Size":34}}'
 
 
 @pytest.fixture(scope="module")
@@ -148,35 +143,19 @@ def test_every_opening_names_the_entry_that_allowed_it(barracks: Barracks):
 
 
 def test_a_refusal_at_a_stock_reader_is_counted_though_its_door_has_no_display(barracks: Barracks):
-    display = _Display(barracks._seen)
-    display.show(Signal.DENIED, reason=Reason.ASSURANCE.bacnet, entry=7)
-    display.show(Signal.DENIED, reason=Reason.ASSURANCE.bacnet, entry=8)
-    display.show(Signal.DENIED, reason=9999, entry=9)
-    display.show(Signal.GRANTED, reason=0, entry=10)
+    door = barracks._stock[AccessPointId("side-in")]
+    door.show(Signal.DENIED, reason=Reason.ASSURANCE.bacnet, entry=7)
+    door.show(Signal.DENIED, reason=Reason.ASSURANCE.bacnet, entry=8)
+    door.show(Signal.DENIED, reason=9999, entry=9)
+    door.show(Signal.GRANTED, reason=0, entry=10)
     assert barracks.report()["denied"] == {"9999": 1, "denied-assurance": 2}
 
 
-# -- stock readers ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.integration
-async def test_stock_readers_speak_byte_for_byte_as_tasmota_does(broker: EmbeddedBroker):
-    await broker.admit("simulated-bridge", "secret", role="bridge")
-    async with mqtt_client(broker.port, "simulated-bridge", "secret") as bridge:
-        assert await bridge.subscribe("tele/simulated/+") == "Granted QoS 1"
-        with _StockReaders("127.0.0.1", broker.readers_port) as readers:
-            readers.show("tele/simulated/SENSOR", "mifare", bytes.fromhex("BA839D07"))
-            assert await bridge.next_message() == ("tele/simulated/SENSOR", MIFARE)
-            readers.show("tele/simulated/SENSOR", "wiegand", bytes.fromhex("010076A068"))
-            assert await bridge.next_message() == ("tele/simulated/SENSOR", WIEGAND)
-
-
-@pytest.mark.parametrize(
-    ("payload", "card"),
-    [
-        (MIFARE, Card(CardTechnology.MIFARE, bytes.fromhex("BA839D07"))),
-        (WIEGAND, Card(CardTechnology.WIEGAND, bytes.fromhex("010076A068"))),
-    ],
-)
-def test_the_bridge_reads_the_card_that_was_shown(payload: bytes, card: Card):
-    assert read_sensor(payload) == card
+def test_a_door_that_has_no_right_for_somebody_is_given_up_and_no_other_is(barracks: Barracks):
+    doors = list(barracks._policy.points.values())
+    walker = _Walker(person=barracks._people[0], doors=doors.copy(), drawing=random.Random(1))
+    walker.learn(doors[0], Reason.OUT_OF_TIME_RANGE.bacnet)
+    walker.learn(doors[0], 9999)
+    assert walker.doors == doors
+    walker.learn(doors[0], Reason.NO_ACCESS_RIGHTS.bacnet)
+    assert walker.doors == doors[1:]

@@ -1,0 +1,140 @@
+"""The trees of a log as they grow again from the bodies, held against tiles, heads and checkpoints as they pass."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gatekeeper.core.audit import SITE_TREE
+from gatekeeper.service.verification.claims import (
+    Claimed,
+    FiledEntry,
+    Report,
+    SavedCheckpoint,
+    counted,
+    shown,
+)
+from gatekeeper.transparency import EMPTY_ROOT, Tile, Tree, leaf_hash
+
+__all__ = ["Rebuilding"]
+
+
+class Rebuilding:
+    """Rebuilds every tree; what does not fit becomes a problem of the report.
+
+    `signed` are the checkpoints of the site's tree that the log's key signed; `saved` those that the verifier brought.
+    """
+
+    def __init__(
+        self,
+        claimed: Claimed,
+        *,
+        signed: Sequence[SavedCheckpoint],
+        saved: Sequence[SavedCheckpoint],
+        report: Report,
+    ) -> None:
+        self._claimed = claimed
+        self._report = report
+        self._signed = {checkpoint.size: checkpoint for checkpoint in signed}
+        self._trees: dict[str, Tree] = {SITE_TREE: Tree.empty()}
+        self._tiles_passed: set[tuple[str, int, int]] = set()
+        self._personal_parts = 0
+        self._wanted: dict[tuple[str, int], list[tuple[str, bytes]]] = {}
+        for tree, size, root, _ in claimed.checkpoints:
+            self._wanted.setdefault((tree, size), []).append(("the signed checkpoint", root))
+        for checkpoint in saved:
+            wanted = self._wanted.setdefault((SITE_TREE, checkpoint.size), [])
+            wanted.append(("the checkpoint saved earlier", checkpoint.root))
+        for name in {name for name, size in self._wanted if size == 0}:
+            self._hold_checkpoints(name, 0, lambda: EMPTY_ROOT)
+
+    def add(self, filed: FiledEntry, body: Mapping[str, Any] | None) -> None:
+        """Put an entry behind those before it, in the trees that its body names; None when the body is unreadable."""
+        entry, seq = filed.entry, self._trees[SITE_TREE].size
+        if entry.seq != seq:
+            self._problem(f"entry {entry.seq} stands where entry {seq} belongs")
+        self._personal_parts += entry.personal is not None
+        leaf = leaf_hash(entry.body)
+        for name, index in self._places(filed, body).items():
+            tree = self._trees.setdefault(name, Tree.empty())
+            if not _is(index, tree.size) and (name != SITE_TREE or index != entry.seq):
+                self._problem(
+                    f"entry {entry.seq} claims place {shown(index)} of {shown(name)}, which is at {tree.size}"
+                )
+            self._pass_tiles(name, tree.append([leaf]))
+            self._hold_checkpoints(name, tree.size, tree.root)
+        self._report.entries += 1
+
+    def finish(self) -> None:
+        """Hold the ends of the trees against what is claimed of them, and name what belongs to nothing."""
+        self._hold_heads()
+        for name, level, index in sorted(self._claimed.tiles.keys() - self._tiles_passed):
+            self._problem(f"tile {level}/{index} of {shown(name)} belongs to no full part of that tree")
+        for (name, size), wanted in self._wanted.items():
+            for what, _ in wanted:
+                self._problem(f"{what} of {shown(name)} at {size} entries is beyond the end of the log")
+        beyond = self._claimed.entries - self._report.entries
+        if beyond > 0:
+            self._problem(
+                f"{counted(beyond, 'entry lies', 'entries lie')} beyond the head of the log, or twice in one place"
+            )
+        strays = self._claimed.personal_parts - self._personal_parts
+        if strays > 0:
+            self._problem(
+                f"{counted(strays, 'personal part belongs', 'personal parts belong')} to no entry of the log"
+            )
+        site = self._trees[SITE_TREE]
+        self._report.root, self._report.trees = site.root(), len(self._trees)
+
+    def _places(self, filed: FiledEntry, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        entry = filed.entry
+        as_filed = {SITE_TREE: entry.seq, **dict(filed.places)}
+        if body is None:
+            return as_filed
+        if not _is(body.get("seq"), entry.seq):
+            self._problem(f"entry {entry.seq} says of itself that it is entry {shown(body.get('seq'))}")
+        places = body.get("trees")
+        if not isinstance(places, dict) or SITE_TREE not in places:
+            self._problem(f"entry {entry.seq} does not name its place in the site's tree")
+            return as_filed
+        if places != as_filed:
+            self._problem(f"entry {entry.seq} is filed in {_listed(as_filed)}, but says {_listed(places)}")
+        return places
+
+    def _hold_heads(self) -> None:
+        heads = self._claimed.heads
+        for name, (size, root) in heads.items():
+            tree = self._trees.get(name, Tree.empty())
+            if tree.size != size:
+                self._problem(f"the head of {shown(name)} says {size} entries; the bodies make {tree.size}")
+            elif tree.root() != root:
+                self._problem(f"the head of {shown(name)} at {size} entries has another root than the bodies")
+        for name, tree in self._trees.items():
+            if tree.size and name not in heads:
+                self._problem(f"the head of {shown(name)} is missing; the bodies make {tree.size} entries")
+
+    def _pass_tiles(self, name: str, tiles: Sequence[Tile]) -> None:
+        for tile in tiles:
+            place = (name, tile.level, tile.index)
+            self._tiles_passed.add(place)
+            if self._claimed.tiles.get(place) != tile.hashes:
+                self._problem(f"tile {tile.level}/{tile.index} of {shown(name)} is missing or altered")
+
+    def _hold_checkpoints(self, name: str, size: int, root: Callable[[], bytes]) -> None:
+        for what, wanted in self._wanted.pop((name, size), ()):
+            if root() != wanted:
+                self._problem(
+                    f"{what} of {shown(name)} at {size} entries has another root: the log was rewritten"
+                )
+            elif name == SITE_TREE and size in self._signed:
+                self._report.checkpoint = self._signed[size]
+
+    def _problem(self, text: str) -> None:
+        self._report.problems.append(text)
+
+
+def _is(value: object, number: int) -> bool:
+    """Whether something is this number, and not what merely equals it in Python."""
+    return type(value) is int and value == number
+
+
+def _listed(places: Mapping[str, Any]) -> str:
+    return ", ".join(f"{shown(name)} {shown(index)}" for name, index in sorted(places.items())[:4])

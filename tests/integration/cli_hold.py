@@ -1,0 +1,148 @@
+"""A small site of a test's own on named databases, and the command line to try on it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gatekeeper.adapters.postgres import PostgresLedger
+from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.core.audit import SITE_TREE, Draft, Kind
+from gatekeeper.core.supervise import Writes
+from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.model.ids import HolderId, SiteId, TenantId
+from gatekeeper.ports import Batch
+from gatekeeper.service.administration.ceremony import found_site
+from gatekeeper.service.administration.folder import LOG_KEY, SiteFolder
+from gatekeeper.service.administration.opening import open_site
+from gatekeeper.service.engine.engine import checkpoint_origin
+from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
+from tests.unit.administration.example import NOW, small_site
+from tests.unit.service.commands import Said, gatekeeper
+from tests.unit.service.ground import presence, site_database
+
+__all__ = ["GUARD", "STUDENT", "Hold", "found_hold", "made_databases"]
+
+GUARD, STUDENT = HolderId("h-00001"), HolderId("h-00003")
+_NUMBERS = count(1)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A founded and opened site: 7 entries of its founding, 3 of people who moved, and a checkpoint."""
+
+    data: Path
+    site: SiteId
+    dsn: str
+    vault_dsn: str
+    say: Callable[..., Said]
+
+    def __call__(self, *words: object, data: Path | None = None) -> Said:
+        """Run a command on it."""
+        where = ("--data", data or self.data, "--dsn", self.dsn, "--vault-dsn", self.vault_dsn)
+        return self.say(*words, *where)
+
+    def verify(self, *words: object) -> Said:
+        return self("audit", "verify", "--site", self.site, *words)
+
+    def run(self, sql: str, *arguments: Any) -> list[Any]:
+        """What a superuser can do to the rows of this site, `$1`."""
+
+        async def run() -> list[Any]:
+            connection = await asyncpg.connect(self.dsn)
+            try:
+                return await connection.fetch(sql, self.site, *arguments)
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    def named(self, holder: HolderId) -> str:
+        """What the directory calls somebody."""
+        return str(self.run("SELECT name FROM holder WHERE site_id = $1 AND holder = $2", holder)[0]["name"])
+
+
+def made_databases(server: EmbeddedPostgres) -> tuple[str, str]:
+    """The addresses of a database for sites and of one for their vaults, shared by the holds of a module."""
+
+    async def made() -> tuple[str, str]:
+        await server.ensure_database("vaults_of_tests")
+        vault_dsn = server.dsn("vaults_of_tests")
+        await PostgresKeyVault(vault_dsn).migrate()
+        return await site_database(server), vault_dsn
+
+    return asyncio.run(made())
+
+
+def found_hold(
+    databases: tuple[str, str],
+    capfd: pytest.CaptureFixture[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Hold:
+    """Found and open a site whose keys are in `folder`, with nothing set in the environment."""
+    for name in ("SITE", "DATA", "DSN", "VAULT_DSN", "BROKER"):
+        monkeypatch.delenv(f"GATEKEEPER_{name}", raising=False)
+    site = SiteId(f"hold-{next(_NUMBERS)}")
+    hold = Hold(folder / "data", site, *databases, say=lambda *words: gatekeeper(capfd, *words))
+    asyncio.run(_opened(hold))
+    return hold
+
+
+async def _opened(hold: Hold) -> None:
+    folder = SiteFolder(hold.data / "sites" / hold.site)
+    document = small_site()
+    document["site"]["id"] = hold.site
+    founding = found_site(document, folder, now=NOW)
+    ledger, vault = PostgresLedger(hold.dsn), PostgresKeyVault(hold.vault_dsn)
+    try:
+        await open_site(founding, ledger=ledger, vault=vault, now=datetime.now(UTC))
+        loaded = await ledger.load(hold.site, epoch=1)
+        trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
+        sealer = Sealer(hold.site, trees=trees, keys=await vault.keys(hold.site))
+        sealed = sealer.seal([_granted(sealer.size + number) for number in range(3)])
+        moved = [presence(GUARD, "yard", seq=7), presence(STUDENT, "outside", seq=8)]
+        batch = Batch(
+            entries=sealed.entries,
+            tiles=sealed.tiles,
+            heads=sealed.heads,
+            moved=moved,
+            receipts=(),
+            writes=Writes(),
+        )
+        await ledger.commit(hold.site, epoch=1, batch=batch)
+        await _sign(hold.site, folder, ledger, sealed.trees[SITE_TREE])
+    finally:
+        await ledger.close()
+
+
+def _granted(seq: int) -> Draft:
+    return Draft(
+        kind=Kind.ACCESS_GRANTED,
+        at=datetime.now(UTC),
+        seq=seq,
+        tenants=(TenantId("army"),),
+        public={"gate": "front"},
+        person=GUARD,
+        personal={"holder": GUARD},
+    )
+
+
+async def _sign(site: SiteId, folder: SiteFolder, ledger: PostgresLedger, tree: Tree) -> None:
+    key = load_pem_private_key(folder.read_secret(LOG_KEY), password=None)
+    assert isinstance(key, Ed25519PrivateKey)
+    origin = checkpoint_origin(site, SITE_TREE)
+    checkpoint = Checkpoint(origin=origin, size=tree.size, root=tree.root())
+    note = sign_checkpoint(checkpoint, [Signer(name=origin, private_key=key)])
+    await ledger.checkpoint(
+        site, tree=SITE_TREE, size=tree.size, root=tree.root(), note=note, at=datetime.now(UTC)
+    )

@@ -1,0 +1,99 @@
+"""`gatekeeper serve`: what keeps it from serving is told in a sentence, at once and before it says that it serves."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from gatekeeper.embedded import EmbeddedPostgres
+from tests.integration.cli_hold import Hold, found_hold, made_databases
+
+pytestmark = pytest.mark.integration
+
+NO_BROKER = "mqtt://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
+    return made_databases(postgres_server)
+
+
+@pytest.fixture
+def hold(
+    databases: tuple[str, str],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Hold:
+    return found_hold(databases, capfd, tmp_path, monkeypatch)
+
+
+def test_a_database_that_does_not_hold_the_site_is_not_served(hold: Hold):
+    for table in ("document", "tree_head", "holder", "badge"):
+        hold.run(f"DELETE FROM {table} WHERE site_id = $1")
+    hold.run("DELETE FROM site WHERE site_id = $1")
+    said = hold("serve", "--broker", NO_BROKER, "--http-port", 0)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"The database holds no site {hold.site}; gatekeeper site init founds it.\n"
+
+
+def test_a_site_whose_opening_failed_half_way_is_not_served(hold: Hold):
+    hold.run("DELETE FROM document WHERE site_id = $1")
+    assert hold("serve", "--broker", NO_BROKER, "--http-port", 0).err.startswith(
+        "The database holds no site "
+    )
+
+
+def test_a_site_without_keys_is_not_served(hold: Hold):
+    said = hold("serve", "--site", "nosuch", "--broker", NO_BROKER)
+    assert (said.code, said.err) == (
+        2,
+        f"{hold.data / 'sites' / 'nosuch'} holds no site: the keys with which nosuch is served are missing.\n",
+    )
+
+
+@pytest.mark.parametrize("key", ["decision.pem", "log.pem"])
+def test_a_key_that_is_none_is_told_before_anything_is_started(key: str, hold: Hold):
+    path = hold.data / "sites" / hold.site / "keys" / key
+    path.write_text("no key")
+    said = hold.say("serve", "--data", hold.data)
+    assert (said.code, said.err) == (2, f"{path} is no private key of a known form.\n")
+    assert [place.name for place in hold.data.iterdir()] == ["sites"], "no server was started"
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_started(hold: Hold):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = hold.say("serve", "--data", hold.data, "--http-port", port)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"Metrics and health cannot be served at 127.0.0.1:{port}: Address already in use.\n"
+    assert [place.name for place in hold.data.iterdir()] == ["sites"], "no server was started"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "broker_password_file cannot be read: {file}: No such file or directory.\n"),
+        (b"\xff\xfe", "broker_password_file is no text: {file}.\n"),
+    ],
+    ids=["missing", "no text"],
+)
+def test_a_password_file_that_cannot_be_read_is_told_before_anything_is_started(
+    content: bytes | None, sentence: str, hold: Hold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("GATEKEEPER_BROKER_PASSWORD_FILE", str(file))
+    said = hold.say("serve", "--data", hold.data, "--http-port", 0)
+    assert (said.code, said.out, said.err) == (2, "", sentence.format(file=file))
+    assert [place.name for place in hold.data.iterdir()] == ["sites"], "no server was started"
+
+
+def test_a_service_that_the_broker_did_not_accept_never_says_that_it_serves(hold: Hold):
+    said = hold("serve", "--broker", NO_BROKER, "--http-port", 0)
+    assert said.code == 2
+    assert "metrics and health http" not in said.err
+    assert said.err.splitlines()[-1].startswith(
+        "The MQTT broker mqtt://127.0.0.1:1 could not be reached within 10 s"
+    )

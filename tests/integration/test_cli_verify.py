@@ -1,0 +1,324 @@
+"""`gatekeeper audit verify`: valid, INVALID or cannot check, each with its exit code and its sentence."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gatekeeper.core.audit import SITE_TREE
+from gatekeeper.cose import SigningKey
+from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.service.engine.engine import checkpoint_origin
+from gatekeeper.transparency import Checkpoint, Signer, sign_checkpoint
+from tests.integration.cli_hold import Hold, found_hold, made_databases
+from tests.unit.service.commands import Said
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
+    return made_databases(postgres_server)
+
+
+@pytest.fixture
+def hold(
+    databases: tuple[str, str],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Hold:
+    return found_hold(databases, capfd, tmp_path, monkeypatch)
+
+
+# -- is the log whole -------------------------------------------------------------------------------------------------
+
+
+def test_a_log_that_is_whole_is_valid(hold: Hold):
+    said = hold.verify("--json")
+    assert (said.code, said.err) == (0, "")
+    document = said.document
+    assert document | {"root": "", "not_checked": []} == {
+        "valid": True,
+        "entries": 10,
+        "root": "",
+        "trees": 3,
+        "checkpoints": 1,
+        "personal_parts_opened": 9,
+        "problems": [],
+        "not_checked": [],
+    }
+    assert document["not_checked"] == [
+        "that the log was not rewritten whole: no checkpoint saved earlier was given"
+    ]
+
+
+def test_the_verdict_for_a_person_is_a_sentence(hold: Hold):
+    said = hold.verify()
+    assert said.code == 0
+    assert (
+        "Valid: 10 entries, 3 trees rebuilt, 1 signed checkpoint, 9 personal parts opened; root " in said.err
+    )
+    assert "Not checked: that the log was not rewritten whole" in said.err
+
+
+def _alter(hold: Hold) -> None:
+    hold.run("UPDATE entry SET body = body || ' ' WHERE site_id = $1 AND seq = 3")
+
+
+def test_a_log_that_was_altered_is_invalid_with_what_is_wrong(hold: Hold):
+    _alter(hold)
+    said = hold.verify()
+    assert said.code == 1
+    assert "INVALID: entry 3 is not in its canonical form" in said.err
+    assert said.err.splitlines()[-1].startswith("INVALID: 10 entries")
+    document = hold.verify("--json")
+    assert (document.code, document.document["valid"]) == (1, False)
+
+
+def test_a_log_full_of_problems_shows_some_to_a_person_and_all_to_a_program(hold: Hold):
+    hold.run("DELETE FROM entry WHERE site_id = $1 AND seq = 0")
+    hold.run("UPDATE entry SET kind = 'altered', tenant = NULL, tenant_index = NULL WHERE site_id = $1")
+    said, told = hold.verify(), hold.verify("--json")
+    problems = told.document["problems"]
+    assert len(problems) > 20
+    assert said.err.count("INVALID: ") == 22
+    assert f"INVALID: and {len(problems) - 20} more; --json tells them all" in said.err
+
+
+# -- against a checkpoint that was remembered -------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_remembered_and_demanded_the_next_time(hold: Hold, tmp_path: Path):
+    remembered = tmp_path / "checkpoint.txt"
+    assert hold.verify("--remember", remembered).code == 0
+    assert remembered.read_text().startswith(f"gatekeeper/{hold.site}/site\n10\n")
+    again = hold.verify("--remember", remembered, "--json")
+    assert (again.code, again.document["not_checked"]) == (0, [])
+
+
+def test_a_log_that_lost_what_was_remembered_is_invalid_and_the_memory_is_kept(hold: Hold, tmp_path: Path):
+    remembered = tmp_path / "checkpoint.txt"
+    hold.verify("--remember", remembered)
+    before = remembered.read_bytes()
+    hold.run("DELETE FROM checkpoint WHERE site_id = $1")
+    hold.run("DELETE FROM entry WHERE site_id = $1")
+    hold.run("DELETE FROM personal WHERE site_id = $1")
+    hold.run("DELETE FROM tree_head WHERE site_id = $1")
+    assert hold.verify().code == 0, "a log without a memory can be emptied whole"
+    said = hold.verify("--remember", remembered)
+    assert said.code == 1
+    assert (
+        "INVALID: the checkpoint saved earlier of site at 10 entries is beyond the end of the log" in said.err
+    )
+    assert remembered.read_bytes() == before
+
+
+def test_nothing_is_remembered_of_a_log_that_is_invalid(hold: Hold, tmp_path: Path):
+    _alter(hold)
+    assert hold.verify("--remember", tmp_path / "checkpoint.txt").code == 1
+    assert not (tmp_path / "checkpoint.txt").exists()
+
+
+def test_what_is_done_with_the_memory_is_said_after_the_verdict(hold: Hold, tmp_path: Path):
+    remembered = tmp_path / "checkpoint.txt"
+    first, again = (hold.verify("--remember", remembered).err.splitlines()[-2:] for _ in range(2))
+    assert [line.partition(":")[0] for line in first] == [
+        "Valid",
+        f"The checkpoint of 10 entries is remembered in {remembered}.",
+    ]
+    assert again[1] == "The checkpoint of 10 entries stays remembered: the log holds none that is newer."
+
+
+def test_where_there_is_nothing_to_remember_that_is_said(hold: Hold, tmp_path: Path):
+    hold.run("DELETE FROM checkpoint WHERE site_id = $1")
+    said = hold.verify("--remember", tmp_path / "checkpoint.txt")
+    assert said.code == 0
+    assert said.err.endswith("There is nothing to remember: the log holds no signed checkpoint yet.\n")
+    assert "Not checked: who wrote the log: it holds no signed checkpoint.\n" in said.err
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
+def test_a_newer_memory_is_not_given_up_for_what_the_database_has_left(hold: Hold, tmp_path: Path):
+    remembered = tmp_path / "checkpoint.txt"
+    hold.verify("--remember", remembered)
+    before = remembered.read_bytes()
+    hold.run("DELETE FROM checkpoint WHERE site_id = $1")
+    said = hold.verify("--remember", remembered)
+    assert said.code == 0
+    assert said.err.endswith(
+        "The checkpoint of 10 entries stays remembered: the log holds none that is newer.\n"
+    )
+    assert remembered.read_bytes() == before
+
+
+def test_a_memory_that_somebody_signed_anew_is_not_believed(hold: Hold, tmp_path: Path):
+    """Who may write the file but has not the log's key gets nowhere."""
+    remembered = tmp_path / "checkpoint.txt"
+    origin = checkpoint_origin(hold.site, SITE_TREE)
+    checkpoint = Checkpoint(origin=origin, size=5, root=bytes(32))
+    remembered.write_bytes(
+        sign_checkpoint(checkpoint, [Signer(name=origin, private_key=Ed25519PrivateKey.generate())])
+    )
+    assert _sentence(hold.verify("--remember", remembered)) == (
+        "The remembered checkpoint is none of this log: No known key signed the note."
+    )
+
+
+@pytest.mark.parametrize("place", ["folder", "folder/nowhere/checkpoint.txt"])
+def test_a_place_where_nothing_can_be_remembered_is_said_to_be_none(place: str, hold: Hold, tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    assert str((tmp_path / place).parent) in _sentence(hold.verify("--remember", tmp_path / place))
+
+
+def test_the_checkpoint_of_another_log_is_no_memory_of_this_one(hold: Hold, tmp_path: Path):
+    remembered = tmp_path / "checkpoint.txt"
+    hold.verify("--remember", remembered)
+    text = remembered.read_text()
+    for other in (
+        text.replace(f"/{hold.site}/", "/castle/"),
+        "no note at all",
+        "",
+        text.replace("\n10\n", "\n9\n"),
+    ):
+        remembered.write_text(other)
+        said = hold.verify("--remember", remembered)
+        assert said.code == 3, other
+        assert said.err.strip().startswith("Cannot check: The remembered checkpoint is none of this log: ")
+        assert remembered.read_text() == other
+
+
+def test_a_trust_list_that_the_roots_did_not_sign_makes_the_log_uncheckable(hold: Hold):
+    hold.run("UPDATE document SET content = set_byte(content, 500, 7) WHERE site_id = $1 AND kind = 'trust'")
+    said = hold.verify()
+    assert said.code == 3
+    assert said.err == (
+        "Cannot check: The trust list is not believed: "
+        "A signature on the trust list does not verify with the site's roots.\n"
+    )
+
+
+# -- what cannot be checked is not INVALID ---------------------------------------------------------------------------
+
+
+def _sentence(said: Said) -> str:
+    """Why a log could not be checked: exit 3, nothing on stdout, one sentence and no traceback."""
+    assert (said.code, said.out) == (3, "")
+    (line,) = said.err.splitlines()
+    assert line.startswith("Cannot check: ")
+    return line.removeprefix("Cannot check: ")
+
+
+def test_a_log_that_is_not_there_is_uncheckable_not_invalid(hold: Hold):
+    hold.run("DELETE FROM document WHERE site_id = $1")
+    assert _sentence(hold.verify()) == f"The database holds no site {hold.site}."
+
+
+NOWHERE = ("postgresql://127.0.0.1:1/log", "postgresql://127.0.0.1:1/vault")
+
+
+@pytest.mark.parametrize(
+    ("dsn", "vault_dsn", "sentence"),
+    [
+        (*NOWHERE, "The database does not answer."),
+        ("nonsense", "rubbish", "The database cannot be used: its address is not one of PostgreSQL."),
+        ("postgresql://127.0.0.1:http/x", "rubbish", "The database cannot be used"),
+        (None, NOWHERE[1], "The persons' keys cannot be read. "),
+        (None, "nonsense", "The persons' keys cannot be read. "),
+        (NOWHERE[0], None, "The database does not answer."),
+        ("", "", "dsn and vault_dsn go together"),
+        (NOWHERE[0], NOWHERE[0], "vault_dsn names the same database as dsn"),
+    ],
+)
+def test_databases_that_cannot_be_asked_are_told_of_in_a_sentence(
+    dsn: str | None, vault_dsn: str | None, sentence: str, hold: Hold
+):
+    where = ["--dsn", hold.dsn if dsn is None else dsn]
+    if vault_dsn != "":
+        where += ["--vault-dsn", hold.vault_dsn if vault_dsn is None else vault_dsn]
+    else:
+        where = ["--dsn", hold.dsn]
+    said = hold.say("audit", "verify", "--data", hold.data, "--site", hold.site, *where)
+    assert _sentence(said).startswith(sentence)
+
+
+def test_a_database_that_is_another_programs_cannot_be_checked(hold: Hold, postgres_server: EmbeddedPostgres):
+    dsn = postgres_server.dsn("postgres")
+    said = hold.say("audit", "verify", "--data", hold.data, "--dsn", dsn, "--vault-dsn", hold.vault_dsn)
+    assert _sentence(said).startswith("The database cannot be read: relation ")
+
+
+def test_a_vault_that_is_another_programs_cannot_be_read(hold: Hold, postgres_server: EmbeddedPostgres):
+    dsn = postgres_server.dsn("postgres")
+    said = hold.say("audit", "verify", "--data", hold.data, "--dsn", hold.dsn, "--vault-dsn", dsn)
+    assert "person_key" in _sentence(said)
+
+
+def test_who_verifies_alters_no_table(hold: Hold, postgres_server: EmbeddedPostgres):
+    """Not even to bring it to the newest form: an auditor's role may only read."""
+    dsn = postgres_server.dsn("postgres")
+    hold.say("audit", "verify", "--data", hold.data, "--dsn", dsn, "--vault-dsn", hold.vault_dsn)
+    assert "alembic_version" not in asyncio.run(_tables(dsn))
+
+
+async def _tables(dsn: str) -> set[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return {row["relname"] for row in await connection.fetch("SELECT relname FROM pg_class")}
+    finally:
+        await connection.close()
+
+
+ANCHORS: dict[str, Callable[[Path], object]] = {
+    "none": lambda anchor: anchor.unlink(),
+    "not JSON": lambda anchor: anchor.write_bytes(b"\xff{"),
+    "JSON of something else": lambda anchor: anchor.write_text("[]"),
+    "without roots": lambda anchor: anchor.write_text(
+        '{"site": "a", "host": "b", "threshold": 1, "roots": []}'
+    ),
+    "a folder": lambda anchor: (anchor.unlink(), anchor.mkdir()),
+}
+
+
+@pytest.mark.parametrize("spoil", ANCHORS.values(), ids=ANCHORS)
+def test_without_the_anchor_of_its_trust_a_log_cannot_be_checked(spoil: Callable[[Path], object], hold: Hold):
+    anchor = hold.data / "sites" / hold.site / "anchor.json"
+    spoil(anchor)
+    assert str(anchor) in _sentence(hold.verify())
+
+
+def test_the_anchor_of_another_site_is_no_anchor_of_this_one(hold: Hold):
+    anchor = hold.data / "sites" / hold.site / "anchor.json"
+    anchor.write_text(anchor.read_text().replace(hold.site, "castle"))
+    assert _sentence(hold.verify()) == f"The folder of {hold.site} holds the trust anchor of castle."
+
+
+def test_roots_of_another_ceremony_do_not_vouch_for_this_log(hold: Hold):
+    anchor = hold.data / "sites" / hold.site / "anchor.json"
+    document = json.loads(anchor.read_text())
+    strangers = [SigningKey.generate().public_der for _ in document["roots"]]
+    anchor.write_text(json.dumps({**document, "roots": [b64encode(root).decode() for root in strangers]}))
+    assert _sentence(hold.verify()).startswith("The trust list is not believed: ")
+
+
+@pytest.mark.parametrize("site", ["nowhere", "NOT A NAME", "../..", ""])
+def test_a_site_without_a_folder_cannot_be_checked(site: str, hold: Hold):
+    said = hold("audit", "verify", "--site", site, data=hold.data / "empty")
+    _sentence(said)
+
+
+def test_a_misspelt_setting_is_no_verdict(hold: Hold, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GATEKEEPER_STIE", "fort")
+    assert _sentence(hold.verify()).startswith("GATEKEEPER_STIE is no setting")
+
+
+def test_what_nobody_foresaw_is_no_verdict_either(hold: Hold):
+    """The running service's note is spoilt, of which no command knows anything better to say."""
+    (hold.data / "running.json").write_text("{")
+    said = hold.say("audit", "verify", "--data", hold.data)
+    assert _sentence(said).startswith("JSONDecodeError: ")

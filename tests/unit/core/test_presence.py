@@ -1,0 +1,69 @@
+"""Presence is a fold: each step alone, and what a step does not touch."""
+
+from datetime import UTC, datetime, timedelta
+
+from gatekeeper.core.presence import Presence, Quality, confirmed, granted, put_back
+from gatekeeper.model.ids import AccessPointId, HolderId, ZoneId
+
+NOON = datetime(2026, 6, 3, 12, tzinfo=UTC)
+LATER = NOON + timedelta(seconds=4)
+OUTSIDE, YARD, SHED = ZoneId("outside"), ZoneId("yard"), ZoneId("shed")
+
+
+def entering(before: Presence | None, target: ZoneId, *, seq: int) -> Presence:
+    return granted(
+        before,
+        holder=HolderId("sergeant"),
+        target=target,
+        access_point=AccessPointId(f"{target}-in"),
+        at=NOON,
+        seq=seq,
+    )
+
+
+def test_a_grant_says_where_somebody_is_now_and_where_from():
+    first = entering(None, YARD, seq=3)
+    assert first == Presence(
+        holder=HolderId("sergeant"),
+        zone=YARD,
+        since=NOON,
+        quality=Quality.GRANTED,
+        access_point=AccessPointId("yard-in"),
+        came_from=None,
+        seq=3,
+    )
+    second = entering(first, SHED, seq=4)
+    assert (second.zone, second.came_from, second.access_point) == (SHED, YARD, "shed-in")
+
+
+def test_the_contact_makes_the_same_grant_sure():
+    grant = entering(entering(None, YARD, seq=3), SHED, seq=4)
+    taken = confirmed(grant, grant=4, at=LATER, seq=5)
+    assert taken is not None
+    assert (taken.zone, taken.quality, taken.since, taken.seq) == (SHED, Quality.TAKEN, LATER, 5)
+    assert (taken.access_point, taken.came_from) == ("shed-in", None)
+
+
+def test_who_did_not_pass_is_where_they_came_from():
+    grant = entering(entering(None, YARD, seq=3), SHED, seq=4)
+    back = put_back(grant, grant=4, outside=OUTSIDE, at=LATER, seq=5)
+    assert back is not None
+    assert (back.zone, back.came_from, back.seq) == (YARD, None, 5)
+
+
+def test_who_came_from_nowhere_is_put_outside():
+    back = put_back(entering(None, SHED, seq=3), grant=3, outside=OUTSIDE, at=LATER, seq=4)
+    assert back is not None
+    assert back.zone == OUTSIDE
+
+
+def test_a_grant_that_is_not_the_last_word_moves_nobody():
+    last = entering(entering(None, YARD, seq=3), SHED, seq=4)
+    taken = confirmed(last, grant=4, at=LATER, seq=5)
+    for before, grant in ((None, 3), (last, 3), (last, 5), (taken, 4)):
+        assert confirmed(before, grant=grant, at=LATER, seq=9) is None
+        assert put_back(before, grant=grant, outside=OUTSIDE, at=LATER, seq=9) is None
+
+
+def test_the_words_for_how_sure_we_are_are_the_contracts():
+    assert [quality.value for quality in Quality] == ["granted", "taken", "forced", "operator"]

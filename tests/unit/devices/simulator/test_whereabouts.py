@@ -1,0 +1,39 @@
+"""Where the people of the simulator are, from one run to the next."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from devices.simulator.whereabouts import Whereabouts
+from gatekeeper.model.ids import HolderId, ZoneId
+
+OUTSIDE, YARD = ZoneId("outside"), ZoneId("yard")
+ONE, OTHER = HolderId("h-00001"), HolderId("h-00002")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "whereabouts.json"
+
+
+def test_who_was_never_seen_is_outside(file: Path):
+    assert Whereabouts(file, outside=OUTSIDE)[ONE] == OUTSIDE
+
+
+def test_people_are_where_they_were_when_the_former_run_ended(file: Path):
+    before = Whereabouts(file, outside=OUTSIDE)
+    before[ONE] = YARD
+    before.keep()
+    after = Whereabouts(file, outside=OUTSIDE)
+    assert (after[ONE], after[OTHER]) == (YARD, OUTSIDE)
+    after[ONE] = OUTSIDE
+    after.keep()
+    assert Whereabouts(file, outside=YARD)[ONE] == OUTSIDE
+    assert [left.name for left in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", json.dumps({ONE: 3}), b"\xff".decode("latin-1")])
+def test_a_file_that_is_none_is_as_good_as_no_former_run(content: str, file: Path):
+    file.write_text(content, encoding="latin-1")
+    assert Whereabouts(file, outside=OUTSIDE)[ONE] == OUTSIDE
