@@ -33,8 +33,10 @@ from devices.core.events import (
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.audit import Draft
+from gatekeeper.core.change import ChangeContent, GuardChange, sign_change
 from gatekeeper.core.flow import Flow, Recorded, Repeated
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
+from gatekeeper.core.supervise import APPLIED, Supervised, Writes, supervise
 from gatekeeper.model.ids import AccessPointId, BootId, GateId
 from gatekeeper.model.messages import (
     PASSAGE_TYPE,
@@ -54,25 +56,31 @@ from gatekeeper.model.messages import (
 from gatekeeper.model.places import Direction
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic
 from gatekeeper.service.engine.beacons import Beacons
+from tests.contract.stranger import sealed_pin
 from tests.contract.vector_site import (
     BEACON_SECRET,
     CARD,
     FRONT,
     INNER,
     NOON,
+    PIN,
     SHED_READER,
     SITE,
+    anchor,
     fresh_flow,
     key_of,
     people,
+    throwaway_secret,
     trust,
 )
 
 AGENT = "gatekeeper-device/vectors"
 _DOORS: Mapping[GateId, tuple[tuple[str, Direction, bool], ...]] = {
     FRONT: (("front-in", Direction.IN, True), ("front-out", Direction.OUT, True)),
-    INNER: (("house-in", Direction.IN, True),),
-    SHED_READER: (("shed-in", Direction.IN, False),),
+    INNER: tuple(
+        (f"{zone}-{way.value}", way, True) for zone in ("house", "vault", "office") for way in Direction
+    ),
+    SHED_READER: (("shed-in", Direction.IN, False), ("shed-out", Direction.OUT, False)),
 }
 
 
@@ -106,6 +114,15 @@ class Step:
     down: Said
     granted: bool
     repeated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What a person said meanwhile, signed, and what the service then told a gate."""
+
+    at: int
+    change: Said
+    down: Said
 
 
 @dataclass(slots=True)
@@ -150,6 +167,7 @@ class Play:
     flow: Flow = field(default_factory=fresh_flow)
     gates: dict[GateId, Gate] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
     opened: int = 0
 
@@ -176,7 +194,14 @@ class Play:
         self.brings(gate, hello, f"hello-of-{gate}", f"The gate {gate} has started.", at=at + 5)
 
     def presents(
-        self, gate: GateId, access_point: str, credential: Credential, *, at: int, key: Any = None
+        self,
+        gate: GateId,
+        access_point: str,
+        credential: Credential,
+        *,
+        at: int,
+        key: Any = None,
+        sealed_pin: bytes | None = None,
     ) -> Publish:
         """A badge at a reader; the scan that comes of it."""
         machine = self.gates[gate]
@@ -184,6 +209,7 @@ class Play:
             access_point=AccessPointId(access_point),
             credential=credential,
             gate_random=random_of(f"{access_point} at {at}"),
+            sealed_pin=sealed_pin,
         )
         effects = machine.happens(presented, at=at)
         if key is not None:
@@ -226,7 +252,50 @@ class Play:
         self.steps.append(step)
         return step
 
-    def hears(self, gate: GateId, step: Step, *, at: int) -> list[Effect]:
+    def change(self, content: ChangeContent, *, by: str, number: int, at: int) -> tuple[bytes, Supervised]:
+        """An operator's change, signed and handed in; what it makes stands in the log."""
+        change_id = number.to_bytes(16, "big")
+        signed = sign_change(
+            content,
+            site=SITE,
+            change_id=change_id,
+            author=by,
+            at=moment(at),
+            key=key_of(f"operator-{by}"),
+        )
+        done = supervise(
+            self.flow,
+            signed,
+            change_id=change_id,
+            name=None,
+            anchor=anchor(),
+            now=moment(at),
+            writes=Writes(),
+        )
+        self.drafts += done.drafts
+        if done.settled is not None:
+            self.drafts += done.settled.drafts
+        return signed, done
+
+    def guard_says(self, waiting: Step, *, yes: bool, number: int, at: int) -> Word:
+        """A guard's word on a scan that waits, and the answer that follows from it."""
+        content = GuardChange(entry=answer_in(waiting).entry, yes=yes)
+        signed, done = self.change(content, by="officer", number=number, at=at)
+        assert done.outcome.code == APPLIED, done.outcome
+        assert done.settled is not None
+        says = f"What an operator said of {waiting.up.name}."
+        change = Said(name="guard-says-yes", says=says, key="operator-officer", topic="", wire=signed)
+        topic, wire = sign_answer(done.settled.answer, site=SITE, key=key_of("decision"), prefix=PREFIX)
+        done.settled.receipt.signed = wire
+        says = f"The last word on {waiting.up.name}."
+        down = Said(
+            name=f"last-answer-to-{waiting.up.name}", says=says, key="decision", topic=topic, wire=wire
+        )
+        word = Word(at=at, change=change, down=down)
+        self.words.append(word)
+        return word
+
+    def hears(self, gate: GateId, step: Step | Word, *, at: int) -> list[Effect]:
         """The answer reaches the gate."""
         effects = self.gates[gate].happens(AnswerReceived(step.down.wire), at=at)
         self.opened += any(isinstance(effect, Unlock) for effect in effects)
@@ -276,8 +345,48 @@ def played() -> Play:
     play.hears(FRONT, play.brings(FRONT, closed, "status-closed-again", says, at=7005), at=7010)
 
     _by_hand(play)
-    assert play.opened == 2
+    _in_company(play)
+    _with_a_guard(play)
+    assert play.opened == 4
     return play
+
+
+def _in_company(play: Play) -> None:
+    """Two persons: the first is denied and waits, the second opens for both."""
+    sergeant, corporal = people()["sergeant"], people()["corporal"]
+    alone = play.presents(INNER, "vault-in", ByToken(sergeant.token), at=9000, key=sergeant.key)
+    says = "Where two persons must badge, the first is denied; nothing tells the gate to wait."
+    play.hears(INNER, play.brings(INNER, alone, "scan-alone", says, at=9050), at=9055)
+    second = play.presents(INNER, "vault-in", ByToken(corporal.token), at=9500, key=corporal.key)
+    says = "The second, within twenty seconds: granted, and the first goes along."
+    play.hears(INNER, play.brings(INNER, second, "scan-together", says, at=9550), at=9555)
+
+
+def _with_a_guard(play: Play) -> None:
+    """A PIN, and a guard who looks: a wait, the same wait again, and at last the grant."""
+    sergeant, inner = people()["sergeant"], play.gates[INNER]
+    sealed = sealed_pin(
+        PIN,
+        spki=key_of("seal").public_der,
+        site=SITE,
+        gate=INNER,
+        access_point="office-in",
+        ephemeral=throwaway_secret("ephemeral"),
+    )
+    sent = play.presents(
+        INNER, "office-in", ByToken(sergeant.token), at=9700, key=sergeant.key, sealed_pin=sealed
+    )
+    says = "A badge with a PIN, at a door where a guard compares face and photo: the answer asks to wait."
+    waits = play.brings(INNER, sent, "scan-with-a-pin", says, at=9750)
+    play.hears(INNER, waits, at=9755)
+    [again] = published(
+        inner.happens(TimerFired(Timer(TimerKind.RESEND, AccessPointId("office-in"))), at=10_045)
+    )
+    assert again == sent
+    says = "While it waits the gate goes on sending the same bytes, and hears the same."
+    play.hears(INNER, play.brings(INNER, again, "scan-with-a-pin-again", says, at=10_050), at=10_055)
+    word = play.guard_says(waits, yes=True, number=1, at=18_000)
+    play.hears(INNER, word, at=18_005)
 
 
 def _by_hand(play: Play) -> None:

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,19 @@ from devices.core.belief import Ignored
 from devices.core.events import Unlock
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer
+from gatekeeper.core.draw import Draws
 from gatekeeper.core.enrolment import EnrolmentRequest, read_enrolment
 from gatekeeper.core.flow import Flow, Recorded, Repeated
+from gatekeeper.core.operators import OperatorRecord, Operators, read_operator
+from gatekeeper.core.pin import PinChecker, pin_info
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.core.register import HolderRecord, Register, read_holder
 from gatekeeper.core.scan import Authentic, authenticate
+from gatekeeper.core.supervise import Writes, supervise
 from gatekeeper.core.trust import Anchor, Trust, read_trust
+from gatekeeper.core.verify import PinDesk
 from gatekeeper.model.badges import BadgeRecord, BadgeState
+from gatekeeper.model.ids import GateId
 from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.service.engine.beacons import Beacons
 from tests.contract import forgeries, make_vectors, mistakes, stranger
@@ -42,7 +49,10 @@ def session() -> Any:
     return vectors("session")
 
 
-SAID = [session()["beacon"], *(step[way] for step in session()["steps"] for way in ("up", "down"))]
+SAID = [
+    session()["beacon"],
+    *(step[way] for step in session()["steps"] for way in ("up", "down") if way in step),
+]
 
 
 def octets(of: dict[str, Any], name: str = "message") -> bytes:
@@ -121,13 +131,28 @@ def flow() -> Flow:
     assert not isinstance(policy, PolicyRefused)
     assert policy.version.hex() == documents["policy"]["version"]
     first = session()["steps"][0]["down"]["fields"]["entry"]
-    return Flow(
+    service = Flow(
         policy=policy,
         policy_source=octets(documents["policy"]),
         trust=trust(),
         register=register,
         next_seq=first,
     )
+    secret, pepper = (
+        octets(vectors("keys"), f"throw_away_{what}") for what in ("beacon_secret", "pin_pepper")
+    )
+    service.operators = Operators(_operators())
+    seal = cose.SealKey.from_pem(signing_key("seal").to_pem())
+    service.pin_desk = PinDesk(key=seal, checker=PinChecker(pepper=pepper))
+    service.draws = Draws(secret=secret)
+    return service
+
+
+def _operators() -> Iterator[OperatorRecord]:
+    for document in vectors("documents")["operators"].values():
+        operator = read_operator(octets(document), trust=trust())
+        assert operator is not None
+        yield OperatorRecord(id=operator.id, tenant=operator.tenant, document=octets(document))
 
 
 def test_the_documents_are_believed_and_say_what_is_described():
@@ -137,7 +162,7 @@ def test_the_documents_are_believed_and_say_what_is_described():
     request = read_enrolment(octets(documents["enrolment"]))
     assert isinstance(request, EnrolmentRequest)
     assert request.record.public_der.hex() == keys()["front"]["spki"]
-    parts = [documents["enrolment"]]
+    parts = [documents["enrolment"], *documents["operators"].values()]
     parts += [person[one] for person in documents["people"].values() for one in ("registration", "token")]
     for part in parts:
         header, _, payload, _ = cose.decode(octets(part)[1:])
@@ -171,6 +196,9 @@ def test_the_session_is_answered_by_the_service_as_it_is_written():
     topic, wire = beacons.message(moment(0))
     assert (topic, wire.hex()) == (session()["beacon"]["topic"], session()["beacon"]["message"])
     for step in session()["steps"]:
+        if "change" in step:
+            assert last_word(service, step).hex() == step["down"]["message"]
+            continue
         up, down, now = step["up"], step["down"], moment(step["at"])
         authentic = authenticate(up["topic"], octets(up), trust=trust(), prefix=session()["prefix"])
         assert isinstance(authentic, Authentic), up["name"]
@@ -189,12 +217,35 @@ def test_the_session_is_answered_by_the_service_as_it_is_written():
         assert wire.hex() == down["message"], up["name"]
 
 
+def last_word(service: Flow, step: dict[str, Any]) -> bytes:
+    """What the service says to a gate when an operator has spoken of its scan."""
+    document = octets(step["change"])
+    change_id = cose.decode(cose.decode(document[1:])[2])[2]
+    anchor = Anchor.from_json(json.dumps(vectors("documents")["anchor"]))
+    done = supervise(
+        service,
+        document,
+        change_id=change_id,
+        name=None,
+        anchor=anchor,
+        now=moment(step["at"]),
+        writes=Writes(),
+    )
+    assert done.settled is not None, done.outcome
+    topic, wire = sign_answer(
+        done.settled.answer, site=trust().site, key=signing_key("decision"), prefix=session()["prefix"]
+    )
+    assert topic == step["down"]["topic"]
+    return wire
+
+
 def test_the_session_shows_every_message_verdict_and_way_to_sign():
     assert {said["rule"] for said in SAID} == set(MODELS)
     assert {said["fields"]["verdict"] for said in SAID if said["rule"] == "decision"} == {
         "granted",
         "denied",
         "recorded",
+        "waiting",
     }
     assert {keys()[said["key"]]["algorithm"] for said in SAID} == {-9, -19, -51}
     proved = [keys()[said["proof"]["badge_key"]]["algorithm"] for said in SAID if "proof" in said]
@@ -241,6 +292,39 @@ def test_a_proof_is_the_badge_s_own_signature_over_the_digest(said: dict[str, An
     assert said["fields"]["proof"]["signature"] == proof["signature"]
 
 
+def _with_pins() -> list[Any]:
+    return [pytest.param(said, id=said["name"]) for said in SAID if "pin" in said]
+
+
+@pytest.mark.parametrize("said", _with_pins())
+def test_a_pin_is_sealed_for_one_access_point_and_a_stranger_can_seal_it(said: dict[str, Any]):
+    pin, fields = said["pin"], said["fields"]
+    gate, place = said["key"], fields["access_point"]
+    assert octets(pin, "info") == pin_info(site=trust().site, gate=GateId(gate), access_point=place)
+    assert trust().seal_key is not None
+    sealed = stranger.sealed_pin(
+        pin["typed"],
+        spki=trust().seal_key.public_der,
+        site=session()["site"],
+        gate=gate,
+        access_point=place,
+        ephemeral=octets(keys()[pin["ephemeral_key"]], "throw_away_private"),
+    )
+    assert sealed == octets(fields, "sealed_pin")
+    key = cose.SealKey.from_pem(signing_key(pin["seal_key"]).to_pem())
+    assert key.open(sealed, info=octets(pin, "info")) == pin["typed"].encode()
+    assert key.open(sealed, info=octets(pin, "info") + b"x") is None
+
+
+def test_one_scan_of_the_session_has_a_pin_and_its_wait_ends_with_a_grant():
+    assert len(_with_pins()) == 2, "sent, and sent again"
+    [word] = [step for step in session()["steps"] if "change" in step]
+    answers = [step["down"]["fields"] for step in session()["steps"]]
+    [first, again, last] = [one for one in answers if one["message"] == word["down"]["fields"]["message"]]
+    assert first == again
+    assert (first["verdict"], last["verdict"]) == ("waiting", "granted")
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -249,7 +333,7 @@ def _named(name: str) -> list[Any]:
 
 
 def said_before(name: str) -> dict[str, Any]:
-    extra = vectors("refused-by-service")["before"]
+    extra = vectors("refused-by-service")["before"] | vectors("refused-by-gate")["before"]
     return extra[name] if name in extra else next(said for said in SAID if said["name"] == name)
 
 
@@ -266,7 +350,8 @@ def test_the_service_refuses_with_the_code(vector: dict[str, Any]):
 def test_a_gate_ignores_with_the_code_and_opens_nothing(vector: dict[str, Any]):
     gate, bring = forgeries.gate_with_a_scan()
     for said in map(said_before, vector.get("after", ())):
-        assert any(isinstance(effect, Unlock) for effect in bring(said["topic"], octets(said), 10))
+        opens = any(isinstance(effect, Unlock) for effect in bring(said["topic"], octets(said), 10))
+        assert opens == (said["name"] == "answer-to-scan-key-bound")
     before = Counter(gate.controller.tally.ignored)
     effects = bring(vector["topic"], octets(vector), vector["arrives"])
     assert not any(isinstance(effect, Unlock) for effect in effects)
@@ -306,7 +391,7 @@ def test_the_stranger_knows_nothing_of_the_product():
             else []
         )
     }
-    assert modules == {"hashlib", "collections", "typing", "cbor2", "cryptography"}
+    assert modules == {"hashlib", "hmac", "collections", "typing", "cbor2", "cryptography"}
 
 
 @pytest.mark.parametrize("said", SAID, ids=lambda said: said["name"])
