@@ -21,7 +21,8 @@ from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
 from gatekeeper.ports import Inbound
 from gatekeeper.service.engine.intake import Allowance, Intake
-from tests.contract.session import Gate, Play, Said, boot_of, moment, played, published, scan_of
+from tests.contract.play import Gate, Play, Said, boot_of, moment, published, scan_of
+from tests.contract.session import played
 from tests.contract.vector_site import FRONT, INNER, SITE, key_of
 
 TAG = b"\xd2"

@@ -18,8 +18,8 @@ from gatekeeper.model.messages import Scan, proof_digest_input
 from gatekeeper.model.topics import PREFIX
 from tests.contract import cddl, forgeries, mistakes, specimens
 from tests.contract.described import MODELS, diagnostic, fields_of
+from tests.contract.play import Said, Step, Word
 from tests.contract.readers import digest
-from tests.contract.session import Said, Step, Word
 from tests.contract.vector_site import (
     AGREEMENT,
     BEACON_SECRET,

@@ -29,7 +29,7 @@ from gatekeeper.service.engine.engine import _Work
 from gatekeeper.service.engine.intake import Arrival
 from tests.contract import cddl, forgeries, readers, specimens
 from tests.contract.an_engine import engine
-from tests.contract.session import Play, moment
+from tests.contract.play import Play, moment
 from tests.contract.vector_site import FRONT, SITE, key_of, trust
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"

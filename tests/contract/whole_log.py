@@ -36,7 +36,8 @@ from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Ver
 from gatekeeper.service.administration.ceremony import Founding
 from gatekeeper.service.administration.opening import _believe, _drafts
 from gatekeeper.transparency import Tree, leaf_hash
-from tests.contract.session import Play, boot_of, moment, played, scan_of, signed_as
+from tests.contract.play import Play, boot_of, moment, scan_of, signed_as
+from tests.contract.session import played
 from tests.contract.vector_site import (
     FOUNDED,
     FRONT,
