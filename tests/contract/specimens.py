@@ -260,6 +260,7 @@ def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
     match value:
         case bool():
             yield "type", int(value)
+            yield "range", not value
         case int():
             yield from (("bool", one) for one in (True, False))
             yield from (

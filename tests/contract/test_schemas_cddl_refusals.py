@@ -94,6 +94,26 @@ def test_what_the_file_allows_of_the_damaged_is_read_but_for_what_only_code_can_
     assert refused == {one for one in ACROSS_FIELDS if one[0] == rule}
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "most"),
+    [
+        ("decision-granted", 6, 5000),
+        ("decision-denied", 6, 5000),
+        ("decision-recorded", 6, 5000),
+        ("decision-waiting", 6, 60_000),
+        ("decision-granted", 7, 86_400_000),
+        ("scan-by-token", 9, 86_400_000),
+        ("beacon", 4, 86_400_000),
+    ],
+)
+def test_a_duration_may_be_so_long_and_no_longer(name: str, field: int, most: int):
+    rule, payload = EXAMPLES[name]
+    for length, allowed in ((0, True), (most, True), (most + 1, False), (-1, False)):
+        value = decoded(payload) | {field: length}
+        assert cddl.allows(rule, value) is allowed
+        assert (refusal(rule, value) is None) is allowed
+
+
 # -- the envelope -----------------------------------------------------------------------------------------------------
 
 
