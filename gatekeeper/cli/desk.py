@@ -138,8 +138,10 @@ class OpenDesk:
     def status_index(self) -> int:
         """The next place in the tenant's status list; given once and never again, whatever becomes of the badge."""
         place = f"tenants/{self.tenant}/status-index"
-        given = int(self.folder.read(place)) if self.folder.holds(place) else 0
-        index = max(given, self.directory.free_status_index())
+        written = self.folder.read(place).strip() if self.folder.holds(place) else b"0"
+        if not written.isdigit():
+            raise PeopleError(f"{self.folder.root / place} holds no number any more: remove it, and go on.")
+        index = max(int(written), self.directory.free_status_index())
         self.folder.write_private(place, b"%d\n" % (index + 1))
         return index
 

@@ -257,6 +257,17 @@ def test_badges_take_places_in_the_status_list_that_nobody_had(registry: Registr
     assert int(place.read_text()) == first + 2, "what is forgotten is found again in the badges themselves"
 
 
+def test_a_place_that_cannot_be_read_is_no_reason_to_give_one_twice(registry: Registry):
+    holder = teacher(registry)
+    place = registry.folder.root / "tenants" / "school" / "status-index"
+    registry.done("badge", "issue", holder, "--assurance", 1)
+    kept = place.read_bytes()
+    place.write_bytes(b"seven\n")
+    said = registry("badge", "issue", holder, "--assurance", 1)
+    assert (said.code, said.err) == (2, f"{place} holds no number any more: remove it, and go on.\n")
+    place.write_bytes(kept)
+
+
 STATES = [("suspend", "suspended"), ("lost", "lost"), ("stolen", "stolen"), ("revoke", "revoked")]
 
 
