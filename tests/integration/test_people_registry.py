@@ -17,10 +17,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from devices.hardware.simulated import SimulatedBadge
 from gatekeeper import cose
+from gatekeeper.cli.badges import _issue, _tell_replaced
+from gatekeeper.cli.desk import at_desk
+from gatekeeper.cli.passes import BadgeFiles
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
+from gatekeeper.model.badges import Assurance
 from gatekeeper.model.reasons import Reason
 from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.pass_text import pass_text, read_pass_text
+from gatekeeper.service.administration.people import BadgeOrder
 from tests.integration.people_site import OUT, Registry, saying, served_site
 from tests.unit.administration.qr_reader import Matrix, read_png, read_svg, text_of
 
@@ -341,6 +346,25 @@ def test_a_stolen_badge_that_is_replaced_stays_stolen(registry: Registry, tmp_pa
         2,
         sorted([new, old]),
     )
+
+
+def test_when_only_half_of_a_replacement_is_made_the_person_hears_which_half_and_what_to_do(
+    registry: Registry, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    holder, files = teacher(registry), BadgeFiles(out=tmp_path / "new.json", qr=None)
+    old = registry.done("badge", "issue", holder, "--assurance", 1)
+    with at_desk(registry.settings, tenant="school") as at:
+        registered, (known,) = at.person(holder), at.badges(old)
+        registry.done("holder", "change", holder, "--clearance", 1)  # by somebody else, on another machine
+        order = BadgeOrder(assurance=Assurance.KEY_BOUND)
+        issued, outcomes = _issue(at, registered, order, files, revoking=known)
+        capfd.readouterr()
+        _tell_replaced(at, registered, known, issued, outcomes, files)
+    assert capfd.readouterr().err == (
+        f"The old badge is revoked (entry {registry.log_size() - 1}), but there is no new one yet: when it is mended, say the same again. "
+        "Refused: registration-old. Version 3 follows 3. Somebody changed this holder meanwhile: run the command again.\n"
+    )
+    assert (registry.states(holder), list(tmp_path.iterdir())) == ({old: "revoked"}, [])
 
 
 def test_a_badge_that_expires_ends_in_good_order(registry: Registry, tmp_path: Path):

@@ -198,9 +198,18 @@ def test_a_stranger_who_signs_all_the_same_is_refused_and_leaves_nothing_behind(
         assert said.err.endswith(sentence), words
         assert "Done" not in said.err, words
     assert not file.exists()
-    said = registry("badge", "replace", badge_of(registry, PUPIL), "--operator", "club-admin")
-    assert (said.code, said.out) == (1, "")
-    assert said.err == f"Nothing was done. {sentence}"
+
+
+@pytest.mark.parametrize("operator", ["club-admin", "officer"])
+def test_who_may_not_issue_the_new_badge_does_not_revoke_the_old_one_either(
+    operator: str, registry: Registry, untouched: None, tmp_path: Path
+):
+    said = registry(
+        "badge", "replace", badge_of(registry, PUPIL), "--operator", operator, "--qr", tmp_path / "a.svg"
+    )
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"{operator} may register nobody for school: name another with --operator.\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_whose_key_is_not_here_signs_nothing(registry: Registry, untouched: None, tmp_path: Path):

@@ -38,6 +38,7 @@ m = r.door == p.door && r.sub.active && r.sub.since <= r.ctx.now && r.ctx.now < 
 def fast_casbin(policy: Policy, asks: Sequence[Ask]) -> Peer:
     """Make casbin ready."""
     import casbin
+    from casbin.model import FastModel
 
     known: dict[tuple[TenantId, tuple[ProfileId, ...]], Any] = {}
     questions = []
@@ -45,7 +46,9 @@ def fast_casbin(policy: Policy, asks: Sequence[Ask]) -> Peer:
         asked = plain(policy, ask)
         post = (asked.tenant, asked.profiles)
         if post not in known:
-            known[post] = _enforcer(casbin, sorted(set(_lines(policy, *post))))
+            known[post] = _enforcer(
+                casbin.FastEnforcer, FastModel([0, 1]), sorted(set(_lines(policy, *post)))
+            )
         questions.append((known[post].enforce, asked.door, *_attributes(policy, asked)))
     return Peer(
         f"casbin (pycasbin {version('pycasbin')}, fast enforcer)",
@@ -53,10 +56,9 @@ def fast_casbin(policy: Policy, asks: Sequence[Ask]) -> Peer:
     )
 
 
-def _enforcer(casbin: Any, lines: Sequence[tuple[str, str, str]]) -> Any:
-    model = casbin.model.FastModel([0, 1])
+def _enforcer(kind: Any, model: Any, lines: Sequence[tuple[str, str, str]]) -> Any:
     model.load_model_from_text(_MODEL)
-    enforcer = casbin.FastEnforcer(model, cache_key_order=[0, 1])
+    enforcer = kind(model, cache_key_order=[0, 1])
     enforcer.logger.disabled = True
     for door, schedule, highest in lines:
         enforcer.add_policy(door, "pass", schedule, highest)
