@@ -209,8 +209,8 @@ def _tell_replaced(
         say(f"The new badge is issued, but the old one is not revoked. {refusal(refused[0])}")
     elif made:
         say(
-            f"The old badge is revoked (entry {made[0].seq}), but there is no new one. {refusal(refused[0])} "
-            f"Then: gatekeeper badge issue {old.holder}."
+            f"The old badge is revoked (entry {made[0].seq}), but there is no new one yet: "
+            f"when it is mended, say the same again. {refusal(refused[0])}"
         )
     else:
         say(f"Nothing was done. {refusal(refused[0])}")

@@ -29,8 +29,10 @@ from gatekeeper.core.change import (
     MAX_CHANGE_BYTES,
     ChangeContent,
     ChangeRefusal,
+    HolderChange,
 )
 from gatekeeper.core.memory import Usage
+from gatekeeper.core.operators import Deed, may
 from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
@@ -40,7 +42,7 @@ from gatekeeper.model.policy import SitePolicy
 from gatekeeper.ports import Loaded, SiteLostError
 from gatekeeper.service.administration.directory import Directory, KnownBadge, PeopleError, Registered
 from gatekeeper.service.administration.folder import SiteFolder, issuer_of
-from gatekeeper.service.administration.operators import Signer
+from gatekeeper.service.administration.operators import OperatorError, Signer
 from gatekeeper.service.administration.people import Desk, Registration, issuer_at
 
 __all__ = [
@@ -138,8 +140,10 @@ class OpenDesk:
     def status_index(self) -> int:
         """The next place in the tenant's status list; given once and never again, whatever becomes of the badge."""
         place = f"tenants/{self.tenant}/status-index"
-        given = int(self.folder.read(place)) if self.folder.holds(place) else 0
-        index = max(given, self.directory.free_status_index())
+        written = self.folder.read(place).strip() if self.folder.holds(place) else b"0"
+        if not written.isdigit():
+            raise PeopleError(f"{self.folder.root / place} holds no number any more: remove it, and go on.")
+        index = max(int(written), self.directory.free_status_index())
         self.folder.write_private(place, b"%d\n" % (index + 1))
         return index
 
@@ -376,9 +380,14 @@ class _Counter:
         self._signers: dict[type, Signer] = {}
 
     async def find_signers(self, papers: Sequence[Paper]) -> None:
-        """Make sure that all of them can be signed, before the first is handed in."""
+        """Make sure that all of them can be signed, and by one who may, before the first of several is handed in."""
         for paper in papers:
-            await self._signer(paper.content)
+            who, at = (await self._signer(paper.content)).operator, self._at
+            registers = len(papers) > 1 and isinstance(paper.content, HolderChange)
+            if registers and not may(who, Deed.REGISTER_HOLDER, about=at.tenant, host=at.trust.host):
+                raise OperatorError(
+                    f"{who.id} may register nobody for {at.tenant}: name another with --operator."
+                )
 
     async def take(self, paper: Paper) -> None:
         change, outcome = await self._submit(paper)

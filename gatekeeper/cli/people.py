@@ -13,6 +13,7 @@ from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import HolderId
+from gatekeeper.model.people import HolderKind
 from gatekeeper.service.administration.directory import (
     KnownBadge,
     PeopleError,
@@ -214,7 +215,7 @@ def _renewed(text: str, renewed: list[str], dropped: list[str]) -> str:
 
 @app.command("list")
 def holder_list(
-    kind: Annotated[str | None, typer.Option("--kind", help="Only people of this kind.")] = None,
+    kind: Annotated[HolderKind | None, typer.Option("--kind", help="Only people of this kind.")] = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
     data: Data = None,
@@ -226,7 +227,7 @@ def holder_list(
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     with at_desk(settings, tenant=tenant) as at:
         directory = at.directory
-        people = [one for one in directory.everyone() if kind is None or one.holder.kind == kind]
+        people = [one for one in directory.everyone() if kind is None or one.holder.kind is kind]
         badges = directory.badges_by_holder()
         unbelieved = directory.unbelieved()
         if json_output:

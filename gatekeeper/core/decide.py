@@ -9,14 +9,16 @@ the log kept. Where a zone wants a guard's eyes and nothing else is missing, the
 On the way out (`leaving`) schedules and the alert state do not hold a person in: a right that ends at closing time
 does not end the right to go home. Everything else is asked as on the way in.
 
-Most scans ask for nothing but rights: no company, no crowd, no memory of where somebody was. For those, `Folded` keeps what
-is always true of one badge at one access point, and a decision is a look-up. The fold is a memory of this very function:
-it holds decisions that `_decide_fully` made, under a key of everything in which two such scans can differ.
+Most scans ask for nothing but rights: no company, no crowd, no memory of where somebody was. For those, `_Folded` keeps what
+is true of one badge at one access point, and a decision is a look-up. The fold is a memory of this very function: it holds
+decisions that `_decide_fully` made, and is made anew when anything differs in which two such scans can differ.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
+from typing import Final
 
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, GuardsWord, Request
 from gatekeeper.core.rules import (
@@ -29,13 +31,15 @@ from gatekeeper.core.rules import (
     host_of,
     party_of,
 )
-from gatekeeper.model.badges import Badge, BadgeState
-from gatekeeper.model.ids import HolderId
+from gatekeeper.model.badges import Assurance, Badge, BadgeState
+from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId, ZoneId
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
 
 __all__ = ["Decision", "Facts", "Request", "asks_the_past", "decide"]
+
+_MOST_FOLDS: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,106 +71,169 @@ class Decision:
 
 def decide(policy: Policy, facts: Facts, request: Request, now: datetime) -> Decision:
     """Decide one request. Total: every input has an answer, and doubt is a denial."""
-    point = policy.points.get(request.access_point)
-    if point is None or point.gate != request.gate:
+    door = policy.folds.get(request.access_point) or _door(policy, request.access_point)
+    if door is None or door.gate != request.gate:
         return _refused(policy, (*facts.findings, Reason.UNKNOWN_ACCESS_POINT), ())
     badge = facts.badge
-    alert = facts.alert
     if (
         badge is None
+        or door.asks_the_past
         or facts.past is not NO_PAST
         or facts.findings
         or facts.lockdowns
         or facts.suspended
-        or alert >= len(policy.demands)
+        or badge.requires_trusted_time
+        or badge.max_uses is not None
+        or facts.alert >= door.alerts
     ):
-        return _decide_fully(policy, point, facts, request, now)
-    folded = policy.folds.get((badge.id, point.id))
+        return _decide_fully(policy, door.point, facts, request, now)
+    instant = now.timestamp()
+    folded = door.folds.get(badge.id)
     if (
         folded is None
         or folded.badge is not badge
         or folded.holder is not facts.holder
         or folded.state is not facts.badge_state
-        or folded.epoch != facts.epoch
         or folded.unproven is not facts.holder_unproven
+        or folded.epoch != facts.epoch
+        or folded.alert != facts.alert
+        or folded.assurance is not facts.assurance
+        or folded.inside is not (facts.whereabouts in door.passback_zones)
+        or not folded.since <= instant < folded.until
     ):
-        folded = _fold(policy, point, facts, badge)
-    if folded.asks_more:
-        return _decide_fully(policy, point, facts, request, now)
-    instant = now.timestamp()
+        folded = _fold(policy, door, facts, badge, instant)
     open_now = policy.timetable.open_at(instant)
-    key = (
-        bisect_right(folded.bounds, instant) << 16
-        | alert << 8
-        | facts.assurance << 4
-        | (facts.whereabouts in point.passback_zones) << 2
-        | (folded.open_sets[alert] & open_now != 0) << 1
-        | (folded.open_at_all & open_now != 0)
-    )
-    decision = folded.decisions.get(key)
-    if decision is None:
-        decision = folded.decisions[key] = _decide_fully(policy, point, facts, request, now)
-    return decision
+    if folded.opens & open_now:
+        if folded.when_open is None:
+            folded.when_open = _decide_once(policy, door, facts, request, now)
+        return folded.when_open
+    if folded.opens_in_calm & open_now:
+        if folded.when_alarmed is None:
+            folded.when_alarmed = _decide_once(policy, door, facts, request, now)
+        return folded.when_alarmed
+    if folded.when_closed is None:
+        folded.when_closed = _decide_once(policy, door, facts, request, now)
+    return folded.when_closed
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """What is always true of one badge at one access point.
+@dataclass(slots=True)
+class _Folded:
+    """What is true of one badge at one access point for a while, and the decisions that were made.
 
-    The first group is what it was folded from: other objects, and it is folded anew. `bounds` are the instants (Unix
-    seconds, sorted) at which a date begins or ends to count; between two of them nothing but schedules can change.
+    The first group is what it was folded from: another of these, and it is folded anew. From `since` until `until` (Unix
+    seconds) no date begins or ends to count, so that nothing but the hour can change: a schedule that leads here is open, is
+    open but only in a calmer alert state, or none is. For each of the three there is one decision, once it was made.
     """
 
     badge: Badge
     holder: Holder | None
     state: BadgeState | None
-    epoch: int
     unproven: bool
+    epoch: int
+    alert: int
+    assurance: Assurance
+    inside: bool
 
-    bounds: tuple[float, ...]
-    open_sets: tuple[int, ...]
-    open_at_all: int
-    asks_more: bool
-    decisions: dict[int, Decision] = field(default_factory=dict)
+    since: float
+    until: float
+    opens: int
+    opens_in_calm: int
+    when_open: Decision | None = None
+    when_alarmed: Decision | None = None
+    when_closed: Decision | None = None
 
 
-_MOST_FOLDS = 1 << 20
+@dataclass(slots=True)
+class _Kept:
+    """What all folds of a policy share: their number, and of equal decisions one."""
+
+    folds: int = 0
+    decisions: dict[Decision, Decision] = field(default_factory=dict)
 
 
-def _fold(policy: Policy, point: Point, facts: Facts, badge: Badge) -> Folded:
-    holder = facts.holder
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """One access point of one policy, with the folds of all badges that came to it."""
+
+    point: Point
+    gate: GateId
+    passback_zones: frozenset[ZoneId]
+    alerts: int
+    asks_the_past: bool
+    kept: _Kept
+    folds: dict[BadgeId, _Folded] = field(default_factory=dict)
+
+
+def _decide_once(policy: Policy, door: _Door, facts: Facts, request: Request, now: datetime) -> Decision:
+    """Decide fully; of equal decisions only one is kept."""
+    decision = _decide_fully(policy, door.point, facts, request, now)
+    return door.kept.decisions.setdefault(decision, decision)
+
+
+def _door(policy: Policy, access_point: AccessPointId) -> _Door | None:
+    point = policy.points.get(access_point)
+    if point is None:
+        return None
+    kept = next((door.kept for door in policy.folds.values()), None) or _Kept()
+    door = policy.folds[access_point] = _Door(
+        point, point.gate, point.passback_zones, len(policy.demands), asks_the_past(policy, point), kept
+    )
+    return door
+
+
+def _fold(policy: Policy, door: _Door, facts: Facts, badge: Badge, instant: float) -> _Folded:
+    if badge.id not in door.folds:
+        if door.kept.folds >= _MOST_FOLDS:
+            _forget(policy)
+        door.kept.folds += 1
+    bounds = sorted(date.timestamp() for date in _dates(policy, door.point, facts, badge))
+    after = bisect_right(bounds, instant)
+    folded = door.folds[badge.id] = _Folded(
+        badge=badge,
+        holder=facts.holder,
+        state=facts.badge_state,
+        unproven=facts.holder_unproven,
+        epoch=facts.epoch,
+        alert=facts.alert,
+        assurance=facts.assurance,
+        inside=facts.whereabouts in door.passback_zones,
+        since=bounds[after - 1] if after else -inf,
+        until=bounds[after] if after < len(bounds) else inf,
+        opens=_opening(policy, door.point, facts.holder, facts.alert),
+        opens_in_calm=_opening(policy, door.point, facts.holder, 0),
+    )
+    return folded
+
+
+def _forget(policy: Policy) -> None:
+    for door in policy.folds.values():
+        door.folds.clear()
+        door.kept.folds = 0
+        door.kept.decisions.clear()
+
+
+def _dates(policy: Policy, point: Point, facts: Facts, badge: Badge) -> set[datetime]:
+    """The instants at which something about this badge, here, begins or ends to count."""
     dates: set[datetime] = {badge.not_before, badge.expires}
-    openings: list[tuple[int, int]] = []
+    holder = facts.holder
     if holder is not None:
         dates |= {holder.since, holder.until, *(until for _, until in holder.certificates)}
-        for profile in holder.profiles:
-            granted = policy.profiles.get((holder.tenant, profile), {}).get(point.id, ())
-            openings += [(opening.schedule, opening.highest_alert) for opening in granted]
     rights = policy.tenants.get(badge.tenant)
     if rights is not None and rights.agreement is not None:
         dates |= {rights.agreement.since, rights.agreement.until}
     dates |= {at for event in point.events for at in (event.since, event.until)}
-    dates |= {at for call in policy.rules.call_ups for at in (call.since, call.until)}
-    open_sets = []
-    for alert in range(len(policy.alert_states)):
-        open_set = 0
-        for schedule, highest in openings:
-            open_set |= schedule if alert <= highest else 0
-        open_sets.append(open_set)
-    if len(policy.folds) >= _MOST_FOLDS:
-        policy.folds.clear()
-    folded = policy.folds[badge.id, point.id] = Folded(
-        badge,
-        holder,
-        facts.badge_state,
-        facts.epoch,
-        facts.holder_unproven,
-        tuple(sorted(date.timestamp() for date in dates)),
-        tuple(open_sets),
-        open_sets[0] if open_sets else 0,
-        badge.requires_trusted_time or badge.max_uses is not None or asks_the_past(policy, point),
-    )
-    return folded
+    return dates | {at for call in policy.rules.call_ups for at in (call.since, call.until)}
+
+
+def _opening(policy: Policy, point: Point, holder: Holder | None, alert: int) -> int:
+    """The schedules that open here in an alert state."""
+    if holder is None:
+        return 0
+    found = 0
+    for profile in holder.profiles:
+        for opening in policy.profiles.get((holder.tenant, profile), {}).get(point.id, ()):
+            found |= opening.schedule if alert <= opening.highest_alert else 0
+    return found
 
 
 def asks_the_past(policy: Policy, point: Point) -> bool:

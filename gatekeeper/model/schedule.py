@@ -21,7 +21,7 @@ from gatekeeper.model.people import Names
 __all__ = ["MINUTES_A_DAY", "Schedule", "Timetable", "Window", "week_of"]
 
 MINUTES_A_DAY = 1440
-_DAY = 86_400
+_DAY = 86_400.0
 _KEPT_DAYS = 4096
 
 
@@ -65,7 +65,7 @@ class Timetable:
 
     schedules: Sequence[Schedule]
     time_zone: ZoneInfo
-    _days: dict[int, _DayPlan] = field(default_factory=dict, repr=False, compare=False)
+    _days: dict[float, _DayPlan] = field(default_factory=dict, repr=False, compare=False)
 
     def bit(self, schedule: ScheduleId) -> int:
         """The bit that stands for one schedule in the sets of `open_at`."""
@@ -73,7 +73,7 @@ class Timetable:
 
     def open_at(self, instant: float) -> int:
         """Which schedules are open at an instant (Unix seconds), as a bit set."""
-        day = int(instant // _DAY)
+        day = instant // _DAY
         plan = self._days.get(day)
         if plan is None:
             if len(self._days) >= _KEPT_DAYS:
@@ -81,8 +81,8 @@ class Timetable:
             plan = self._days[day] = self._plan(day)
         return plan.open_sets[bisect_right(plan.starts, instant) - 1]
 
-    def _plan(self, day: int) -> _DayPlan:
-        begin = float(day * _DAY)
+    def _plan(self, day: float) -> _DayPlan:
+        begin = day * _DAY
         events: dict[float, int] = {begin: 0}
         open_now = 0
         for stretch_since, stretch_until, offset in _stretches(begin, begin + _DAY, self.time_zone):

@@ -10,12 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.decision import decision_alone
+from tests.benchmarks.decision import decision_alone, memory_of_people, plan_of_a_change
 from tests.benchmarks.log import sealed_append
 from tests.benchmarks.way import whole_way
 
 PARTS = {
     "decision": decision_alone,
+    "memory": memory_of_people,
+    "plan": plan_of_a_change,
     "log": lambda: asyncio.run(sealed_append()),
     "way": lambda: asyncio.run(whole_way()),
 }

@@ -3,7 +3,8 @@
 pycddl reads the file as RFC 8610 and must allow whatever is valid. It is not trusted with a no (0.6.4): it mixes up the keys
 of alternatives that are maps, lets an empty map hold anything, and finds a regular expression anywhere in a text. So `allows`
 judges by itself; it knows the part of CDDL that the file uses, and raises on anything else. `schema` spells out for pycddl
-what it gets wrong even for valid values: anchors, numbers of a group, names as keys of a table, CBOR within an array.
+what it gets wrong even for valid values: anchors, numbers of a group, names as keys of a table, CBOR within an array,
+ranges that begin below zero, and one of several words, several times.
 """
 
 import re
@@ -327,6 +328,8 @@ def schema(rule: str) -> pycddl.Schema:
     whole = "\n".join([text().replace("&", "number-of-"), *numbers])
     whole = re.sub(r'\.regexp "([^"]*)"', r'.regexp "^(?:\1)$"', whole)
     whole = whole.replace("* name =>", "* tstr =>")
+    whole = whole.replace("[+ role]", "[+ tstr]")
+    whole = re.sub(r"= -\d+\.\.\d+", "= int", whole)
     whole = re.sub(r"bytes \.cbor [a-z-]+(<[^>]*>)?", "bytes", whole)
     return pycddl.Schema(f"begin = {rule}\n{whole}")
 

@@ -193,4 +193,6 @@ class Reader:
             return Literal(word.strip('"'))
         if re.fullmatch(r"-?\d+", word):
             return Literal(int(word))
+        if word == "true":
+            return Literal(value=True)
         return Word(word, self._list("<", ">", self._plain) if self._sees("<") else ())

@@ -91,6 +91,7 @@ _FORMS: Mapping[type[Any], Mapping[str, tuple[Out, Out]]] = {
         "round_trip": _DURATION,
         "offline_verdict": _VERDICT,
         "offline_policy": _HEX,
+        "sealed_pin": _HEX,
     },
     Passage: {**_UPWARD, "access_point": _AS_IT_IS, "outcome": _enum(PassageOutcome), "scan": _HEX},
     Status: {**_UPWARD, "kind": _enum(StatusKind), "access_point": _AS_IT_IS},

@@ -36,7 +36,9 @@ def validator(name: str) -> Draft202012Validator:
 def personal_of(kind: str) -> str:
     """What the personal part of a kind of entry is held against."""
     parts = {name: part["title"] for name, part in schema("personal")["$defs"].items() if "title" in part}
-    [found] = [name for name, kinds in parts.items() if fnmatchcase(kind, kinds)]
+    [found] = [
+        name for name, kinds in parts.items() if any(fnmatchcase(kind, one) for one in kinds.split(", "))
+    ]
     return f"personal#{found}"
 
 

@@ -21,7 +21,8 @@ from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
 from gatekeeper.ports import Inbound
 from gatekeeper.service.engine.intake import Allowance, Intake
-from tests.contract.session import Gate, Play, Said, boot_of, moment, played, published, scan_of
+from tests.contract.play import Gate, Play, Said, boot_of, moment, published, scan_of
+from tests.contract.session import played
 from tests.contract.vector_site import FRONT, INNER, SITE, key_of
 
 TAG = b"\xd2"
@@ -53,6 +54,7 @@ def session() -> Play:
 def said(name: str) -> Said:
     """A message of the session."""
     everything = [one for step in session().steps for one in (step.up, step.down)]
+    everything += [one for word in session().words for one in (word.change, word.down)]
     return next(one for one in everything if one.name == name)
 
 
@@ -257,7 +259,22 @@ def extra() -> dict[str, Said]:
         FRONT, boot=boot_of(FRONT), sequence=100, beacon=session().beacons.counted(moment(1000))[0]
     )
     wire = cose.sign(scan.payload(), key=key_of(FRONT), typ=SCAN_TYPE, external_aad=topic.encode())
-    return {"scan-number-100": Said(name="scan-number-100", says="", key=FRONT, topic=topic, wire=wire)}
+    down = _topic(Channel.DECISION)
+    wait = {
+        key: value
+        for key, value in cose.decode(parts(said("answer-to-scan-key-bound").wire)[2]).items()
+        if key != 7
+    }
+    waits = cose.sign(
+        cose.encode(wait | {3: 3, 4: 15, 6: 1000}),
+        key=key_of("decision"),
+        typ=DECISION_TYPE,
+        external_aad=down.encode(),
+    )
+    return {
+        "scan-number-100": Said(name="scan-number-100", says="", key=FRONT, topic=topic, wire=wire),
+        "wait-for-a-second": Said(name="wait-for-a-second", says="", key="decision", topic=down, wire=waits),
+    }
 
 
 def word_of_service(
@@ -316,6 +333,10 @@ def _answers() -> Iterator[Forged]:
     yield answer("grant-that-lasts-too-long", "", malformed, changes={6: 5001})
     yield answer("grant-without-an-unlock", "", malformed, fields={k: v for k, v in fields.items() if k != 7})
     yield answer("denial-with-an-unlock", "", malformed, changes={3: 0})
+    waits = {key: value for key, value in fields.items() if key != 7} | {3: 3, 6: 60_000}
+    yield answer("wait-with-an-unlock", "", malformed, changes={3: 3})
+    yield answer("wait-for-more-than-a-minute", "", malformed, fields={**waits, 6: 60_001})
+    yield answer("grant-that-lasts-as-long-as-a-wait", "", malformed, changes={6: 60_000})
     says = "Signed for this topic, and yet for another gate."
     yield answer("grant-for-another-gate", says, Ignored.ANSWER_FOREIGN, changes={2: INNER})
     yield answer("grant-for-another-scan", "", Ignored.ANSWER_UNKNOWN, changes={1: bytes(32)})
@@ -326,6 +347,10 @@ def _answers() -> Iterator[Forged]:
     yield answer("grant-after-its-validity", "Valid for a second.", late, changes={6: 1000}, arrives=1000)
     recorded = {key: value for key, value in fields.items() if key != 7} | {3: 2}
     yield answer("scan-that-is-only-recorded", "", misplaced, fields=recorded)
+    yield answer("wait-after-five-seconds", "It was given up.", late, fields=waits, arrives=5000)
+    says = "A wait opens nothing, and ends: the grant that comes after it came too late."
+    yield answer("grant-after-a-wait-is-over", says, late, after=("wait-for-a-second",), arrives=1000)
+    yield answer("hello-that-waits", "", misplaced, fields={**waits, 1: other[1]})
     hello = {**fields, 1: other[1]}
     yield answer("hello-that-is-granted", "Only a scan can be granted.", misplaced, fields=hello)
 

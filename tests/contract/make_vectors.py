@@ -11,14 +11,15 @@ from typing import Any
 
 from gatekeeper import cose
 from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.core.pin import pin_info
 from gatekeeper.core.trust import agreement_payload, trust_payload
 from gatekeeper.cose.sign1 import _to_be_signed
 from gatekeeper.model.messages import Scan, proof_digest_input
 from gatekeeper.model.topics import PREFIX
 from tests.contract import cddl, forgeries, mistakes, specimens
 from tests.contract.described import MODELS, diagnostic, fields_of
+from tests.contract.play import Said, Step, Word
 from tests.contract.readers import digest
-from tests.contract.session import Said, Step
 from tests.contract.vector_site import (
     AGREEMENT,
     BEACON_SECRET,
@@ -26,12 +27,15 @@ from tests.contract.vector_site import (
     HOST,
     KEYS,
     NOON,
+    PEPPER,
+    PIN,
     SITE,
     agreement_document,
     anchor,
     fresh_flow,
     key_of,
     listing,
+    operator_records,
     people,
     policy_document,
     throwaway_secret,
@@ -77,7 +81,12 @@ def _keys() -> dict[str, Any]:
             "spki": key.public_der.hex(),
             "throw_away_private": throwaway_secret(name).hex(),
         }
-    return {"warning": WARNING, "throw_away_beacon_secret": BEACON_SECRET.hex(), "keys": keys}
+    return {
+        "warning": WARNING,
+        "throw_away_beacon_secret": BEACON_SECRET.hex(),
+        "throw_away_pin_pepper": PEPPER.hex(),
+        "keys": keys,
+    }
 
 
 def _documents() -> dict[str, Any]:
@@ -119,6 +128,10 @@ def _documents() -> dict[str, Any]:
         "enrolment": _document(
             "enrolment", enrolment_request(site=SITE, gate=FRONT, key=key_of(FRONT)), keys=[FRONT]
         ),
+        "operators": {
+            record.id: _document("operator", record.document, keys=[f"{record.tenant}-signing"])
+            for record in operator_records()
+        },
         "people": everybody,
     }
 
@@ -135,16 +148,22 @@ def _document(rule: str, message: bytes, *, keys: Sequence[str], aad: str = SITE
 
 def _session() -> dict[str, Any]:
     play = forgeries.session()
+    steps = sorted((*play.steps, *play.words), key=lambda step: step.at)
     return {
         "site": SITE,
         "prefix": PREFIX,
         "noon": int(NOON.timestamp() * 1000),
         "beacon": _said(play.beacon()),
-        "steps": [_step(step) for step in play.steps],
+        "steps": [_step(step) for step in steps],
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step | Word) -> dict[str, Any]:
+    if isinstance(step, Word):
+        said = step.change
+        document = _document("change", said.wire, keys=[said.key])
+        change = {"name": said.name, "says": said.says, **document}
+        return {"at": step.at, "change": change, "down": _said(step.down)}
     return {"at": step.at, "repeated": step.repeated, "up": _said(step.up), "down": _said(step.down)}
 
 
@@ -171,6 +190,14 @@ def _said(said: Said) -> dict[str, Any]:
     }
     if isinstance(message, Scan) and message.proof is not None:
         described["proof"] = _proof(said.key, message)
+    if isinstance(message, Scan) and message.sealed_pin is not None:
+        info = pin_info(site=SITE, gate=said.key, access_point=message.access_point)  # type: ignore[arg-type]
+        described["pin"] = {
+            "typed": PIN,
+            "seal_key": "seal",
+            "ephemeral_key": "ephemeral",
+            "info": info.hex(),
+        }
     return described
 
 
@@ -194,11 +221,10 @@ def _proof(gate: str, scan: Scan) -> dict[str, Any]:
 
 
 def _refused(forged: Iterator[forgeries.Forged]) -> dict[str, Any]:
-    extra = forgeries.extra().values()
     return {
         "noon": int(NOON.timestamp() * 1000),
         "at": 1100,
-        "before": {said.name: {"topic": said.topic, "message": said.wire.hex()} for said in extra},
+        "before": _before(forgeries.for_service()),
         "vectors": [
             {
                 "name": one.name,
@@ -214,12 +240,23 @@ def _refused(forged: Iterator[forgeries.Forged]) -> dict[str, Any]:
     }
 
 
+def _before(forged: Iterator[forgeries.Forged]) -> dict[str, Any]:
+    """What a forgery comes after and the session does not hold."""
+    named = {name for one in forged for name in one.after}
+    return {
+        name: {"name": name, "topic": said.topic, "message": said.wire.hex()}
+        for name, said in forgeries.extra().items()
+        if name in named
+    }
+
+
 def _refused_by_gate() -> dict[str, Any]:
     return {
         "state": (
             "The gate `front` has heard the session's beacon and sent hello-of-front and scan-key-bound; neither is answered. "
             "`arrives` is in milliseconds since the scan was sent, on the gate's monotonic clock. Nothing here opens a door."
         ),
+        "before": _before(forgeries.for_gate()),
         "vectors": [
             {
                 "name": one.name,

@@ -42,7 +42,9 @@ _FORGED = Reason.BADGE_FORGED.code
 _CHANGE = ChangeRefusal.MALFORMED.value
 _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("scan-by-card", "scan-of-another-version", {0: 2}, _MALFORMED, "Versions are not guessed."),
-    ("scan-by-card", "scan-that-says-more", {12: 0}, _MALFORMED, "A key that nobody knows."),
+    ("scan-with-a-pin", "scan-with-a-pin-in-the-clear", {12: "258014"}, _MALFORMED, "It is sealed: bytes."),
+    ("scan-with-a-pin", "scan-with-a-pin-too-long", {12: bytes(90)}, _MALFORMED, "Eight digits at most."),
+    ("scan-by-card", "scan-that-says-more", {13: 0}, _MALFORMED, "A key that nobody knows."),
     ("scan-by-card", "scan-without-beacon", {7: MISSING}, _MALFORMED, "The beacon is missing."),
     ("scan-by-card", "scan-of-a-short-boot", {1: bytes(7)}, _MALFORMED, "A boot id has eight bytes."),
     ("scan-by-card", "scan-number-zero", {2: 0}, _MALFORMED, "Sequences begin at one."),
@@ -75,7 +77,9 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
         Ignored.ANSWER_MALFORMED,
         "Five seconds at most.",
     ),
-    ("decision-granted", "decision-of-an-unknown-verdict", {3: 3}, Ignored.ANSWER_MALFORMED, "Doubt denies."),
+    ("decision-waiting", "decision-to-wait-for-too-long", {6: 60_001}, Ignored.ANSWER_MALFORMED, "A minute."),
+    ("decision-waiting", "decision-to-wait-with-an-unlock", {7: 4000}, Ignored.ANSWER_MALFORMED, ""),
+    ("decision-granted", "decision-of-an-unknown-verdict", {3: 4}, Ignored.ANSWER_MALFORMED, "Doubt denies."),
     ("beacon", "beacon-of-eight-bytes", {2: bytes(8)}, Ignored.BEACON_MALFORMED, ""),
     (
         "badge-key-bound-p256",
@@ -101,9 +105,40 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
         "The issuer's key belongs to another.",
     ),
     ("badge-bearer", "badge-of-another-site", {3: "site:other-fort"}, _FORGED, ""),
+    (
+        "badge-for-three-uses",
+        "badge-for-no-use",
+        {-65537: {1: 1, 2: 2, 3: 1, 4: 2, 5: 1, 6: False, 8: 0}},
+        _FORGED,
+        "",
+    ),
+    (
+        "badge-bearer",
+        "badge-that-does-not-cry-for-help",
+        {-65537: {1: 1, 2: 2, 3: 1, 4: 2, 5: 1, 6: False, 9: False}},
+        _FORGED,
+        "What is not so is left out.",
+    ),
     ("badge-bearer", "badge-with-a-short-id", {7: bytes(15)}, _FORGED, ""),
     ("holder", "holder-of-another-site", {1: "other-fort"}, ChangeRefusal.REGISTRATION, ""),
-    ("holder", "holder-that-says-more", {10: 0}, ChangeRefusal.REGISTRATION, ""),
+    ("holder", "holder-that-says-more", {13: 0}, ChangeRefusal.REGISTRATION, ""),
+    (
+        "holder-with-a-host",
+        "holder-with-half-a-pin",
+        {12: [bytes(16), bytes(32)]},
+        ChangeRefusal.REGISTRATION,
+        "",
+    ),
+    ("operator", "operator-without-a-role", {3: []}, ChangeRefusal.APPOINTMENT, ""),
+    (
+        "operator",
+        "operator-with-roles-falling",
+        {3: ["guard", "auditor"]},
+        ChangeRefusal.APPOINTMENT,
+        "They rise.",
+    ),
+    ("operator", "operator-of-an-unknown-role", {3: ["king"]}, ChangeRefusal.APPOINTMENT, ""),
+    ("operator", "operator-that-ends-before-it-begins", {6: 0}, ChangeRefusal.APPOINTMENT, ""),
     ("agreement", "agreement-above-the-highest-level", {3: 6}, TrustRefusal.AGREEMENT, ""),
     ("agreement", "agreement-of-another-tenant", {2: "club"}, TrustRefusal.AGREEMENT, ""),
     ("trust", "trust-of-another-version", {0: 2}, TrustRefusal.MALFORMED, ""),
@@ -111,6 +146,16 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("trust", "trust-without-gates", {7: MISSING}, TrustRefusal.MALFORMED, ""),
     ("change-of-alert", "change-of-an-unknown-kind", {3: "weather"}, _CHANGE, ""),
     ("change-of-alert", "change-without-author", {5: ""}, _CHANGE, ""),
+    (
+        "change-of-alert",
+        "change-by-another",
+        {5: "deputy"},
+        ChangeRefusal.AUTHOR,
+        "The key is the officer's.",
+    ),
+    ("change-of-suspension", "change-that-suspends-a-little", {6: {1: "school", 2: 1}}, _CHANGE, ""),
+    ("change-of-guard", "change-of-a-guard-who-says-nothing", {6: {1: 22}}, _CHANGE, ""),
+    ("change-of-approval", "change-that-approves-half-a-digest", {6: {1: bytes(16)}}, _CHANGE, ""),
     ("change-of-lockdown", "change-of-no-scope", {6: {1: "door:x", 2: True}}, _CHANGE, ""),
     ("change-of-badge", "change-to-an-unknown-state", {6: {1: bytes(16), 2: "eaten"}}, _CHANGE, ""),
     ("enrolment", "enrolment-in-capitals", {2: "Front"}, EnrolmentRefusal.MALFORMED, ""),
@@ -247,6 +292,7 @@ def entries_not_of_the_log() -> Iterator[tuple[str, str, bytes]]:
     """Bodies that are none: name, what is wrong, the body."""
     first = {kind: _body(kind) for kind in Kind}
     granted, gap, founded = first[Kind.ACCESS_GRANTED], first[Kind.GATE_GAP], first[Kind.SITE_FOUNDED]
+    waiting, locked = first[Kind.ACCESS_WAITING], first[Kind.LOCKDOWN_CHANGED]
     denied, taken = first[Kind.ACCESS_DENIED], first[Kind.PASSAGE_TAKEN]
     wrong: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "entry-of-an-unknown-kind": ("No branch has it.", {**gap, "kind": "gate.dancing"}),
@@ -266,6 +312,9 @@ def entries_not_of_the_log() -> Iterator[tuple[str, str, bytes]]:
             "",
             {key: value for key, value in taken.items() if key != "scan"},
         ),
+        "entry-that-waits-for-nothing": ("", {**waiting, "reasons": [Reason.SEARCH_SELECTED.code]}),
+        "entry-with-an-empty-shadow": ("Left out when there is none.", {**waiting, "shadow": []}),
+        "entry-approved-without-a-proposal": ("", {**locked, "approved_by": "deputy"}),
         "entry-founded-by-no-root": ("", {**founded, "roots": []}),
     }
     for name, (says, body) in wrong.items():

@@ -15,17 +15,19 @@ from gatekeeper.core.change import (
     CHANGE_TYPE,
     ChangeRefused,
     HolderChange,
-    authorised,
+    OperatorChange,
+    _payload,
+    concerns,
     read_change,
-    sign_change,
 )
 from gatekeeper.core.enrolment import ENROLMENT_TYPE, EnrolmentRefused, read_enrolment
+from gatekeeper.core.operators import OPERATOR_TYPE, Operators
 from gatekeeper.core.register import HOLDER_TYPE, Register
 from gatekeeper.core.scan import Rejected, authenticate
 from gatekeeper.core.trust import AGREEMENT_TYPE, TRUST_TYPE, TrustRefused, read_trust, trust_payload
 from gatekeeper.core.verify import verify_scan
 from gatekeeper.model.badges import BADGE_TYPE
-from gatekeeper.model.ids import AccessPointId, BootId, HolderId
+from gatekeeper.model.ids import AccessPointId, BootId, HolderId, OperatorId
 from gatekeeper.model.messages import (
     BEACON_TYPE,
     DECISION_TYPE,
@@ -47,9 +49,11 @@ from tests.contract.vector_site import (
     cosign_trust,
     key_of,
     listing,
+    operator_records,
     people,
     sign_claims,
     sign_holder,
+    sign_operator,
     trust,
 )
 
@@ -120,13 +124,25 @@ def _holder(payload: bytes) -> str | None:
     content = HolderChange(
         holder=HolderId("h-pupil"), document=sign_holder(payload, tenant="school"), badges=()
     )
-    document = sign_change(
-        content, site=SITE, change_id=bytes(16), author="a", at=NOON, key=key_of("school-signing")
+    return _within(content, by="registrar")
+
+
+def _operator(payload: bytes) -> str | None:
+    """So does an operator."""
+    content = OperatorChange(operator=OperatorId("patrol"), document=sign_operator(payload, tenant="army"))
+    return _within(content, by="officer")
+
+
+def _within(content: HolderChange | OperatorChange, *, by: str) -> str | None:
+    payload = _payload(content, site=SITE, change_id=bytes(16), author=by, at=NOON)
+    document = signed(payload, key=f"operator-{by}", typ=CHANGE_TYPE, aad=SITE)
+    change = read_change(document, trust=trust(), operators=Operators(operator_records()), now=NOON)
+    found = (
+        change
+        if isinstance(change, ChangeRefused)
+        else concerns(change.content, trust=trust(), owners=Register())
     )
-    change = read_change(document, trust=trust())
-    assert not isinstance(change, ChangeRefused), change
-    refused = authorised(change, trust=trust(), owners=Register())
-    return None if refused is None else refused.code.value
+    return found.code.value if isinstance(found, ChangeRefused) else None
 
 
 def _agreement(payload: bytes) -> str | None:
@@ -141,7 +157,8 @@ def _trust(payload: bytes) -> str | None:
 
 
 def _change(payload: bytes) -> str | None:
-    found = read_change(signed(payload, key="army-signing", typ=CHANGE_TYPE, aad=SITE), trust=trust())
+    document = signed(payload, key="operator-officer", typ=CHANGE_TYPE, aad=SITE)
+    found = read_change(document, trust=trust(), operators=Operators(operator_records()), now=NOON)
     return found.code.value if isinstance(found, ChangeRefused) else None
 
 
@@ -161,6 +178,7 @@ PAYLOADS: Mapping[str, tuple[str, Callable[[bytes], str | None]]] = {
     "holder": (HOLDER_TYPE, _holder),
     "agreement": (AGREEMENT_TYPE, _agreement),
     "trust": (TRUST_TYPE, _trust),
+    "operator": (OPERATOR_TYPE, _operator),
     "change": (CHANGE_TYPE, _change),
     "enrolment": (ENROLMENT_TYPE, _enrolment),
 }

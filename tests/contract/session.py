@@ -1,240 +1,24 @@
-"""One session of the vectors: the product's own gates and its own flow talk to each other, and every byte is kept.
-
-Nobody writes these messages by hand: `devices.core` says what a gate says, `gatekeeper.core` what the service answers. The
-clock moves by the milliseconds that each step names; chance is given.
-"""
+"""The session of the vectors, step by step: what happens at three gates, and what is said about it."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
 
-from devices.core.controller import Controller, Doorway
-from devices.core.events import (
-    AnswerReceived,
-    AskProof,
-    BeaconReceived,
-    CardPresented,
-    ContactClosed,
-    ContactOpened,
-    Effect,
-    Event,
-    LinkUp,
-    ProofGiven,
-    Publish,
-    Started,
-    Timer,
-    TimerFired,
-    TimerKind,
-    Unlock,
-    WallTime,
-)
-from gatekeeper import cose
-from gatekeeper.core.actuate import sign_answer
-from gatekeeper.core.audit import Draft
-from gatekeeper.core.flow import Flow, Recorded, Repeated
-from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
-from gatekeeper.model.ids import AccessPointId, BootId, GateId
-from gatekeeper.model.messages import (
-    PASSAGE_TYPE,
-    SCAN_TYPE,
-    Answer,
-    ByCard,
-    ByDigest,
-    ByToken,
-    ClockQuality,
-    Credential,
-    Passage,
-    Proof,
-    Scan,
-    Verdict,
-    proof_digest_input,
-)
+from devices.core.events import ContactClosed, ContactOpened, Timer, TimerFired, TimerKind
+from gatekeeper.model.ids import AccessPointId
+from gatekeeper.model.messages import ByCard, ByDigest, ByToken, Proof, Verdict, proof_digest_input
 from gatekeeper.model.places import Direction
-from gatekeeper.model.topics import PREFIX, Channel, gate_topic
-from gatekeeper.service.engine.beacons import Beacons
+from tests.contract.play import Play, boot_of, moment, published, random_of, scan_of, signed_as
+from tests.contract.stranger import sealed_pin
 from tests.contract.vector_site import (
-    BEACON_SECRET,
     CARD,
     FRONT,
     INNER,
-    NOON,
+    PIN,
     SHED_READER,
     SITE,
-    fresh_flow,
     key_of,
     people,
-    trust,
+    throwaway_secret,
 )
-
-AGENT = "gatekeeper-device/vectors"
-_DOORS: Mapping[GateId, tuple[tuple[str, Direction, bool], ...]] = {
-    FRONT: (("front-in", Direction.IN, True), ("front-out", Direction.OUT, True)),
-    INNER: (("house-in", Direction.IN, True),),
-    SHED_READER: (("shed-in", Direction.IN, False),),
-}
-
-
-def boot_of(gate: str, number: int = 1) -> BootId:
-    """What a gate drew when it started."""
-    return BootId(hashlib.sha256(f"gatekeeper vectors, boot {number} of {gate}".encode()).digest()[:8])
-
-
-def random_of(label: str) -> bytes:
-    """Sixteen bytes that a gate drew."""
-    return hashlib.sha256(f"gatekeeper vectors, random: {label}".encode()).digest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One message: who signed it, where it travelled, and its bytes."""
-
-    name: str
-    says: str
-    key: str
-    topic: str
-    wire: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A message of a gate and what the service answered, so many milliseconds after noon."""
-
-    at: int
-    up: Said
-    down: Said
-    granted: bool
-    repeated: bool
-
-
-@dataclass(slots=True)
-class Gate:
-    """The product's own controller, told what happens."""
-
-    id: GateId
-    controller: Controller
-
-    @classmethod
-    def named(cls, gate: GateId) -> "Gate":
-        doorways = [
-            Doorway(
-                id=AccessPointId(name), direction=direction, has_contact=contact, held=timedelta(seconds=30)
-            )
-            for name, direction, contact in _DOORS[gate]
-        ]
-        controller = Controller(
-            gate=gate,
-            prefix=PREFIX,
-            key=key_of(gate),
-            trust=trust(),
-            doorways=doorways,
-            boot=boot_of(gate),
-            agent=AGENT,
-        )
-        return cls(gate, controller)
-
-    def happens(self, event: Event, *, at: int) -> list[Effect]:
-        wall = WallTime(NOON + timedelta(milliseconds=at), ClockQuality.SYNCHRONISED)
-        return self.controller.step(event, at=1000 + at / 1000, wall=wall)
-
-
-def published(effects: list[Effect]) -> list[Publish]:
-    return [effect for effect in effects if isinstance(effect, Publish)]
-
-
-@dataclass(slots=True)
-class Play:
-    """Gates and service, and what they said to each other."""
-
-    flow: Flow = field(default_factory=fresh_flow)
-    gates: dict[GateId, Gate] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    drafts: list[Draft] = field(default_factory=list)
-    opened: int = 0
-
-    @property
-    def beacons(self) -> Beacons:
-        return Beacons(site=SITE, secret=BEACON_SECRET, key=key_of("decision"), prefix=PREFIX)
-
-    def beacon(self, at: int = 0) -> Said:
-        topic, wire = self.beacons.message(moment(at))
-        return Said(
-            name="beacon",
-            says="The site's beacon of these ten seconds.",
-            key="decision",
-            topic=topic,
-            wire=wire,
-        )
-
-    def start(self, gate: GateId, *, at: int) -> None:
-        """A gate starts, hears the beacon, and says hello."""
-        started = self.gates[gate] = Gate.named(gate)
-        started.happens(Started(), at=at)
-        [hello] = published(started.happens(LinkUp(), at=at))
-        started.happens(BeaconReceived(self.beacon().wire), at=at)
-        self.brings(gate, hello, f"hello-of-{gate}", f"The gate {gate} has started.", at=at + 5)
-
-    def presents(
-        self, gate: GateId, access_point: str, credential: Credential, *, at: int, key: Any = None
-    ) -> Publish:
-        """A badge at a reader; the scan that comes of it."""
-        machine = self.gates[gate]
-        presented = CardPresented(
-            access_point=AccessPointId(access_point),
-            credential=credential,
-            gate_random=random_of(f"{access_point} at {at}"),
-        )
-        effects = machine.happens(presented, at=at)
-        if key is not None:
-            [asked] = [effect for effect in effects if isinstance(effect, AskProof)]
-            given = ProofGiven(access_point=asked.access_point, signature=key.sign(asked.digest))
-            effects = machine.happens(given, at=at + 45)
-        [scan] = published(effects)
-        return scan
-
-    def brings(self, gate: GateId, sent: Publish | Said, name: str, says: str, *, at: int) -> Step:
-        """A message reaches the service, and its answer the gate."""
-        up = (
-            sent
-            if isinstance(sent, Said)
-            else Said(name=name, says=says, key=gate, topic=sent.topic, wire=sent.payload)
-        )
-        now = moment(at)
-        authentic = authenticate(up.topic, up.wire, trust=self.flow.trust, prefix=PREFIX)
-        assert isinstance(authentic, Authentic), authentic
-        presented = self.flow.verify(authentic, beacons=self.beacons.counted(now))
-        outcome = self.flow.take(authentic, presented, now=now)
-        topic = gate_topic(SITE, gate, Channel.DECISION, prefix=PREFIX)
-        match outcome:
-            case Recorded(drafts=drafts, receipt=receipt, answer=answer):
-                self.drafts += drafts
-                topic, receipt.signed = sign_answer(answer, site=SITE, key=key_of("decision"), prefix=PREFIX)
-            case Repeated(receipt=receipt):
-                pass
-            case _:
-                raise AssertionError(outcome)
-        down = Said(
-            name=f"answer-to-{up.name}",
-            says=f"What the service says to {up.name}.",
-            key="decision",
-            topic=topic,
-            wire=receipt.signed,
-        )
-        granted = receipt.verdict is Verdict.GRANTED
-        step = Step(at=at, up=up, down=down, granted=granted, repeated=isinstance(outcome, Repeated))
-        self.steps.append(step)
-        return step
-
-    def hears(self, gate: GateId, step: Step, *, at: int) -> list[Effect]:
-        """The answer reaches the gate."""
-        effects = self.gates[gate].happens(AnswerReceived(step.down.wire), at=at)
-        self.opened += any(isinstance(effect, Unlock) for effect in effects)
-        return effects
-
-
-def moment(at: int) -> datetime:
-    return NOON + timedelta(milliseconds=at)
 
 
 def played() -> Play:
@@ -276,8 +60,48 @@ def played() -> Play:
     play.hears(FRONT, play.brings(FRONT, closed, "status-closed-again", says, at=7005), at=7010)
 
     _by_hand(play)
-    assert play.opened == 2
+    _in_company(play)
+    _with_a_guard(play)
+    assert play.opened == 4
     return play
+
+
+def _in_company(play: Play) -> None:
+    """Two persons: the first is denied and waits, the second opens for both."""
+    sergeant, corporal = people()["sergeant"], people()["corporal"]
+    alone = play.presents(INNER, "vault-in", ByToken(sergeant.token), at=9000, key=sergeant.key)
+    says = "Where two persons must badge, the first is denied; nothing tells the gate to wait."
+    play.hears(INNER, play.brings(INNER, alone, "scan-alone", says, at=9050), at=9055)
+    second = play.presents(INNER, "vault-in", ByToken(corporal.token), at=9500, key=corporal.key)
+    says = "The second, within twenty seconds: granted, and the first goes along."
+    play.hears(INNER, play.brings(INNER, second, "scan-together", says, at=9550), at=9555)
+
+
+def _with_a_guard(play: Play) -> None:
+    """A PIN, and a guard who looks: a wait, the same wait again, and at last the grant."""
+    sergeant, inner = people()["sergeant"], play.gates[INNER]
+    sealed = sealed_pin(
+        PIN,
+        spki=key_of("seal").public_der,
+        site=SITE,
+        gate=INNER,
+        access_point="office-in",
+        ephemeral=throwaway_secret("ephemeral"),
+    )
+    sent = play.presents(
+        INNER, "office-in", ByToken(sergeant.token), at=9700, key=sergeant.key, sealed_pin=sealed
+    )
+    says = "A badge with a PIN, at a door where a guard compares face and photo: the answer asks to wait."
+    waits = play.brings(INNER, sent, "scan-with-a-pin", says, at=9750)
+    play.hears(INNER, waits, at=9755)
+    [again] = published(
+        inner.happens(TimerFired(Timer(TimerKind.RESEND, AccessPointId("office-in"))), at=10_045)
+    )
+    assert again == sent
+    says = "While it waits the gate goes on sending the same bytes, and hears the same."
+    play.hears(INNER, play.brings(INNER, again, "scan-with-a-pin-again", says, at=10_050), at=10_055)
+    word = play.guard_says(waits, yes=True, number=1, at=18_000)
+    play.hears(INNER, word, at=18_005)
 
 
 def _by_hand(play: Play) -> None:
@@ -308,40 +132,3 @@ def _by_hand(play: Play) -> None:
     for sequence, (name, (says, changes)) in enumerate(scans.items(), 1):
         scan = scan_of(FRONT, boot=boot, sequence=sequence, beacon=beacon, **changes)
         play.brings(FRONT, signed_as(scan, FRONT, name=name, says=says), name, says, at=8000 + 100 * sequence)
-
-
-def scan_of(gate: GateId, *, boot: BootId, sequence: int, beacon: bytes, **changes: Any) -> Scan:
-    """A scan at a gate's first access point, by hand."""
-    fields: dict[str, Any] = {
-        "gate_at": moment(7900),
-        "clock": ClockQuality.FREE_RUNNING,
-        "access_point": AccessPointId(_DOORS[gate][0][0]),
-        "credential": ByToken(people()["pupil"].token),
-        "proof": None,
-        "round_trip": None,
-        "offline_verdict": None,
-        "offline_policy": None,
-    }
-    return Scan(boot=boot, sequence=sequence, beacon=beacon, **(fields | changes))
-
-
-def signed_as(message: UpwardMessage, gate: GateId, *, name: str, says: str) -> Said:
-    """A message, signed as its gate must."""
-    channel, typ = _SIGNED_AS[type(message)]
-    topic = gate_topic(SITE, gate, channel, prefix=PREFIX)
-    wire = cose.sign(message.payload(), key=key_of(gate), typ=typ, external_aad=topic.encode())
-    return Said(name=name, says=says, key=gate, topic=topic, wire=wire)
-
-
-_SIGNED_AS: Mapping[type[Any], tuple[Channel, str]] = {
-    Scan: (Channel.SCAN, SCAN_TYPE),
-    Passage: (Channel.PASSAGE, PASSAGE_TYPE),
-}
-
-
-def answer_in(step: Step) -> Answer:
-    """What an answer says, unverified."""
-    parts = cose.decode(step.down.wire[1:])
-    answer = Answer.read(parts[2])
-    assert isinstance(answer, Answer)
-    return answer

@@ -4,23 +4,30 @@ The specimens are the valid examples of `schemas/examples`, and what the tests o
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from gatekeeper import cose
 from gatekeeper.core.change import (
     AlertChange,
+    ApprovalChange,
     BadgeIssue,
     BadgeStateChange,
     ChangeContent,
+    ForgivenessChange,
+    GuardChange,
     HolderChange,
     LockdownChange,
+    OperatorChange,
     PolicyChange,
+    SuspensionChange,
     TrustChange,
+    WithdrawalChange,
     sign_change,
 )
 from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.core.operators import operator_payload
 from gatekeeper.core.register import holder_payload
 from gatekeeper.core.trust import agreement_payload, trust_payload
 from gatekeeper.model.badges import BadgeState, claims_of
@@ -47,9 +54,12 @@ from tests.contract.vector_site import (
     CARD,
     FRONT,
     NOON,
+    SCHOOL,
     SITE,
     key_of,
     listing,
+    operator,
+    operator_document,
     people,
     policy_document,
     trust_document,
@@ -84,9 +94,9 @@ def _change(content: ChangeContent) -> bytes:
         content,
         site=SITE,
         change_id=bytes(range(16, 32)),
-        author="the officer of the day",
+        author="officer",
         at=NOON,
-        key=key_of("army-signing"),
+        key=key_of("operator-officer"),
     )
     return payload_of(document)
 
@@ -110,6 +120,11 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         ),
         "scan-by-digest": Scan(**_UP, credential=ByDigest(digest(pupil.token)), **_ASKED),
         "scan-by-card": Scan(**_UP, credential=ByCard(CARD), **_ASKED),
+        "scan-with-a-pin": Scan(
+            **_SYNCHRONISED,
+            credential=ByToken(sergeant.token),
+            **{**_ASKED, "proof": proof, "round_trip": timedelta(milliseconds=45), "sealed_pin": bytes(87)},
+        ),
         "scan-decided-offline": Scan(
             **_SYNCHRONISED,
             credential=ByToken(pupil.token),
@@ -141,22 +156,42 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
             **{**_ANSWER, "unlock": timedelta(seconds=4)}, verdict=Verdict.GRANTED, reason=1
         ),
         "decision-denied": Answer(**_ANSWER, verdict=Verdict.DENIED, reason=135),
+        "decision-waiting": Answer(
+            **{**_ANSWER, "valid": timedelta(seconds=60)}, verdict=Verdict.WAITING, reason=15
+        ),
         "decision-recorded": Answer(**_ANSWER, verdict=Verdict.RECORDED, reason=0),
         "beacon": Beacon(site=SITE, value=_BEACON, issued=NOON, period=timedelta(seconds=10)),
     }
     messages = {name: message.payload() for name, message in {**asked, **said}.items()}
+    patrol, pin = operator("patrol"), sergeant.holder.pin
+    certified = everybody["corporal"].holder.certificates
+    assert pin is not None
     issue = BadgeIssue(badge=van.badge.id, token=van.token, card=CARD)
     documents = {
         "badge-key-bound-p256": claims(sergeant.badge),
         "badge-key-bound-ed25519": claims(everybody["teacher"].badge),
         "badge-bearer": claims(pupil.badge),
         "badge-of-a-card": claims(van.badge),
-        "holder": holder_payload(pupil.holder, site=SITE),
+        "badge-for-three-uses": claims(replace(pupil.badge, max_uses=3)),
+        "badge-that-cries-for-help": claims(replace(sergeant.badge, duress=True)),
+        "holder": holder_payload(replace(pupil.holder, host=None), site=SITE),
+        "holder-with-a-host": holder_payload(replace(pupil.holder, pin=pin), site=SITE),
+        "holder-with-a-certificate": holder_payload(
+            replace(pupil.holder, certificates=certified, pin=replace(pin, duress=None)), site=SITE
+        ),
+        "operator": operator_payload(replace(patrol, roles=operator("officer").roles), site=SITE),
+        "operator-revoked": operator_payload(replace(patrol, version=2, revoked=True), site=SITE),
         "agreement": agreement_payload(AGREEMENT, site=SITE),
         "trust": trust_payload(listing()),
         "change-of-badge": _change(BadgeStateChange(badge=pupil.badge.id, state=BadgeState.LOST)),
         "change-of-alert": _change(AlertChange(state="tense")),
         "change-of-lockdown": _change(LockdownChange(scope="zone:house", on=True)),
+        "change-of-suspension": _change(SuspensionChange(tenant=SCHOOL, on=True)),
+        "change-of-forgiveness": _change(ForgivenessChange(holder=pupil.holder.id)),
+        "change-of-guard": _change(GuardChange(entry=22, yes=True)),
+        "change-of-operator": _change(OperatorChange(operator=patrol.id, document=operator_document(patrol))),
+        "change-of-approval": _change(ApprovalChange(digest=digest(b"a change that waits"))),
+        "change-of-withdrawal": _change(WithdrawalChange(digest=digest(b"a change that waits"))),
         "change-of-policy": _change(PolicyChange(document=policy_document())),
         "change-of-trust": _change(TrustChange(document=trust_document())),
         "change-of-holder": _change(
@@ -225,6 +260,7 @@ def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
     match value:
         case bool():
             yield "type", int(value)
+            yield "range", not value
         case int():
             yield from (("bool", one) for one in (True, False))
             yield from (

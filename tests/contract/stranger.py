@@ -4,12 +4,14 @@ It imports nothing of Gatekeeper, and a test sees to that. Where it and the prod
 """
 
 import hashlib
+import hmac
 from collections.abc import Mapping
 from typing import Any
 
 import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDH,
     ECDSA,
     SECP256R1,
     SECP384R1,
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -33,7 +36,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "technology": ("mifare", "wiegand"),
     "outcome": ("taken", "not-taken", "forced", "held-open"),
     "kind": ("online", "offline", "tamper", "tamper-cleared", "closed-again"),
-    "verdict": ("denied", "granted", "recorded"),
+    "verdict": ("denied", "granted", "recorded", "waiting"),
 }
 
 
@@ -112,6 +115,42 @@ def what_a_badge_signs(site: str, gate: str, direction: str, beacon: bytes, gate
     return hashlib.sha256(whole).digest()
 
 
+def sealed_pin(
+    typed: str, *, spki: bytes, site: str, gate: str, access_point: str, ephemeral: bytes
+) -> bytes:
+    """A PIN for the site's seal key (RFC 9180, base mode); `ephemeral` is a scalar that a gate draws anew for each."""
+    key = derive_private_key(int.from_bytes(ephemeral, "big"), SECP256R1())
+    receiver = load_der_public_key(spki)
+    assert isinstance(receiver, EllipticCurvePublicKey)
+    enc, theirs = (
+        one.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        for one in (key.public_key(), receiver)
+    )
+    kem, hpke = b"KEM\0\x10", b"HPKE\0\x10\0\x01\0\x01"
+    secret = _expanded(
+        _extracted(b"", b"eae_prk", key.exchange(ECDH(), receiver), kem),
+        b"shared_secret",
+        enc + theirs,
+        32,
+        kem,
+    )
+    info = b"\0".join([b"pacs-pin-v1", site.encode(), gate.encode(), access_point.encode()])
+    context = b"\0" + _extracted(b"", b"psk_id_hash", b"", hpke) + _extracted(b"", b"info_hash", info, hpke)
+    secret = _extracted(secret, b"secret", b"", hpke)
+    aead = AESGCM(_expanded(secret, b"key", context, 16, hpke))
+    return enc + aead.encrypt(_expanded(secret, b"base_nonce", context, 12, hpke), typed.encode(), b"")
+
+
+def _extracted(salt: bytes, label: bytes, ikm: bytes, suite: bytes) -> bytes:
+    return hmac.digest(salt, b"HPKE-v1" + suite + label + ikm, "sha256")
+
+
+def _expanded(secret: bytes, label: bytes, info: bytes, length: int, suite: bytes) -> bytes:
+    """HKDF-Expand of one block or less."""
+    labelled = length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+    return hmac.digest(secret, labelled + b"\x01", "sha256")[:length]
+
+
 def payload_of(rule: str, fields: Mapping[str, Any]) -> bytes:
     """A payload out of the fields that a vector describes it by."""
     return _encoded(_PAYLOADS[rule](fields))
@@ -164,6 +203,7 @@ def _scan(fields: Mapping[str, Any]) -> dict[int, Any]:
             9: fields.get("round_trip"),
             10: None if alone is None else _WORDS["verdict"].index(alone),
             11: _hex(fields, "offline_policy"),
+            12: _hex(fields, "sealed_pin"),
         }
     )
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from gatekeeper import cose
 from gatekeeper.core import change as changes
+from gatekeeper.core.operators import HOST_ROLES, Operator, Operators, Role, operator_payload, read_operator
 from gatekeeper.core.register import holder_payload, read_holder
-from gatekeeper.core.trust import agreement_payload
+from gatekeeper.core.trust import Use, agreement_payload
 from gatekeeper.model.badges import Assurance, Badge, BadgeState, Card, CardTechnology, claims_of, read_badge
-from gatekeeper.model.ids import BadgeId, HolderId
+from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId
 from gatekeeper.model.messages import (
     Answer,
     Beacon,
@@ -30,7 +31,7 @@ from gatekeeper.model.messages import (
     StatusKind,
     Verdict,
 )
-from gatekeeper.model.people import Agreement, Holder, HolderKind
+from gatekeeper.model.people import Agreement, Holder, HolderKind, PinRecord
 from tests.contract import cddl, readers, specimens, vector_site
 
 MESSAGES: dict[str, Any] = {
@@ -95,6 +96,21 @@ def test_kinds_of_holders_and_states_of_badges_are_those_of_the_code():
     assert {one.value for one in cddl.rules()["badge-state"][1].among} == set(BadgeState)
 
 
+def test_uses_of_keys_and_roles_of_operators_are_those_of_the_code():
+    assert {one.value for one in cddl.rules()["use"][1].among} == set(Use)
+    roles = [one.value for one in cddl.rules()["role"][1].among]
+    assert sorted(roles) == sorted(Role)
+    assert set(roles[-len(HOST_ROLES) :]) == HOST_ROLES
+
+
+def test_verdicts_are_those_of_the_code():
+    _, answers = cddl.rules()["decision"]
+    verdicts = [cddl.rules()[one.name][1] for one in answers.among]
+    numbered = [entry.of for verdict in verdicts for entry in verdict.entries if entry.key == cddl.Literal(3)]
+    single = {one.value for one in numbered if isinstance(one, cddl.Literal)}
+    assert single | set(cddl.names_of("not-granted").values()) == set(Verdict)
+
+
 # -- what the code writes ---------------------------------------------------------------------------------------------
 
 
@@ -115,6 +131,7 @@ milliseconds = cddl.edged(0, 253_402_300_799_000).map(
     lambda ms: datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
 )
 seconds = st.integers(0, 253_402_300_799).map(lambda at: datetime.fromtimestamp(at, UTC))
+long_ago = st.just(datetime.min.replace(tzinfo=UTC))
 durations = cddl.edged(0, 86_400_000).map(lambda ms: timedelta(milliseconds=ms))
 sha256 = st.binary(min_size=32, max_size=32)
 cards = st.builds(Card, st.sampled_from(CardTechnology), octets(1, 16))
@@ -135,10 +152,11 @@ answers = {
     "gate": names,
     "reason": cddl.edged(0, 65535),
     "issued": milliseconds,
-    "valid": cddl.edged(0, 5000).map(lambda ms: timedelta(milliseconds=ms)),
     "policy": sha256,
     "entry": cddl.edged(0, 1 << 53),
 }
+briefly = cddl.edged(0, 5000).map(lambda ms: timedelta(milliseconds=ms))
+patiently = cddl.edged(0, 60_000).map(lambda ms: timedelta(milliseconds=ms))
 WRITTEN: dict[str, st.SearchStrategy[Any]] = {
     "scan": st.builds(
         Scan,
@@ -152,6 +170,7 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         round_trip=st.none() | durations,
         offline_verdict=st.sampled_from([None, Verdict.DENIED, Verdict.GRANTED]),
         offline_policy=st.none() | sha256,
+        sealed_pin=st.none() | octets(0, 89),
     ),
     "passage": st.builds(
         Passage,
@@ -168,9 +187,16 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         policy=st.none() | sha256,
         checkpoint=st.none() | octets(0, 2048),
     ),
-    "decision": st.builds(Answer, **answers, verdict=st.just(Verdict.GRANTED), unlock=durations)
+    "decision": st.builds(
+        Answer, **answers, verdict=st.just(Verdict.GRANTED), valid=briefly, unlock=durations
+    )
+    | st.builds(Answer, **answers, verdict=st.just(Verdict.WAITING), valid=patiently, unlock=st.none())
     | st.builds(
-        Answer, **answers, verdict=st.sampled_from([Verdict.DENIED, Verdict.RECORDED]), unlock=st.none()
+        Answer,
+        **answers,
+        verdict=st.sampled_from([Verdict.DENIED, Verdict.RECORDED]),
+        valid=briefly,
+        unlock=st.none(),
     ),
     "beacon": st.builds(
         Beacon,
@@ -230,6 +256,8 @@ def badges(draw: Callable[..., Any]) -> Badge:
         else None,
         card=draw(cards) if assurance is Assurance.CARD_NUMBER else None,
         status_index=status if ends - begins > 86_400 else draw(st.sampled_from([None, status])),
+        max_uses=draw(st.none() | cddl.edged(1, 1 << 53)),
+        duress=draw(st.booleans()),
     )
 
 
@@ -242,6 +270,11 @@ def test_what_a_tenant_issues_is_allowed_and_read_back(badge: Badge):
     assert read_badge(cose.encode(claims)) == badge
 
 
+def _in_their_order(certificates: dict[str, datetime]) -> tuple[tuple[str, datetime], ...]:
+    """As a map in deterministic CBOR has them: short names first."""
+    return tuple(sorted(certificates.items(), key=lambda one: cose.encode(one[0])))
+
+
 @settings(max_examples=100)
 @given(
     st.builds(
@@ -252,9 +285,15 @@ def test_what_a_tenant_issues_is_allowed_and_read_back(badge: Badge):
         clearance=st.integers(0, 5),
         profiles=st.lists(names, max_size=4).map(tuple),
         badges=st.lists(badge_ids, max_size=4).map(tuple),
-        since=seconds,
-        until=seconds,
+        since=seconds | long_ago,
+        until=seconds | long_ago,
         version=st.integers(0, 1 << 63),
+        certificates=st.dictionaries(names, seconds, max_size=3).map(_in_their_order),
+        host=st.none() | names,
+        pin=st.none()
+        | st.builds(
+            PinRecord, salt=st.binary(min_size=16, max_size=16), digest=sha256, duress=st.none() | sha256
+        ),
     )
 )
 def test_a_registration_is_allowed_and_read_back(holder: Holder):
@@ -284,8 +323,44 @@ def test_an_agreement_is_allowed_and_read(agreement: Agreement):
     assert readers.refusal("agreement", payload) is None
 
 
+@st.composite
+def operators(draw: Callable[..., Any]) -> Operator:
+    begins = draw(st.integers(-62_135_596_800, 253_402_300_000))
+    ends = draw(st.integers(begins + 1, 253_402_300_799))
+    tenant = draw(st.sampled_from(["army", "school"]))
+    roles = sorted(Role if tenant == "army" else set(Role) - HOST_ROLES)
+    identity = draw(names)
+    key = vector_site.key_of(draw(st.sampled_from(["front", "inner", "badge-teacher"])))
+    return Operator(
+        id=OperatorId(identity),
+        tenant=TenantId(tenant),
+        roles=frozenset(draw(st.sets(st.sampled_from(roles), min_size=1))),
+        key=key.record(use="operator", owner=identity),
+        since=datetime.fromtimestamp(begins, UTC),
+        until=datetime.fromtimestamp(ends, UTC),
+        version=draw(st.integers(0, 1 << 63)),
+        revoked=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=100)
+@given(operators())
+def test_an_operator_is_allowed_and_read_back(operator: Operator):
+    payload = operator_payload(operator, site=vector_site.SITE)
+    assert cddl.allows("operator", decoded(payload))
+    assert cddl.pycddl_allows("operator", decoded(payload))
+    document = vector_site.sign_operator(payload, tenant=operator.tenant)
+    assert read_operator(document, trust=vector_site.trust()) == operator
+
+
 contents = (
     st.builds(changes.BadgeStateChange, badge=badge_ids, state=st.sampled_from(BadgeState))
+    | st.builds(changes.SuspensionChange, tenant=names, on=st.booleans())
+    | st.builds(changes.ForgivenessChange, holder=names)
+    | st.builds(changes.GuardChange, entry=cddl.edged(0, (1 << 64) - 1), yes=st.booleans())
+    | st.builds(changes.OperatorChange, operator=names, document=st.binary(max_size=300))
+    | st.builds(changes.ApprovalChange, digest=sha256)
+    | st.builds(changes.WithdrawalChange, digest=sha256)
     | st.builds(changes.AlertChange, state=names)
     | st.builds(
         changes.LockdownChange,
@@ -309,7 +384,7 @@ contents = (
 
 
 @settings(max_examples=100)
-@given(contents, texts, milliseconds)
+@given(contents, st.sampled_from(["officer", "deputy", "registrar"]), milliseconds)
 def test_a_change_is_allowed_and_read_back(content: changes.ChangeContent, author: str, at: datetime):
     document = changes.sign_change(
         content,
@@ -317,12 +392,13 @@ def test_a_change_is_allowed_and_read_back(content: changes.ChangeContent, autho
         change_id=bytes(16),
         author=author,
         at=at,
-        key=vector_site.key_of("army-signing"),
+        key=vector_site.key_of(f"operator-{author}"),
     )
     payload = specimens.payload_of(document)
     assert cddl.allows("change", decoded(payload))
     assert cddl.pycddl_allows("change", decoded(payload))
-    read = changes.read_change(document, trust=vector_site.trust())
+    known = Operators(vector_site.operator_records())
+    read = changes.read_change(document, trust=vector_site.trust(), operators=known, now=vector_site.NOON)
     assert isinstance(read, changes.Change)
     assert (read.content, read.author, read.at) == (content, author, at)
 
@@ -339,6 +415,7 @@ NEW = _new(0)
     [
         (lambda size: changes.PolicyChange(document=bytes(size)), 1_050_000),
         (lambda size: changes.TrustChange(document=bytes(size)), 1_050_000),
+        (lambda size: changes.OperatorChange(operator=OperatorId("o"), document=bytes(size)), 1024),
         (lambda size: changes.HolderChange(holder=HolderId("h"), document=bytes(size), badges=()), 8192),
         (lambda size: changes.HolderChange(holder=HolderId("h"), document=b"", badges=(NEW,) * size), 32),
         (lambda size: changes.HolderChange(holder=HolderId("h"), document=b"", badges=(_new(size),)), 1024),
@@ -350,7 +427,7 @@ def test_what_a_change_carries_may_be_so_long_and_no_longer(
     how: dict[str, Any] = {
         "site": vector_site.SITE,
         "change_id": bytes(16),
-        "author": "a",
+        "author": "officer",
         "at": vector_site.NOON,
     }
     for size, allowed in ((most, True), (most + 1, False)):
@@ -362,5 +439,5 @@ def test_what_a_change_carries_may_be_so_long_and_no_longer(
 @settings(max_examples=100)
 @given(cddl.values("change"))
 def test_every_change_that_the_file_allows_is_read(value: Any):
-    value[1] = vector_site.SITE
+    value[1], value[5] = vector_site.SITE, "officer"
     assert readers.refusal("change", cose.encode(value)) is None

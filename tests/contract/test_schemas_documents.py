@@ -15,17 +15,28 @@ from devices.core import outbox
 from devices.core.belief import BEACON_PERIODS, Ignored
 from devices.core.controller import Limits
 from gatekeeper import cose, transparency
-from gatekeeper.core import change, enrolment, flow, policy_document, register, supervise, trust
+from gatekeeper.core import (
+    change,
+    enact,
+    enrolment,
+    flow,
+    operators,
+    pin,
+    policy_document,
+    proposals,
+    register,
+    supervise,
+    trust,
+)
 from gatekeeper.core.change import MAX_CHANGE_BYTES, ChangeRefusal
 from gatekeeper.core.enrolment import EnrolmentRefusal
 from gatekeeper.core.flow import SEQUENCE_WINDOW
 from gatekeeper.core.policy_document import MAX_POLICY_BYTES, PolicyRefusal
-from gatekeeper.core.supervise import APPLIED
 from gatekeeper.core.trust import TrustRefusal
 from gatekeeper.cose import sign1
 from gatekeeper.model import badges, messages
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, CardTechnology
-from gatekeeper.model.messages import ANSWER_VALIDITY, MAX_MESSAGE_BYTES
+from gatekeeper.model.messages import ANSWER_VALIDITY, LONGEST_WAIT, MAX_MESSAGE_BYTES
 from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.service.engine import beacons
 from gatekeeper.service.engine.intake import Allowance
@@ -97,16 +108,29 @@ def test_every_code_without_a_sentence_of_its_own_stands_in_its_table(title: str
 
 
 def test_every_outcome_of_a_change_that_the_code_names_stands_in_its_table():
-    named = {APPLIED}
-    for node in ast.walk(ast.parse(Path(supervise.__file__).read_text("utf-8"))):
-        match node:
-            case ast.Call(func=ast.Name("_Refused"), args=[ast.Constant(str(code)), *_]):
-                named.add(code)
-            case ast.Call(func=ast.Name("_refuse"), args=[_, ast.Constant(str(code)), *_]):
-                named.add(code)
-            case _:
-                pass
+    named = {supervise.APPLIED, supervise.PROPOSED, *(code for _, code in supervise._ENDINGS.values())}
+    for module in (supervise, enact):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Declined"
+        ]
+        assert calls
+        named |= {code for call in calls if (code := _code(module, call.args[0])) is not None}
     assert section("What becomes of a change").keys() == named
+
+
+def _code(module: Any, argument: ast.expr) -> str | None:
+    """A code as it is written, or the constant that it is; None for one of another document's refusal."""
+    match argument:
+        case ast.Constant(str(code)):
+            return code
+        case ast.Name(name):
+            return str(getattr(module, name))
+        case ast.Attribute(attr="code"):
+            return None
+        case _:
+            raise AssertionError(ast.dump(argument))
 
 
 def test_every_section_of_codes_is_one_that_a_test_knows():
@@ -136,7 +160,7 @@ def test_the_table_of_channels_is_that_of_the_asyncapi():
 
 
 def test_every_typ_of_the_code_is_named_and_no_other():
-    modules = (messages, badges, trust, policy_document, register, change, enrolment)
+    modules = (messages, badges, trust, policy_document, register, operators, change, enrolment)
     typs = {
         value
         for module in modules
@@ -164,11 +188,17 @@ def test_every_bound_is_the_one_of_the_code():
         "numbers that the window holds": SEQUENCE_WINDOW,
         "boots of one gate that are remembered": flow._KEPT_BOOTS,
         "age of a change, hours": supervise._FRESH // timedelta(hours=1),
+        "a change waits for a second person, hours": proposals.PROPOSAL_LASTS // timedelta(hours=1),
+        "changes that wait for one at most": proposals.MOST_PROPOSALS,
         "period of the beacon, ms": beacons.PERIOD // MS,
         "beacons that count": beacons._COUNTED,
         "resend of a scan, ms": limits.resend // MS,
         "resend of anything else, growing from that to, ms": limits.resend_most // MS,
         "validity of an answer at most, ms": ANSWER_VALIDITY // MS,
+        "validity of a wait at most, ms": LONGEST_WAIT // MS,
+        "digits of a PIN, at least": pin.PIN_DIGITS[0],
+        "digits of a PIN, at most": pin.PIN_DIGITS[1],
+        "a sealed PIN at most, bytes": cose.SEALED_OVERHEAD + pin.PIN_DIGITS[1],
         "a gate gives a scan up after, ms": limits.deadline // MS,
         "a gate waits for a badge's proof, ms": limits.proof // MS,
         "a gate releases a strike for at most, ms": limits.longest_unlock // MS,

@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -23,20 +22,14 @@ from gatekeeper.core.audit import (
     seal_personal,
     tenant_tree,
 )
-from gatekeeper.core.change import (
-    AlertChange,
-    BadgeStateChange,
-    HolderChange,
-    LockdownChange,
-    PolicyChange,
-    TrustChange,
-)
-from gatekeeper.core.decide import Facts
-from gatekeeper.core.policy_document import sign_policy
-from gatekeeper.core.supervise import APPLIED
+from gatekeeper.core.change_content import type_of
+from gatekeeper.core.enact import DEEDS
+from gatekeeper.core.facts import Companion, Factor, Facts, GuardsWord, Past
+from gatekeeper.core.operators import WORDS, Role
+from gatekeeper.core.replay import DECIDED, recollect, redecide
 from gatekeeper.embedded import EmbeddedPostgres
-from gatekeeper.model.badges import Assurance, BadgeState, Card, CardTechnology
-from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
+from gatekeeper.model.badges import Assurance, BadgeState
+from gatekeeper.model.messages import ClockQuality, StatusKind
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from gatekeeper.service.administration.opening import open_site
@@ -44,85 +37,14 @@ from gatekeeper.service.engine.sealing import Sealer, open_personal
 from gatekeeper.transparency import Tree
 from tests.contract import an_engine
 from tests.contract.entry_schemas import NAMES, branch, faults, personal_of, schema
-from tests.contract.specimens import damaged
-from tests.contract.vector_site import SITE
+from tests.contract.plain_flows import small_site_drafts
+from tests.contract.ruled_flows import ruled_drafts
+from tests.contract.specimens import Damaged, damaged
+from tests.contract.vector_site import SITE, fresh_flow
 from tests.contract.whole_log import founding, whole_log
 from tests.support.databases import temporary_database
-from tests.support.sites import (
-    HOST,
-    SmallSite,
-    issue,
-    key_of,
-    listed,
-    register_holder,
-    signed_trust,
-    site_document,
-)
-
-STRANGE = Card(CardTechnology.WIEGAND, b"strange")
-NOWHERE = "nowhere"
-
 
 # -- every entry that the product makes -------------------------------------------------------------------------------
-
-
-def _messages(site: SmallSite) -> None:
-    """What gates can say, with and without everything that they may leave out."""
-    clock = {"gate_at": site.now, "clock": ClockQuality.FREE_RUNNING}
-    for more in ({}, clock):
-        site.tap("front-in", "sergeant", **more)
-        site.tap("front-in", "teacher", **more)
-        site.tap("shed-in", STRANGE, **more)
-        site.tap(NOWHERE, "teacher", gate="front", **more)
-        for verdict in (Verdict.GRANTED, Verdict.DENIED):
-            for policy in (None, bytes(32)):
-                offline = {"offline_verdict": verdict, "offline_policy": policy, **more}
-                site.tap("front-in", "teacher", **offline)
-                site.tap(NOWHERE, STRANGE, gate="front", **offline)
-        for outcome in PassageOutcome:
-            site.recorded(site.passage("front-in", outcome, **more))
-            site.recorded(site.passage(NOWHERE, outcome, gate="front", **more))
-            site.recorded(site.passage("front-in", outcome, scan=site.scan("front-in", "teacher"), **more))
-            grant = site.scan("front-out", "sergeant", **more)
-            site.recorded(grant)
-            site.recorded(site.passage("front-out", outcome, scan=grant, **more))
-        for kind in StatusKind:
-            for place in (None, "front-in", NOWHERE):
-                site.recorded(site.status("front", kind, access_point=place, **more))
-        site.recorded(site.hello("front", **more))
-        site.recorded(site.hello("front", policy=bytes(32), checkpoint=b"a checkpoint", **more))
-    site.skip("front", 100)
-    site.recorded(site.status("front"))
-
-
-def _changes(site: SmallSite) -> None:
-    """What host and tenants can say."""
-    pupil, ownerless = site.badges["pupil"].badge, issue("nobody", "school")
-    site.enter("nobody", ownerless)
-    renewed = replace(site.holders["pupil"], version=2)
-    document = site_document()
-    document["zone"][2]["level"] = 1
-    policy = sign_policy(document, site=site.flow.trust.site, key=key_of(f"{HOST} signing"))
-    for content in (
-        BadgeStateChange(badge=pupil.id, state=BadgeState.SUSPENDED),
-        BadgeStateChange(badge=ownerless.badge.id, state=BadgeState.STOLEN),
-        HolderChange(holder=renewed.id, document=register_holder(renewed), badges=()),
-        AlertChange(state="grave"),
-        LockdownChange(scope="zone:yard", on=True),
-        LockdownChange(scope="gate:front", on=True),
-        LockdownChange(scope="site", on=False),
-        PolicyChange(document=policy),
-        TrustChange(document=signed_trust(listed(version=2))),
-    ):
-        assert site.supervise(content).outcome.code == APPLIED, content
-
-
-@cache
-def small_site_drafts() -> tuple[Draft, ...]:
-    site = SmallSite()
-    _messages(site)
-    _changes(site)
-    return tuple(site.drafts)
 
 
 def _sealed(drafts: tuple[Draft, ...]) -> Iterator[tuple[bytes, bytes | None]]:
@@ -137,8 +59,10 @@ def _sealed(drafts: tuple[Draft, ...]) -> Iterator[tuple[bytes, bytes | None]]:
 
 @cache
 def made() -> tuple[tuple[bytes, bytes | None], ...]:
-    """All entries of the small site and of the vectors' log, each with its personal part."""
-    return (*_sealed(small_site_drafts()), *((entry.body, entry.personal) for entry in whole_log()))
+    """All entries of the small site, with rules and without, and of the vectors' log; each with its personal part."""
+    flows = (small_site_drafts(), *ruled_drafts())
+    sealed = [entry for drafts in flows for entry in _sealed(drafts)]
+    return (*sealed, *((entry.body, entry.personal) for entry in whole_log()))
 
 
 @cache
@@ -201,15 +125,44 @@ def test_reasons_states_and_words_are_those_of_the_code():
     clocks = words["from-a-gate"]["properties"]["clock"]["enum"]
     assert set(clocks) == {quality.name.lower() for quality in ClockQuality}
     assert set(schema("facts")["$defs"]["kind"]["enum"]) == set(HolderKind)
-    assert set(schema("facts")["properties"]) == set(Facts.__dataclass_fields__)
+    assert set(words["roles"]["items"]["enum"]) == set(Role)
+    by_two = {type_of(kind) for kind in words["of-a-proposal"]["properties"]["proposes"]["enum"]}
+    assert by_two == {
+        content for content, deeds in DEEDS.items() if any(WORDS[deed].second for deed in deeds)
+    }
 
 
-def test_personal_parts_have_all_that_their_schema_names():
-    facts = [
+def test_facts_are_those_of_the_code():
+    described, past = schema("facts"), schema("facts")["$defs"]["past"]["properties"]
+    assert set(described["properties"]) == set(Facts.__dataclass_fields__)
+    assert set(past) == set(Past.__dataclass_fields__)
+    assert set(past["factor"]["enum"]) == set(Factor) - {Factor.NONE}
+    assert set(past["guard"]["enum"]) == set(GuardsWord) - {GuardsWord.NOT_ASKED}
+    assert set(described["$defs"]["companion"]["properties"]) == set(Companion.__dataclass_fields__)
+
+
+def _facts() -> list[Any]:
+    return [
         json.loads(personal)["facts"]
         for _, personal in made()
         if personal is not None and b'"facts"' in personal
     ]
+
+
+def test_all_that_can_be_asked_of_the_past_was_asked_and_answered_in_every_word():
+    pasts = [facts["past"] for facts in _facts()]
+    described = schema("facts")["$defs"]["past"]["properties"]
+    assert set().union(*pasts) == set(described)
+    assert {} in pasts
+    for word in ("factor", "guard"):
+        assert {past[word] for past in pasts if word in past} == set(described[word]["enum"])
+    companions = [one for past in pasts for one in past.get("company", ())]
+    assert {one["waiting"] for one in companions} == {True, False}
+    assert any(facts["holder"]["certificates"] for facts in _facts() if facts["holder"] is not None)
+
+
+def test_personal_parts_have_all_that_their_schema_names():
+    facts = _facts()
     for part in ("badge", "holder"):
         described = schema("facts")["$defs"][part]["properties"]
         assert {frozenset(fact[part]) for fact in facts if fact[part] is not None} == {frozenset(described)}
@@ -219,6 +172,18 @@ def test_personal_parts_have_all_that_their_schema_names():
         frozenset(one["properties"]) for one in schema("personal")["$defs"].values() if "properties" in one
     }
     assert shapes == described
+
+
+def test_every_decision_of_the_vectors_log_can_be_made_again_from_what_the_log_holds():
+    policy, seen = fresh_flow().policy, set()
+    for entry in whole_log():
+        body = json.loads(entry.body)
+        if body["kind"] in DECIDED:
+            assert entry.personal is not None
+            asked = recollect(body, json.loads(entry.personal), site=SITE)
+            assert redecide(policy, asked, body) == [], body
+            seen.add(body["kind"])
+    assert seen == DECIDED
 
 
 # -- what is no entry -------------------------------------------------------------------------------------------------
@@ -255,7 +220,7 @@ def test_a_personal_part_with_anything_missing_or_added_is_none(name: str, docum
     for damage in damaged(document):
         if damage.how not in {"missing", "unknown"} or not _is_json(damage.value):
             continue
-        if not _is_a_shorter_list(damage.where, document):
+        if not _is_a_shorter_list(damage.where, document) and not _is_another_map(damage):
             assert faults(name, damage.value), damage
 
 
@@ -264,6 +229,14 @@ def _is_a_shorter_list(where: tuple[Any, ...], document: Any) -> bool:
     for step in where[:-1]:
         document = document[step]
     return isinstance(document, list) and where[-1] < len(document)
+
+
+def _is_another_map(damage: Damaged) -> bool:
+    """Of the past whatever was not asked is left out, and some maps have names as keys."""
+    holds_it = damage.where[-2] if len(damage.where) > 1 else None
+    if damage.how == "missing":
+        return holds_it in {"past", "crowds", "opened", "certificates"}
+    return holds_it in {"crowds", "certificates"}
 
 
 def _is_json(value: Any) -> bool:

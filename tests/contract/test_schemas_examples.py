@@ -22,7 +22,10 @@ ACROSS_FIELDS = {
     "badge-of-another-site",
     "badge-of-another-tenant",
     "badge-that-ends-before-it-begins",
+    "change-by-another",
     "holder-of-another-site",
+    "operator-that-ends-before-it-begins",
+    "operator-with-roles-falling",
     "trust-of-another-site",
 }
 """What CDDL cannot say, because it asks two fields, or who signed."""

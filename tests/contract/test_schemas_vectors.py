@@ -5,7 +5,6 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,48 +15,30 @@ from devices.core.events import Unlock
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.enrolment import EnrolmentRequest, read_enrolment
-from gatekeeper.core.flow import Flow, Recorded, Repeated
-from gatekeeper.core.policy_document import PolicyRefused, compile_from
-from gatekeeper.core.register import HolderRecord, Register, read_holder
+from gatekeeper.core.flow import Recorded, Repeated
+from gatekeeper.core.pin import pin_info
 from gatekeeper.core.scan import Authentic, authenticate
-from gatekeeper.core.trust import Anchor, Trust, read_trust
-from gatekeeper.model.badges import BadgeRecord, BadgeState
+from gatekeeper.model.ids import GateId
 from gatekeeper.model.reasons import MessageRefusal, Reason
+from gatekeeper.model.site_file import read_site_file
 from gatekeeper.service.engine.beacons import Beacons
 from tests.contract import forgeries, make_vectors, mistakes, stranger
 from tests.contract.cddl import ROOMY
 from tests.contract.described import MODELS, diagnostic, fields_of, message_of
-from tests.contract.session import moment
-from tests.contract.vector_site import key_of
-
-SCHEMAS = make_vectors.SCHEMAS
-
-
-@cache
-def vectors(name: str) -> Any:
-    return json.loads((SCHEMAS / "vectors" / f"{name}.json").read_text("utf-8"))
-
-
-def session() -> Any:
-    return vectors("session")
-
-
-SAID = [session()["beacon"], *(step[way] for step in session()["steps"] for way in ("up", "down"))]
-
-
-def octets(of: dict[str, Any], name: str = "message") -> bytes:
-    return bytes.fromhex(of[name])
-
-
-def keys() -> Any:
-    return vectors("keys")["keys"]
-
-
-def signing_key(name: str) -> cose.SigningKey:
-    key = key_of(name)
-    assert key.public_der.hex() == keys()[name]["spki"]
-    return key
-
+from tests.contract.play import moment
+from tests.contract.stored import (
+    SAID,
+    SCHEMAS,
+    flow,
+    keys,
+    last_word,
+    octets,
+    session,
+    signing_key,
+    trust,
+    vectors,
+)
+from tests.contract.vector_site import policy_text
 
 # -- the files --------------------------------------------------------------------------------------------------------
 
@@ -93,43 +74,6 @@ def test_throw_away_keys_say_what_they_are_and_are_the_keys_they_say():
 # -- documents --------------------------------------------------------------------------------------------------------
 
 
-@cache
-def trust() -> Trust:
-    documents = vectors("documents")
-    anchor = Anchor.from_json(json.dumps(documents["anchor"]))
-    found = read_trust(octets(documents["trust"]), anchor=anchor, not_below=0)
-    assert isinstance(found, Trust)
-    return found
-
-
-def flow() -> Flow:
-    """The service as the vectors describe it, from the files alone."""
-    documents = vectors("documents")
-    register = Register()
-    for person in documents["people"].values():
-        document, token = octets(person["registration"]), octets(person["token"])
-        holder = read_holder(document, trust=trust())
-        badge = register.read_token(token, trust=trust())
-        assert holder is not None
-        assert badge is not None
-        record = BadgeRecord(id=badge.id, token=token, state=BadgeState.ACTIVE)
-        register.put_badge(record, tenant=badge.tenant, card=badge.card)
-        register.put_holder(
-            HolderRecord(id=holder.id, document=document), tenant=holder.tenant, badges=holder.badges
-        )
-    policy = compile_from(octets(documents["policy"]), trust=trust())
-    assert not isinstance(policy, PolicyRefused)
-    assert policy.version.hex() == documents["policy"]["version"]
-    first = session()["steps"][0]["down"]["fields"]["entry"]
-    return Flow(
-        policy=policy,
-        policy_source=octets(documents["policy"]),
-        trust=trust(),
-        register=register,
-        next_seq=first,
-    )
-
-
 def test_the_documents_are_believed_and_say_what_is_described():
     documents = vectors("documents")
     assert trust().site == documents["site"]
@@ -137,7 +81,7 @@ def test_the_documents_are_believed_and_say_what_is_described():
     request = read_enrolment(octets(documents["enrolment"]))
     assert isinstance(request, EnrolmentRequest)
     assert request.record.public_der.hex() == keys()["front"]["spki"]
-    parts = [documents["enrolment"]]
+    parts = [documents["enrolment"], *documents["operators"].values()]
     parts += [person[one] for person in documents["people"].values() for one in ("registration", "token")]
     for part in parts:
         header, _, payload, _ = cose.decode(octets(part)[1:])
@@ -157,6 +101,10 @@ def test_cosigned_documents_carry_the_keys_that_are_named():
         assert kids == sorted(keys()[key]["kid"] for key in documents[name]["keys"])
 
 
+def test_the_policy_is_one_that_a_person_may_write():
+    assert read_site_file(policy_text()).site == trust().site
+
+
 # -- the session ------------------------------------------------------------------------------------------------------
 
 
@@ -171,6 +119,9 @@ def test_the_session_is_answered_by_the_service_as_it_is_written():
     topic, wire = beacons.message(moment(0))
     assert (topic, wire.hex()) == (session()["beacon"]["topic"], session()["beacon"]["message"])
     for step in session()["steps"]:
+        if "change" in step:
+            assert last_word(service, step).hex() == step["down"]["message"]
+            continue
         up, down, now = step["up"], step["down"], moment(step["at"])
         authentic = authenticate(up["topic"], octets(up), trust=trust(), prefix=session()["prefix"])
         assert isinstance(authentic, Authentic), up["name"]
@@ -195,6 +146,7 @@ def test_the_session_shows_every_message_verdict_and_way_to_sign():
         "granted",
         "denied",
         "recorded",
+        "waiting",
     }
     assert {keys()[said["key"]]["algorithm"] for said in SAID} == {-9, -19, -51}
     proved = [keys()[said["proof"]["badge_key"]]["algorithm"] for said in SAID if "proof" in said]
@@ -241,6 +193,39 @@ def test_a_proof_is_the_badge_s_own_signature_over_the_digest(said: dict[str, An
     assert said["fields"]["proof"]["signature"] == proof["signature"]
 
 
+def _with_pins() -> list[Any]:
+    return [pytest.param(said, id=said["name"]) for said in SAID if "pin" in said]
+
+
+@pytest.mark.parametrize("said", _with_pins())
+def test_a_pin_is_sealed_for_one_access_point_and_a_stranger_can_seal_it(said: dict[str, Any]):
+    pin, fields = said["pin"], said["fields"]
+    gate, place = said["key"], fields["access_point"]
+    assert octets(pin, "info") == pin_info(site=trust().site, gate=GateId(gate), access_point=place)
+    assert trust().seal_key is not None
+    sealed = stranger.sealed_pin(
+        pin["typed"],
+        spki=trust().seal_key.public_der,
+        site=session()["site"],
+        gate=gate,
+        access_point=place,
+        ephemeral=octets(keys()[pin["ephemeral_key"]], "throw_away_private"),
+    )
+    assert sealed == octets(fields, "sealed_pin")
+    key = cose.SealKey.from_pem(signing_key(pin["seal_key"]).to_pem())
+    assert key.open(sealed, info=octets(pin, "info")) == pin["typed"].encode()
+    assert key.open(sealed, info=octets(pin, "info") + b"x") is None
+
+
+def test_one_scan_of_the_session_has_a_pin_and_its_wait_ends_with_a_grant():
+    assert len(_with_pins()) == 2, "sent, and sent again"
+    [word] = [step for step in session()["steps"] if "change" in step]
+    answers = [step["down"]["fields"] for step in session()["steps"]]
+    [first, again, last] = [one for one in answers if one["message"] == word["down"]["fields"]["message"]]
+    assert first == again
+    assert (first["verdict"], last["verdict"]) == ("waiting", "granted")
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -249,7 +234,7 @@ def _named(name: str) -> list[Any]:
 
 
 def said_before(name: str) -> dict[str, Any]:
-    extra = vectors("refused-by-service")["before"]
+    extra = vectors("refused-by-service")["before"] | vectors("refused-by-gate")["before"]
     return extra[name] if name in extra else next(said for said in SAID if said["name"] == name)
 
 
@@ -266,7 +251,8 @@ def test_the_service_refuses_with_the_code(vector: dict[str, Any]):
 def test_a_gate_ignores_with_the_code_and_opens_nothing(vector: dict[str, Any]):
     gate, bring = forgeries.gate_with_a_scan()
     for said in map(said_before, vector.get("after", ())):
-        assert any(isinstance(effect, Unlock) for effect in bring(said["topic"], octets(said), 10))
+        opens = any(isinstance(effect, Unlock) for effect in bring(said["topic"], octets(said), 10))
+        assert opens == (said["name"] == "answer-to-scan-key-bound")
     before = Counter(gate.controller.tally.ignored)
     effects = bring(vector["topic"], octets(vector), vector["arrives"])
     assert not any(isinstance(effect, Unlock) for effect in effects)
@@ -306,7 +292,7 @@ def test_the_stranger_knows_nothing_of_the_product():
             else []
         )
     }
-    assert modules == {"hashlib", "collections", "typing", "cbor2", "cryptography"}
+    assert modules == {"hashlib", "hmac", "collections", "typing", "cbor2", "cryptography"}
 
 
 @pytest.mark.parametrize("said", SAID, ids=lambda said: said["name"])

@@ -1,7 +1,9 @@
 """The site of the vectors: its throw-away keys, its documents, its people, and the flow that takes its messages.
 
     outside ─ yard (level 1, a bearer badge will do) ┬─ shed    level 0, a card number will do
-                                                     └─ house   level 2, a key-bound badge only
+                                                     ├─ house   level 2, a key-bound badge only
+                                                     ├─ vault   two persons
+                                                     └─ office  a PIN, a guard's eyes, a search of everybody
 
 Every key follows from its name, and the private halves are published with the vectors: whoever uses one anywhere else
 guards nothing. All signatures are deterministic (RFC 6979, RFC 8032), so the site is the same bytes wherever it is made.
@@ -9,7 +11,7 @@ guards nothing. All signatures are deterministic (RFC 6979, RFC 8032), so the si
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -20,7 +22,19 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, d
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gatekeeper import cose
+from gatekeeper.core.draw import Draws
 from gatekeeper.core.flow import Flow
+from gatekeeper.core.operators import (
+    HOST_ROLES,
+    OPERATOR_TYPE,
+    OPERATOR_USE,
+    Operator,
+    OperatorRecord,
+    Operators,
+    Role,
+    operator_payload,
+)
+from gatekeeper.core.pin import SALT_BYTES, PinChecker, make_pin_record
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.core.register import HOLDER_TYPE, HolderRecord, Register, holder_payload
 from gatekeeper.core.trust import (
@@ -38,6 +52,7 @@ from gatekeeper.core.trust import (
     read_trust,
     trust_payload,
 )
+from gatekeeper.core.verify import PinDesk
 from gatekeeper.model.badges import (
     BADGE_TYPE,
     Assurance,
@@ -48,7 +63,7 @@ from gatekeeper.model.badges import (
     CardTechnology,
     claims_of,
 )
-from gatekeeper.model.ids import BadgeId, GateId, HolderId, ProfileId, SiteId, TenantId, ZoneId
+from gatekeeper.model.ids import BadgeId, GateId, HolderId, OperatorId, ProfileId, SiteId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement, Holder, HolderKind
 
 SITE = SiteId("vector-fort")
@@ -78,13 +93,25 @@ KEYS: Mapping[str, tuple[cose.Algorithm, str, str]] = {
     "shed-reader": (A.ED25519, Use.GATE, "shed-reader"),
     "decision": (A.ESP256, Use.DECISION, "service"),
     "log": (A.ED25519, Use.LOG, "service"),
+    "seal": (A.ESP256, Use.SEAL, "service"),
+    "operator-officer": (A.ESP256, OPERATOR_USE, "officer"),
+    "operator-deputy": (A.ESP384, OPERATOR_USE, "deputy"),
+    "operator-registrar": (A.ED25519, OPERATOR_USE, "registrar"),
+    "operator-patrol": (A.ED25519, OPERATOR_USE, "patrol"),
     "badge-sergeant": (A.ESP256, "badge", "sergeant"),
+    "badge-corporal": (A.ESP256, "badge", "corporal"),
     "badge-teacher": (A.ED25519, "badge", "teacher"),
     "stranger": (A.ESP256, "none", "nobody: a key that stands in no list"),
+    "ephemeral": (
+        A.ESP256,
+        "none",
+        "the gate, for one PIN: drawn anew each time, and fixed here so that bytes are the same",
+    ),
 }
 """All keys of the vectors: algorithm, use, owner."""
 
 BEACON_SECRET = hashlib.sha256(b"gatekeeper vectors, a secret that is none: beacon").digest()
+PEPPER = hashlib.sha256(b"gatekeeper vectors, a secret that is none: pepper").digest()
 
 
 def throwaway_secret(name: str) -> bytes:
@@ -159,7 +186,11 @@ def listing() -> TrustListing:
             SCHOOL: _tenant("school", agreement_document()),
         },
         gates={gate: _trusted(gate) for gate in (FRONT, INNER, SHED_READER)},
-        services=((Use.DECISION, _trusted("decision")), (Use.LOG, _trusted("log"))),
+        services=(
+            (Use.DECISION, _trusted("decision")),
+            (Use.LOG, _trusted("log")),
+            (Use.SEAL, _trusted("seal")),
+        ),
     )
 
 
@@ -205,7 +236,54 @@ def policy_document() -> bytes:
     return sign_policy(policy_text(), site=SITE, key=key_of("army-signing"))
 
 
+# -- operators --------------------------------------------------------------------------------------------------------
+
+_ROLES: Mapping[str, tuple[TenantId, frozenset[Role]]] = {
+    "officer": (HOST, frozenset(Role)),
+    "deputy": (HOST, frozenset({Role.SECURITY_OFFICER, Role.SITE_ADMIN})),
+    "registrar": (SCHOOL, frozenset(Role) - HOST_ROLES),
+    "patrol": (HOST, frozenset({Role.GUARD})),
+}
+
+
+def operator(name: str) -> Operator:
+    """An operator; all but the patrol are there from the start."""
+    tenant, roles = _ROLES[name]
+    return Operator(
+        id=OperatorId(name),
+        tenant=tenant,
+        roles=roles,
+        key=record_of(f"operator-{name}"),
+        since=FOUNDED,
+        until=ENDS,
+        version=1,
+        revoked=False,
+    )
+
+
+def sign_operator(payload: bytes, *, tenant: str) -> bytes:
+    """Any payload, signed as an operator by a tenant."""
+    key = key_of(f"{tenant}-signing")
+    return cose.sign(payload, key=key, typ=OPERATOR_TYPE, external_aad=SITE.encode())
+
+
+def operator_document(appointed: Operator) -> bytes:
+    """An operator as its tenant signs it."""
+    return sign_operator(operator_payload(appointed, site=SITE), tenant=appointed.tenant)
+
+
+@cache
+def operator_records() -> tuple[OperatorRecord, ...]:
+    """The operators whom the site begins with, as they are stored."""
+    first = [operator(name) for name in ("officer", "deputy", "registrar")]
+    return tuple(
+        OperatorRecord(id=one.id, tenant=one.tenant, document=operator_document(one)) for one in first
+    )
+
+
 # -- people -----------------------------------------------------------------------------------------------------------
+
+PIN, DURESS_PIN = "258014", "410852"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +321,7 @@ def _person(
     clearance: int,
     profile: str,
     card: Card | None,
+    **further: Any,
 ) -> Person:
     key = key_of(f"badge-{name}") if assurance >= Assurance.KEY_BOUND else None
     badge = Badge(
@@ -271,6 +350,7 @@ def _person(
         since=FOUNDED,
         until=datetime(2026, 12, 1, tzinfo=UTC),
         version=1,
+        **further,
     )
     return Person(
         holder=holder,
@@ -294,6 +374,17 @@ def people() -> Mapping[str, Person]:
             clearance=5,
             profile="soldier",
             card=None,
+            pin=make_pin_record(PIN, duress=DURESS_PIN, pepper=PEPPER, salt=bytes(SALT_BYTES)),
+        ),
+        "corporal": _person(
+            "corporal",
+            "army",
+            assurance=bound,
+            kind=HolderKind.STAFF,
+            clearance=2,
+            profile="soldier",
+            card=None,
+            certificates=(("first-aid", datetime(2026, 9, 1, tzinfo=UTC)),),
         ),
         "teacher": _person(
             "teacher",
@@ -312,6 +403,7 @@ def people() -> Mapping[str, Person]:
             clearance=2,
             profile="pupil",
             card=None,
+            host=HolderId("h-teacher"),
         ),
         "van": _person(
             "van", "school", assurance=bare, kind=HolderKind.VEHICLE, clearance=1, profile="pupil", card=CARD
@@ -319,7 +411,7 @@ def people() -> Mapping[str, Person]:
     }
 
 
-OPENING_ENTRIES = 6  # the founding, four registrations, an engine
+OPENING_ENTRIES = 7  # the founding, five registrations, an engine
 
 
 def fresh_flow() -> Flow:
@@ -332,10 +424,20 @@ def fresh_flow() -> Flow:
         register.put_holder(stored, tenant=person.holder.tenant, badges=person.holder.badges)
     policy = compile_from(policy_document(), trust=trust())
     assert not isinstance(policy, PolicyRefused), policy
-    return Flow(
+    flow = Flow(
         policy=policy,
         policy_source=policy_document(),
         trust=trust(),
         register=register,
         next_seq=OPENING_ENTRIES,
     )
+    return equipped(flow, operator_records())
+
+
+def equipped(flow: Flow, operators: Iterable[OperatorRecord]) -> Flow:
+    """A flow with its operators, and with what only the running service has: the key that opens PINs, the pepper, lots."""
+    flow.operators = Operators(operators)
+    seal = cose.SealKey.from_pem(key_of("seal").to_pem())
+    flow.pin_desk = PinDesk(key=seal, checker=PinChecker(pepper=PEPPER))
+    flow.draws = Draws(secret=BEACON_SECRET)
+    return flow

@@ -13,17 +13,22 @@ from typing import Any
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, seal_body, seal_personal, tenant_tree
 from gatekeeper.core.change import (
     AlertChange,
+    ApprovalChange,
     BadgeStateChange,
     ChangeContent,
+    ForgivenessChange,
     HolderChange,
     LockdownChange,
+    OperatorChange,
     PolicyChange,
+    SuspensionChange,
     TrustChange,
-    sign_change,
+    WithdrawalChange,
 )
 from gatekeeper.core.policy_document import sign_policy
+from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
 from gatekeeper.core.register import HolderRecord, holder_payload
-from gatekeeper.core.supervise import APPLIED, StoredHolder, Writes, supervise
+from gatekeeper.core.supervise import APPLIED, PROPOSED, StoredHolder, Writes, expire_proposals
 from gatekeeper.core.trust import trust_payload
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import AccessPointId
@@ -31,19 +36,24 @@ from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Ver
 from gatekeeper.service.administration.ceremony import Founding
 from gatekeeper.service.administration.opening import _believe, _drafts
 from gatekeeper.transparency import Tree, leaf_hash
-from tests.contract.session import Play, boot_of, moment, played, scan_of, signed_as
+from tests.contract.play import Play, boot_of, moment, scan_of, signed_as
+from tests.contract.session import played
 from tests.contract.vector_site import (
     FOUNDED,
     FRONT,
     INNER,
     NOON,
     OPENING_ENTRIES,
+    SCHOOL,
     SITE,
     anchor,
     cosign_trust,
     fresh_flow,
     key_of,
     listing,
+    operator,
+    operator_document,
+    operator_records,
     people,
     policy_document,
     policy_text,
@@ -73,7 +83,12 @@ def founding() -> Founding:
         for person in people().values()
     )
     return Founding(
-        anchor=anchor(), trust=trust_document(), policy=policy_document(), holders=holders, badges=()
+        anchor=anchor(),
+        trust=trust_document(),
+        policy=policy_document(),
+        holders=holders,
+        badges=(),
+        operators=operator_records(),
     )
 
 
@@ -82,7 +97,8 @@ def whole_log() -> tuple[Entry, ...]:
     """The whole log."""
     play = played()
     _unsaid(play)
-    drafts = [*_opening(), *play.drafts, *_changes(play)]
+    _changes(play)
+    drafts = [*_opening(), *play.drafts]
     assert [draft.seq for draft in drafts] == list(range(len(drafts)))
     return tuple(_sealed(drafts))
 
@@ -121,7 +137,7 @@ def _unsaid(play: Play) -> None:
     ]
     for number, message in said:
         sent = signed_as(message, FRONT, name=f"number {number}", says="")
-        play.brings(FRONT, sent, sent.name, sent.says, at=9000 + number)
+        play.brings(FRONT, sent, sent.name, sent.says, at=19_000 + number)
 
 
 def _passage(boot: Any, sequence: int, outcome: PassageOutcome, scan: bytes | None) -> Passage:
@@ -136,49 +152,59 @@ def _passage(boot: Any, sequence: int, outcome: PassageOutcome, scan: bytes | No
     )
 
 
-def _changes(play: Play) -> Iterator[Draft]:
-    """One change of each kind."""
-    pupil = people()["pupil"]
+def _changes(play: Play) -> None:
+    """One change of each kind, and every way that one can go which takes two people."""
+    pupil, sergeant = people()["pupil"], people()["sergeant"]
     renewed = replace(pupil.holder, version=2)
     document = sign_holder(holder_payload(renewed, site=SITE), tenant="school")
-    policy = policy_text()
-    policy["zone"][2]["level"] = 1
+    narrower = policy_text()
+    narrower["zone"][2]["level"] = 1
     newer = replace(listing(), version=2)
-    contents: list[ChangeContent] = [
-        BadgeStateChange(badge=pupil.badge.id, state=BadgeState.LOST),
-        HolderChange(holder=renewed.id, document=document, badges=()),
-        AlertChange(state="tense"),
-        LockdownChange(scope=f"gate:{INNER}", on=True),
-        PolicyChange(document=sign_policy(policy, site=SITE, key=key_of("army-signing"))),
-        TrustChange(document=cosign_trust(trust_payload(newer))),
-    ]
-    for number, content in enumerate(contents, 1):
-        yield change(play, content, number)
+    release = LockdownChange(scope=f"gate:{INNER}", on=False)
+    patrol = operator("patrol")
+    made = _Made(play)
+    made(BadgeStateChange(badge=pupil.badge.id, state=BadgeState.LOST))
+    made(HolderChange(holder=renewed.id, document=document, badges=()), by="registrar")
+    made(AlertChange(state="tense"))
+    made(LockdownChange(scope=f"gate:{INNER}", on=True))
+    made(WithdrawalChange(digest=made.proposed(release)))
+    made(ApprovalChange(digest=made.proposed(release)), by="deputy")
+    made(SuspensionChange(tenant=SCHOOL, on=True))
+    made(SuspensionChange(tenant=SCHOOL, on=False))
+    made(ForgivenessChange(holder=sergeant.holder.id))
+    made(PolicyChange(document=sign_policy(narrower, site=SITE, key=key_of("army-signing"))))
+    wider = PolicyChange(document=sign_policy(policy_text(), site=SITE, key=key_of("army-signing")))
+    made(ApprovalChange(digest=made.proposed(wider)), by="deputy")
+    made(TrustChange(document=cosign_trust(trust_payload(newer))))
+    appointed = OperatorChange(operator=patrol.id, document=operator_document(patrol))
+    made(ApprovalChange(digest=made.proposed(appointed)), by="deputy")
+    dismissed = replace(patrol, version=2, revoked=True)
+    made(OperatorChange(operator=patrol.id, document=operator_document(dismissed)))
+    made(LockdownChange(scope="zone:house", on=True))
+    made.proposed(LockdownChange(scope="zone:house", on=False))
+    play.drafts += expire_proposals(play.flow, now=moment(20_000) + PROPOSAL_LASTS, writes=Writes())
 
 
-def change(play: Play, content: ChangeContent, number: int) -> Draft:
-    """A change by the host that must be made."""
-    change_id = number.to_bytes(16, "big")
-    signed = sign_change(
-        content,
-        site=SITE,
-        change_id=change_id,
-        author="the officer of the day",
-        at=moment(10_000),
-        key=key_of("army-signing"),
-    )
-    done = supervise(
-        play.flow,
-        signed,
-        change_id=change_id,
-        name=None,
-        anchor=anchor(),
-        now=moment(10_000),
-        writes=Writes(),
-    )
-    assert done.outcome.code == APPLIED, done.outcome
-    assert done.draft is not None
-    return done.draft
+@dataclass(slots=True)
+class _Made:
+    """Changes by the officer of the day, or by another, each under a number of its own."""
+
+    play: Play
+    number: int = 1  # one was the guard's word
+
+    def __call__(self, content: ChangeContent, *, by: str = "officer") -> None:
+        """One that must be made."""
+        self._hand_in(content, by, APPLIED)
+
+    def proposed(self, content: ChangeContent) -> bytes:
+        """One that must wait for a second person; give its digest."""
+        return digest_of(self._hand_in(content, "officer", PROPOSED))
+
+    def _hand_in(self, content: ChangeContent, by: str, code: str) -> bytes:
+        self.number += 1
+        signed, done = self.play.change(content, by=by, number=self.number, at=20_000)
+        assert done.outcome.code == code, done.outcome
+        return signed
 
 
 def _sealed(drafts: list[Draft]) -> Iterator[Entry]:
@@ -200,4 +226,4 @@ def _chance(what: str, seq: int) -> bytes:
     return hashlib.sha256(f"gatekeeper vectors, {what} of entry {seq}".encode()).digest()[:16]
 
 
-__all__ = ["NOBODY", "Entry", "change", "founding", "trees", "whole_log"]
+__all__ = ["NOBODY", "Entry", "founding", "trees", "whole_log"]

@@ -174,7 +174,7 @@ def test_a_file_in_another_encoding_is_told_how_to_save_it(encoding: str, desk: 
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_whatever_the_bytes_are_they_are_lines_or_problems_and_no_error(standing_fort: Site, content: bytes):
     desk = desk_of(standing_fort, "school")
     found = plan_import(b"holder,name,kind,clearance\n" + content, desk, now=NOW)

@@ -1,5 +1,7 @@
 """The tenant: suspended by the host, kept out by an alert state; its people may go home."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -76,3 +78,15 @@ def test_a_suspension_on_trial_is_reported_where_it_is_on_trial_and_denies_elsew
     assert {one for one in doors if made[one].granted} == {door}
     assert made[door].shadow == (Reason.TENANT_SUSPENDED,)
     assert made[door].reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("longer", "expected"), [(timedelta(), []), (timedelta(seconds=1), [Reason.BADGE_LIFE])]
+)
+def test_a_badge_lives_as_long_as_the_agreement_lets_it(longer: timedelta, expected: list[Reason]):
+    """The school agreed on 365 days."""
+    facts = at_noon("teacher")
+    badge = facts.badge
+    assert badge is not None
+    life = replace(badge, expires=badge.not_before + timedelta(days=365) + longer)
+    assert reasons(policy_with(), "front-in", replace(facts, badge=life)) == expected
