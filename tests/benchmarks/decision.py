@@ -77,7 +77,7 @@ def decision_alone() -> dict[str, Any]:
     first = _seconds(lambda: [decide(policy, *call) for call in calls], rounds=1)
     decisions = [decide(policy, facts, request, now) for facts, request, now in calls]
     ours = Peer(
-        "decide", lambda: [decide(policy, facts, request, now).granted for facts, request, now in calls]
+        "decide", "", lambda: [decide(policy, facts, request, now).granted for facts, request, now in calls]
     )
     return {
         "decide": _compared(ours, _peers(site, asks)),
