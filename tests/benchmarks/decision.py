@@ -50,6 +50,8 @@ class Ground:
 @cache
 def _ground() -> Ground:
     document, trust = big_document(), big_trust()
+    sizes = {kind: len(document[kind]) for kind in ("tenant", "zone", "access_point", "schedule")}
+    assert sizes == {"tenant": 12, "zone": 60, "access_point": 200, "schedule": 40}, sizes
     signed = sign_policy(document, site=SITE, key=signing_key(HOST))
     records = list(signed_records(_HOLDERS))
     return Ground(
