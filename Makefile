@@ -33,7 +33,12 @@ check: $(VENV)/.ready ## lint, format, types, import contracts, dependencies
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/deptry . 2>&1
 
-bench: $(VENV)/.ready ## measure latency, throughput, decisions and the log against floors of the same run
+# A peer that cannot be had is no reason to measure nothing: the benchmark says what it does without.
+$(VENV)/.peers: $(VENV)/.ready constraints-bench.txt
+	@echo 'installing the engines to compare with (once)' >&2
+	@$(BIN)/pip install --quiet --require-hashes --no-deps -r constraints-bench.txt >&2 && touch $@ || true
+
+bench: $(VENV)/.peers ## measure latency, throughput, decisions and the log against floors and peers of the same run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 format: $(VENV)/.ready ## put the code in the agreed form
@@ -43,6 +48,8 @@ format: $(VENV)/.ready ## put the code in the agreed form
 constraints: $(VENV)/.ready ## pin every dependency anew, with hashes
 	@$(BIN)/uv pip compile pyproject.toml --extra server --extra embedded --group pyproject.toml:dev --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints.txt
+	@$(BIN)/uv pip compile --group pyproject.toml:bench --universal --constraints constraints.txt \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints-bench.txt
 
 clean: ## remove the environment, caches and the demo's data
 	@rm -rf $(VENV) .gatekeeper .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json

@@ -6,8 +6,8 @@ weekly windows and special days of every opening that counts. Holders who are al
 have the same rights; so a site of thousands is some hundreds of questions.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
-from gatekeeper.model.schedule import Schedule
+from gatekeeper.model.rules import AlertDemands
 
 __all__ = ["Changed", "Rights", "Subject", "differences", "rights_of", "subjects"]
 
@@ -30,6 +30,7 @@ Rights: TypeAlias = Mapping[tuple[AccessPointId, int], Hours]
 """For each access point and alert state where there is a right: its hours."""
 
 _Alerts: TypeAlias = frozenset[int]
+_Spelled: TypeAlias = tuple[object, ...]
 
 _MENDED_AT_THE_DOOR = frozenset(
     {
@@ -92,10 +93,17 @@ def subjects(people: Iterable[tuple[Holder, Badge, int]], policies: Iterable[Pol
 def rights_of(policy: Policy, subject: Subject, *, now: datetime) -> Rights:
     """What a holder may open, and when."""
     found: dict[tuple[AccessPointId, int], Hours] = {}
+    spelled = _spelled(policy)
     for point in _points(policy, subject.holder):
-        for alert in range(len(policy.alert_states)):
-            hours = _hours(policy, point, subject, alert, now)
-            if hours and _allowed(policy, point, subject, alert, now):
+        # The alert state itself is asked by the openings: where two demand the same, the same is allowed.
+        allowed: dict[AlertDemands, bool] = {}
+        for alert, demands in enumerate(policy.demands):
+            hours = _hours(policy, point, subject, alert, now=now, spelled=spelled)
+            if not hours:
+                continue
+            if demands not in allowed:
+                allowed[demands] = _allowed(policy, point, subject, alert, now)
+            if allowed[demands]:
                 found[point.id, alert] = hours
     return found
 
@@ -103,23 +111,57 @@ def rights_of(policy: Policy, subject: Subject, *, now: datetime) -> Rights:
 def differences(before: Policy, after: Policy, people: Iterable[Subject], *, now: datetime) -> list[Changed]:
     """Who gains and who loses what between two policies; the alert states are counted from the calmest."""
     changed: dict[tuple[AccessPointId, _Alerts, _Alerts, _Alerts], list[HolderId]] = {}
-    for badges, holders in _by_badges(people):
+    states = range(max(len(before.alert_states), len(after.alert_states)))
+    for badges, holders in _by_badges(_alike_at(now, people, (before, after))):
         old, new = _of_all(before, badges, now), _of_all(after, badges, now)
-        for point in sorted({point for point, _ in (*old, *new)}):
-            states = range(max(len(before.alert_states), len(after.alert_states)))
-            was = {alert: old.get((point, alert)) for alert in states}
-            will = {alert: new.get((point, alert)) for alert in states}
+        for point in {point for point, _ in (*old, *new)}:
+            was = [old.get((point, alert)) for alert in states]
+            will = [new.get((point, alert)) for alert in states]
+            if was == will:
+                continue
             gained = frozenset(alert for alert in states if will[alert] and not was[alert])
             lost = frozenset(alert for alert in states if was[alert] and not will[alert])
             other = frozenset(
                 alert for alert in states if was[alert] and will[alert] and was[alert] != will[alert]
             )
-            if gained or lost or other:
-                changed.setdefault((point, gained, lost, other), []).extend(holders)
+            changed.setdefault((point, gained, lost, other), []).extend(holders)
     return [
         Changed(access_point=point, gained=gained, lost=lost, other_hours=other, holders=tuple(sorted(who)))
         for (point, gained, lost, other), who in sorted(changed.items(), key=lambda item: item[0][0])
     ]
+
+
+def _alike_at(now: datetime, people: Iterable[Subject], policies: Sequence[Policy]) -> list[Subject]:
+    """Put together also those whose dates differ, and say the same at this instant.
+
+    INVARIANT: what is asked here of a date is all that a rule asks of it.
+    """
+    alike: dict[object, list[Subject]] = {}
+    for subject in people:
+        badge, holder = subject.badge, subject.holder
+        agreements = [
+            rights.agreement if (rights := policy.tenants.get(badge.tenant)) is not None else None
+            for policy in policies
+        ]
+        key = (
+            badge.tenant, holder.tenant, holder.kind, holder.clearance, holder.profiles, _invited(holder, policies),
+            holder.pin is not None, badge.ceiling, badge.assurance, badge.max_uses,
+            badge.not_before <= now, now < badge.expires, badge.epoch < subject.epoch,
+            holder.since <= now < holder.until,
+            frozenset(name for name, until in holder.certificates if now < until),
+            *(one is not None and badge.expires - badge.not_before <= one.badge_life for one in agreements),
+        )  # fmt: skip
+        alike.setdefault(key, []).append(subject)
+    return [
+        replace(group[0], holders=tuple(holder for subject in group for holder in subject.holders))
+        for group in alike.values()
+    ]
+
+
+def _invited(holder: Holder, policies: Iterable[Policy]) -> HolderId | None:
+    """A guest of any event is like nobody else."""
+    events = (event for policy in policies for event in policy.rules.events)
+    return holder.id if any(holder.id in event.guests for event in events) else None
 
 
 def _by_badges(people: Iterable[Subject]) -> list[tuple[list[Subject], list[HolderId]]]:
@@ -154,24 +196,35 @@ def _points(policy: Policy, holder: Holder) -> list[Point]:
     return [policy.points[name] for name in named]
 
 
-def _hours(policy: Policy, point: Point, subject: Subject, alert: int, now: datetime) -> Hours:
+def _hours(
+    policy: Policy,
+    point: Point,
+    subject: Subject,
+    alert: int,
+    *,
+    now: datetime,
+    spelled: Mapping[int, _Spelled],
+) -> Hours:
     if point.leaving:
         return _AT_ALL_HOURS
-    schedules = {policy.timetable.bit(schedule.id): schedule for schedule in policy.timetable.schedules}
     holder = subject.holder
     found: set[tuple[object, ...]] = set()
     for profile in holder.profiles:
         for opening in policy.profiles.get((holder.tenant, profile), {}).get(point.id, ()):
             if alert <= opening.highest_alert:
-                found.add(_spelled(schedules[opening.schedule]))
+                found.add(spelled[opening.schedule])
     for event in point.events:
         if holder.id in event.guests and now < event.until and alert <= event.highest_alert:
             found.add(("event", event.since, event.until))
     return frozenset(found)
 
 
-def _spelled(schedule: Schedule) -> tuple[object, ...]:
-    return (schedule.week, schedule.special_days, schedule.special)
+def _spelled(policy: Policy) -> dict[int, _Spelled]:
+    """What each schedule says, by its bit."""
+    return {
+        1 << bit: (schedule.week, schedule.special_days, schedule.special)
+        for bit, schedule in enumerate(policy.timetable.schedules)
+    }
 
 
 def _reachable(subject: Subject) -> Assurance:

@@ -1,5 +1,6 @@
 """Effective rights against brute force: the decision itself, asked at every edge of a week."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 from gatekeeper.core.decide import decide
 from gatekeeper.core.effective import Subject, differences, rights_of, subjects
 from gatekeeper.core.facts import Facts, Request
-from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.badges import Assurance, Badge, BadgeState
 from gatekeeper.model.ids import BadgeId, HolderId
 from gatekeeper.model.messages import ClockQuality
+from gatekeeper.model.people import Holder, PinRecord, Veto
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.schedule import Window
 from tests.support.rules_situations import Wrong, badges, holders
-from tests.support.rules_worlds import ALERTS, AMSTERDAM, Rule, World, worlds
+from tests.support.rules_worlds import ALERTS, AMSTERDAM, Rule, World, local_instants, worlds
 
 FEW = settings(max_examples=40, deadline=None)
 STATIC = (Rule.LEVELS, Rule.HOURS, Rule.NARROW_PROFILES, Rule.VETOES, Rule.CERTIFICATES, Rule.EVENTS)
@@ -126,3 +128,73 @@ def test_differences_are_those_of_the_rights_and_name_every_holder_once_at_a_doo
             named = [told[point, holder] for holder in who.holders if (point, holder) in told]
             assert [one.lost for one in named] == ([lost] * len(who.holders) if lost else [])
             assert not any(one.gained or one.other_hours for one in named)
+
+
+def with_variants(holder: Holder, badge: Badge, now: datetime) -> list[tuple[Holder, Badge, int]]:
+    """One person, and others who are alike but for one thing each; the last has a second badge."""
+    second = timedelta(seconds=1)
+    held = holder.certificates
+    found = [
+        (holder, badge, 1),
+        (holder, replace(badge, not_before=now), 1),
+        (holder, replace(badge, not_before=now + second), 1),
+        (holder, replace(badge, expires=now + second), 1),
+        (holder, replace(badge, expires=now), 1),
+        (holder, replace(badge, not_before=now - timedelta(days=15_000)), 1),
+        (holder, replace(badge, epoch=0), 1),
+        (holder, replace(badge, ceiling=0), 1),
+        (holder, replace(badge, assurance=Assurance.CARD_NUMBER), 1),
+        (replace(holder, since=now + second), badge, 1),
+        (replace(holder, until=now), badge, 1),
+        (replace(holder, clearance=0), badge, 1),
+        (replace(holder, profiles=()), badge, 1),
+        (replace(holder, certificates=tuple((name, now) for name, _ in held)), badge, 1),
+        (replace(holder, certificates=tuple((name, now + second) for name, _ in held)), badge, 1),
+        (replace(holder, pin=PinRecord(salt=bytes(16), digest=bytes(32), duress=None)), badge, 1),
+    ]
+    named = [
+        (replace(one, id=HolderId(f"person-{number}") if number else one.id), replace(own, id=BadgeId(f"{number:032x}")), epoch)
+        for number, (one, own, epoch) in enumerate(found)
+    ]  # fmt: skip
+    return [*named, (named[-1][0], replace(badge, id=BadgeId("f" * 32), ceiling=0), 1)]
+
+
+def rights_with(policy: Policy, badges_of_one: Iterable[Subject], now: datetime) -> dict[Any, Any]:
+    """What somebody may open with one badge or another."""
+    found: dict[Any, Any] = {}
+    for who in badges_of_one:
+        for right, hours in rights_of(policy, who, now=now).items():
+            found[right] = found.get(right, frozenset()) | hours
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whoever_is_alike_but_for_one_thing_is_told_what_is_theirs(data: st.DataObject):
+    """Who is alike at an instant is asked once; that is as good as asking everybody."""
+    among = (*STATIC, Rule.AGREEMENTS, Rule.PIN, Rule.ALERTS)
+    before = data.draw(worlds(among=among, least=1, most=3))
+    tenant = data.draw(st.sampled_from(before.written.tenants)).id
+    closed = [Veto(tenant=tenant, zone=zone.id, why=zone.names) for zone in before.written.zones]
+    after = before.but(vetoes=tuple(closed))
+    now = data.draw(local_instants())
+    person = data.draw(holders(tenant, frozenset(), before.rules))
+    badge = replace(
+        data.draw(badges(tenant, frozenset())),
+        not_before=now - timedelta(hours=1),
+        expires=now + timedelta(hours=1),
+    )
+    everybody = with_variants(person, badge, now)
+    alike = subjects(everybody, [before.policy, after.policy])
+    told = {
+        (one.access_point, holder, alert)
+        for one in differences(before.policy, after.policy, alike, now=now)
+        for holder in one.holders
+        for alert in one.lost
+    }
+    wanted = set()
+    for holder in {holder.id for holder, _, _ in everybody}:
+        mine = subjects([one for one in everybody if one[0].id == holder], [before.policy, after.policy])
+        old, new = (rights_with(policy, mine, now) for policy in (before.policy, after.policy))
+        wanted |= {(point, holder, alert) for point, alert in old.keys() - new.keys()}
+    assert told == wanted

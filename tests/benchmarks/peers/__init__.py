@@ -21,6 +21,8 @@ class Peer:
     """An engine that is ready, and may be asked everything again and again."""
 
     name: str
+    package: str
+    """The package and version that was asked; empty for what is our own."""
     answers: Callable[[], list[bool]]
 
 

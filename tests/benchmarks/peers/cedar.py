@@ -7,6 +7,7 @@ its interface has these were the fastest.
 
 import json
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from gatekeeper.model.ids import ProfileId, TenantId
@@ -35,17 +36,12 @@ def cedar(policy: Policy, written: SitePolicy, asks: Sequence[Ask]) -> Peer:
         questions.append((_request(asked), known[post], entities))
     is_authorized = cedarpy.is_authorized
     return Peer(
-        f"Cedar (cedarpy {_version()})",
+        "cedar",
+        f"cedarpy {version('cedarpy')}",
         lambda: [
             is_authorized(request, policies, entities).allowed for request, policies, entities in questions
         ],
     )
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("cedarpy")
 
 
 def _policies(

@@ -51,7 +51,8 @@ def fast_casbin(policy: Policy, asks: Sequence[Ask]) -> Peer:
             )
         questions.append((known[post].enforce, asked.door, *_attributes(policy, asked)))
     return Peer(
-        f"casbin (pycasbin {version('pycasbin')}, fast enforcer)",
+        "casbin",
+        f"pycasbin {version('pycasbin')}",
         lambda: [enforce(door, "pass", *attributes) for enforce, door, *attributes in questions],
     )
 

@@ -42,9 +42,7 @@ def ideal(policy: Policy, crowd: Crowd, asks: Sequence[Ask]) -> Peer:
         (ask.facts.badge.id if ask.facts.badge else "", ask.request.access_point, ask.now.timestamp(), ask.facts.alert)
         for ask in asks
     ]  # fmt: skip
-    return Peer(
-        "ideal table", lambda: [may(badge, door, now, alert) for badge, door, now, alert in questions]
-    )
+    return Peer("ideal", "", lambda: [may(badge, door, now, alert) for badge, door, now, alert in questions])
 
 
 def _segments(policy: Policy) -> tuple[list[float], list[int]]:

@@ -76,7 +76,7 @@ def regorus_vm(policy: Policy, asks: Sequence[Ask]) -> Peer:
             found.append(execute() == "true")
         return found
 
-    return Peer(f"Rego (regorus {version('gordon-to-regorus')}, bytecode machine)", answers)
+    return Peer("regorus_vm", f"gordon-to-regorus {version('gordon-to-regorus')}", answers)
 
 
 def _data(policy: Policy) -> dict[str, Any]:
