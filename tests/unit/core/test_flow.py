@@ -12,6 +12,7 @@ from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.model.topics import PREFIX
 from tests.support.sites import BADGES, Sent, SmallSite
+from tests.support.takeover import fail_over
 
 OLD, CONFLICT = MessageRefusal.SEQUENCE_OLD, MessageRefusal.SEQUENCE_CONFLICT
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -291,7 +292,7 @@ def test_a_successor_repeats_and_refuses_what_its_predecessor_did(site: SmallSit
     sent = chatter(site, SEQUENCE_WINDOW + 3)
     scan = site.scan("barrack-in", "sergeant")
     first = site.recorded(scan)
-    site.fail_over()
+    fail_over(site)
     assert site.repeated(scan).receipt == first.receipt
     for message in (*boots[1:4], *sent[-SEQUENCE_WINDOW:]):
         site.repeated(message)
@@ -306,7 +307,7 @@ def test_a_successor_knows_what_its_predecessor_knew(site: SmallSite):
     site.skip("front", 80)
     chatter(site, 70)
     site.walk("barrack-in", "sergeant")
-    former = site.fail_over()
+    former = fail_over(site)
     assert site.snapshot()[:7] == site.snapshot(former)[:7]
 
 
@@ -315,7 +316,7 @@ def test_a_successor_writes_no_gap_twice(site: SmallSite):
     site.skip("front", 200)
     chatter(site, 5)
     known = gaps(site)
-    site.fail_over()
+    fail_over(site)
     chatter(site, 2 * SEQUENCE_WINDOW)
     assert sum(missing for _, _, missing in gaps(site)) == 200
     assert gaps(site)[: len(known)] == known
@@ -324,7 +325,7 @@ def test_a_successor_writes_no_gap_twice(site: SmallSite):
 def test_a_grant_is_claimed_by_its_passage_also_with_the_successor(site: SmallSite):
     scan = site.scan("front-in", "sergeant")
     grant = site.recorded(scan)
-    site.fail_over()
+    fail_over(site)
     site.recorded(site.passage("front-in", PassageOutcome.TAKEN, scan=scan))
     assert site.drafts[-1].public["grant"] == grant.receipt.seq
     assert site.flow.whereabouts["sergeant"].quality.value == "taken"
@@ -335,14 +336,14 @@ def test_receipts_of_a_former_engine_need_not_be_the_whole_window(site: SmallSit
     held_back = site.status("front")
     site.skip("front", 40)
     chatter(site, 2)
-    site.fail_over()
+    fail_over(site)
     site.recorded(held_back)
 
 
 def test_a_receipt_carries_its_signed_answer_over(site: SmallSite):
     scan = site.scan("front-in", "sergeant")
     site.recorded(scan).receipt.signed = b"the answer"
-    site.fail_over()
+    fail_over(site)
     assert site.repeated(scan).receipt.signed == b"the answer"
 
 
@@ -410,7 +411,7 @@ def test_a_change_of_engine_after_any_message_leaves_the_same_log(site: SmallSit
     for after in range(len(talk)):
         changes = SmallSite()
         told(changes, talk[:after])
-        changes.fail_over()
+        fail_over(changes)
         told(changes, talk[after:])
         assert changes.drafts == stays.drafts, f"after {after} messages"
         assert changes.flow.whereabouts == stays.flow.whereabouts
