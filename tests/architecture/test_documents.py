@@ -1,9 +1,13 @@
-"""Settings and metrics that nobody documented fail here."""
+"""Settings and metrics that nobody documented fail here, and so do promises without a test and commands that are none."""
 
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import typer
+
+from gatekeeper.cli import app
 from gatekeeper.config import Settings
 from gatekeeper.observe.metrics import REGISTRY
 
@@ -21,3 +25,32 @@ def test_the_architecture_lists_every_metric_and_no_other():
     listed = set(re.findall(r"^\| (gatekeeper_[a-z_]+)", table, re.MULTILINE))
     known = {family.name + ("_total" if family.type == "counter" else "") for family in REGISTRY.collect()}
     assert listed == known
+
+
+def test_every_promise_names_a_test_that_is_there():
+    promises = (ROOT / "README.md").read_text().split("## Promises")[1].split("## Settings")[0]
+    numbered = re.split(r"^\d+\. ", promises, flags=re.MULTILINE)[1:]
+    assert len(numbered) == 8
+    for promise in numbered:
+        links = re.findall(r"\]\((tests/[a-z_/]+\.py)\)", promise)
+        assert links, promise
+        for link in links:
+            assert "def test_" in (ROOT / link).read_text() or "TestCase" in (ROOT / link).read_text(), link
+
+
+def test_every_command_of_the_readme_is_one():
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+    lines = [
+        shlex.split(line, comments=True)[1:] for line in blocks.splitlines() if line.startswith("gatekeeper ")
+    ]
+    assert len(lines) >= 8
+    for words in lines:
+        assert _is_command(typer.main.get_command(app), words), words
+
+
+def _is_command(command: object, words: list[str]) -> bool:
+    """Whether words lead to a command; what follows the command is its own business."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return True
+    return bool(words) and words[0] in inner and _is_command(inner[words[0]], words[1:])
