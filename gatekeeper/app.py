@@ -98,7 +98,7 @@ def running(settings: Settings) -> Premises | None:
         return Premises(**document["premises"]) if _lives(document["pid"]) else None
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise SettingError(f"{path} cannot be read; remove it when no service runs on this folder.") from None
 
 

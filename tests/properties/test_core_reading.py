@@ -105,7 +105,7 @@ def spoilt(draw: st.DrawFn, document: Any) -> bytes:
     made = deepcopy(document)
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from(places(document)))
-        made = put(made, place, draw(st.one_of(like(standing(document, place)), ANYTHING)))
+        made = put(made, place, deepcopy(draw(st.one_of(like(standing(document, place)), ANYTHING))))
     return cbor.encode(made)
 
 

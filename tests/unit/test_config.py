@@ -161,7 +161,12 @@ def test_an_address_that_is_none_is_left_to_the_database_to_refuse():
     assert settings.dsn == "postgresql://[::1"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": 1}', '{"pid": "x", "premises": {}}'])
+WITH_NO_PID = '{"pid": 100000000000000000000, "premises": {"dsn": "a", "vault_dsn": "b", "broker": "c"}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"pid": 1}', '{"pid": "x", "premises": {}}', WITH_NO_PID]
+)
 def test_a_note_of_what_is_running_that_cannot_be_read_is_told_in_a_sentence(text: str, tmp_path: Path):
     (tmp_path / "running.json").write_text(text)
     with pytest.raises(SettingError, match="cannot be read"):
