@@ -93,12 +93,18 @@ def site_folder(settings: Settings, site: SiteId) -> SiteFolder:
 
 
 def running(settings: Settings) -> Premises | None:
-    """What a service of this data folder says it runs on; None when none is running."""
+    """What a service of this data folder says it runs on; None when none is running.
+
+    Raises SettingError when what it says cannot be read.
+    """
+    path = settings.data / _RUNNING
     try:
-        document = json.loads((settings.data / _RUNNING).read_text())
+        document = json.loads(path.read_text())
+        return Premises(**document["premises"]) if _lives(document["pid"]) else None
     except FileNotFoundError:
         return None
-    return Premises(**document["premises"]) if _lives(document["pid"]) else None
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise SettingError(f"{path} cannot be read; remove it when no service runs on this folder.") from None
 
 
 def _lives(pid: int) -> bool:

@@ -107,8 +107,8 @@ def _same_database(one: str, other: str) -> bool:
 
 
 def _spelled(dsn: str) -> tuple[object, ...]:
-    parts = urlsplit(dsn)
     try:
+        parts = urlsplit(dsn)
         port = parts.port or _POSTGRES_PORT
     except ValueError:
         return (dsn,)

@@ -13,10 +13,15 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from tests.support.databases import temporary_database
 from tests.support.proxy import FaultProxy, to_broker, to_database
+
+# How fast examples are made says something about the machine and nothing about the product.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("any machine")
 
 
 def _temporary_folder() -> Iterator[Path]:
@@ -89,7 +94,11 @@ async def broker_proxy(broker: EmbeddedBroker) -> AsyncIterator[FaultProxy]:
 
 
 @pytest.fixture(autouse=True)
-def _logging_of_its_own() -> Iterator[None]:
-    """A test that sets logging up, as a command does, leaves none of it to the next."""
+def _logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that sets logging up, as a command does, leaves none of it to the next: a logger is kept by no module."""
+    kept = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **given: kept(**given | {"cache_logger_on_first_use": False})
+    )
     yield
     structlog.reset_defaults()

@@ -317,8 +317,15 @@ def test_a_misspelt_setting_is_no_verdict(hold: Hold, monkeypatch: pytest.Monkey
     assert _sentence(hold.verify()).startswith("GATEKEEPER_STIE is no setting")
 
 
-def test_what_nobody_foresaw_is_no_verdict_either(hold: Hold):
-    """The running service's note is spoilt, of which no command knows anything better to say."""
+def test_a_note_of_what_is_running_that_cannot_be_read_is_no_verdict(hold: Hold):
     (hold.data / "running.json").write_text("{")
     said = hold.say("audit", "verify", "--data", hold.data)
-    assert _sentence(said).startswith("JSONDecodeError: ")
+    assert "running.json cannot be read" in _sentence(said)
+
+
+def test_what_nobody_foresaw_is_no_verdict_either(hold: Hold, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object, **__: object) -> None:
+        raise ArithmeticError("the driver has a fault of its own")
+
+    monkeypatch.setattr(asyncpg, "connect", broken)
+    assert _sentence(hold.verify()) == "ArithmeticError: the driver has a fault of its own"

@@ -19,6 +19,7 @@ from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.messages import PassageOutcome, Scan, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal
 from tests.support.sites import BADGES, CARD, SITE, Sent, SmallSite, beacon_number
+from tests.support.takeover import fail_over
 
 DOORS = st.sampled_from(
     [
@@ -224,7 +225,7 @@ class LivingSite(RuleBasedStateMachine):
 
     @rule()
     def another_engine_takes_over(self) -> None:
-        self.site.fail_over()
+        fail_over(self.site)
 
     # -- what must stay true ------------------------------------------------------------------------------------------
 

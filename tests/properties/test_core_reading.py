@@ -5,6 +5,7 @@ it is signed again with the very keys that count. A reader may believe it or ref
 that stops, and stops again after its restart.
 """
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -14,15 +15,17 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from gatekeeper import cose
-from gatekeeper.core.change import CHANGE_TYPE, BadgeIssue, HolderChange, sign_change
+from gatekeeper.core.change import CHANGE_TYPE, BadgeIssue, HolderChange, PolicyChange, sign_change
+from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.register import HOLDER_TYPE, holder_payload, read_holder
 from gatekeeper.core.scan import authenticate
 from gatekeeper.core.trust import AGREEMENT_TYPE, TRUST_TYPE, agreement_payload, read_trust, trust_payload
 from gatekeeper.cose import cbor
 from gatekeeper.model.badges import BADGE_TYPE, claims_of
 from gatekeeper.model.messages import PassageOutcome
+from gatekeeper.model.site_file import policy_document
 from gatekeeper.model.topics import PREFIX
-from tests.support.sites import BADGES, SITE, SmallSite, ground, key_of, listed, signed_trust
+from tests.support.sites import BADGES, SITE, SmallSite, ground, key_of, listed, signed_trust, site_document
 
 WIDE = cbor.Bounds(max_bytes=1_000_000, max_depth=16, max_items=100_000)
 NUMBERS = st.one_of(
@@ -102,7 +105,7 @@ def spoilt(draw: st.DrawFn, document: Any) -> bytes:
     made = deepcopy(document)
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from(places(document)))
-        made = put(made, place, draw(st.one_of(like(standing(document, place)), ANYTHING)))
+        made = put(made, place, deepcopy(draw(st.one_of(like(standing(document, place)), ANYTHING))))
     return cbor.encode(made)
 
 
@@ -209,6 +212,55 @@ def test_what_a_tenant_signs_as_a_change_is_made_or_refused(data: st.DataObject,
     done = site.supervise(document, filed_as=bytes(16))
     event(str(done.outcome.code))
     assert (done.draft is not None) is (done.outcome.code == "applied")
+
+
+# -- policies ---------------------------------------------------------------------------------------------------------
+
+POLICY = json.loads(policy_document(site_document()))
+WRITTEN = st.one_of(
+    st.integers(-3, 30),
+    st.booleans(),
+    st.none(),
+    st.text(st.characters(codec="utf-8"), max_size=20),
+    st.sampled_from(
+        [
+            "army",
+            "yard",
+            "always",
+            "front-in",
+            "calm",
+            "07:30",
+            "24:00",
+            "2026-12-25",
+            "9999-12-31T23:59:59Z",
+            "",
+        ]
+    ),
+)
+JSON = st.recursive(
+    WRITTEN,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["id", "name", "en", "nl", "from", "until", "days", "zone"]), inner),
+    ),
+    max_leaves=5,
+)
+
+
+@given(data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_what_the_host_signs_as_a_policy_is_compiled_or_refused_and_decides(data: st.DataObject):
+    document = deepcopy(POLICY)
+    for _ in range(data.draw(st.integers(1, 2))):
+        place = data.draw(st.sampled_from(places(POLICY)))
+        document = put(document, place, data.draw(st.one_of(WRITTEN, JSON)))
+    if not isinstance(document, dict):
+        return
+    site = SmallSite()
+    content = PolicyChange(document=sign_policy(document, site=SITE, key=key_of("army signing")))
+    event(str(site.supervise(content).outcome.code))
+    for door in ("front-in", "armoury-out"):
+        assert site.tap(door, "teacher").decision.reasons is not None
 
 
 # -- trust lists and agreements ---------------------------------------------------------------------------------------

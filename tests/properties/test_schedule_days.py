@@ -109,20 +109,25 @@ def test_any_instant_of_any_day_is_as_the_wall_clock_says(
         assert table.open_at(instant) == expected(table, instant), datetime.fromtimestamp(instant, UTC)
 
 
+def minutes_with(bit: int) -> Schedule:
+    """Open in the minutes of a day whose number has this bit; eleven of them tell the minute."""
+    windows = tuple(Window(minute, minute + 1) for minute in range(MINUTES_A_DAY) if minute >> bit & 1)
+    name = f"bit-{bit}"
+    return Schedule(
+        id=ScheduleId(name),
+        names=Names(en=name, nl=name),
+        week=(windows,) * 7,
+        special_days=frozenset(),
+        special=(),
+    )
+
+
 @pytest.mark.parametrize("what", DAYS)
 def test_every_second_about_the_turn_of_the_clock_is_as_the_wall_clock_says(what: str):
     """The turn is found to the second, and the second belongs to what follows."""
     zone_name, day = DAYS[what]
     zone = ZoneInfo(zone_name)
-    every_other = tuple(Window(minute, minute + 1) for minute in range(0, MINUTES_A_DAY, 2))
-    schedule = Schedule(
-        id=ScheduleId("a"),
-        names=Names(en="a", nl="a"),
-        week=(every_other,) * 7,
-        special_days=frozenset(),
-        special=(),
-    )
-    table = Timetable(schedules=[schedule], time_zone=zone)
+    table = Timetable(schedules=[minutes_with(bit) for bit in range(11)], time_zone=zone)
     begin = midnight(day - timedelta(days=1))
 
     def offset(instant: float) -> timedelta | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gatekeeper.app import running
 from gatekeeper.config import SettingError, Settings
 
 LOG, VAULT = "postgresql://db/log", "postgresql://db/vault"
@@ -153,3 +154,20 @@ def test_a_prefix_that_is_no_topic_level_stops_the_start(prefix: str):
 def test_one_database_under_two_spellings_is_one_database(log: str, vault: str):
     with pytest.raises(SettingError, match="same database"):
         Settings.read({}, dsn=log, vault_dsn=vault)
+
+
+def test_an_address_that_is_none_is_left_to_the_database_to_refuse():
+    settings = Settings.read({}, dsn="postgresql://[::1", vault_dsn="postgresql://vault/vault")
+    assert settings.dsn == "postgresql://[::1"
+
+
+WITH_NO_PID = '{"pid": 100000000000000000000, "premises": {"dsn": "a", "vault_dsn": "b", "broker": "c"}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"pid": 1}', '{"pid": "x", "premises": {}}', WITH_NO_PID]
+)
+def test_a_note_of_what_is_running_that_cannot_be_read_is_told_in_a_sentence(text: str, tmp_path: Path):
+    (tmp_path / "running.json").write_text(text)
+    with pytest.raises(SettingError, match="cannot be read"):
+        running(Settings.read({}, data=tmp_path))

@@ -732,6 +732,17 @@ def test_a_holder_of_another_tenant_than_the_badge_has_no_rights():
     assert set(made.reasons) == {Reason.HOLDER_UNPROVEN, Reason.NO_ACCESS_RIGHTS}
 
 
+def test_a_holder_whom_nobody_signed_has_no_rights():
+    made = ask("front-in", facts("sergeant", holder=None, holder_unproven=True))
+    assert set(made.reasons) == {Reason.HOLDER_UNPROVEN, Reason.NO_ACCESS_RIGHTS}
+
+
+def test_a_badge_may_live_exactly_as_long_as_the_agreement_gives():
+    badge = facts("member").badge
+    exactly = replace(badge, expires=badge.not_before + timedelta(days=100))
+    assert Reason.BADGE_LIFE not in ask("shed-in", facts("member", badge=exactly)).reasons
+
+
 def test_a_tenant_that_the_policy_does_not_know_has_no_agreement():
     given = facts("sergeant")
     stranger = replace(given.badge, tenant="guest")

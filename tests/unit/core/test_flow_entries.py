@@ -3,20 +3,19 @@
 import hashlib
 from base64 import b64decode
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
-from gatekeeper.core.audit import NOBODY, Draft, Kind
-from gatekeeper.core.flow import Recorded
+from gatekeeper.core.audit import NOBODY, Kind
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.model.badges import BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import AccessPointId, GateId, HolderId, ZoneId
 from gatekeeper.model.messages import ANSWER_VALIDITY, ClockQuality, PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.topics import Channel
-from tests.support.sites import BADGES, Sent, SmallSite, ground, issue
+from tests.support.sites import BADGES, SmallSite, ground, issue
+from tests.support.transcripts import entry, here
 
 TAKEN, NOT_TAKEN = PassageOutcome.TAKEN, PassageOutcome.NOT_TAKEN
 SERGEANT = HolderId("sergeant")
@@ -26,16 +25,6 @@ STRANGE_CARD = Card(CardTechnology.MIFARE, b"\1\2\3\4")
 @pytest.fixture
 def site() -> SmallSite:
     return SmallSite()
-
-
-def entry(taken: Recorded) -> Draft:
-    """The one entry of a message."""
-    (draft,) = taken.drafts
-    return draft
-
-
-def here(site: SmallSite, who: str = "sergeant") -> Presence:
-    return site.flow.whereabouts[HolderId(who)]
 
 
 # -- scans ------------------------------------------------------------------------------------------------------------
@@ -144,6 +133,13 @@ def test_a_scan_stands_in_the_trees_of_the_holders_tenant_and_of_the_zones_owner
 ):
     draft = entry(site.tap(access_point, who))
     assert draft.tenants == tenants
+
+
+def test_a_tenant_that_the_policy_does_not_know_has_no_tree(site: SmallSite):
+    tenants = {name: rights for name, rights in site.flow.policy.tenants.items() if name != "club"}
+    site.flow.policy = replace(site.flow.policy, tenants=tenants)
+    draft = entry(site.tap("school-in", "member"))
+    assert (draft.tenants, draft.public["tenant"]) == (("school",), "club")
 
 
 def test_a_passage_stands_in_the_trees_of_its_grant(site: SmallSite):
@@ -336,75 +332,6 @@ def test_a_denial_leaves_a_person_where_they_are(site: SmallSite):
     site.flow.register.set_state(BADGES["sergeant"].badge.id, BadgeState.SUSPENDED)
     site.tap("barrack-in", "sergeant")
     assert site.where("sergeant") == "yard"
-
-
-# -- past events ------------------------------------------------------------------------------------------------------
-
-
-def offline(site: SmallSite, access_point: str, who: str | Card, verdict: Verdict, **more: Any) -> Sent:
-    return site.scan(access_point, who, offline_verdict=verdict, **more)
-
-
-def test_what_a_gate_granted_alone_is_written_as_it_happened(site: SmallSite):
-    snapshot_of_policy = hashlib.sha256(b"a policy of yesterday").digest()
-    scan = offline(
-        site,
-        "front-in",
-        "sergeant",
-        Verdict.GRANTED,
-        offline_policy=snapshot_of_policy,
-        gate_at=datetime(2026, 6, 3, 4, tzinfo=UTC),
-        clock=ClockQuality.SYNCHRONISED,
-    )
-    site.advance(hours=6)
-    taken = site.recorded(scan)
-    draft = entry(taken)
-    assert (draft.kind, draft.at, draft.person) == (Kind.OFFLINE_GRANTED, site.now, SERGEANT)
-    assert draft.public["gate_at"] == "2026-06-03T04:00:00.000000Z"
-    assert draft.public["policy"] == snapshot_of_policy.hex()
-    assert not {"reason", "reasons"} & draft.public.keys()
-    assert taken.decision is None
-    assert (taken.answer.verdict, taken.answer.unlock) == (Verdict.RECORDED, None)
-    assert site.where("sergeant") == "yard"
-    assert here(site).quality is Quality.GRANTED
-
-
-def test_what_a_gate_denied_alone_moves_nobody(site: SmallSite):
-    taken = site.recorded(offline(site, "front-in", "sergeant", Verdict.DENIED))
-    assert entry(taken).kind is Kind.OFFLINE_DENIED
-    assert "policy" not in entry(taken).public
-    assert taken.moved == ()
-    assert not site.flow.whereabouts
-
-
-def test_a_past_grant_is_not_made_undone_by_what_became_known_since(site: SmallSite):
-    site.flow.register.set_state(BADGES["sergeant"].badge.id, BadgeState.STOLEN)
-    site.flow.lockdowns = frozenset({"site"})
-    taken = site.recorded(offline(site, "front-in", "sergeant", Verdict.GRANTED))
-    assert entry(taken).kind is Kind.OFFLINE_GRANTED
-    assert entry(taken).personal["facts"]["badge_state"] == "stolen"
-    assert site.where("sergeant") == "yard"
-
-
-def test_a_past_event_never_releases_a_door(site: SmallSite):
-    for verdict in (Verdict.GRANTED, Verdict.DENIED):
-        for who in ("sergeant", "pupil", STRANGE_CARD):
-            answer = site.recorded(offline(site, "front-in", who, verdict)).answer
-            assert (answer.verdict, answer.unlock, answer.reason) == (Verdict.RECORDED, None, 0)
-
-
-@pytest.mark.parametrize("who", [issue("forger", "army", by="school issuer"), STRANGE_CARD])
-def test_who_was_let_in_without_a_badge_of_this_site_is_nobody(who: Any, site: SmallSite):
-    taken = site.recorded(offline(site, "front-in", who, Verdict.GRANTED))
-    assert entry(taken).kind is Kind.OFFLINE_GRANTED
-    assert (entry(taken).person, taken.moved) == (NOBODY, ())
-    assert not site.flow.whereabouts
-
-
-def test_a_past_event_is_seen_by_the_next_scan(site: SmallSite):
-    site.walk("front-in", "sergeant")
-    site.recorded(offline(site, "barrack-in", "sergeant", Verdict.GRANTED))
-    assert site.tap("barrack-in", "sergeant").decision.reason is Reason.PASSBACK
 
 
 # -- gates of themselves ----------------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ def test_what_the_service_says_downward_is_no_message_upward():
 
 @pytest.mark.parametrize("filler", [b"\xff", b"\x9b", b"\x81", b"\xd2"])
 def test_what_is_too_long_is_refused_by_its_length_alone(filler: bytes):
+    assert MAX_MESSAGE_BYTES == 8192
     found = heard(SCANS, filler * (MAX_MESSAGE_BYTES + 1))
     assert found == Rejected(MessageRefusal.OVERSIZED, "8193 bytes", FRONT)
     assert code_of(SCANS, filler * MAX_MESSAGE_BYTES) != "message-oversized"

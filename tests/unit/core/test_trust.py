@@ -1,6 +1,5 @@
 """The trust list: what makes it believed, what each missing signature costs, and what a believed one says."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -413,36 +412,3 @@ def test_an_agreement_signed_with_a_key_that_is_revoked_counts_no_more():
     signing = trusted("school signing", use=Use.TENANT, owner="school", state=KeyState.REVOKED)
     document = signed_trust(listed(tenants=tenant(SCHOOL, signing=signing)))
     assert code(document) is TrustRefusal.AGREEMENT
-
-
-# -- the anchor -------------------------------------------------------------------------------------------------------
-
-
-def test_an_anchor_is_read_as_it_was_written():
-    assert Anchor.from_json(ground().anchor.to_json()) == ground().anchor
-
-
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        {"site": "No Name"},
-        {"host": ""},
-        {"threshold": 0},
-        {"threshold": 4},
-        {"threshold": "2"},
-        {"roots": "one"},
-        {"roots": []},
-        {"roots": ["no base64!", "b", "c"]},
-    ],
-)
-def test_what_is_no_anchor_is_refused(spoilt: dict[str, Any]):
-    document = json.loads(ground().anchor.to_json())
-    with pytest.raises(ValueError):
-        Anchor.from_json(json.dumps({**document, **spoilt}))
-
-
-def test_one_root_written_three_times_is_one_root():
-    document = json.loads(ground().anchor.to_json())
-    document["roots"] = document["roots"][:1] * 3
-    with pytest.raises(ValueError, match="no trust anchor"):
-        Anchor.from_json(json.dumps(document))

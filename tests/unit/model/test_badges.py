@@ -57,6 +57,13 @@ def test_every_token_fits_its_bound():
     assert len(largest.token) <= MAX_TOKEN_BYTES
 
 
+def test_the_numbers_on_a_badge_stay_what_they_are():
+    assert [(int(one), one.name) for one in Assurance] == list(
+        enumerate(["CARD_NUMBER", "BEARER", "KEY_BOUND", "KEY_BOUND_AND_VERIFIED"])
+    )
+    assert MAX_TOKEN_BYTES == 1024
+
+
 def test_no_name_no_subject_and_no_right_stand_on_a_badge():
     for badge in (KEY_BOUND, BEARER, NUMBER):
         assert set(claims_of(badge)) <= {1, 3, 4, 5, 6, 7, 8, 65535, PRIVATE}

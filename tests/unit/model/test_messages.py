@@ -234,6 +234,10 @@ def test_what_a_badge_signs_names_site_gate_direction_beacon_and_the_gates_chanc
 
 def test_the_numbers_on_the_wire_stay_what_they_are():
     assert [int(verdict) for verdict in (Verdict.DENIED, Verdict.GRANTED, Verdict.RECORDED)] == [0, 1, 2]
-    assert [outcome.name for outcome in PassageOutcome] == ["TAKEN", "NOT_TAKEN", "FORCED", "HELD_OPEN"]
-    assert [int(kind) for kind in StatusKind] == list(range(len(StatusKind)))
+    for numbers, names in (
+        (PassageOutcome, ["TAKEN", "NOT_TAKEN", "FORCED", "HELD_OPEN"]),
+        (ClockQuality, ["NONE", "FREE_RUNNING", "SYNCHRONISED"]),
+        (StatusKind, ["ONLINE", "OFFLINE", "TAMPER", "TAMPER_CLEARED", "CLOSED_AGAIN"]),
+    ):
+        assert [(int(one), one.name) for one in numbers] == list(enumerate(names))
     assert [int(card) for card in (CardTechnology.MIFARE, CardTechnology.WIEGAND)] == [0, 1]

@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, TenantId, ZoneId
-from gatekeeper.model.people import HolderKind, Names
+from gatekeeper.model.people import Names
 from gatekeeper.model.places import AntiPassback, Direction
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.schedule import Window
 from gatekeeper.model.site_file import (
-    Bridge,
-    Population,
-    PopulationGroup,
     SiteFileError,
     policy_document,
     read_bridges,
@@ -106,6 +102,15 @@ def test_a_schedule_takes_the_days_of_its_calendar(policy: SitePolicy):
     assert lessons.week == ((Window(480, 1020),),) * 5 + ((), ())
 
 
+def test_every_day_of_the_week_has_its_word():
+    document = site_document()
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    for number, day in enumerate(days):
+        document["schedule"][0]["windows"] = [{"days": [day], "from": "00:00", "until": "00:01"}]
+        week = read_site(document).schedules[0].week
+        assert [len(windows) for windows in week] == [int(number == one) for one in range(7)]
+
+
 def test_the_example_site_is_read_without_a_problem():
     document = tomllib.loads(EXAMPLE.read_text("utf-8"))
     read = read_site(document)
@@ -189,6 +194,18 @@ REFUSED: list[tuple[Spoil, str]] = [
     (without("zone", "yard", "anti_passback"), "zone yard: anti_passback is missing"),
     (without("access_point", "front-in", "direction"), "access_point front-in: direction is missing"),
     (without("profile", "pupil", "grants"), "profile pupil: grants is missing"),
+    *(
+        (lambda document, table=table: document[table][0].update(odd=1), f"{place}: unknown key 'odd'; the keys here are {keys}")
+        for table, place, keys in (
+            ("tenant", "tenant army", "id, name, agreement"),
+            ("access_point", "access_point front-in", "id, name, gate, from, to, direction, unlock_seconds"),
+            ("calendar", "calendar holidays", "id, days"),
+            ("schedule", "schedule always", "id, name, windows, calendar, on_special_days"),
+            ("profile", "profile soldier", "id, tenant, name, grants"),
+            ("veto", "veto 1", "tenant, zone, why"),
+        )
+    ),
+    (site(odd=1), "the file: unknown key 'odd'; the keys here are id, name, time_zone, host, outside, alert_states, unlock_seconds"),
     # Names and numbers.
     (lambda document: document["gate"][0].update(id="Front"), "gate Front: 'Front' is no name: 1 to 32 of a-z, 0-9 and -"),
     (lambda document: document["gate"][0].pop("id"), "gate 1: id is missing"),
@@ -209,6 +226,7 @@ REFUSED: list[tuple[Spoil, str]] = [
     (site(time_zone="../zone"), "the file: '../zone' is no time zone such as Europe/Amsterdam"),
     (site(alert_states=[]), "the file: alert_states is a list of different names, calmest first"),
     (site(alert_states=["calm", "calm"]), "the file: alert_states is a list of different names, calmest first"),
+    (site(unlock_seconds=61), "the file: 61 is no whole number from 0 to 60"),
     (site(id="The Fort"), "the file: 'The Fort' is no name: 1 to 32 of a-z, 0-9 and -"),
     (lambda document: document.pop("site"), "the file: site is missing"),
     (lambda document: document.update(zones=[]), "the file: unknown key 'zones'; the keys here are site, tenant, zone, gate, access_point, calendar, schedule, profile, veto, population, bridge"),
@@ -274,6 +292,13 @@ REFUSED: list[tuple[Spoil, str]] = [
 @pytest.mark.parametrize(("spoil", "sentence"), REFUSED, ids=[sentence[:60] for _, sentence in REFUSED])
 def test_a_problem_is_told_with_its_place(spoil: Spoil, sentence: str):
     assert sentence in problems(spoilt(spoil))
+
+
+def test_a_host_that_is_no_tenant_is_told():
+    document = site_document()
+    document["site"]["host"] = "navy"
+    named(document, "tenant", "army")["agreement"] = named(document, "tenant", "school")["agreement"]
+    assert "site: there is no tenant 'navy'" in problems(document)
 
 
 def test_a_circle_of_zones_is_told_for_every_zone_that_hangs_in_it():
@@ -350,92 +375,3 @@ def test_a_value_that_json_cannot_write_is_refused():
     document["gate"][0]["name"]["en"] = b"bytes"
     with pytest.raises(SiteFileError, match="a site file holds no bytes"):
         policy_document(document)
-
-
-# -- people and bridges -----------------------------------------------------------------------------------------------
-
-GROUP = {
-    "tenant": "army",
-    "kind": "staff",
-    "count": 3,
-    "clearance": 5,
-    "assurance": 2,
-    "profiles": ["soldier"],
-    "routine": "guard",
-    "home": "yard",
-}
-BRIDGE = {"kind": "tasmota", "gate": "shed-reader", "topic": "tele/shed/SENSOR", "access_point": "shed-in"}
-
-
-def test_people_are_read_as_they_are_written():
-    assert read_population({"population": {"seed": 7, "group": [GROUP]}}) == Population(
-        seed=7,
-        groups=(
-            PopulationGroup(
-                tenant=TenantId("army"),
-                kind=HolderKind.STAFF,
-                count=3,
-                clearance=5,
-                assurance=2,
-                profiles=(ProfileId("soldier"),),
-                routine="guard",
-                home=ZoneId("yard"),
-            ),
-        ),
-    )
-    assert read_population({}) == Population(seed=0, groups=())
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"kind": "robot"}, "'robot' is not a valid HolderKind"),
-        ({"count": -1}, "-1 is no whole number from 0 to 1000000"),
-        ({"clearance": 6}, "6 is no whole number from 0 to 5"),
-        ({"assurance": 4}, "4 is no whole number from 0 to 3"),
-        ({"profiles": ["A B"]}, "'A B' is no name: 1 to 32 of a-z, 0-9 and -"),
-        ({"routine": "idle"}, "'idle' is none of day-shift, early-shift, late-shift, student, evening, guard, visitor"),
-        ({"name": "x"}, "unknown key 'name'; the keys here are tenant, kind, count, clearance, assurance, profiles, routine, home"),
-    ],
-)  # fmt: skip
-def test_a_group_that_is_none_is_told_with_its_number(wrong: dict[str, Any], sentence: str):
-    with pytest.raises(SiteFileError) as refused:
-        read_population({"population": {"seed": 7, "group": [GROUP, GROUP | wrong, GROUP]}})
-    assert refused.value.problems == [f"population group 2: {sentence}"]
-
-
-def test_problems_of_people_come_back_at_once():
-    with pytest.raises(SiteFileError) as refused:
-        read_population({"population": {"sead": 7, "group": [GROUP | {"count": "3"}, {}]}})
-    assert refused.value.problems == [
-        "population: unknown key 'sead'; the keys here are seed, group",
-        "population group 1: '3' is no whole number from 0 to 1000000",
-        "population group 2: tenant is missing",
-    ]
-
-
-def test_bridges_are_read_as_they_are_written():
-    assert read_bridges({"bridge": [BRIDGE]}) == (
-        Bridge(
-            kind="tasmota",
-            gate=GateId("shed-reader"),
-            topic="tele/shed/SENSOR",
-            access_point=AccessPointId("shed-in"),
-        ),
-    )
-    assert read_bridges({}) == ()
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"kind": "telepathy"}, "'telepathy' is none of tasmota"),
-        ({"gate": "+"}, "'+' is no name: 1 to 32 of a-z, 0-9 and -"),
-        ({"topic": ""}, "a text of 1 to 200 characters is wanted"),
-        ({"qos": 1}, "unknown key 'qos'; the keys here are kind, gate, topic, access_point"),
-    ],
-)
-def test_a_bridge_that_is_none_is_told_with_its_number(wrong: dict[str, Any], sentence: str):
-    with pytest.raises(SiteFileError) as refused:
-        read_bridges({"bridge": [BRIDGE | wrong, BRIDGE]})
-    assert refused.value.problems == [f"bridge 1: {sentence}"]

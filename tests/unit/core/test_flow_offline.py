@@ -1,0 +1,94 @@
+"""Past events: what a gate did alone is written as it happened, and decided no more."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gatekeeper.core.audit import NOBODY, Kind
+from gatekeeper.core.presence import Quality
+from gatekeeper.model.badges import BadgeState, Card, CardTechnology
+from gatekeeper.model.ids import HolderId
+from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
+from gatekeeper.model.reasons import Reason
+from tests.support.sites import BADGES, Sent, SmallSite, issue
+from tests.support.transcripts import entry, here
+
+TAKEN, NOT_TAKEN = PassageOutcome.TAKEN, PassageOutcome.NOT_TAKEN
+SERGEANT = HolderId("sergeant")
+STRANGE_CARD = Card(CardTechnology.MIFARE, b"\1\2\3\4")
+
+
+@pytest.fixture
+def site() -> SmallSite:
+    return SmallSite()
+
+
+# -- past events ------------------------------------------------------------------------------------------------------
+
+
+def offline(site: SmallSite, access_point: str, who: str | Card, verdict: Verdict, **more: Any) -> Sent:
+    return site.scan(access_point, who, offline_verdict=verdict, **more)
+
+
+def test_what_a_gate_granted_alone_is_written_as_it_happened(site: SmallSite):
+    snapshot_of_policy = hashlib.sha256(b"a policy of yesterday").digest()
+    scan = offline(
+        site,
+        "front-in",
+        "sergeant",
+        Verdict.GRANTED,
+        offline_policy=snapshot_of_policy,
+        gate_at=datetime(2026, 6, 3, 4, tzinfo=UTC),
+        clock=ClockQuality.SYNCHRONISED,
+    )
+    site.advance(hours=6)
+    taken = site.recorded(scan)
+    draft = entry(taken)
+    assert (draft.kind, draft.at, draft.person) == (Kind.OFFLINE_GRANTED, site.now, SERGEANT)
+    assert draft.public["gate_at"] == "2026-06-03T04:00:00.000000Z"
+    assert draft.public["policy"] == snapshot_of_policy.hex()
+    assert not {"reason", "reasons"} & draft.public.keys()
+    assert taken.decision is None
+    assert (taken.answer.verdict, taken.answer.unlock) == (Verdict.RECORDED, None)
+    assert site.where("sergeant") == "yard"
+    assert here(site).quality is Quality.GRANTED
+
+
+def test_what_a_gate_denied_alone_moves_nobody(site: SmallSite):
+    taken = site.recorded(offline(site, "front-in", "sergeant", Verdict.DENIED))
+    assert entry(taken).kind is Kind.OFFLINE_DENIED
+    assert "policy" not in entry(taken).public
+    assert taken.moved == ()
+    assert not site.flow.whereabouts
+
+
+def test_a_past_grant_is_not_made_undone_by_what_became_known_since(site: SmallSite):
+    site.flow.register.set_state(BADGES["sergeant"].badge.id, BadgeState.STOLEN)
+    site.flow.lockdowns = frozenset({"site"})
+    taken = site.recorded(offline(site, "front-in", "sergeant", Verdict.GRANTED))
+    assert entry(taken).kind is Kind.OFFLINE_GRANTED
+    assert entry(taken).personal["facts"]["badge_state"] == "stolen"
+    assert site.where("sergeant") == "yard"
+
+
+def test_a_past_event_never_releases_a_door(site: SmallSite):
+    for verdict in (Verdict.GRANTED, Verdict.DENIED):
+        for who in ("sergeant", "pupil", STRANGE_CARD):
+            answer = site.recorded(offline(site, "front-in", who, verdict)).answer
+            assert (answer.verdict, answer.unlock, answer.reason) == (Verdict.RECORDED, None, 0)
+
+
+@pytest.mark.parametrize("who", [issue("forger", "army", by="school issuer"), STRANGE_CARD])
+def test_who_was_let_in_without_a_badge_of_this_site_is_nobody(who: Any, site: SmallSite):
+    taken = site.recorded(offline(site, "front-in", who, Verdict.GRANTED))
+    assert entry(taken).kind is Kind.OFFLINE_GRANTED
+    assert (entry(taken).person, taken.moved) == (NOBODY, ())
+    assert not site.flow.whereabouts
+
+
+def test_a_past_event_is_seen_by_the_next_scan(site: SmallSite):
+    site.walk("front-in", "sergeant")
+    site.recorded(offline(site, "barrack-in", "sergeant", Verdict.GRANTED))
+    assert site.tap("barrack-in", "sergeant").decision.reason is Reason.PASSBACK
