@@ -21,8 +21,9 @@ from gatekeeper.model.badges import Assurance, BadgeRecord, BadgeState, Card, Ca
 from gatekeeper.model.ids import HolderId, ProfileId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome
 from gatekeeper.model.people import Holder, HolderKind
+from tests.support.founded import FOUNDED
 from tests.support.rules_site import PIN_RECORD, RuledSite, document_with
-from tests.support.sites import FOUNDED, Issued, Sent, beacon_number, issue, register_holder
+from tests.support.sites import Issued, Sent, beacon_number, issue, register_holder
 
 __all__ = ["Row", "Scenario", "play", "scenarios_in"]
 

@@ -27,9 +27,9 @@ from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.reasons import Reason
+from tests.support.founded import FOUNDED
 from tests.support.sites import (
     BADGES,
-    FOUNDED,
     NOON,
     SITE,
     Sent,

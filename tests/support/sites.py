@@ -13,6 +13,7 @@ import hashlib
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -67,6 +68,7 @@ from tests.support.founded import (
     site_document,
     trusted,
 )
+from tests.support.operators import cast, operator_key
 
 __all__ = [
     "BADGES",

@@ -107,7 +107,10 @@ def test_what_is_never_meant_is_told(change: tuple[str, str]):
 def test_a_schedule_for_special_days_of_an_empty_calendar_never_opens():
     text = spoiled(
         ('days = [{ date = 2026-12-25, name = { en = "Christmas", nl = "Kerst" } }]', "days = []"),
-        ('windows = [{ days = ["mon", "tue", "wed", "thu", "fri"], from = "07:30", until = "17:00" }]', "windows = []"),
+        (
+            'windows = [{ days = ["mon", "tue", "wed", "thu", "fri"], from = "07:30", until = "17:00" }]',
+            "windows = []",
+        ),
     )
     assert any("never open" in problem for problem in problems_of(text))
 
@@ -115,7 +118,10 @@ def test_a_schedule_for_special_days_of_an_empty_calendar_never_opens():
 def test_every_problem_of_a_table_is_told_at_once():
     """One table gives one problem: site, _zone and others stop at the first."""
     text = spoiled(
-        ('parent = "yard"\nowner = "army"\nlevel = 3\nassurance = 2', 'parent = "yard"\nowner = "Army!"\nlevel = 9\nassurance = 7\ncolour = 1')
+        (
+            'parent = "yard"\nowner = "army"\nlevel = 3\nassurance = 2',
+            'parent = "yard"\nowner = "Army!"\nlevel = 9\nassurance = 7\ncolour = 1',
+        )
     )
     told = "\n".join(problems_of(text))
     assert all(word in told for word in ("Army!", "level", "assurance", "colour"))
@@ -124,11 +130,17 @@ def test_every_problem_of_a_table_is_told_at_once():
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("inactivity_days = 90", "inactivity_days = 0"),  # and: alert tense asks for an escort, and [rules] names none
+        (
+            "inactivity_days = 90",
+            "inactivity_days = 0",
+        ),  # and: alert tense asks for an escort, and [rules] names none
         ("date = 2026-12-25", 'date = "christmas"'),  # and: there is no calendar 'holidays'
         ('host = "army"', 'hots = "army"'),  # and: tenant army has no agreement, ...
         ("unlock_seconds = 4", 'unlock_seconds = "x"'),  # and at every access point
-        ('alert_states = ["calm", "tense"]', "alert_states = [1, 2]"),  # and at every grant: 'tense' is none of (nothing)
+        (
+            'alert_states = ["calm", "tense"]',
+            "alert_states = [1, 2]",
+        ),  # and at every grant: 'tense' is none of (nothing)
     ],
 )
 def test_one_mistake_is_told_once(before: str, after: str):
@@ -147,7 +159,9 @@ def test_one_mistake_is_told_once(before: str, after: str):
 )  # fmt: skip
 def test_a_problem_points_at_its_own_key(before: str, after: str, at: str, problem: str):
     text = spoiled((before, after))
-    assert any(told.startswith(f"{FILE}:{line_of(text, at)}: {problem}") for told in problems_of(text)), problems_of(text)
+    assert any(told.startswith(f"{FILE}:{line_of(text, at)}: {problem}") for told in problems_of(text)), (
+        problems_of(text)
+    )
 
 
 def test_the_second_group_of_a_population_has_its_own_line():
@@ -169,4 +183,6 @@ def test_the_second_group_of_a_population_has_its_own_line():
 )  # fmt: skip
 def test_a_problem_is_a_sentence_for_a_person(before: str, after: str):
     told = problems_of(spoiled((before, after)))[0]
-    assert not any(words in told for words in ("not a valid", "not supported", "object is not", "Invalid isoformat"))
+    assert not any(
+        words in told for words in ("not a valid", "not supported", "object is not", "Invalid isoformat")
+    )
