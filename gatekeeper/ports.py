@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from gatekeeper.core.flow import Receipt
 from gatekeeper.core.memory import Usage
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.transparency import Tile
@@ -133,7 +133,7 @@ class Batch:
     receipts: Sequence[Receipt]
     writes: Writes
     usage: Mapping[BadgeId, Usage] = field(default_factory=dict)
-    opened: Mapping[ZoneId, datetime] = field(default_factory=dict)
+    opened: Mapping[ZoneId, datetime | None] = field(default_factory=dict)
     settled: Sequence[Receipt] = ()
     """Receipts of scans that waited and are decided now."""
 

@@ -181,7 +181,7 @@ def _past_document(past: Past) -> dict[str, Any]:
     if past is NO_PAST:
         return {}
     document: dict[str, Any] = {}
-    for name in ("since", "last_at", "last_used", "locked_until"):
+    for name in ("since", "last_at", "last_used", "locked_until", "asked"):
         at = getattr(past, name)
         if at is not None:
             document[name] = timestamp(at)

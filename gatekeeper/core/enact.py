@@ -260,6 +260,7 @@ def enact(weighed: Weighed, making: Making) -> Done | Declined:
 def _alert(change: AlertChange, making: Making) -> Done:
     states = making.flow.policy.alert_states
     before, making.flow.alert = making.flow.alert, states.index(change.state)
+    making.flow.memory.part_company()
     making.writes.alert = making.flow.alert
     return Done(kind=Kind.ALERT_CHANGED, public={"from": states[before], "to": change.state})
 
@@ -267,6 +268,7 @@ def _alert(change: AlertChange, making: Making) -> Done:
 def _lockdown(change: LockdownChange, making: Making) -> Done:
     scope = frozenset({change.scope})
     making.flow.lockdowns = making.flow.lockdowns | scope if change.on else making.flow.lockdowns - scope
+    making.flow.memory.part_company()
     making.writes.lockdowns = making.flow.lockdowns
     return Done(kind=Kind.LOCKDOWN_CHANGED, public={"scope": change.scope, "on": change.on})
 
@@ -278,6 +280,7 @@ def _suspension(change: SuspensionChange, making: Making) -> Done | Declined:
         return Declined("tenant-unknown", "only a tenant of the site can be suspended, and never the host")
     tenant = frozenset({change.tenant})
     flow.suspended = flow.suspended | tenant if change.on else flow.suspended - tenant
+    flow.memory.part_company()
     making.writes.suspended = flow.suspended
     kind = Kind.TENANT_SUSPENDED if change.on else Kind.TENANT_REINSTATED
     return Done(kind=kind, public={"tenant": change.tenant}, tenants=(change.tenant,))
@@ -291,6 +294,7 @@ def _forgiveness(change: ForgivenessChange, making: Making) -> Done | Declined:
         return Declined(
             "presence-unknown", "the site does not know where the holder is; there is nothing to forgive"
         )
+    making.flow.memory.leaves_company(change.holder)
     making.writes.forgiven.append(change.holder)
     return Done(
         kind=Kind.PRESENCE_FORGIVEN,
@@ -325,6 +329,7 @@ def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
     register.set_state(change.badge, change.state)
     making.writes.badge_states.append((change.badge, change.state))
     holder = register.holder_of(change.badge, trust=making.flow.trust)
+    making.flow.memory.leaves_company(holder.id if holder is not None else None)
     return Done(
         kind=Kind.BADGE_CHANGED,
         public={"tenant": tenant, "from": before.value, "to": change.state.value},
@@ -349,6 +354,7 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
             return Declined("card-known", "another badge answers to this card number")
     record = HolderRecord(id=holder.id, document=change.document)
     register.put_holder(record, tenant=holder.tenant, badges=holder.badges)
+    making.flow.memory.leaves_company(holder.id)
     making.writes.holders.append(
         StoredHolder(record=record, tenant=holder.tenant, name=making.name, badges=holder.badges)
     )

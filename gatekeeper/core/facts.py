@@ -87,6 +87,8 @@ class Past:
     draw: int | None = None
     """A number that nobody could choose or foresee, for selecting who is searched."""
     guard: GuardsWord = GuardsWord.NOT_ASKED
+    asked: datetime | None = None
+    """When whoever waits for a guard's word asked: windows for company are measured from then, however long a guard looks."""
 
 
 NO_PAST = Past()

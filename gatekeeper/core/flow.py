@@ -11,64 +11,53 @@ INVARIANT: a message (gate, boot, sequence) changes the state once. Who brings i
 time. Who brings other bytes under the same sequence gets nothing.
 """
 
-import hashlib
 from base64 import b64encode
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, assert_never
 
 from gatekeeper.core.actuate import answer_of, recorded
-from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
+from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document
 from gatekeeper.core.decide import Decision, asks_the_past, decide
 from gatekeeper.core.draw import Draws
+from gatekeeper.core.entry_fields import alarms_of, concerned, hello_fields, origin, place
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, GuardsWord, Past, Request
-from gatekeeper.core.memory import Memory, Usage
+from gatekeeper.core.memory import Asked, Memory, Usage
 from gatekeeper.core.operators import Operators
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.proposals import Proposals
 from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic
+from gatekeeper.core.sequences import Receipt, Sequences
 from gatekeeper.core.trust import Trust
 from gatekeeper.core.verify import PinDesk, Presented, verify_scan
-from gatekeeper.model.badges import Badge, BadgeState
-from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, HolderId, TenantId, ZoneId
-from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
+from gatekeeper.model.badges import Badge
+from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, TenantId, ZoneId
+from gatekeeper.model.messages import (
+    Answer,
+    ClockQuality,
+    Hello,
+    Passage,
+    PassageOutcome,
+    Scan,
+    Status,
+    StatusKind,
+    Verdict,
+)
 from gatekeeper.model.people import Holder
 from gatekeeper.model.places import Direction
 from gatekeeper.model.policy import Point, Policy
-from gatekeeper.model.reasons import MessageRefusal, Reason
+from gatekeeper.model.reasons import MessageRefusal
 
 __all__ = [
-    "SEQUENCE_WINDOW",
     "Flow",
     "Outcome",
-    "Receipt",
     "Recorded",
     "Refused",
     "Remembered",
     "Repeated",
 ]
-
-SEQUENCE_WINDOW = 64
-_KEPT_BOOTS = 4
-
-
-@dataclass(slots=True, kw_only=True)
-class Receipt:
-    """What the site remembers of one message, and stores: its digest, its answer, and whom a grant let through."""
-
-    gate: GateId
-    boot: BootId
-    sequence: int
-    digest: bytes
-    seq: int
-    verdict: Verdict
-    issued: datetime
-    holder: HolderId | None
-    opens_boot: bool = False
-    signed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +65,8 @@ class Remembered:
     """What of the site's memory changed beside whereabouts, and is committed with the entry."""
 
     usage: tuple[tuple[BadgeId, Usage], ...] = ()
-    opened: tuple[tuple[ZoneId, datetime], ...] = ()
+    opened: tuple[tuple[ZoneId, datetime | None], ...] = ()
+    """When the first person came into a zone; None where it turned out that nobody has."""
 
 
 _NOTHING = Remembered()
@@ -116,52 +106,28 @@ class Refused:
 Outcome = Recorded | Repeated | Refused
 
 
-@dataclass(slots=True)
-class _Window:
-    """The sequences of one boot of one gate: the highest, and the last 64 that were taken."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A scan that is to be decided, with what verification said of it; `draw` is its lot."""
 
-    highest: int = 0
-    taken: OrderedDict[int, Receipt] = field(default_factory=OrderedDict)
+    authentic: Authentic
+    scan: Scan
+    presented: Presented
+    draw: int | None
 
-    def admit(self, sequence: int, digest: bytes) -> Receipt | MessageRefusal | None:
-        """None for a new message, its receipt for a known one, else why it is refused."""
-        known = self.taken.get(sequence)
-        if known is not None:
-            return known if known.digest == digest else MessageRefusal.SEQUENCE_CONFLICT
-        return MessageRefusal.SEQUENCE_OLD if sequence <= self.highest - SEQUENCE_WINDOW else None
-
-    def take(self, receipt: Receipt) -> "_Gap | None":
-        """Keep a receipt; give the stretch that now fell out of the window with messages that never came."""
-        self.taken[receipt.sequence] = receipt
-        if receipt.sequence <= self.highest:
-            return None
-        first = max(self.highest - SEQUENCE_WINDOW, 0) + 1
-        last = receipt.sequence - SEQUENCE_WINDOW
-        self.highest = receipt.sequence
-        # As a rule one falls out for one that came in; after a great leap it is quicker to look at those that were taken.
-        stretch = range(first, last + 1)
-        falling = stretch if len(stretch) <= SEQUENCE_WINDOW else list(self.taken)
-        fallen = sum(self.taken.pop(sequence, None) is not None for sequence in falling if sequence <= last)
-        missing = len(stretch) - fallen
-        return _Gap(first, last, missing) if missing > 0 else None
+    @property
+    def request(self) -> Request:
+        return Request(access_point=self.scan.access_point, gate=self.authentic.gate, clock=self.scan.clock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
     """A scan that waits for a guard's word."""
 
-    authentic: Authentic
-    scan: Scan
-    presented: Presented
+    question: _Question
     receipt: Receipt
+    asked: datetime
     until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    first: int
-    last: int
-    missing: int
 
 
 class Flow:
@@ -193,18 +159,8 @@ class Flow:
 
         # What was taken already.
         self.next_seq = next_seq
-        self._windows: dict[tuple[GateId, BootId], _Window] = {}
-        self._boots: dict[GateId, list[BootId]] = {}
-        self._closed_boots: set[tuple[GateId, BootId]] = set()
-        self._grants: OrderedDict[bytes, Receipt] = OrderedDict()
+        self.sequences = Sequences()
         self._waiting: dict[int, _Waiting] = {}
-
-    def restore(self, receipts: Iterable[Receipt], closed_boots: Iterable[tuple[GateId, BootId]]) -> None:
-        """Take over what a former engine committed: receipts in the order of their entries."""
-        self._closed_boots.update(closed_boots)
-        for receipt in receipts:
-            self._window(receipt.gate, receipt.boot).take(receipt)
-            self._remember_grant(receipt)
 
     @property
     def whereabouts(self) -> Mapping[HolderId, Presence]:
@@ -222,7 +178,7 @@ class Flow:
     def verify(self, authentic: Authentic, *, beacons: Collection[bytes]) -> Presented | None:
         """The expensive part of a scan, which needs no order: credential and proof. None for what is no scan."""
         message = authentic.message
-        if not isinstance(message, Scan) or self.seen(authentic):
+        if not isinstance(message, Scan) or self.sequences.admit(authentic) is not None:
             return None
         point = self.policy.points.get(message.access_point)
         direction = Direction.OUT if point is not None and point.leaving else Direction.IN
@@ -236,15 +192,10 @@ class Flow:
             desk=self.pin_desk,
         )
 
-    def seen(self, authentic: Authentic) -> bool:
-        """Whether a message was taken or refused by its sequence already, so that verifying it would be wasted."""
-        window = self._windows.get((authentic.gate, authentic.message.boot))
-        return window is not None and window.admit(authentic.message.sequence, authentic.digest) is not None
-
     def take(self, authentic: Authentic, presented: Presented | None, *, now: datetime) -> Outcome:
         """Take one message, in order. `presented` is what `verify` said of it under the same trust list."""
         message = authentic.message
-        admitted = self._admit(authentic)
+        admitted = self.sequences.admit(authentic)
         match admitted:
             case Receipt():
                 return Repeated(admitted)
@@ -258,51 +209,61 @@ class Flow:
             case Passage():
                 recorded_now = self._passage(authentic, message, now)
             case Status():
-                recorded_now = self._plain(
-                    authentic,
-                    Kind.GATE_STATUS,
-                    {"status": message.kind.name.lower()},
-                    message.access_point,
-                    now,
-                )
+                recorded_now = self._status(authentic, message, now)
             case Hello():
-                recorded_now = self._plain(authentic, Kind.GATE_HELLO, _hello_fields(message), None, now)
+                recorded_now = self._plain(authentic, Kind.GATE_HELLO, hello_fields(message), None, now)
             case _:
                 assert_never(message)
         return self._conclude(authentic, recorded_now, now)
-
-    def _admit(self, authentic: Authentic) -> Receipt | MessageRefusal | None:
-        boot = authentic.message.boot
-        if (authentic.gate, boot) in self._closed_boots:
-            return MessageRefusal.SEQUENCE_OLD
-        window = self._windows.get((authentic.gate, boot))
-        return window.admit(authentic.message.sequence, authentic.digest) if window is not None else None
 
     # -- kinds of messages ----------------------------------------------------------------------------------------
 
     def _scan(self, authentic: Authentic, scan: Scan, presented: Presented | None, now: datetime) -> Recorded:
         if presented is None:
             raise ValueError("a scan is verified before it is taken")
-        seed = self._announce_seed(scan.access_point, now)
-        facts = self.facts(
-            presented, access_point=scan.access_point, draw=self._draw(authentic, now), now=now
-        )
-        request = Request(access_point=scan.access_point, gate=authentic.gate, clock=scan.clock)
         if scan.offline_verdict is not None:
-            return self._offline(authentic, scan, facts, now)
-        decision = decide(self.policy, facts, request, now)
+            return self._offline(authentic, scan, presented, now)
+        seed = self._announce_seed(scan.access_point, now)
+        question = _Question(
+            authentic=authentic, scan=scan, presented=presented, draw=self._draw(authentic, now)
+        )
+        facts, decision = self._decide(question, now)
         seq = self._next()
         receipt = _receipt(authentic, seq=seq, verdict=Verdict.DENIED, now=now, holder=facts.holder)
         if decision.waits is not None:
             self._waiting[seq] = _Waiting(
-                authentic=authentic,
-                scan=scan,
-                presented=presented,
-                receipt=receipt,
-                until=now + decision.waits,
+                question=question, receipt=receipt, asked=now, until=now + decision.waits
             )
-        decided = self._decided(authentic, scan, facts, decision, receipt=receipt, now=now, settles=False)
+        decided = self._decided(question, facts, decision, receipt=receipt, now=now, settles=False)
         return replace(decided, drafts=(*seed, *decided.drafts)) if seed else decided
+
+    def _decide(
+        self,
+        question: _Question,
+        now: datetime,
+        *,
+        word: GuardsWord = GuardsWord.NOT_ASKED,
+        asked: datetime | None = None,
+    ) -> tuple[Facts, Decision]:
+        """Decide by all that is the case now; a guard who was `asked` has said his word."""
+        self._ask_again(question.scan.access_point, now)
+        facts = self.facts(
+            question.presented, access_point=question.scan.access_point, draw=question.draw, now=now
+        )
+        if asked is not None:
+            facts = replace(facts, past=replace(facts.past, guard=word, asked=asked))
+        return facts, decide(self.policy, facts, question.request, now)
+
+    def _ask_again(self, access_point: AccessPointId, now: datetime) -> None:
+        """Ask again for those who wait here for company: who would be denied by now for anything else waits no more.
+
+        INVARIANT: nobody passes on another's grant who, asking now, would lack more than company.
+        """
+        for asked in self.memory.waiting(access_point):
+            facts = self.facts(asked.presented, access_point=access_point, draw=asked.draw, now=now)
+            decision = decide(self.policy, facts, asked.request, now)
+            if not (decision.granted or decision.waits is not None or decision.waits_for_company):
+                self.memory.waits_no_more(access_point, asked.who.holder)
 
     def _draw(self, authentic: Authentic, now: datetime) -> int | None:
         return None if self.draws is None else self.draws.number(authentic.digest, now)
@@ -342,20 +303,14 @@ class Flow:
         waiting = self._waiting.pop(seq, None)
         if waiting is None:
             return None
-        authentic, scan, receipt = waiting.authentic, waiting.scan, waiting.receipt
-        facts = self.facts(
-            waiting.presented, access_point=scan.access_point, draw=self._draw(authentic, now), now=now
-        )
-        facts = replace(facts, past=replace(facts.past, guard=word))
-        request = Request(access_point=scan.access_point, gate=authentic.gate, clock=scan.clock)
-        decision = decide(self.policy, facts, request, now)
+        facts, decision = self._decide(waiting.question, now, word=word, asked=waiting.asked)
+        receipt = waiting.receipt
         receipt.seq, receipt.issued = self._next(), now
-        return self._decided(authentic, scan, facts, decision, receipt=receipt, now=now, settles=True)
+        return self._decided(waiting.question, facts, decision, receipt=receipt, now=now, settles=True)
 
     def _decided(
         self,
-        authentic: Authentic,
-        scan: Scan,
+        question: _Question,
         facts: Facts,
         decision: Decision,
         *,
@@ -364,19 +319,25 @@ class Flow:
         settles: bool,
     ) -> Recorded:
         """Write a decision down: its entry, what it does to the memory, its answer."""
-        seq, kind = receipt.seq, _kind(decision)
+        authentic, seq = question.authentic, receipt.seq
         answer = answer_of(decision, message=authentic.digest, gate=authentic.gate, issued=now, entry=seq)
-        public = {**self._place(scan.access_point), **_origin(authentic), **decision_fields(decision)}
-        public["assurance"] = int(facts.assurance)
+        public = {
+            **place(self.policy, question.scan.access_point),
+            **origin(authentic),
+            **decision_fields(decision),
+            "assurance": int(facts.assurance),
+        }
         # Who is forced has been heard of already when the scan waited.
-        alarms = _alarms(facts, () if settles else decision.reasons)
+        alarms = alarms_of(facts, () if settles else decision.reasons)
         if alarms:
             public["alarm"] = True
-        draft = self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq)
-        companions, moved, remembered = self._remember(facts, decision, scan, now, seq)
+        draft = self._draft(
+            _kind(decision), authentic, question.scan, facts=facts, public=public, now=now, seq=seq
+        )
+        companions, moved, remembered = self._remember(question, facts, decision, now, seq)
         receipt.verdict = answer.verdict
         if settles:
-            self._remember_grant(receipt)
+            self.sequences.remember_grant(receipt)
         return Recorded(
             drafts=(draft, *companions),
             moved=moved,
@@ -389,18 +350,16 @@ class Flow:
         )
 
     def _remember(
-        self, facts: Facts, decision: Decision, scan: Scan, now: datetime, seq: int
+        self, question: _Question, facts: Facts, decision: Decision, now: datetime, seq: int
     ) -> tuple[tuple[Draft, ...], tuple[Presence, ...], Remembered]:
-        """What a decision does to the memory: who moved, in whose company, and what became of the badge."""
-        point, badge, holder = self.policy.points.get(scan.access_point), facts.badge, facts.holder
-        if point is None or badge is None:
-            return (), (), _NOTHING
-        me = None if holder is None else _companion(holder, now)
-        if decision.waits is not None:
+        """What a decision does to the memory: who moved, in whose company, and what became of the badges."""
+        point, badge, holder = self.policy.points.get(question.scan.access_point), facts.badge, facts.holder
+        if point is None or badge is None or decision.waits is not None:
             return (), (), _NOTHING
         typed = self.memory.pin_typed(badge, facts.past.factor, now=now)
-        if not decision.granted or holder is None or me is None:
-            failed = self.memory.refused(point, badge, decision, me, now=now) or typed
+        asked = None if holder is None else _asked(question, holder, now)
+        if not decision.granted or holder is None or asked is None:
+            failed = self.memory.refused(point, badge, decision, asked, now=now) or typed
             return (), (), _NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
         moved = [self._move(holder, point, now, seq, host=decision.host)]
         drafts = []
@@ -409,16 +368,12 @@ class Flow:
             with_them = self.register.holder(companion.holder, trust=self.trust)
             moved.append(self._move(with_them, point, now, seq, host=host, who=companion.holder))
             drafts.append(self._accompanied(companion, point, now, seq))
-        usage = self.memory.granted(point, badge, decision, me, now=now) or typed
+        used = dict([] if typed is None else [(badge.id, typed)])
+        used |= self.memory.granted(point, decision, asked, now=now, grant=seq)
         if decision.host is not None:
             self.memory.brought_by(point.id, decision.host)
-        opened = tuple(
-            (zone, self.memory.opened[zone])
-            for zone, rules in point.entered
-            if rules.first_person is not None and self.memory.opened.get(zone) == now
-        )
-        used = () if usage is None else ((badge.id, usage),)
-        return tuple(drafts), tuple(moved), Remembered(usage=used, opened=opened)
+        remembered = Remembered(usage=tuple(used.items()), opened=self.memory.opened_by(seq))
+        return tuple(drafts), tuple(moved), remembered
 
     def _accompanied(self, companion: Companion, point: Point, now: datetime, grant: int) -> Draft:
         """Somebody passed on another's grant: an entry of their own, in their own tenant's tree."""
@@ -426,43 +381,73 @@ class Flow:
             kind=Kind.ACCESS_ACCOMPANIED,
             at=now,
             seq=self._next(),
-            tenants=self._concerned(companion.tenant, point.id),
-            public={**self._place(point.id), "gate": point.gate, "grant": grant, "tenant": companion.tenant},
+            tenants=concerned(self.policy, companion.tenant, point.id),
+            public={
+                **place(self.policy, point.id),
+                "gate": point.gate,
+                "grant": grant,
+                "tenant": companion.tenant,
+            },
             person=companion.holder,
             personal={"holder": companion.holder},
         )
 
-    def _offline(self, authentic: Authentic, scan: Scan, facts: Facts, now: datetime) -> Recorded:
+    def _offline(self, authentic: Authentic, scan: Scan, presented: Presented, now: datetime) -> Recorded:
         """A past event: the gate acted alone. It is written down as it happened, and decided no more."""
+        facts = self.facts(presented, access_point=scan.access_point, draw=None, now=now)
         let_in = scan.offline_verdict is Verdict.GRANTED
         seq = self._next()
         kind = Kind.OFFLINE_GRANTED if let_in else Kind.OFFLINE_DENIED
-        public = {**self._place(scan.access_point), **_origin(authentic), "assurance": int(facts.assurance)}
+        public = {
+            **place(self.policy, scan.access_point),
+            **origin(authentic),
+            "assurance": int(facts.assurance),
+        }
         if scan.offline_policy is not None:
             public["policy"] = scan.offline_policy.hex()
-        alarms = _alarms(facts, ())
+        alarms = alarms_of(facts, ())
         if alarms:
             public["alarm"] = True
-        point = self.policy.points.get(scan.access_point)
-        moves = let_in and facts.holder is not None and point is not None
+        draft = self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq)
+        moved, remembered = self._let_in_alone(scan, facts, now, seq) if let_in else ((), _NOTHING)
         return Recorded(
-            drafts=(self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq),),
-            moved=(self._move(facts.holder, point, now, seq),) if moves and point is not None else (),
-            remembered=_NOTHING,
+            drafts=(draft,),
+            moved=moved,
+            remembered=remembered,
             receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now, holder=facts.holder),
             answer=self._recorded(authentic, now, seq),
             decision=None,
             alarms=alarms,
         )
 
+    def _let_in_alone(
+        self, scan: Scan, facts: Facts, now: datetime, seq: int
+    ) -> tuple[tuple[Presence, ...], Remembered]:
+        """A gate that acted alone let somebody through: they are there, their badge was used, and they open what they may."""
+        point, badge, holder = self.policy.points.get(scan.access_point), facts.badge, facts.holder
+        if point is None or badge is None or holder is None:
+            return (), _NOTHING
+        moved = self._move(holder, point, now, seq)
+        at = now
+        if scan.gate_at is not None and scan.clock is ClockQuality.SYNCHRONISED:
+            at = min(now, scan.gate_at)
+        used = self.memory.used(badge, point, at=at)
+        roles = {(holder.tenant, profile) for profile in holder.profiles}
+        self.memory.opens(point, roles, at=at, grant=seq)
+        usage = () if used is None else ((badge.id, used),)
+        return (moved,), Remembered(usage=usage, opened=self.memory.opened_by(seq))
+
     def _passage(self, authentic: Authentic, passage: Passage, now: datetime) -> Recorded:
         seq = self._next()
-        grant = self._grants.get(passage.scan) if passage.scan is not None else None
-        if grant is not None and grant.gate != authentic.gate:
-            grant = None
-        moved = () if grant is None else self._settle(passage, grant, now, seq)
+        grant = self.sequences.grant_of(passage.scan, authentic.gate) if passage.scan is not None else None
+        moved: tuple[Presence, ...] = ()
+        remembered = _NOTHING
+        if grant is not None:
+            moved = self._settle(passage, grant, now, seq)
+            if passage.outcome is PassageOutcome.NOT_TAKEN:
+                remembered = Remembered(opened=self.memory.opens_nothing(grant.seq))
         self._settle_door(passage, now)
-        public = {**self._place(passage.access_point), **_origin(authentic)}
+        public = {**place(self.policy, passage.access_point), **origin(authentic)}
         if passage.scan is not None:
             public["scan"] = passage.scan.hex()
         if grant is not None:
@@ -472,7 +457,7 @@ class Flow:
             kind=_PASSAGES[passage.outcome],
             at=now,
             seq=seq,
-            tenants=self._concerned(self._tenant_of(holder), passage.access_point),
+            tenants=concerned(self.policy, self._tenant_of(holder), passage.access_point),
             public=public,
             person=holder,
             personal={"holder": holder} if holder is not None else None,
@@ -480,23 +465,29 @@ class Flow:
         return Recorded(
             drafts=(draft,),
             moved=moved,
-            remembered=_NOTHING,
+            remembered=remembered,
             receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now),
             answer=self._recorded(authentic, now, seq),
             decision=None,
         )
 
+    def _status(self, authentic: Authentic, status: Status, now: datetime) -> Recorded:
+        if status.kind is StatusKind.CLOSED_AGAIN and status.access_point is not None:
+            self.memory.door_closed(status.access_point)
+        fields = {"status": status.kind.name.lower()}
+        return self._plain(authentic, Kind.GATE_STATUS, fields, status.access_point, now)
+
     def _plain(
         self, authentic: Authentic, kind: Kind, fields: Mapping[str, Any], access_point: Any, now: datetime
     ) -> Recorded:
         seq = self._next()
-        place = self._place(access_point) if access_point is not None else {}
+        where = place(self.policy, access_point) if access_point is not None else {}
         draft = Draft(
             kind=kind,
             at=now,
             seq=seq,
             tenants=(),
-            public={**place, **_origin(authentic), **fields},
+            public={**where, **origin(authentic), **fields},
             person=None,
             personal=None,
         )
@@ -511,10 +502,7 @@ class Flow:
 
     def _conclude(self, authentic: Authentic, recorded_now: Recorded, now: datetime) -> Recorded:
         """Keep the receipt, and say in the log which messages of this gate never came."""
-        recorded_now.receipt.opens_boot = (authentic.gate, authentic.message.boot) not in self._windows
-        window = self._window(authentic.gate, authentic.message.boot)
-        gone = window.take(recorded_now.receipt)
-        self._remember_grant(recorded_now.receipt)
+        gone = self.sequences.take(recorded_now.receipt)
         if gone is None:
             return recorded_now
         gap = Draft(
@@ -557,11 +545,11 @@ class Flow:
             return
         match passage.outcome:
             case PassageOutcome.NOT_TAKEN:
-                self.memory.door_settled(point.id, open_until=None)
+                self.memory.door_unused(point.id)
             case PassageOutcome.TAKEN:
-                self.memory.door_settled(point.id, open_until=now + point.unlock)
+                self.memory.door_opened(point.id, until=now + point.unlock)
             case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
-                self.memory.door_settled(point.id, open_until=now + _OPEN_AT_MOST)
+                self.memory.door_opened(point.id, until=None)
 
     def badges_of(self, holder: HolderId) -> list[Badge]:
         """The badges of a holder whose tokens are believed."""
@@ -634,7 +622,7 @@ class Flow:
             kind=kind,
             at=now,
             seq=seq,
-            tenants=self._concerned(tenant, scan.access_point),
+            tenants=concerned(self.policy, tenant, scan.access_point),
             public=public if tenant is None else {**public, "tenant": tenant},
             person=facts.holder.id if facts.holder is not None else NOBODY,
             personal={
@@ -666,27 +654,11 @@ class Flow:
             access_point=point.id,
             at=now,
             seq=seq,
+            outside=self.policy.outside,
             host=host,
         )
         self.memory.move(after, holder)
         return after
-
-    def _place(self, access_point: Any) -> dict[str, Any]:
-        point: Point | None = self.policy.points.get(access_point)
-        if point is None:
-            return {"access_point": access_point}
-        return {"access_point": point.id, "from": point.source, "to": point.target}
-
-    def _concerned(self, tenant: TenantId | None, access_point: Any) -> tuple[TenantId, ...]:
-        """Whose trees an entry stands in: the holder's tenant, and the owner of the zone when that is another."""
-        point = self.policy.points.get(access_point)
-        owner = point.owner if point is not None else None
-        known = [
-            name
-            for name in dict.fromkeys((tenant, owner))
-            if name is not None and name in self.policy.tenants
-        ]
-        return tuple(known)
 
     def _tenant_of(self, holder: HolderId | None) -> TenantId | None:
         found = self.register.holder(holder, trust=self.trust) if holder is not None else None
@@ -702,26 +674,7 @@ class Flow:
         self.next_seq += 1
         return seq
 
-    def _window(self, gate: GateId, boot: BootId) -> _Window:
-        window = self._windows.get((gate, boot))
-        if window is None:
-            window = self._windows[gate, boot] = _Window()
-            boots = self._boots.setdefault(gate, [])
-            boots.append(boot)
-            if len(boots) > _KEPT_BOOTS:
-                oldest = boots.pop(0)
-                del self._windows[gate, oldest]
-                self._closed_boots.add((gate, oldest))
-        return window
 
-    def _remember_grant(self, receipt: Receipt) -> None:
-        if receipt.verdict is Verdict.GRANTED:
-            self._grants[receipt.digest] = receipt
-            if len(self._grants) > 65_536:
-                self._grants.popitem(last=False)
-
-
-_OPEN_AT_MOST = timedelta(minutes=10)
 _PASSAGES = {
     PassageOutcome.TAKEN: Kind.PASSAGE_TAKEN,
     PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
@@ -736,20 +689,8 @@ def _kind(decision: Decision) -> Kind:
     return Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
 
 
-_ALARMING = {BadgeState.STOLEN: Reason.BADGE_STOLEN, BadgeState.REVOKED: Reason.REVOKED}
-
-
-def _alarms(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
-    """Why somebody must look at once: a stolen or revoked badge is used, whatever was decided, or somebody is forced."""
-    used = _ALARMING.get(facts.badge_state) if facts.badge_state is not None else None
-    found = [] if used is None else [used]
-    if Reason.DURESS in reasons:
-        found.append(Reason.DURESS)
-    return tuple(reason.code for reason in found)
-
-
-def _companion(holder: Holder, now: datetime) -> Companion:
-    return Companion(
+def _asked(question: _Question, holder: Holder, now: datetime) -> Asked:
+    who = Companion(
         holder=holder.id,
         tenant=holder.tenant,
         kind=holder.kind,
@@ -759,30 +700,7 @@ def _companion(holder: Holder, now: datetime) -> Companion:
         waiting=True,
         brought=0,
     )
-
-
-def _origin(authentic: Authentic) -> dict[str, Any]:
-    """Where an entry came from: gate, boot, sequence, its own time, and the digest of the signed bytes."""
-    message: Upward = authentic.message
-    origin: dict[str, Any] = {
-        "gate": authentic.gate,
-        "boot": message.boot.hex(),
-        "sequence": message.sequence,
-        "message": authentic.digest.hex(),
-    }
-    if message.gate_at is not None:
-        origin["gate_at"] = timestamp(message.gate_at)
-        origin["clock"] = message.clock.name.lower()
-    return origin
-
-
-def _hello_fields(hello: Hello) -> dict[str, Any]:
-    fields: dict[str, Any] = {"agent": hello.agent}
-    if hello.policy is not None:
-        fields["policy"] = hello.policy.hex()
-    if hello.checkpoint is not None:
-        fields["checkpoint"] = hashlib.sha256(hello.checkpoint).hexdigest()
-    return fields
+    return Asked(who=who, presented=question.presented, request=question.request, draw=question.draw)
 
 
 def _receipt(

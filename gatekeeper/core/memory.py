@@ -6,8 +6,9 @@
     company       who asked at an access point just now: waits for company, or was let in and may bring guests
     doors         which doors of interlocks are open
 
-The first three are committed with the entry that changes them and come back with the site; company and doors are a matter
-of seconds, and after a restart people badge again. It belongs to the flow, which alone changes it, in order.
+The first three are committed with the entry that changes them and come back with the site. Company is a matter of seconds:
+after a restart people badge again. A door counts as shut until its gate says otherwise, and one that was forced or is held
+as open until its gate says that it is closed again. It belongs to the flow, which alone changes it, in order.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,17 +16,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gatekeeper.core.decide import Decision
-from gatekeeper.core.facts import NO_PAST, Companion, Factor, Past
+from gatekeeper.core.facts import NO_PAST, Companion, Factor, Past, Request
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Trust
+from gatekeeper.core.verify import Presented
 from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, ZoneId
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
-from gatekeeper.model.rules import LockOut
+from gatekeeper.model.rules import LockOut, ProfileRef
 
-__all__ = ["LONGEST_WINDOW", "NEVER_USED", "Memory", "Usage"]
+__all__ = ["LONGEST_WINDOW", "NEVER_USED", "Asked", "Memory", "Usage"]
 
 LONGEST_WINDOW = timedelta(hours=1)
 """No window of a rule about company is longer (the site file says so)."""
@@ -50,6 +52,24 @@ class Usage:
 NEVER_USED = Usage(uses=0, last_at=None, last_point=None, failures=(), locked_until=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Somebody who asked at an access point just now, and with what: enough to ask for them again."""
+
+    who: Companion
+    presented: Presented
+    request: Request
+    draw: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """By which grant a zone was opened, and when it had been opened before."""
+
+    grant: int
+    before: datetime | None
+
+
 class Memory:
     """One site's memory. `take` is told what the flow decided; `past` tells what a rule may ask."""
 
@@ -57,8 +77,9 @@ class Memory:
         self.whereabouts: dict[HolderId, Presence] = {}
         self.usage: dict[BadgeId, Usage] = {}
         self.opened: dict[ZoneId, datetime] = {}
-        self._company: dict[AccessPointId, list[Companion]] = {}
-        self._doors: dict[AccessPointId, datetime] = {}
+        self._company: dict[AccessPointId, list[Asked]] = {}
+        self._openings: dict[ZoneId, _Opening] = {}
+        self._doors: dict[AccessPointId, datetime | None] = {}
         self._guests: dict[HolderId, set[HolderId]] = {}
         self._on_grant: dict[int, set[HolderId]] = {}
         self._counted: dict[ZoneId, set[HolderId]] = {}
@@ -101,6 +122,14 @@ class Memory:
         """Forget who waits at which door: what they lacked was said under other circumstances. They badge again."""
         self._company = {}
 
+    def leaves_company(self, holder: HolderId | None) -> None:
+        """Of a holder something else is said now: they wait nowhere and bring nobody. Of one who is not known, nobody does."""
+        if holder is None:
+            self.part_company()
+            return
+        for door, company in self._company.items():
+            self._company[door] = [one for one in company if one.who.holder != holder]
+
     # -- what the rules may ask ---------------------------------------------------------------------------------------
 
     def past(
@@ -130,7 +159,7 @@ class Memory:
             locked_until=locked,
             factor=self._factor(usage, factor, now),
             crowds=self._crowds(point, holder),
-            company=self._lately(point.id, now),
+            company=self._lately(point, now),
             opened={
                 zone: self.opened[zone]
                 for zone, rules in point.entered
@@ -180,17 +209,36 @@ class Memory:
     def _is_within(self, zone: ZoneId, zones: Iterable[ZoneId]) -> bool:
         return any(zone in self._policy.inside.get(outer, ()) for outer in zones)
 
-    def _lately(self, point: AccessPointId, now: datetime) -> tuple[Companion, ...]:
-        company = [one for one in self._company.get(point, ()) if now - one.at <= LONGEST_WINDOW]
+    def _lately(self, point: Point, now: datetime) -> tuple[Companion, ...]:
+        company = [one for one in self._company.get(point.id, ()) if now - one.who.at <= LONGEST_WINDOW]
         if company:
-            self._company[point] = company
+            self._company[point.id] = company
         else:
-            self._company.pop(point, None)
-        return tuple(company)
+            self._company.pop(point.id, None)
+        return tuple(
+            one.who for one in company if one.who.waiting or self._has_come_in(one.who.holder, point)
+        )
+
+    def _has_come_in(self, host: HolderId, point: Point) -> bool:
+        """Whether somebody who was let in here is in there still: only then do they bring guests in."""
+        here = self.whereabouts.get(host)
+        return here is not None and self._is_within(here.zone, [zone for zone, _ in point.entered])
 
     def _is_open(self, door: AccessPointId, now: datetime) -> bool:
-        until = self._doors.get(door)
-        return until is not None and now < until
+        if door not in self._doors:
+            return False
+        until = self._doors[door]
+        return until is None or now < until
+
+    def waiting(self, point: AccessPointId) -> list[Asked]:
+        """Who waits for company at an access point."""
+        return [one for one in self._company.get(point, ()) if one.who.waiting]
+
+    def waits_no_more(self, point: AccessPointId, holder: HolderId) -> None:
+        """Somebody who waited at an access point would be denied by now."""
+        self._company[point] = [
+            one for one in self._company.get(point, ()) if not (one.who.waiting and one.who.holder == holder)
+        ]
 
     # -- what happened ------------------------------------------------------------------------------------------------
 
@@ -239,35 +287,71 @@ class Memory:
             self._guests.get(before.host, set()).discard(holder)
 
     def granted(
-        self, point: Point, badge: Badge, decision: Decision, me: Companion, *, now: datetime
-    ) -> Usage | None:
-        """A badge was let through: open what it opens, keep it as company, and count it where that is asked for."""
-        gone = {me.holder, *(one.holder for one in decision.party)}
-        self._wait_no_more(gone, point)
+        self, point: Point, decision: Decision, asked: Asked, *, now: datetime, grant: int
+    ) -> list[tuple[BadgeId, Usage]]:
+        """Somebody was let through, and a party with them: open what they open, keep who may bring guests, count every badge."""
+        me = asked.who
+        party = {one.holder for one in decision.party}
+        came_along = [
+            one for one in self._company.get(point.id, ()) if one.who.waiting and one.who.holder in party
+        ]
+        self._wait_no_more({me.holder, *party}, point)
         if (
             any(rules.escort is not None for _, rules in point.entered)
             or self._policy.rules.escort is not None
         ):
             host = replace(me, waiting=False, brought=self._brought(me.holder, point))
-            self._company.setdefault(point.id, []).append(host)
+            self._company.setdefault(point.id, []).append(replace(asked, who=host))
         coming = me.roles.union(*(one.roles for one in decision.party if one.holder not in decision.guests))
-        for zone, rules in point.entered:
-            if rules.first_person is not None and not rules.first_person.profiles.isdisjoint(coming):
-                self.opened[zone] = now
+        self.opens(point, coming, at=now, grant=grant)
         if point.interlocked:
-            self._doors[point.id] = now + point.unlock + _DOOR_GRACE
+            self.door_opened(point.id, until=now + point.unlock + _DOOR_GRACE)
+        badges = [one.presented.badge for one in (asked, *came_along)]
+        used = [(badge.id, self.used(badge, point, at=now)) for badge in badges if badge is not None]
+        return [(badge, usage) for badge, usage in used if usage is not None]
+
+    def opens(self, point: Point, roles: Collection[ProfileRef], *, at: datetime, grant: int) -> None:
+        """People of these profiles come in: zones that wait for a first person among them are open from now on."""
+        for zone, rules in point.entered:
+            if rules.first_person is not None and not rules.first_person.profiles.isdisjoint(roles):
+                self._openings[zone] = _Opening(grant, self.opened.get(zone))
+                self.opened[zone] = at
+
+    def opened_by(self, grant: int) -> tuple[tuple[ZoneId, datetime], ...]:
+        """The zones that a grant has opened, and when."""
+        return tuple((zone, self.opened[zone]) for zone, one in self._openings.items() if one.grant == grant)
+
+    def opens_nothing(self, grant: int) -> tuple[tuple[ZoneId, datetime | None], ...]:
+        """Nobody passed on a grant: what it opened is as it was before; None for a zone that nobody had opened."""
+        taken_back = [zone for zone, one in self._openings.items() if one.grant == grant]
+        found = []
+        for zone in taken_back:
+            before = self._openings.pop(zone).before
+            if before is None:
+                del self.opened[zone]
+            else:
+                self.opened[zone] = before
+            found.append((zone, before))
+        return tuple(found)
+
+    def used(self, badge: Badge, point: Point, *, at: datetime) -> Usage | None:
+        """A badge was let through; None where nothing asks how often, when or where."""
         before = self.usage.get(badge.id, NEVER_USED)
         if not self._keeps_usage and badge.max_uses is None and before == NEVER_USED:
             return None
         usage = self.usage[badge.id] = replace(
-            before, uses=before.uses + 1, last_at=now, last_point=point.id, failures=(), locked_until=None
+            before, uses=before.uses + 1, last_at=at, last_point=point.id, failures=(), locked_until=None
         )
         return usage
 
     def _wait_no_more(self, gone: Collection[HolderId], point: Point) -> None:
         """Who passed waits at no door; what they brought in here before counts anew."""
         for door, company in list(self._company.items()):
-            left = [one for one in company if one.holder not in gone or not (one.waiting or door == point.id)]
+            left = [
+                one
+                for one in company
+                if one.who.holder not in gone or not (one.who.waiting or door == point.id)
+            ]
             if left:
                 self._company[door] = left
             else:
@@ -282,17 +366,19 @@ class Memory:
     def brought_by(self, point: AccessPointId, host: HolderId) -> None:
         """A host who was let in before has brought one more guest."""
         self._company[point] = [
-            replace(one, brought=one.brought + 1) if one.holder == host and not one.waiting else one
+            replace(one, who=replace(one.who, brought=one.who.brought + 1))
+            if one.who.holder == host and not one.who.waiting
+            else one
             for one in self._company.get(point, ())
         ]
 
     def refused(
-        self, point: Point, badge: Badge, decision: Decision, me: Companion | None, *, now: datetime
+        self, point: Point, badge: Badge, decision: Decision, asked: Asked | None, *, now: datetime
     ) -> Usage | None:
         """A badge was refused: it waits for company, or it counts towards a lock-out."""
-        if decision.waits_for_company and me is not None:
-            others = [one for one in self._company.get(point.id, ()) if one.holder != me.holder]
-            self._company[point.id] = [*others, me]
+        if decision.waits_for_company and asked is not None:
+            company = self._company.get(point.id, ())
+            self._company[point.id] = [*(one for one in company if one.who.holder != asked.who.holder), asked]
             return None
         rule = self._policy.rules.lock_out
         return self._failed(badge, rule, now) if rule is not None else None
@@ -308,9 +394,17 @@ class Memory:
         )
         return usage
 
-    def door_settled(self, door: AccessPointId, *, open_until: datetime | None) -> None:
-        """A door of a lock is closed, or known to stand open for longer."""
-        if open_until is None:
-            self._doors.pop(door, None)
-        else:
-            self._doors[door] = open_until
+    def door_opened(self, door: AccessPointId, *, until: datetime | None) -> None:
+        """A door of a lock stands open: until then at most, or (None) until its gate says that it is closed again."""
+        stands_open = door in self._doors and self._doors[door] is None
+        if not stands_open:
+            self._doors[door] = until
+
+    def door_closed(self, door: AccessPointId) -> None:
+        """A door of a lock is shut."""
+        self._doors.pop(door, None)
+
+    def door_unused(self, door: AccessPointId) -> None:
+        """A door was released and not opened; one that stands open for another reason still does."""
+        if self._doors.get(door) is not None:
+            del self._doors[door]

@@ -39,7 +39,9 @@ class Presence:
     came_from: ZoneId | None
     seq: int
     host: HolderId | None = None
-    """Who brought a visitor in."""
+    """Who brought a visitor in, and answers for them until they are outside."""
+    came_with: HolderId | None = None
+    """Whose visitor they were where a grant took them from."""
 
 
 def granted(
@@ -50,9 +52,11 @@ def granted(
     access_point: AccessPointId,
     at: datetime,
     seq: int,
+    outside: ZoneId,
     host: HolderId | None = None,
 ) -> Presence:
-    """A door was released for a holder."""
+    """A door was released for a holder; `host` is with whom a visitor comes in, and stays their host further inside."""
+    came_with = before.host if before is not None and before.zone != outside else None
     return Presence(
         holder=holder,
         zone=target,
@@ -61,7 +65,8 @@ def granted(
         access_point=access_point,
         came_from=before.zone if before is not None else None,
         seq=seq,
-        host=host,
+        host=host if host is not None or target == outside else came_with,
+        came_with=came_with,
     )
 
 
@@ -95,5 +100,5 @@ def put_back(
         access_point=before.access_point,
         came_from=None,
         seq=seq,
-        host=before.host,
+        host=before.came_with,
     )

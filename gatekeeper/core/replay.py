@@ -179,6 +179,7 @@ def _past(read: object) -> Past:
         open_doors=frozenset(map(AccessPointId, _texts(document.get("open_doors", [])))),
         draw=None if draw is None else whole(draw, UINT),
         guard=GuardsWord(document.get("guard", GuardsWord.NOT_ASKED)),
+        asked=_maybe(document.get("asked")),
     )
 
 

@@ -167,7 +167,7 @@ class Policy:
     rules: SiteRules
     demands: tuple[AlertDemands, ...]
     """What each alert state demands, those below it included."""
-    folds: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    folds: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """A memory of `decide`, which alone looks at it and changes no answer by it."""
 
 

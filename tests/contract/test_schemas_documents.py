@@ -30,8 +30,8 @@ from gatekeeper.core import (
 )
 from gatekeeper.core.change import MAX_CHANGE_BYTES, ChangeRefusal
 from gatekeeper.core.enrolment import EnrolmentRefusal
-from gatekeeper.core.flow import SEQUENCE_WINDOW
 from gatekeeper.core.policy_document import MAX_POLICY_BYTES, PolicyRefusal
+from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.core.trust import TrustRefusal
 from gatekeeper.cose import sign1
 from gatekeeper.model import badges, messages

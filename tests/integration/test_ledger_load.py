@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from gatekeeper.core.flow import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.presence import Quality
 from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology

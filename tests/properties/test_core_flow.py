@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gatekeeper.core.audit import Kind, seal_body
 from gatekeeper.core.change import AlertChange, BadgeStateChange, LockdownChange
-from gatekeeper.core.flow import SEQUENCE_WINDOW, Recorded, Refused, Repeated
+from gatekeeper.core.flow import Recorded, Refused, Repeated
+from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.messages import PassageOutcome, Scan, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal

@@ -1,15 +1,20 @@
-"""Making changes to a small site: one that is made is one entry; one that is refused changes nothing."""
+"""Making changes to a small site: one that is made is one entry; one that is refused changes nothing.
+
+What takes two people is `agreed`: the army proposes it, the colonel approves it.
+"""
 
 from copy import deepcopy
 from typing import Any
 
-from gatekeeper.core.change import ChangeContent
-from gatekeeper.core.supervise import APPLIED, ChangeOutcome, Supervised, Writes
+from gatekeeper.core.audit import Draft
+from gatekeeper.core.change import ApprovalChange, ChangeContent
+from gatekeeper.core.proposals import digest_of
+from gatekeeper.core.supervise import APPLIED, PROPOSED, ChangeOutcome, Supervised, Writes
 from gatekeeper.model.badges import Card
 from gatekeeper.model.reasons import Reason
 from tests.support.sites import Issued, SmallSite
 
-__all__ = ["made", "reason", "refused", "state_of"]
+__all__ = ["agreed", "made", "reason", "refused", "state_of"]
 
 
 def state_of(site: SmallSite) -> Any:
@@ -34,6 +39,15 @@ def made(site: SmallSite, content: ChangeContent, **how: Any) -> Supervised:
     assert done.draft is not None
     assert (done.draft.seq, done.draft.at, site.flow.next_seq) == (seq, site.now, seq + 1)
     return done
+
+
+def agreed(site: SmallSite, content: ChangeContent, *, change_id: bytes) -> Draft:
+    """A change that takes two: proposed, approved, made; give the entry of the change itself."""
+    document = site.change(content, change_id=change_id)
+    assert site.supervise(document, filed_as=change_id).outcome.code == PROPOSED
+    done = site.supervise(ApprovalChange(digest=digest_of(document)), by="colonel")
+    assert done.outcome.code == APPLIED, done.outcome
+    return done.drafts[-1]
 
 
 def refused(site: SmallSite, content: ChangeContent | bytes, **how: Any) -> str:

@@ -172,7 +172,8 @@ class InPlace:
     # -- in company ----------------------------------------------------------------------------------------------------
 
     def lately(self, one: Companion, within: timedelta) -> bool:
-        return one.at <= self.now <= one.at + within
+        asked = self.past.asked or self.now
+        return one.at <= asked <= one.at + within
 
     def waiting(self, within: timedelta) -> list[Companion]:
         """Who waits here, the latest first."""

@@ -202,8 +202,9 @@ class RuledSite(SmallSite):
 
     def supervise(self, content: ChangeContent | bytes, **signing: Any) -> Supervised:
         """Make a change, and commit what came of it."""
+        before = len(self.writes.forgiven)
         done = super().supervise(content, **signing)
-        for holder in self.writes.forgiven:
+        for holder in self.writes.forgiven[before:]:
             self.presences.pop(holder, None)
         if done.settled is not None:
             self._commit(done.settled)
@@ -228,7 +229,8 @@ class RuledSite(SmallSite):
     def _commit(self, outcome: Recorded) -> None:
         self.presences |= {presence.holder: presence for presence in outcome.moved}
         self.usage |= dict(outcome.remembered.usage)
-        self.opened |= dict(outcome.remembered.opened)
+        opened = self.opened | dict(outcome.remembered.opened)
+        self.opened = {zone: at for zone, at in opened.items() if at is not None}
 
     def sealed(self, access_point: str, pin: str) -> bytes:
         """A PIN as a gate sends it."""
@@ -277,7 +279,7 @@ class RuledSite(SmallSite):
         flow.memory.restore(
             self.presences.values(), self.usage, self.opened, register=before.register, trust=before.trust
         )
-        flow.restore(self.receipts, ())
+        flow.sequences.restore(self.receipts, ())
         return flow
 
     def restart(self) -> None:

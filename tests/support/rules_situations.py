@@ -188,7 +188,7 @@ def _remembered(world: World, now: datetime) -> dict[Rule, dict[str, st.SearchSt
         Rule.SEARCH: {"draw": st.none() | st.integers(0, 6)},
         Rule.PIN: factors,
         Rule.ALERTS: factors,
-        Rule.GUARD: {"guard": st.sampled_from(GuardsWord)},
+        Rule.GUARD: {"guard": st.sampled_from(GuardsWord), "asked": st.none() | before},
     }
 
 

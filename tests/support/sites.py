@@ -19,11 +19,12 @@ from typing import Any
 
 from gatekeeper import cose
 from gatekeeper.core.change import ChangeContent, sign_change
-from gatekeeper.core.flow import Flow, Outcome, Receipt, Recorded, Refused, Repeated
+from gatekeeper.core.flow import Flow, Outcome, Recorded, Refused, Repeated
 from gatekeeper.core.operators import OperatorRecord, Operators
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic, Rejected, UpwardMessage, authenticate
+from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.supervise import Supervised, Writes, supervise
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card
 from gatekeeper.model.ids import AccessPointId, BootId, GateId, HolderId, SiteId
@@ -426,10 +427,10 @@ class SmallSite:
                 flow.alert,
                 flow.lockdowns,
                 flow.whereabouts,
-                flow._windows,
-                flow._boots,
-                flow._closed_boots,
-                flow._grants,
+                flow.sequences._windows,
+                flow.sequences._boots,
+                flow.sequences._closed,
+                flow.sequences._grants,
             )
         )
 

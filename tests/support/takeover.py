@@ -1,6 +1,7 @@
 """A change of engine on a small site: what is not committed is lost, and what is makes the next flow."""
 
-from gatekeeper.core.flow import SEQUENCE_WINDOW, Flow, Receipt
+from gatekeeper.core.flow import Flow
+from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
 from gatekeeper.model.ids import BootId, GateId
 from tests.support.sites import SmallSite
 
@@ -35,7 +36,7 @@ def fail_over(site: SmallSite) -> Flow:
     live = [(gate, boot) for gate, known in boots.items() for boot in known[-_KEPT_BOOTS:]]
     closed = [(gate, boot) for gate, known in boots.items() for boot in known[:-_KEPT_BOOTS]]
     receipts = [receipt for gate, boot in live for receipt in _newest(site, gate, boot)]
-    site.flow.restore(sorted(receipts, key=lambda receipt: receipt.seq), closed)
+    site.flow.sequences.restore(sorted(receipts, key=lambda receipt: receipt.seq), closed)
     return former
 
 

@@ -12,10 +12,10 @@ from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
-from gatekeeper.core.flow import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.memory import Usage
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import BootId, GateId, SiteId
@@ -340,6 +340,8 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [usage.pin_blocked_until for usage in batch.usage.values()],
         list(batch.opened),
         list(batch.opened.values()),
+        # and of whereabouts, with whom they came to where they were before
+        [presence.came_with for presence in moved],
     ]
 
 
@@ -471,6 +473,7 @@ def _presence(row: Any) -> Presence:
         came_from=row["came_from"],
         seq=row["seq"],
         host=row["host"],
+        came_with=row["came_with"],
     )
 
 

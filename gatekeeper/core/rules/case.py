@@ -38,6 +38,11 @@ class Case:
     party: tuple[Companion, ...]
     """Those who waited here for company, and would pass with whoever asks now."""
 
+    @property
+    def asked(self) -> datetime:
+        """From when windows for company are measured."""
+        return self.facts.past.asked or self.now
+
 
 Rule: TypeAlias = Callable[[Case], Reason | Reported | None]
 
@@ -64,5 +69,6 @@ def case_of(
         for role in holder.profiles:
             openings += policy.profiles.get((holder.tenant, role), {}).get(point.id, ())
     demands = policy.demands[min(facts.alert, len(policy.demands) - 1)]
-    joining = party(point, facts, roles, demands, policy, now) if facts.past.company else ()
+    past = facts.past
+    joining = party(point, facts, roles, demands, policy, past.asked or now) if past.company else ()
     return Case(policy, point, facts, request, now, tenant, rights, openings, roles, demands, joining)

@@ -93,7 +93,7 @@ def host_of(case: Case) -> HolderId | None:
     if rule is None or holder is None or case.point.leaving or not _needs_host(holder.kind, case.roles, rule):
         return None
     for companion in reversed(case.facts.past.company):
-        in_time = timedelta() <= case.now - companion.at <= rule.within
+        in_time = timedelta() <= case.asked - companion.at <= rule.within
         hosts = _may_host(companion.holder, companion.roles, rule, guest_of=holder.host)
         if in_time and hosts and not companion.waiting and companion.brought < rule.most:
             return companion.holder
@@ -118,7 +118,7 @@ def driver(case: Case) -> Reason | None:
     within, holder = _driver_window(case.point), case.facts.holder
     if within is None or holder is None:
         return None
-    waiting = _waiting(case.facts.past.company, case.now, within, but=holder.id)
+    waiting = _waiting(case.facts.past.company, case.asked, within, but=holder.id)
     return None if any(_drive_together(holder.kind, one.kind) for one in waiting) else Reason.NO_DRIVER
 
 
@@ -164,7 +164,7 @@ def party_of(  # noqa: PLR0917 - asked once, while a case is made
 def _pairs(case: Case, holder: Holder) -> Iterator[tuple[TwoPersons, list[Companion]]]:
     """Each rule for two persons here, with those who badged within its window."""
     for rule in _pair_rules(case.point):
-        yield rule, _waiting(case.facts.past.company, case.now, rule.within, but=holder.id)
+        yield rule, _waiting(case.facts.past.company, case.asked, rule.within, but=holder.id)
 
 
 def _pair_rules(point: Point) -> list[TwoPersons]:

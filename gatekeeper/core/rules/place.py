@@ -99,7 +99,7 @@ def _together(case: Case, limit: Occupancy) -> int:
     INVARIANT: a host who brings visitors in because the alert state is higher is no less alone for it (promise 8).
     """
     return sum(
-        limit.exempt.isdisjoint(companion.roles) and case.now - companion.at <= limit.within
+        limit.exempt.isdisjoint(companion.roles) and case.asked - companion.at <= limit.within
         for companion in case.party
     )
 

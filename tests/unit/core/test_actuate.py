@@ -17,7 +17,12 @@ from tests.support.sites import NOON, SITE, ground, key_of
 MESSAGE, POLICY = bytes(range(32)), bytes(range(32, 64))
 FRONT = GateId("front")
 GRANT = Decision(
-    granted=True, reason=Reason.GRANTED, reasons=(), shadow=(), policy=POLICY, unlock=timedelta(milliseconds=2500)
+    granted=True,
+    reason=Reason.GRANTED,
+    reasons=(),
+    shadow=(),
+    policy=POLICY,
+    unlock=timedelta(milliseconds=2500),
 )
 DENIAL = Decision(
     granted=False, reason=Reason.CLEARANCE, reasons=(Reason.CLEARANCE,), shadow=(), policy=POLICY, unlock=None

@@ -20,14 +20,29 @@ from gatekeeper.core.audit import (
     tenant_tree,
     timestamp,
 )
-from gatekeeper.core.change import AlertChange, BadgeIssue, BadgeStateChange, HolderChange, LockdownChange
+from gatekeeper.core.change import (
+    AlertChange,
+    BadgeIssue,
+    BadgeStateChange,
+    ForgivenessChange,
+    HolderChange,
+    LockdownChange,
+    OperatorChange,
+    SuspensionChange,
+    WithdrawalChange,
+)
 from gatekeeper.core.decide import Facts, Request, decide
+from gatekeeper.core.operators import Role
+from gatekeeper.core.proposals import digest_of
+from gatekeeper.core.supervise import expire_proposals
 from gatekeeper.model.badges import Assurance, Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, GateId, HolderId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.reasons import Reason
-from tests.support.sites import BADGES, CARD, NOON, SITE, SmallSite, ground, issue, register_holder
+from tests.support.operators import account, signed_account
+from tests.support.rules_site import RuledSite
+from tests.support.sites import BADGES, CARD, NOON, SITE, SmallSite, ground, issue, key_of, register_holder
 
 NONCE, SALT = bytes(range(16)), bytes(range(16, 32))
 
@@ -183,9 +198,38 @@ def everything_that_can_be_said() -> SmallSite:
     return site
 
 
+def everything_that_takes_rules_or_two() -> RuledSite:
+    """The kinds of entries that take a rule, a guard or a second person."""
+    site = RuledSite(
+        {
+            "shed": {"guard_check": {"seconds": 20}},
+            "barrack": {"search": {"one_in": 2}, "two_persons": {"seconds": 60}},
+        }
+    )
+    site.answer(site.tap("shed-in", "sergeant"), yes=True)
+    for who, let_in in (("private", False), ("sergeant", True)):
+        assert site.ask("barrack-in", who).granted is let_in
+    for on in (True, False):
+        site.changed(SuspensionChange(tenant=TenantId("school"), on=on))
+    site.changed(ForgivenessChange(holder=HolderId("private")))
+    newcomer = account("newcomer", "army", (Role.GUARD,))
+    document = signed_account(newcomer, site=SITE, key=key_of("army signing"))
+    site.changed(OperatorChange(operator=newcomer.id, document=document))
+    site.changed(LockdownChange(scope="gate:inner", on=True))
+    release = LockdownChange(scope="gate:inner", on=False)
+    proposed = site.change(release, change_id=bytes(range(16)))
+    site.supervise(proposed, filed_as=bytes(range(16)))
+    site.supervise(WithdrawalChange(digest=digest_of(proposed)))
+    site.supervise(release)
+    site.advance(hours=25)
+    site.drafts += expire_proposals(site.flow, now=site.now, writes=site.writes)
+    return site
+
+
 def test_nothing_personal_stands_in_a_body():
-    site = everything_that_can_be_said()
-    assert set(Kind) - {made.kind for made in site.drafts} == {
+    site, ruled = everything_that_can_be_said(), everything_that_takes_rules_or_two()
+    drafts = [*site.drafts, *ruled.drafts]
+    assert set(Kind) - {made.kind for made in drafts} == {
         Kind.SITE_FOUNDED,
         Kind.ENGINE_STARTED,
         Kind.POLICY_CHANGED,
@@ -199,20 +243,22 @@ def test_nothing_personal_stands_in_a_body():
         *(one.badge.id for one in site.badges.values()),
     ]
     secrets += [one.token.hex() for one in site.badges.values()]
-    for made in site.drafts:
+    for made in drafts:
         personal = seal_personal(made, salt=SALT)
         body = seal_body(made, site=SITE, trees={SITE_TREE: made.seq}, nonce=NONCE, personal=personal)
-        told = re.sub(r'"author":"[^"]*"', "", body.decode())
+        # An operator acts in office, and is named.
+        told = re.sub(r'"(author|approved_by|operator|subject)":"[^"]*"', "", body.decode())
+        told = re.sub(r'"gives":\["newcomer is guard"\]', "", told)
         assert not [secret for secret in secrets if secret in told], f"{made.kind} tells of a person"
 
 
 def test_no_entry_overwrites_what_every_entry_says():
-    for made in everything_that_can_be_said().drafts:
+    for made in [*everything_that_can_be_said().drafts, *everything_that_takes_rules_or_two().drafts]:
         assert not ENVELOPE & made.public.keys(), made.kind
 
 
 def test_every_entry_can_be_written_in_one_spelling():
-    for made in everything_that_can_be_said().drafts:
+    for made in [*everything_that_can_be_said().drafts, *everything_that_takes_rules_or_two().drafts]:
         personal = seal_personal(made, salt=SALT)
         body = seal_body(made, site=SITE, trees={SITE_TREE: made.seq}, nonce=NONCE, personal=personal)
         for written in (body, personal):

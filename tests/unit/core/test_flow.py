@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from gatekeeper.core.audit import Kind
-from gatekeeper.core.flow import SEQUENCE_WINDOW, Recorded
+from gatekeeper.core.flow import Recorded
 from gatekeeper.core.scan import Authentic
+from gatekeeper.core.sequences import SEQUENCE_WINDOW
+from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal
 from tests.support.sites import SmallSite
@@ -159,8 +161,8 @@ def test_messages_in_any_order_within_the_window_are_all_taken_once(site: SmallS
 
 def test_what_a_window_has_let_go_is_not_kept(site: SmallSite):
     chatter(site, 300)
-    ((_, window),) = site.flow._windows.items()
-    assert sorted(window.taken) == list(range(300 - SEQUENCE_WINDOW + 1, 301))
+    kept = site.flow.sequences.kept(GateId("front"), site.hand("front").boot)
+    assert kept == list(range(300 - SEQUENCE_WINDOW + 1, 301))
 
 
 # -- what never came --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gatekeeper.core.audit import Kind
-from gatekeeper.core.flow import SEQUENCE_WINDOW
+from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal, Reason
@@ -95,7 +95,7 @@ def test_of_the_grants_of_long_ago_the_oldest_are_let_go(site: SmallSite):
         replace(grant, digest=number.to_bytes(32, "big"), sequence=number, seq=number)
         for number in range(3, 65_538)
     )
-    site.flow.restore(later, [])
+    site.flow.sequences.restore(later, [])
     site.advance(seconds=1)
     for scan, claimed in zip(scans, (False, True), strict=True):
         site.recorded(site.passage("front-in", PassageOutcome.TAKEN, scan=scan, sequence=70_000 + claimed))
@@ -105,7 +105,7 @@ def test_of_the_grants_of_long_ago_the_oldest_are_let_go(site: SmallSite):
 
 def test_a_closed_boot_stays_closed(site: SmallSite):
     gone = site.hand("front").boot
-    site.flow.restore([], [(GateId("front"), gone)])
+    site.flow.sequences.restore([], [(GateId("front"), gone)])
     assert_refused(site, site.status("front"), OLD)
     site.reboot("front")
     site.recorded(site.status("front"))

@@ -10,7 +10,7 @@ LATER = NOON + timedelta(seconds=4)
 OUTSIDE, YARD, SHED = ZoneId("outside"), ZoneId("yard"), ZoneId("shed")
 
 
-def entering(before: Presence | None, target: ZoneId, *, seq: int) -> Presence:
+def entering(before: Presence | None, target: ZoneId, *, seq: int, host: str | None = None) -> Presence:
     return granted(
         before,
         holder=HolderId("sergeant"),
@@ -18,6 +18,8 @@ def entering(before: Presence | None, target: ZoneId, *, seq: int) -> Presence:
         access_point=AccessPointId(f"{target}-in"),
         at=NOON,
         seq=seq,
+        outside=OUTSIDE,
+        host=None if host is None else HolderId(host),
     )
 
 
@@ -55,6 +57,25 @@ def test_who_came_from_nowhere_is_put_outside():
     back = put_back(entering(None, SHED, seq=3), grant=3, outside=OUTSIDE, at=LATER, seq=4)
     assert back is not None
     assert back.zone == OUTSIDE
+
+
+def test_a_host_answers_for_a_visitor_until_they_are_outside():
+    inside = entering(None, YARD, seq=3, host="corporal")
+    deeper = entering(inside, SHED, seq=4)
+    assert (inside.host, deeper.host) == ("corporal", "corporal")
+    out = entering(deeper, OUTSIDE, seq=5)
+    assert out.host is None
+    assert entering(out, YARD, seq=6).host is None
+
+
+def test_who_did_not_pass_is_the_visitor_of_whom_they_were():
+    inside = entering(None, YARD, seq=3, host="corporal")
+    with_another = entering(inside, SHED, seq=4, host="captain")
+    out = entering(inside, OUTSIDE, seq=4)
+    for grant, host in ((with_another, "captain"), (out, None)):
+        back = put_back(grant, grant=4, outside=OUTSIDE, at=LATER, seq=5)
+        assert back is not None
+        assert (grant.host, back.host, back.zone) == (host, "corporal", YARD)
 
 
 def test_a_grant_that_is_not_the_last_word_moves_nobody():

@@ -18,7 +18,7 @@ from gatekeeper.core.change import (
 from gatekeeper.model.badges import BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import BadgeId, TenantId
 from gatekeeper.model.reasons import Reason
-from tests.support.changes import made, reason, refused
+from tests.support.changes import agreed, made, reason, refused
 from tests.support.sites import (
     BADGES,
     SmallSite,
@@ -45,7 +45,7 @@ def test_the_entry_of_a_change_says_who_wrote_it_and_when(site: SmallSite):
         "to": "tense",
         "change": bytes(range(16)).hex(),
         "by": "army",
-        "author": "the officer of the day",
+        "author": "army",
         "signed_at": timestamp(signed_at),
     }
     assert (done.draft.tenants, done.draft.person, done.draft.personal) == ((), None, None)
@@ -136,12 +136,12 @@ def test_a_lockdown_holds_until_it_is_released_and_no_other_release_ends_it(site
             scope,
             True,
         )
-    made(site, LockdownChange(scope="zone:yard", on=False))
-    made(site, LockdownChange(scope="site", on=False))
+    agreed(site, LockdownChange(scope="zone:yard", on=False), change_id=bytes([1] * 16))
+    agreed(site, LockdownChange(scope="site", on=False), change_id=bytes([2] * 16))
     assert site.flow.lockdowns == site.writes.lockdowns == {"gate:front"}
     assert reason(site, "front-in", "sergeant") is Reason.DENY_ALL
     assert reason(site, "school-in", "sergeant") is Reason.GRANTED
-    made(site, LockdownChange(scope="gate:front", on=False))
+    agreed(site, LockdownChange(scope="gate:front", on=False), change_id=bytes([3] * 16))
     assert site.writes.lockdowns == frozenset()
     assert replace(site.writes, outcomes=[])
     assert reason(site, "front-in", "sergeant") is Reason.GRANTED
@@ -156,18 +156,23 @@ def test_a_lockdown_of_nothing_is_refused_so_that_nobody_trusts_it(scope: str, s
 
 
 @pytest.mark.parametrize(
-    ("state", "expected"),
+    ("by", "state", "expected"),
     [
-        (BadgeState.SUSPENDED, Reason.BADGE_SUSPENDED),
-        (BadgeState.LOST, Reason.BADGE_LOST),
-        (BadgeState.STOLEN, Reason.BADGE_STOLEN),
-        (BadgeState.REVOKED, Reason.REVOKED),
-        (BadgeState.ACTIVE, Reason.GRANTED),
+        *(
+            (by, state, expected)
+            for by in ("army", "school")
+            for state, expected in (
+                (BadgeState.SUSPENDED, Reason.BADGE_SUSPENDED),
+                (BadgeState.LOST, Reason.BADGE_LOST),
+                (BadgeState.STOLEN, Reason.BADGE_STOLEN),
+                (BadgeState.REVOKED, Reason.REVOKED),
+            )
+        ),
+        ("school", BadgeState.ACTIVE, Reason.GRANTED),
     ],
 )
-@pytest.mark.parametrize("by", ["army", "school"])
 def test_a_badge_is_what_its_tenant_or_the_host_said_last(
-    state: BadgeState, expected: Reason, by: str, site: SmallSite
+    by: str, state: BadgeState, expected: Reason, site: SmallSite
 ):
     badge = BADGES["teacher"].badge.id
     done = made(site, BadgeStateChange(badge=badge, state=state), by=by)
@@ -178,6 +183,14 @@ def test_a_badge_is_what_its_tenant_or_the_host_said_last(
     assert (done.draft.person, done.draft.personal) == ("teacher", {"badge": badge, "holder": "teacher"})
     assert site.writes.badge_states == [(badge, state)]
     assert reason(site, "front-in", "teacher") is expected
+
+
+def test_the_host_stops_anybodys_badge_and_gives_back_its_own_only(site: SmallSite):
+    teachers, sergeants = BADGES["teacher"].badge.id, BADGES["sergeant"].badge.id
+    assert refused(site, BadgeStateChange(badge=teachers, state=BadgeState.ACTIVE)) == "change-not-yours"
+    made(site, BadgeStateChange(badge=sergeants, state=BadgeState.SUSPENDED))
+    made(site, BadgeStateChange(badge=sergeants, state=BadgeState.ACTIVE))
+    assert reason(site, "front-in", "sergeant") is Reason.GRANTED
 
 
 def test_a_revoked_badge_counts_from_the_next_scan_on_also_one_that_was_verified_before(site: SmallSite):

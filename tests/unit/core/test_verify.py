@@ -306,5 +306,5 @@ def test_what_is_no_scan_and_what_is_known_already_is_not_verified(site: SmallSi
     scan = site.scan("front-in", "sergeant")
     assert site.flow.verify(site.authentic(site.hello("front")), beacons=site.beacons) is None
     site.recorded(scan)
-    assert site.flow.seen(site.authentic(scan))
+    assert site.flow.sequences.admit(site.authentic(scan)) is not None
     assert site.flow.verify(site.authentic(scan), beacons=site.beacons) is None

@@ -17,8 +17,8 @@ import asyncpg
 
 from gatekeeper.adapters.postgres import PostgresLedger, migrate_site_database
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
-from gatekeeper.core.flow import Receipt
 from gatekeeper.core.presence import Presence, Quality
+from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.supervise import Writes
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import AccessPointId, BootId, GateId, HolderId, SiteId, TenantId, ZoneId

@@ -49,14 +49,15 @@ WITH advanced AS (
     INSERT INTO tile (site_id, tree, level, index, hashes)
     SELECT $1, * FROM unnest($19::text[], $20::smallint[], $21::bigint[], $22::bytea[])
 ), presences AS (
-    INSERT INTO presence (site_id, holder, zone, since, quality, access_point, came_from, seq, host)
+    INSERT INTO presence (site_id, holder, zone, since, quality, access_point, came_from, seq, host, came_with)
     SELECT $1, *
     FROM unnest(
-        $23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::text[], $29::bigint[], $30::text[]
+        $23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::text[], $29::bigint[], $30::text[],
+        $53::text[]
     )
     ON CONFLICT (site_id, holder) DO UPDATE
     SET zone = excluded.zone, since = excluded.since, quality = excluded.quality, access_point = excluded.access_point,
-        came_from = excluded.came_from, seq = excluded.seq, host = excluded.host
+        came_from = excluded.came_from, seq = excluded.seq, host = excluded.host, came_with = excluded.came_with
 ), receipts AS (
     INSERT INTO receipt (site_id, gate, boot, sequence, digest, seq, verdict, issued, holder, answer)
     SELECT $1, *
@@ -141,7 +142,7 @@ SELECT badge, tenant, holder, token, state, card_technology, card_number FROM ba
 
 -- name: presences
 -- Where everybody is.
-SELECT holder, zone, since, quality, access_point, came_from, seq, host FROM presence WHERE site_id = $1;
+SELECT holder, zone, since, quality, access_point, came_from, seq, host, came_with FROM presence WHERE site_id = $1;
 
 -- name: badge_uses
 -- What became of every badge that was used.
@@ -151,7 +152,7 @@ WHERE site_id = $1;
 
 -- name: zones_opened
 -- When the first person came into zones that wait for one.
-SELECT zone, opened_at FROM zone_opened WHERE site_id = $1;
+SELECT zone, opened_at FROM zone_opened WHERE site_id = $1 AND opened_at IS NOT NULL;
 
 -- name: boots
 -- Every boot of every gate, oldest first.
@@ -193,7 +194,7 @@ INSERT INTO document (site_id, kind, seq, content) VALUES ($1, $2, $3, $4);
 -- Enter or replace a holder.
 INSERT INTO holder (site_id, holder, tenant, name, document, badges) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (site_id, holder) DO UPDATE
-SET name = excluded.name, document = excluded.document, badges = excluded.badges;
+SET name = CASE excluded.name WHEN '' THEN holder.name ELSE excluded.name END, document = excluded.document, badges = excluded.badges;
 
 -- name: put_badge
 -- Enter or replace a badge.

@@ -3,7 +3,9 @@
 SET LOCAL lock_timeout = '5s';
 
 ALTER TABLE site ADD COLUMN suspended text[] NOT NULL DEFAULT '{}';
+-- Who brought a visitor in, and who had brought them to where a grant took them from.
 ALTER TABLE presence ADD COLUMN host text;
+ALTER TABLE presence ADD COLUMN came_with text;
 
 -- What became of a badge so far; `failures` are the instants of its late refusals, in ISO 8601, apart by spaces.
 CREATE TABLE badge_use (
@@ -20,11 +22,11 @@ CREATE TABLE badge_use (
     CHECK ((last_at IS NULL) = (last_point IS NULL))
 ) WITH (fillfactor = 70);
 
--- When the first person came into a zone that waits for one.
+-- When the first person came into a zone that waits for one; null where it turned out that nobody has.
 CREATE TABLE zone_opened (
     site_id    text NOT NULL,
     zone       text NOT NULL,
-    opened_at  timestamptz NOT NULL,
+    opened_at  timestamptz,
     PRIMARY KEY (site_id, zone)
 );
 

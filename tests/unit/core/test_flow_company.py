@@ -1,11 +1,13 @@
-"""Failing on 'rights': what the flow, its presences and changes do against what the rules promise. Copy into tests/unit/core to run."""
+"""What rules promise of people who wait, come along, turn back or pass while a gate is alone; of doors that stand open."""
+
+from datetime import timedelta
 
 import pytest
 
 from gatekeeper.core.change import AlertChange, BadgeStateChange, SuspensionChange
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import TenantId
-from gatekeeper.model.messages import PassageOutcome, StatusKind
+from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import RuledSite
@@ -22,7 +24,6 @@ def visited(zone: str = "yard", **rules: object) -> RuledSite:
 
 
 def test_a_host_answers_for_a_visitor_who_went_deeper_inside():
-    """flow._move, presence.granted: a move through a door without an escort rule drops Presence.host."""
     site = visited()
     site.granted("front-in", "host")
     site.granted("front-in", "visitor")
@@ -31,7 +32,6 @@ def test_a_host_answers_for_a_visitor_who_went_deeper_inside():
 
 
 def test_a_host_answers_for_a_visitor_who_asked_to_leave_and_did_not():
-    """presence.put_back keeps the host of the grant (none, on the way out), not that of before."""
     site = visited()
     site.granted("front-in", "host")
     site.granted("front-in", "visitor")
@@ -40,7 +40,6 @@ def test_a_host_answers_for_a_visitor_who_asked_to_leave_and_did_not():
 
 
 def test_a_badge_that_comes_along_is_used_too():
-    """flow._remember, memory.granted: only the badge that completes is counted; a companion's max_uses never is."""
     site = RuledSite({"barrack": {"escort": ESCORT}})
     site.enrol("host", "escort")
     site.enrol("visitor", tenant="school", kind=HolderKind.VISITOR, badge={"max_uses": 1})
@@ -64,10 +63,41 @@ def wait_then(change: object) -> RuledSite:
     ],
 )
 def test_who_waits_is_not_let_in_under_circumstances_in_which_asking_would_be_denied(change: object):
-    """supervise: every applied change should call flow.memory.part_company() (promise 8; a revocation acts at once)."""
     site = wait_then(change)
     site.ask("barrack-in", "sergeant")
     assert site.where("teacher") is None
+
+
+def test_who_waits_until_their_own_hours_are_over_is_not_let_in():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.enrol("guest", until=site.now.replace(microsecond=0) + timedelta(seconds=30))
+    site.denied("barrack-in", "guest", Reason.NO_ACCOMPANIMENT)
+    site.advance(seconds=29)
+    assert site.ask("barrack-in", "sergeant").granted
+    assert site.where("guest") == "barrack"
+
+
+def test_who_waits_is_asked_for_again_when_somebody_comes():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.enrol("guest", until=site.now.replace(microsecond=0) + timedelta(seconds=30))
+    site.denied("barrack-in", "guest", Reason.NO_ACCOMPANIMENT)
+    site.advance(seconds=30)
+    site.denied("barrack-in", "sergeant", Reason.NO_ACCOMPANIMENT)
+    assert site.where("guest") is None
+
+
+def test_a_host_whose_badge_is_stopped_brings_nobody_in():
+    site = visited("barrack")
+    site.granted("barrack-in", "host")
+    site.changed(BadgeStateChange(badge=site.badges["host"].badge.id, state=BadgeState.SUSPENDED))
+    site.denied("barrack-in", "visitor", Reason.NO_ESCORT)
+
+
+def test_a_change_to_one_person_leaves_those_who_wait_elsewhere_alone():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    site.changed(BadgeStateChange(badge=site.badges["teacher"].badge.id, state=BadgeState.SUSPENDED))
+    assert site.ask("barrack-in", "sergeant").granted
 
 
 def test_who_waits_with_a_badge_that_is_revoked_meanwhile_is_not_let_in():
@@ -79,7 +109,6 @@ def test_who_waits_with_a_badge_that_is_revoked_meanwhile_is_not_let_in():
 
 
 def test_two_whom_a_guard_looks_at_longer_than_their_window_are_still_two():
-    """flow.settle decides with now: two_persons.within has passed while the guard looked, so his yes denies."""
     site = RuledSite({"barrack": {"two_persons": {"seconds": 10}, "guard_check": {"seconds": 30}}})
     site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
     site.advance(seconds=5)
@@ -92,15 +121,22 @@ LOCK = [{"id": "sluice", "access_points": ["barrack-in", "armoury-in"]}]
 
 
 def test_a_door_that_is_held_open_keeps_the_other_shut_for_as_long_as_it_stands_open():
-    """flow._settle_door: after _OPEN_AT_MOST (ten minutes) a door of which nothing was heard is believed shut."""
     site = RuledSite(interlock=LOCK)
     site.recorded(site.passage("barrack-in", PassageOutcome.HELD_OPEN))
     site.advance(minutes=11)
     site.denied("armoury-in", "sergeant", Reason.INTERLOCK)
 
 
+def test_a_passage_does_not_shut_a_door_that_is_held_open():
+    site = RuledSite(interlock=LOCK)
+    site.recorded(site.passage("barrack-in", PassageOutcome.HELD_OPEN))
+    for outcome in (PassageOutcome.TAKEN, PassageOutcome.NOT_TAKEN):
+        site.recorded(site.passage("barrack-in", outcome))
+        site.advance(minutes=1)
+        site.denied("armoury-in", "sergeant", Reason.INTERLOCK)
+
+
 def test_a_door_that_is_closed_again_is_shut():
-    """flow.take, Status: StatusKind.CLOSED_AGAIN never reaches memory.door_settled."""
     site = RuledSite(interlock=LOCK)
     site.recorded(site.passage("barrack-in", PassageOutcome.HELD_OPEN))
     site.recorded(site.status("inner", StatusKind.CLOSED_AGAIN, access_point="barrack-in"))
@@ -109,24 +145,36 @@ def test_a_door_that_is_closed_again_is_shut():
 
 
 def test_a_host_who_did_not_pass_brings_nobody():
-    """flow._settle: NOT_TAKEN puts the host back and leaves him company that was let in."""
     site = visited("barrack")
     site.turned_back("barrack-in", site.granted("barrack-in", "host"))
     site.denied("barrack-in", "visitor", Reason.NO_ESCORT)
 
 
 def test_a_keyholder_who_did_not_pass_opens_nothing():
-    """Memory.opened is not taken back by NOT_TAKEN."""
     site = RuledSite({"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}})
     site.enrol("keyholder", "keyholder")
     site.turned_back("barrack-in", site.granted("barrack-in", "keyholder"))
     site.denied("barrack-in", "private", Reason.FIRST_PERSON)
 
 
-def test_the_first_scan_of_a_day_that_was_decided_offline_leaves_no_gap_in_the_log():
-    """flow._scan: the seed's draft takes a seq and is thrown away when the scan is an offline one."""
-    from gatekeeper.model.messages import Verdict
+def test_a_zone_that_another_had_opened_before_stays_open_when_the_second_turns_back():
+    site = RuledSite({"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}})
+    for who in ("keyholder", "second"):
+        site.enrol(who, "keyholder")
+    site.granted("barrack-in", "keyholder")
+    site.turned_back("barrack-in", site.granted("barrack-in", "second"))
+    site.granted("barrack-in", "private")
 
+
+def test_what_was_opened_and_taken_back_stays_so_with_another_engine():
+    site = RuledSite({"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}})
+    site.enrol("keyholder", "keyholder")
+    site.turned_back("barrack-in", site.granted("barrack-in", "keyholder"))
+    site.restart()
+    site.denied("barrack-in", "private", Reason.FIRST_PERSON)
+
+
+def test_the_first_scan_of_a_day_that_was_decided_offline_leaves_no_gap_in_the_log():
     site = RuledSite({"barrack": {"search": {"one_in": 3}}})
     before = site.flow.next_seq
     outcome = site.tap("barrack-in", "private", offline_verdict=Verdict.GRANTED)
@@ -134,9 +182,6 @@ def test_the_first_scan_of_a_day_that_was_decided_offline_leaves_no_gap_in_the_l
 
 
 def test_a_door_offline_opens_what_a_keyholder_opens():
-    """flow._offline moves the holder and tells the memory nothing else: no use, no opened zone, no open door."""
-    from gatekeeper.model.messages import Verdict
-
     site = RuledSite({"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}})
     site.enrol("keyholder", "keyholder")
     site.tap("barrack-in", "keyholder", offline_verdict=Verdict.GRANTED)
