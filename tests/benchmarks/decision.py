@@ -74,7 +74,7 @@ def decision_alone() -> dict[str, Any]:
     """Microseconds a decision, ours and theirs, and what the site costs to compile and a badge to fold anew."""
     site = _ground()
     asks = asked(site.crowd, site.policy, requests=_REQUESTS)
-    policy = replace(site.policy, folds={})
+    policy = replace(site.policy)
     calls = [(ask.facts, ask.request, ask.now) for ask in asks]
     first = _seconds(lambda: [decide(policy, *call) for call in calls], rounds=1)
     decisions = [decide(policy, facts, request, now) for facts, request, now in calls]

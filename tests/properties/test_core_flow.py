@@ -19,6 +19,7 @@ from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.messages import PassageOutcome, Scan, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal
+from tests.support.changes import agreed, made
 from tests.support.sites import BADGES, CARD, SITE, Sent, SmallSite, beacon_number
 from tests.support.takeover import fail_over
 
@@ -217,12 +218,13 @@ class LivingSite(RuleBasedStateMachine):
 
     @rule(scope=st.sampled_from(["site", "zone:barrack", "gate:front"]), on=st.booleans())
     def a_lockdown_begins_or_ends(self, scope: str, on: bool) -> None:  # noqa: FBT001
-        assert self.site.supervise(LockdownChange(scope=scope, on=on)).draft is not None
+        change = LockdownChange(scope=scope, on=on)
+        assert made(self.site, change).draft if on else agreed(self.site, change)
 
     @rule(state=st.sampled_from(BadgeState))
     def a_badge_changes(self, state: BadgeState) -> None:
         content = BadgeStateChange(badge=BADGES["sergeant"].badge.id, state=state)
-        assert self.site.supervise(content).draft is not None
+        assert made(self.site, content).draft is not None
 
     @rule()
     def another_engine_takes_over(self) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gatekeeper import cose
 from gatekeeper.core.change import CHANGE_TYPE, BadgeIssue, HolderChange, PolicyChange, sign_change
+from gatekeeper.core.operators import OPERATOR_USE
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.register import HOLDER_TYPE, holder_payload, read_holder
 from gatekeeper.core.scan import authenticate
@@ -25,6 +26,7 @@ from gatekeeper.model.badges import BADGE_TYPE, claims_of
 from gatekeeper.model.messages import PassageOutcome
 from gatekeeper.model.site_file import policy_document
 from gatekeeper.model.topics import PREFIX
+from tests.support.operators import operator_key
 from tests.support.sites import BADGES, SITE, SmallSite, ground, key_of, listed, signed_trust, site_document
 
 WIDE = cbor.Bounds(max_bytes=1_000_000, max_depth=16, max_items=100_000)
@@ -189,10 +191,14 @@ def _change() -> Any:
         badges=(BadgeIssue(badge=issued.badge.id, token=issued.token, card=issued.badge.card),),
     )
     signed = sign_change(
-        content, site=SITE, change_id=bytes(16), author="me", at=site.now, key=key_of("army signing")
+        content, site=SITE, change_id=bytes(16), author="school", at=site.now, key=operator_key("school")
     )
     verified = cose.verify(
-        signed, keys=ground().trust.tenants, typ=CHANGE_TYPE, use="tenant", external_aad=SITE.encode()
+        signed,
+        keys=site.flow.operators.ring(trust=site.flow.trust),
+        typ=CHANGE_TYPE,
+        use=OPERATOR_USE,
+        external_aad=SITE.encode(),
     )
     assert isinstance(verified, cose.Verified)
     return decoded(verified.payload)
@@ -202,13 +208,14 @@ CHANGE = _change()
 
 
 @given(
-    data=st.data(), kind=st.sampled_from(["holder", "badge-state", "alert", "lockdown", "policy", "trust"])
+    data=st.data(),
+    kind=st.sampled_from(["holder", "badge-state", "alert", "lockdown", "suspension", "policy", "trust"]),
 )
 @settings(max_examples=400, deadline=None)
 def test_what_a_tenant_signs_as_a_change_is_made_or_refused(data: st.DataObject, kind: str):
     site = SmallSite()
     payload = data.draw(spoilt({**CHANGE, 3: kind}))
-    document = cose.sign(payload, key=key_of("army signing"), typ=CHANGE_TYPE, external_aad=SITE.encode())
+    document = cose.sign(payload, key=operator_key("school"), typ=CHANGE_TYPE, external_aad=SITE.encode())
     done = site.supervise(document, filed_as=bytes(16))
     event(str(done.outcome.code))
     assert (done.draft is not None) is (done.outcome.code == "applied")
@@ -304,6 +311,6 @@ def test_what_is_not_spoilt_is_believed():
     assert believed(signed_trust(listed())) == "Trust"
     site = SmallSite()
     document = cose.sign(
-        cbor.encode(CHANGE), key=key_of("army signing"), typ=CHANGE_TYPE, external_aad=SITE.encode()
+        cbor.encode(CHANGE), key=operator_key("school"), typ=CHANGE_TYPE, external_aad=SITE.encode()
     )
     assert site.supervise(document, filed_as=bytes(16)).outcome.code == "registration-old"

@@ -27,7 +27,7 @@ FOLDED = (
 
 
 def afresh(policy: Policy, asked: Situation) -> Decision:
-    return decide(replace(policy, folds={}), asked.facts, asked.request, asked.now)
+    return decide(replace(policy), asked.facts, asked.request, asked.now)
 
 
 def differing(world: World) -> dict[str, st.SearchStrategy[Callable[[Situation], Situation]]]:
@@ -88,7 +88,7 @@ def test_whoever_asks_again_hears_what_he_would_hear_for_the_first_time(data: st
 
 
 def test_whoever_is_inside_already_is_told_so_though_he_was_granted_before_and_the_other_way_round():
-    policy, now = replace(ground().policy, folds={}), NOON
+    policy, now = replace(ground().policy), NOON
     point = policy.points[AccessPointId("barrack-in")]
     request = Request(access_point=point.id, gate=point.gate, clock=ClockQuality.NONE)
     facts = Facts(

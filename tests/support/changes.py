@@ -41,8 +41,9 @@ def made(site: SmallSite, content: ChangeContent, **how: Any) -> Supervised:
     return done
 
 
-def agreed(site: SmallSite, content: ChangeContent, *, change_id: bytes) -> Draft:
+def agreed(site: SmallSite, content: ChangeContent) -> Draft:
     """A change that takes two: proposed, approved, made; give the entry of the change itself."""
+    change_id = site.new_change_id()
     document = site.change(content, change_id=change_id)
     assert site.supervise(document, filed_as=change_id).outcome.code == PROPOSED
     done = site.supervise(ApprovalChange(digest=digest_of(document)), by="colonel")

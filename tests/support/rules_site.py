@@ -212,7 +212,7 @@ class RuledSite(SmallSite):
 
     def changed(self, content: ChangeContent) -> None:
         """Make a change that must be made; where it takes two people, another approves it."""
-        change_id = next(self._changes).to_bytes(16, "big")
+        change_id = self.new_change_id()
         document = self.change(content, change_id=change_id)
         outcome = self.supervise(document, filed_as=change_id).outcome
         if outcome.code == PROPOSED:

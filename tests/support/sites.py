@@ -392,17 +392,21 @@ class SmallSite:
         return sign_change(
             content,
             site=SITE,
-            change_id=change_id or next(self._changes).to_bytes(16, "big"),
+            change_id=change_id or self.new_change_id(),
             author=by,
             at=at or self.now,
             key=operator_key(by),
         )
 
+    def new_change_id(self) -> bytes:
+        """An id that no change had before."""
+        return next(self._changes).to_bytes(16, "big")
+
     def supervise(
         self, content: ChangeContent | bytes, *, by: str = HOST, name: str | None = None, **signing: Any
     ) -> Supervised:
         """Hand a change in under its own id; give what became of it."""
-        change_id = signing.pop("filed_as", None) or next(self._changes).to_bytes(16, "big")
+        change_id = signing.pop("filed_as", None) or self.new_change_id()
         if not isinstance(content, bytes):
             content = self.change(content, by=by, change_id=signing.pop("change_id", change_id), **signing)
         done = supervise(

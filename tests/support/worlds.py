@@ -27,9 +27,10 @@ from gatekeeper.model.ids import (
 )
 from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.people import Agreement, Holder, HolderKind, Names, Tenant, Veto
-from gatekeeper.model.places import AccessPoint, AntiPassback, Direction, Gate, Zone
+from gatekeeper.model.places import AccessPoint, Direction, Gate, Zone
 from gatekeeper.model.policy import Grant, Policy, Profile, SitePolicy, compile_policy
 from gatekeeper.model.reasons import Reason
+from gatekeeper.model.rules import AntiPassback, Passback, SiteRules, ZoneRules
 from gatekeeper.model.schedule import Schedule, Window
 
 __all__ = ["ALERTS", "HOST", "TENANTS", "Case", "World", "any_scope", "cases"]
@@ -149,6 +150,7 @@ def _world(chance: Random) -> World:
                 for name in PROFILES
             ),
             vetoes=_vetoes(chance, zones),
+            rules=SiteRules(),
         ),
         agreements={
             tenant: _agreement(chance, tenant, zones) for tenant in TENANTS[1:] if chance.random() < 0.9
@@ -169,10 +171,15 @@ def _zones(chance: Random) -> tuple[Zone, ...]:
                 owner=chance.choice(TENANTS),
                 level=chance.randint(0, 3),
                 assurance=chance.randint(0, 2),
-                anti_passback=chance.choice(list(AntiPassback)),
+                rules=ZoneRules(passback=_passback(chance)),
             )
         )
     return tuple(zones)
+
+
+def _passback(chance: Random) -> Passback:
+    mode = chance.choice(list(AntiPassback))
+    return Passback(mode=mode, within=timedelta(minutes=10) if mode is AntiPassback.TIMED else None)
 
 
 def _doors(chance: Random, zones: tuple[Zone, ...]) -> tuple[AccessPoint, ...]:

@@ -136,12 +136,12 @@ def test_a_lockdown_holds_until_it_is_released_and_no_other_release_ends_it(site
             scope,
             True,
         )
-    agreed(site, LockdownChange(scope="zone:yard", on=False), change_id=bytes([1] * 16))
-    agreed(site, LockdownChange(scope="site", on=False), change_id=bytes([2] * 16))
+    agreed(site, LockdownChange(scope="zone:yard", on=False))
+    agreed(site, LockdownChange(scope="site", on=False))
     assert site.flow.lockdowns == site.writes.lockdowns == {"gate:front"}
     assert reason(site, "front-in", "sergeant") is Reason.DENY_ALL
     assert reason(site, "school-in", "sergeant") is Reason.GRANTED
-    agreed(site, LockdownChange(scope="gate:front", on=False), change_id=bytes([3] * 16))
+    agreed(site, LockdownChange(scope="gate:front", on=False))
     assert site.writes.lockdowns == frozenset()
     assert replace(site.writes, outcomes=[])
     assert reason(site, "front-in", "sergeant") is Reason.GRANTED
