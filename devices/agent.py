@@ -49,8 +49,7 @@ from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader
 from devices.link import GateLink, Message, Route
 from devices.settings import GateSettings
-from gatekeeper import cose
-from gatekeeper.core.pin import pin_info
+from gatekeeper.core.pin import pin_info, seal_pin
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.topics import Channel, beacon_topic, gate_topic
@@ -199,7 +198,7 @@ class GateAgent:
         if pin is None or key is None:
             return None
         info = pin_info(site=self._trust.site, gate=self._gate, access_point=access_point)
-        return cose.seal(pin.encode(), public_der=key.public_der, info=info)
+        return seal_pin(pin, public_der=key.public_der, info=info)
 
     def feel(self, access_point: AccessPointId, *, opened: bool) -> None:
         """Tell what the contact of a door feels."""

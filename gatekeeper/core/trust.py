@@ -307,6 +307,9 @@ def _believe(listing: TrustListing, document: bytes, anchor: Anchor) -> Trust | 
         )
     except cose.KeyRefusedError as error:
         return TrustRefused(code=TrustRefusal.KEY, detail=str(error.code))
+    sealing = [key for use, key in listing.services if use is Use.SEAL]
+    if not all(cose.can_be_sealed_for(key.record.public_der) for key in sealing):
+        return TrustRefused(code=TrustRefusal.KEY, detail=f"{Use.SEAL}: {cose.Refusal.KEY_FORM}")
     agreements: dict[TenantId, Agreement] = {}
     for tenant, trust in listing.tenants.items():
         if tenant == anchor.host or trust.agreement is None:
@@ -332,7 +335,7 @@ def _believe(listing: TrustListing, document: bytes, anchor: Anchor) -> Trust | 
         gates=gates,
         decisions=decisions,
         log_keys=tuple(services[Use.LOG]),
-        seal_key=services[Use.SEAL][-1] if services[Use.SEAL] else None,
+        seal_key=next((key.record for key in reversed(sealing) if key.state is KeyState.ACTIVE), None),
         agreements=MappingProxyType(agreements),
         revoked_issuers=MappingProxyType(revoked),
     )

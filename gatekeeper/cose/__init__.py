@@ -7,7 +7,7 @@ nothing. What it does not believe comes back as `Refused`; an exception means th
 from gatekeeper.cose.cbor import DEFAULT, Bounds, decode, encode
 from gatekeeper.cose.cosigned import Cosigned, add_signature, cosign, verify_cosigned
 from gatekeeper.cose.cwt import confirmation_key, read_claims, read_confirmation
-from gatekeeper.cose.hpke import SEALED_OVERHEAD, SealKey, seal
+from gatekeeper.cose.hpke import SEALED_OVERHEAD, SealKey, can_be_sealed_for, seal
 from gatekeeper.cose.keys import (
     Algorithm,
     KeyRecord,
@@ -39,6 +39,7 @@ __all__ = [
     "Verified",
     "add_signature",
     "algorithm_of",
+    "can_be_sealed_for",
     "confirmation_key",
     "cosign",
     "decode",

@@ -5,7 +5,7 @@
 `info` binds a sealed message to what it is for: sealed for one thing, it opens for nothing else. The same key never signs.
 """
 
-from typing import Final
+from typing import Final, TypeGuard
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 from gatekeeper.cose.keys import KeyRefusedError
 from gatekeeper.cose.refusal import Refusal
 
-__all__ = ["SEALED_OVERHEAD", "SealKey", "seal"]
+__all__ = ["SEALED_OVERHEAD", "SealKey", "can_be_sealed_for", "seal"]
 
 SEALED_OVERHEAD: Final = 65 + 16
 """How much longer than its plaintext a sealed message is, in bytes."""
@@ -30,9 +30,18 @@ _SUITE: Final = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
 def seal(plaintext: bytes, *, public_der: bytes, info: bytes) -> bytes:
     """Seal for whoever holds the private key of a P-256 SubjectPublicKeyInfo. Raises KeyRefusedError for another key."""
     public = load_der_public_key(public_der)
-    if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):
+    if not _is_p256(public):
         raise KeyRefusedError(Refusal.KEY_FORM)
     return _SUITE.encrypt(plaintext, public, info)
+
+
+def can_be_sealed_for(public_der: bytes) -> bool:
+    """Whether a SubjectPublicKeyInfo is one to seal for: a key on P-256. Raises ValueError for what is no key."""
+    return _is_p256(load_der_public_key(public_der))
+
+
+def _is_p256(public: object) -> TypeGuard[EllipticCurvePublicKey]:
+    return isinstance(public, EllipticCurvePublicKey) and isinstance(public.curve, SECP256R1)
 
 
 class SealKey:

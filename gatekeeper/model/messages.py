@@ -77,7 +77,7 @@ BEACON_BYTES = 16
 ANSWER_VALIDITY = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(seconds=60)
 _VERSION = 1
-_MAX_SEALED_PIN = cose.SEALED_OVERHEAD + 8
+_SEALED_PIN = cose.SEALED_OVERHEAD + 8
 _T = TypeVar("_T")
 
 
@@ -219,7 +219,7 @@ class Scan(Upward):
             round_trip=duration(fields[9]) if 9 in fields else None,
             offline_verdict=Verdict(whole(fields[10], 1)) if 10 in fields else None,
             offline_policy=octets(fields[11], 32) if 11 in fields else None,
-            sealed_pin=blob(fields[12], _MAX_SEALED_PIN) if 12 in fields else None,
+            sealed_pin=octets(fields[12], _SEALED_PIN) if 12 in fields else None,
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gatekeeper import cose
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.core.pin import SALT_BYTES, make_pin_record, pin_info
+from gatekeeper.core.pin import SALT_BYTES, make_pin_record, pin_info, seal_pin
 from gatekeeper.core.register import HOLDER_TYPE, holder_payload, read_holder
 from gatekeeper.core.trust import Trust, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, HolderId
@@ -98,7 +98,7 @@ async def test_a_pin_is_asked_checked_and_counted_and_found_nowhere(server_folde
 
         def sealed(pin: str) -> bytes:
             info = pin_info(site=SITE, gate=MAIN, access_point=AccessPointId(f"{DOOR}-in"))
-            return cose.seal(pin.encode(), public_der=seal_key, info=info)
+            return seal_pin(pin, public_der=seal_key, info=info)
 
         async with site.engine(), voice(site, MAIN, DOOR) as gate:
             await _give_pin(site, gate, trust)

@@ -43,7 +43,14 @@ _CHANGE = ChangeRefusal.MALFORMED.value
 _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("scan-by-card", "scan-of-another-version", {0: 2}, _MALFORMED, "Versions are not guessed."),
     ("scan-with-a-pin", "scan-with-a-pin-in-the-clear", {12: "258014"}, _MALFORMED, "It is sealed: bytes."),
-    ("scan-with-a-pin", "scan-with-a-pin-too-long", {12: bytes(90)}, _MALFORMED, "Eight digits at most."),
+    ("scan-with-a-pin", "scan-with-a-pin-too-long", {12: bytes(90)}, _MALFORMED, "Eight bytes are sealed."),
+    (
+        "scan-with-a-pin",
+        "scan-with-a-pin-of-four-digits-bare",
+        {12: bytes(85)},
+        _MALFORMED,
+        "It is filled up to eight bytes.",
+    ),
     ("scan-by-card", "scan-that-says-more", {13: 0}, _MALFORMED, "A key that nobody knows."),
     ("scan-by-card", "scan-without-beacon", {7: MISSING}, _MALFORMED, "The beacon is missing."),
     ("scan-by-card", "scan-of-a-short-boot", {1: bytes(7)}, _MALFORMED, "A boot id has eight bytes."),

@@ -123,7 +123,7 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "scan-with-a-pin": Scan(
             **_SYNCHRONISED,
             credential=ByToken(sergeant.token),
-            **{**_ASKED, "proof": proof, "round_trip": timedelta(milliseconds=45), "sealed_pin": bytes(87)},
+            **{**_ASKED, "proof": proof, "round_trip": timedelta(milliseconds=45), "sealed_pin": bytes(89)},
         ),
         "scan-decided-offline": Scan(
             **_SYNCHRONISED,

@@ -138,7 +138,9 @@ def sealed_pin(
     context = b"\0" + _extracted(b"", b"psk_id_hash", b"", hpke) + _extracted(b"", b"info_hash", info, hpke)
     secret = _extracted(secret, b"secret", b"", hpke)
     aead = AESGCM(_expanded(secret, b"key", context, 16, hpke))
-    return enc + aead.encrypt(_expanded(secret, b"base_nonce", context, 12, hpke), typed.encode(), b"")
+    return enc + aead.encrypt(
+        _expanded(secret, b"base_nonce", context, 12, hpke), typed.encode().ljust(8, b"\0"), b""
+    )
 
 
 def _extracted(salt: bytes, label: bytes, ikm: bytes, suite: bytes) -> bytes:

@@ -16,7 +16,7 @@ from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, Past, Request
 from gatekeeper.core.flow import Flow, Outcome, Recorded
 from gatekeeper.core.memory import Usage
-from gatekeeper.core.pin import SALT_BYTES, PinChecker, make_pin_record, pin_info
+from gatekeeper.core.pin import SALT_BYTES, PinChecker, make_pin_record, pin_info, seal_pin
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import digest_of
 from gatekeeper.core.supervise import APPLIED, PROPOSED, Supervised
@@ -236,7 +236,7 @@ class RuledSite(SmallSite):
         """A PIN as a gate sends it."""
         point = AccessPointId(access_point)
         info = pin_info(site=SITE, gate=GateId(self.gate_of(access_point)), access_point=point)
-        return cose.seal(pin.encode(), public_der=key_of("seal").public_der, info=info)
+        return seal_pin(pin, public_der=key_of("seal").public_der, info=info)
 
     def ask(self, access_point: str, who: str, *, pin: str | None = None, **changes: Any) -> Decision:
         """Badge, with a PIN if one is given, and give the decision."""

@@ -8,7 +8,15 @@ import pytest
 from gatekeeper import cose
 from gatekeeper.core.facts import Factor
 from gatekeeper.core.flow import Recorded
-from gatekeeper.core.pin import SALT_BYTES, PinChecker, is_pin, make_pin_record, pin_info
+from gatekeeper.core.pin import (
+    SALT_BYTES,
+    SEALED_PIN_BYTES,
+    PinChecker,
+    is_pin,
+    make_pin_record,
+    pin_info,
+    seal_pin,
+)
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.core.register import HolderRecord, read_holder
 from gatekeeper.core.verify import PinDesk
@@ -28,11 +36,30 @@ CHECKER = PinChecker(pepper=PEPPER)
         (b"25801470", Factor.RIGHT),
         (b"08520741", Factor.DURESS),
         (b"25801471", Factor.WRONG),
+        (b"2580147\0", Factor.WRONG),
+        (b"25801470\0", Factor.WRONG),
+        (bytes(8), Factor.WRONG),
         (b"", Factor.WRONG),
     ],
 )
 def test_what_is_typed_is_right_a_cry_for_help_or_wrong(typed: bytes, factor: Factor):
     assert CHECKER.check(typed, RECORD) is factor
+
+
+@pytest.mark.parametrize("pin", ["2580", "25801", "258014", "2580147"])
+def test_a_shorter_pin_is_filled_up(pin: str):
+    record = make_pin_record(pin, duress=None, pepper=PEPPER, salt=SALT)
+    assert CHECKER.check(pin.encode().ljust(8, b"\0"), record) is Factor.RIGHT
+    assert CHECKER.check(pin.encode(), record) is Factor.WRONG
+
+
+def test_how_long_a_pin_is_does_not_show_and_what_is_none_is_never_right():
+    for typed in ("2580", "25801470", "", "258014701", "kazerne"):
+        sealed = seal_pin(typed, public_der=SEAL.public_der, info=b"here")
+        assert len(sealed) == SEALED_PIN_BYTES
+        opened = cose.SealKey.from_pem(SEAL.to_pem()).open(sealed, info=b"here")
+        assert opened is not None
+        assert (opened == bytes(8)) is not is_pin(typed)
 
 
 def test_without_a_pin_on_record_none_is_right():
@@ -95,7 +122,7 @@ class Keypads(SmallSite):
         self, pin: str | None, *, access_point: str = "front-in", sealed_for: str = "front-in"
     ) -> Recorded:
         info = pin_info(site=SITE, gate=GateId("front"), access_point=AccessPointId(sealed_for))
-        sealed = None if pin is None else cose.seal(pin.encode(), public_der=SEAL.public_der, info=info)
+        sealed = None if pin is None else seal_pin(pin, public_der=SEAL.public_der, info=info)
         return self.tap(access_point, "sergeant", sealed_pin=sealed)
 
 

@@ -192,6 +192,29 @@ def test_a_services_key_counts_until_it_is_revoked(state: KeyState):
     assert (bool(trust.decisions), bool(trust.log_keys)) == (counts, counts)
 
 
+@pytest.mark.parametrize("state", [KeyState.VERIFY_ONLY, KeyState.REVOKED])
+def test_pins_are_sealed_for_the_last_key_that_is_active(state: KeyState):
+    def sealing(*keys: tuple[str, KeyState]) -> tuple[tuple[Use, TrustedKey], ...]:
+        seals = [
+            (Use.SEAL, trusted(name, use=Use.SEAL, owner="service", state=found)) for name, found in keys
+        ]
+        return (*listed().services, *seals)
+
+    both = sealing(("seal 1", KeyState.ACTIVE), ("seal 2", KeyState.ACTIVE))
+    assert believed(services=both).seal_key == trusted("seal 2", use=Use.SEAL, owner="service").record
+    last_retired = sealing(("seal 1", KeyState.ACTIVE), ("seal 2", state))
+    assert believed(services=last_retired).seal_key == both[-2][1].record
+    assert believed(services=sealing(("seal 1", state))).seal_key is None
+
+
+def test_a_key_that_nobody_can_seal_for_spoils_the_list():
+    edwards = cose.SigningKey.generate(cose.Algorithm.ED25519)
+    record = edwards.record(use=Use.SEAL, owner="service")
+    key = TrustedKey(record=record, state=KeyState.ACTIVE, revoked_from=None)
+    refused = read(signed_trust(listed(services=(*listed().services, (Use.SEAL, key)))))
+    assert refused == TrustRefused(code=TrustRefusal.KEY, detail="seal: key-form")
+
+
 def test_a_revoked_issuer_is_listed_with_the_instant_from_which_or_from_always():
     since = NEW_YEAR + timedelta(days=30)
     issuers = (
