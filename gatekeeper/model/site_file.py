@@ -490,6 +490,10 @@ def _minute(value: object) -> int:
 def _zone_name(value: object) -> str:
     try:
         ZoneInfo(_text(value))
-    except (ZoneInfoNotFoundError, ValueError):
+    except (
+        ZoneInfoNotFoundError,
+        ValueError,
+        OSError,
+    ):  # OSError: the name of a folder, or a name too long for a file
         raise ValueError(f"{value!r} is no time zone such as Europe/Amsterdam") from None
     return _text(value)
