@@ -18,8 +18,7 @@ from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnolog
 from gatekeeper.model.ids import BadgeId, TenantId
 from gatekeeper.ports import Batch, LedgerUnavailableError, SiteLostError
 from gatekeeper.transparency import EMPTY_ROOT, Tile
-from tests.support.proxy import Direction, FaultProxy
-from tests.unit.service.ground import (
+from tests.support.fort import (
     PUPIL,
     SCHOOL,
     SERGEANT,
@@ -30,6 +29,7 @@ from tests.unit.service.ground import (
     presence,
     receipt,
 )
+from tests.support.proxy import Direction, FaultProxy
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,7 @@ from gatekeeper.model.ids import BadgeId, GateId, HolderId, TenantId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import Loaded
 from gatekeeper.transparency import HASH_SIZE, Tree
-from tests.unit.service.ground import (
+from tests.support.fort import (
     ARMY,
     GATE,
     NOW,
