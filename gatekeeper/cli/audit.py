@@ -25,8 +25,8 @@ from gatekeeper.core.trust import Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
 from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
-from gatekeeper.service.verification.claims import counted
 from gatekeeper.service.verification.keys import tree_verifiers
+from gatekeeper.service.words import counted
 from gatekeeper.transparency import Refused, open_checkpoint
 
 __all__ = ["app", "verify_site"]

@@ -10,8 +10,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +19,11 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.app import Premises, premises, serving_site, site_folder
+from gatekeeper.app import Premises, site_folder
 from gatekeeper.cli.audit import verify_site
 from gatekeeper.cli.feed import Feed, Screen
 from gatekeeper.cli.options import Data, run
-from gatekeeper.cli.serve import accepted, must_hold, stop_signal
+from gatekeeper.cli.serve import accepted, served, stop_signal
 from gatekeeper.cli.site import found, read_file
 from gatekeeper.cli.talk import json_line, local_zone, say, zone_name
 from gatekeeper.config import Settings
@@ -69,7 +69,7 @@ async def _demo(
         say("Founding the example site: keys, agreements, gates, people.")
         await found(settings, file)
     stop = stop_signal()
-    async with _open(settings, site) as there:
+    async with served(settings, site) as there:
         await accepted(stop)
         async with PostgresReading.opened(there.dsn) as reading:
             begun = await reading.size(site)
@@ -86,14 +86,6 @@ async def _demo(
         await showing
         async with PostgresReading.opened(there.dsn) as reading:
             return await _compare(settings, site, reading, seen, begun)
-
-
-@asynccontextmanager
-async def _open(settings: Settings, site: SiteId) -> AsyncIterator[Premises]:
-    async with premises(settings) as where:
-        await must_hold(where.dsn, site)
-        async with serving_site(settings, where, site) as there:
-            yield there
 
 
 def _example() -> Path:

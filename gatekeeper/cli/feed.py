@@ -14,7 +14,7 @@ from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import say
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError, StoredEntry
-from gatekeeper.service.verification.claims import shown
+from gatekeeper.service.words import shown
 
 __all__ = ["Feed", "FeedLine", "Screen"]
 

@@ -27,7 +27,7 @@ from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.core.trust import TrustRefused, read_trust
 from gatekeeper.model.ids import SiteId, ZoneId
 from gatekeeper.model.policy import compile_policy
-from gatekeeper.service.verification.claims import counted, shown
+from gatekeeper.service.words import counted, shown
 
 __all__ = ["presence", "watch"]
 

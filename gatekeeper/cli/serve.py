@@ -3,13 +3,14 @@
 import asyncio
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.app import premises, serving_site, site_folder, the_site
+from gatekeeper.app import Premises, premises, serving_site, site_folder, the_site
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import Broker, Data, Dsn, Site, VaultDsn, run
 from gatekeeper.cli.talk import say
@@ -19,7 +20,7 @@ from gatekeeper.observe.logging import configure
 from gatekeeper.observe.metrics import REGISTRY
 from gatekeeper.service.administration.folder import DECISION_KEY, LOG_KEY
 
-__all__ = ["accepted", "must_be_able_to_serve", "must_hold", "serve", "stop_signal"]
+__all__ = ["accepted", "must_be_able_to_serve", "serve", "served", "stop_signal"]
 
 _ACCEPTED = ("gatekeeper_site_owned", "gatekeeper_broker_connected")
 _LOOK_EVERY_SECONDS = 0.05
@@ -54,12 +55,19 @@ async def _serve(settings: Settings) -> None:
     stop = stop_signal()
     site = the_site(settings)
     must_be_able_to_serve(settings, site)
+    async with served(settings, site) as there:
+        if await accepted(stop):
+            say(f"{site}: broker {there.broker}, metrics and health {there.http}")
+        await stop.wait()
+
+
+@asynccontextmanager
+async def served(settings: Settings, site: SiteId) -> AsyncIterator[Premises]:
+    """Serve a site while this is open; it says where everything is. Raises SettingError when there is no such site."""
     async with premises(settings) as where:
-        await must_hold(where.dsn, site)
+        await _must_hold(where.dsn, site)
         async with serving_site(settings, where, site) as there:
-            if await accepted(stop):
-                say(f"{site}: broker {there.broker}, metrics and health {there.http}")
-            await stop.wait()
+            yield there
 
 
 def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
@@ -88,7 +96,7 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         ) from error
 
 
-async def must_hold(dsn: str, site: SiteId) -> None:
+async def _must_hold(dsn: str, site: SiteId) -> None:
     """See that the database holds the site: an engine would wait for ever to own one that is not there."""
     async with PostgresReading.opened(dsn) as reading:
         if await reading.document(site, "trust") is None:

@@ -26,9 +26,9 @@ from gatekeeper.service.administration.opening import open_site
 from gatekeeper.service.engine.engine import checkpoint_origin
 from gatekeeper.service.engine.sealing import Sealer
 from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
-from tests.unit.administration.example import NOW, small_site
-from tests.unit.service.commands import Said, gatekeeper
-from tests.unit.service.ground import presence, site_database
+from tests.support.commands import Said, gatekeeper
+from tests.support.fort import presence, site_database
+from tests.support.site_files import NOW, small_site
 
 __all__ = ["GUARD", "STUDENT", "Hold", "found_hold", "made_databases"]
 
@@ -72,7 +72,7 @@ class Hold:
 
 
 def made_databases(server: EmbeddedPostgres) -> tuple[str, str]:
-    """The addresses of a database for sites and of one for their vaults, shared by the holds of a module."""
+    """The addresses of a database for sites and of one for their vaults, shared by all holds."""
 
     async def made() -> tuple[str, str]:
         await server.ensure_database("vaults_of_tests")

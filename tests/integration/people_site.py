@@ -36,10 +36,10 @@ from gatekeeper.service.administration.ceremony import found_site
 from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.opening import open_site
 from gatekeeper.service.administration.operators import carry_away, keys_of_operators
+from tests.support.commands import Said, gatekeeper
+from tests.support.fort import site_database
+from tests.support.site_files import SMALL
 from tests.support.waiting import eventually
-from tests.unit.administration.example import _SMALL
-from tests.unit.service.commands import Said, gatekeeper
-from tests.unit.service.ground import site_database
 
 __all__ = ["IN", "OUT", "Registry", "Say", "served_site"]
 
@@ -235,7 +235,7 @@ async def _founded(
 
 
 def _document(site: SiteId, now: datetime) -> dict[str, Any]:
-    document = tomllib.loads(_SMALL.replace("[population]", f"{_VISITS}\n[population]", 1))
+    document = tomllib.loads(SMALL.replace("[population]", f"{_VISITS}\n[population]", 1))
     document["site"]["id"] = site
     for tenant in document["tenant"]:
         if "agreement" in tenant:

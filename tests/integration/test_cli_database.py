@@ -7,26 +7,10 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.cli.talk import local_zone, zone_name
-from gatekeeper.embedded import EmbeddedPostgres
-from tests.integration.cli_hold import GUARD, STUDENT, Hold, found_hold, made_databases
-from tests.unit.administration.example import _SMALL
+from tests.integration.cli_hold import GUARD, STUDENT, Hold
+from tests.support.site_files import SMALL
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
-    return made_databases(postgres_server)
-
-
-@pytest.fixture
-def hold(
-    databases: tuple[str, str],
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Hold:
-    return found_hold(databases, capfd, tmp_path, monkeypatch)
 
 
 # -- who is where -----------------------------------------------------------------------------------------------------
@@ -98,7 +82,7 @@ def test_a_database_that_holds_the_site_already_is_not_begun_anew_and_no_key_is_
     hold: Hold, tmp_path: Path
 ):
     file, other = tmp_path / "site.toml", tmp_path / "other"
-    file.write_text(_SMALL.replace('id = "fort"', f'id = "{hold.site}"', 1))
+    file.write_text(SMALL.replace('id = "fort"', f'id = "{hold.site}"', 1))
     said = hold("site", "init", file, data=other)
     assert said.code == 2
     assert said.err.strip() == f"The database holds a site {hold.site} already; its log is never begun anew."
@@ -127,7 +111,7 @@ def test_people_and_bridges_that_do_not_fit_the_site_are_all_named_and_nothing_i
     wrong: dict[str, str], sentences: list[str], hold: Hold, tmp_path: Path
 ):
     file, other = tmp_path / "site.toml", tmp_path / "other"
-    text = _SMALL
+    text = SMALL
     for before, after in wrong.items():
         text = text.replace(before, after)
     file.write_text(text)

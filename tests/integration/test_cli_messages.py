@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.administration.example import _SMALL
-from tests.unit.service.commands import Said, gatekeeper
+from tests.support.commands import Said, gatekeeper
+from tests.support.site_files import SMALL
 
 pytestmark = pytest.mark.integration
 
@@ -86,7 +86,7 @@ BAD_FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "no text": (b"\xff\xfe", ["is no TOML", "utf-8"]),
     "nothing": ("", ["site"]),
     "a level beyond all levels": (
-        _SMALL.replace('owner = "army"\nlevel = 1', 'owner = "army"\nlevel = 9'),
+        SMALL.replace('owner = "army"\nlevel = 1', 'owner = "army"\nlevel = 9'),
         ["site.toml:", "zone yard, level: 9 is no whole number from 0 to 5"],
     ),
     "a file of something else": ('[tool]\nname = "x"\n', ["site"]),
@@ -127,22 +127,25 @@ def test_a_folder_is_no_site_file(run: Run, tmp_path: Path, data: Path):
 
 
 def test_what_is_wrong_with_rules_people_and_bridges_is_told_at_once(run: Run, tmp_path: Path, data: Path):
-    broken = _SMALL.replace("level = 1", "level = 9").replace('routine = "guard"', 'routine = "idle"')
+    broken = SMALL.replace("level = 1", "level = 9").replace('routine = "guard"', 'routine = "idle"')
     said = run("site", "init", _file(tmp_path, broken.replace('kind = "tasmota"', 'kind = "toaster"')))
     assert said.code == 2
-    assert [line.partition(":")[0] for line in said.err.splitlines()] == [
-        "zone yard",
-        "population group 1",
-        "bridge 1",
+    assert [line.split(": ")[1] for line in said.err.splitlines()] == [
+        "zone yard, level",
+        "population group 1, routine",
+        "bridge 1, kind",
     ]
     assert not data.exists()
 
 
 def test_a_group_that_is_misspelt_hides_no_bridge_that_leads_nowhere(run: Run, tmp_path: Path):
-    broken = _SMALL.replace('routine = "guard"', 'routine = "idle"')
+    broken = SMALL.replace('routine = "guard"', 'routine = "idle"')
     broken = broken.replace('access_point = "side-in"', 'access_point = "front-in"')
     said = run("site", "init", _file(tmp_path, broken))
-    assert [line.partition(":")[0] for line in said.err.splitlines()] == ["population group 1", "bridge 1"]
+    assert [line.split(": ")[1] for line in said.err.splitlines()] == [
+        "population group 1, routine",
+        "bridge 1",
+    ]
 
 
 def test_a_place_that_holds_a_site_is_refused_before_a_database_is_started(
@@ -150,14 +153,14 @@ def test_a_place_that_holds_a_site_is_refused_before_a_database_is_started(
 ):
     (data / "sites" / "fort").mkdir(parents=True)
     (data / "sites" / "fort" / "anchor.json").write_text("{}")
-    said = run("site", "init", _file(tmp_path, _SMALL))
+    said = run("site", "init", _file(tmp_path, SMALL))
     assert said.code == 2
     assert said.err.startswith(f"{data / 'sites' / 'fort'} holds a site already")
     assert [place.name for place in data.iterdir()] == ["sites"]
 
 
 def test_every_problem_of_a_file_stands_on_a_line_of_its_own(run: Run, tmp_path: Path):
-    broken = _SMALL.replace("level = 1", "level = 9").replace("level = 0", "level = 8")
+    broken = SMALL.replace("level = 1", "level = 9").replace("level = 0", "level = 8")
     said = run("site", "init", _file(tmp_path, broken))
     said_of = [line.split(": ")[:2] for line in said.err.splitlines()]
     assert [where for _, where in said_of] == ["zone outside, level", "zone yard, level"]

@@ -5,31 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.embedded import EmbeddedPostgres
-from tests.integration.cli_hold import Hold, found_hold, made_databases
+from tests.integration.cli_hold import Hold
 
 pytestmark = pytest.mark.integration
 
 NO_BROKER = "mqtt://127.0.0.1:1"
 
 
-@pytest.fixture(scope="module")
-def databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
-    return made_databases(postgres_server)
-
-
-@pytest.fixture
-def hold(
-    databases: tuple[str, str],
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Hold:
-    return found_hold(databases, capfd, tmp_path, monkeypatch)
-
-
 def test_a_database_that_does_not_hold_the_site_is_not_served(hold: Hold):
-    for table in ("document", "tree_head", "holder", "badge"):
+    for table in ("document", "tree_head", "holder", "badge", "operator"):
         hold.run(f"DELETE FROM {table} WHERE site_id = $1")
     hold.run("DELETE FROM site WHERE site_id = $1")
     said = hold("serve", "--broker", NO_BROKER, "--http-port", 0)

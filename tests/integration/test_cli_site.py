@@ -4,27 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.cli import changes
-from gatekeeper.embedded import EmbeddedPostgres
-from tests.integration.cli_hold import Hold, found_hold, made_databases
-from tests.unit.administration.example import _SMALL
+from gatekeeper.cli import signing
+from tests.integration.cli_hold import Hold
+from tests.support.site_files import SMALL
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
-    return made_databases(postgres_server)
-
-
-@pytest.fixture
-def hold(
-    databases: tuple[str, str],
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Hold:
-    return found_hold(databases, capfd, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -42,9 +26,9 @@ def _file(tmp_path: Path, text: str) -> Path:
 def test_a_policy_that_no_engine_has_put_in_force_does_not_replace_the_one_that_is(
     hold: Hold, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(changes, "_PATIENCE_SECONDS", 0.1)  # no engine will ever answer
+    monkeypatch.setattr(signing, "_PATIENCE_SECONDS", 0.1)  # no engine will ever answer
     before = policy.read_bytes()
-    file = _file(tmp_path, _SMALL.replace('id = "fort"', f'id = "{hold.site}"', 1).replace("tense", "grave"))
+    file = _file(tmp_path, SMALL.replace('id = "fort"', f'id = "{hold.site}"', 1).replace("tense", "grave"))
     said = hold("site", "apply", file)
     assert said.err.splitlines()[-1] == f"{policy} stays as it is until this policy is in force."
     assert policy.read_bytes() == before
@@ -54,8 +38,8 @@ def test_a_policy_that_no_engine_has_put_in_force_does_not_replace_the_one_that_
 
 def test_a_file_that_describes_another_site_is_not_applied(hold: Hold, policy: Path, tmp_path: Path):
     before = policy.read_bytes()
-    said = hold("site", "apply", _file(tmp_path, _SMALL))
-    assert (said.code, said.err) == (2, f"the file describes fort, not {hold.site}\n")
+    said = hold("site", "apply", _file(tmp_path, SMALL))
+    assert (said.code, said.err) == (2, f"{tmp_path}/site.toml: it describes fort, not {hold.site}\n")
     assert policy.read_bytes() == before
 
 

@@ -15,25 +15,10 @@ from gatekeeper.cose import SigningKey
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.service.engine.engine import checkpoint_origin
 from gatekeeper.transparency import Checkpoint, Signer, sign_checkpoint
-from tests.integration.cli_hold import Hold, found_hold, made_databases
-from tests.unit.service.commands import Said
+from tests.integration.cli_hold import Hold
+from tests.support.commands import Said
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
-    return made_databases(postgres_server)
-
-
-@pytest.fixture
-def hold(
-    databases: tuple[str, str],
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Hold:
-    return found_hold(databases, capfd, tmp_path, monkeypatch)
 
 
 # -- is the log whole -------------------------------------------------------------------------------------------------

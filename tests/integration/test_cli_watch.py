@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,30 +12,15 @@ from gatekeeper.cli.feed import Feed, FeedLine, Screen
 from gatekeeper.cli.talk import zone_name
 from gatekeeper.core.audit import Kind
 from gatekeeper.embedded import EmbeddedPostgres
-from tests.integration.cli_hold import Hold, found_hold, made_databases
+from tests.integration.cli_hold import Hold
+from tests.support.fort import SERGEANT, Fort
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import eventually
-from tests.unit.service.ground import SERGEANT, Fort
 
 pytestmark = pytest.mark.integration
 
 CEST = timezone(timedelta(hours=2), "CEST")
 NOON = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
-
-
-@pytest.fixture(scope="module")
-def databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
-    return made_databases(postgres_server)
-
-
-@pytest.fixture
-def hold(
-    databases: tuple[str, str],
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Hold:
-    return found_hold(databases, capfd, tmp_path, monkeypatch)
 
 
 @pytest.fixture

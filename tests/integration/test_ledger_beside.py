@@ -13,9 +13,9 @@ from gatekeeper.core.supervise import APPLIED, ChangeOutcome, Writes
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import GateId
 from gatekeeper.ports import DeadLetter, StoredChange
+from tests.support.fort import GATE, NOW, SERGEANT, Fort
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import eventually
-from tests.unit.service.ground import GATE, NOW, SERGEANT, Fort
 
 pytestmark = pytest.mark.integration
 

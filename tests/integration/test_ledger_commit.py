@@ -19,8 +19,7 @@ from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnolog
 from gatekeeper.model.ids import BadgeId, TenantId, ZoneId
 from gatekeeper.ports import Batch, LedgerUnavailableError, SiteLostError
 from gatekeeper.transparency import EMPTY_ROOT, Tile
-from tests.support.proxy import Direction, FaultProxy
-from tests.unit.service.ground import (
+from tests.support.fort import (
     NOW,
     PUPIL,
     SCHOOL,
@@ -32,6 +31,7 @@ from tests.unit.service.ground import (
     presence,
     receipt,
 )
+from tests.support.proxy import Direction, FaultProxy
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +96,8 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "zone_opened": 1,
         "holder": 1,
         "badge": 1,
+        "operator": 0,
+        "proposal": 0,
         "document": 1,
         "checkpoint": 0,
         "change": 0,

@@ -12,11 +12,11 @@ from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.supervise import StoredBadge, StoredHolder, Writes
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import BadgeId, GateId, HolderId, TenantId
+from gatekeeper.model.ids import BadgeId, GateId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import Loaded
 from gatekeeper.transparency import HASH_SIZE, Tree
-from tests.unit.service.ground import (
+from tests.support.fort import (
     ARMY,
     GATE,
     NOW,
@@ -147,8 +147,9 @@ async def test_presences_come_back_as_they_were(fort: Fort):
     given = [
         presence(SERGEANT, "yard", seq=0),
         presence(PUPIL, "shed", seq=1, quality=Quality.TAKEN, access_point=None, came_from=None),
+        presence(HolderId("member"), "shed", seq=2, host=PUPIL, came_with=SERGEANT),
     ]
-    await fort.commit(fort.pen.write(2).holding(moved=given))
+    await fort.commit(fort.pen.write(3).holding(moved=given))
     assert sorted((await _load(fort)).presences, key=lambda one: one.seq) == given
 
 
@@ -166,6 +167,15 @@ async def test_who_moves_is_in_one_place_with_every_quality(quality: Quality, fo
     )
     await fort.commit(fort.pen.write(1).holding(moved=[there]))
     assert list((await _load(fort)).presences) == [there]
+
+
+async def test_a_zone_is_open_since_the_last_that_was_said_of_it(fort: Fort):
+    yard, shed = ZoneId("yard"), ZoneId("shed")
+    await fort.commit(fort.pen.write(1).holding(opened={yard: NOW, shed: NOW}))
+    await fort.commit(fort.pen.write(1).holding(opened={yard: None, shed: NOW + timedelta(hours=1)}))
+    assert (await _load(fort)).opened == {shed: NOW + timedelta(hours=1)}
+    await fort.commit(fort.pen.write(1).holding(opened={yard: NOW}))
+    assert (await _load(fort)).opened == {yard: NOW, shed: NOW + timedelta(hours=1)}
 
 
 # -- what is the case, and who is who ---------------------------------------------------------------------------------
@@ -240,6 +250,16 @@ async def test_a_holder_and_a_badge_are_replaced_by_what_is_signed_later(fort: F
     assert (list(loaded.holders), list(loaded.badges)) == (after.holders, after.badges)
 
 
+async def test_a_registration_that_says_no_name_leaves_the_one_that_is_known(fort: Fort):
+    known = StoredHolder(
+        record=HolderRecord(id=SERGEANT, document=b"first"), tenant=ARMY, name="Zoë", badges=()
+    )
+    renewed = replace(known, record=HolderRecord(id=SERGEANT, document=b"second"), name="")
+    for holder in (known, renewed):
+        await fort.commit(fort.pen.write(1).holding(writes=Writes(holders=[holder])))
+    assert list((await _load(fort)).holders) == [replace(renewed, name="Zoë")]
+
+
 @pytest.mark.parametrize("state", BadgeState)
 async def test_what_has_become_of_a_badge_is_kept(state: BadgeState, fort: Fort):
     record = BadgeRecord(id=BadgeId("a" * 32), token=b"t", state=BadgeState.ACTIVE)
@@ -273,5 +293,7 @@ async def test_nothing_of_another_site_comes_back(fort: Fort, postgres_server: E
         receipts=[],
         closed_boots=[],
         edges={name: (0, []) for name in TREES},
+        operators=[],
+        proposals=[],
     )
     assert (loaded.trust, loaded.policy) == (None, None)

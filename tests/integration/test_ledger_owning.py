@@ -11,8 +11,8 @@ from gatekeeper.adapters.postgres import LEASE, PostgresLedger
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import LedgerUnavailableError, SiteLostError
+from tests.support.fort import TREES, Fort
 from tests.support.proxy import FaultProxy
-from tests.unit.service.ground import TREES, Fort
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ import gatekeeper.adapters
 from gatekeeper.adapters.postgres import migrate_site_database
 from gatekeeper.adapters.sql import migrate
 from gatekeeper.adapters.vault import PostgresKeyVault
-from tests.unit.service.ground import everything
+from tests.support.fort import everything
 
 pytestmark = pytest.mark.integration
 

@@ -385,7 +385,7 @@ async def test_what_was_published_before_closing_still_leaves(ground: Ground) ->
 async def test_a_closed_session_can_be_opened_again(ground: Ground) -> None:
     session = ground.session()
     await ground.listen(session, ground.scans)
-    with pytest.raises(RuntimeError, match="already open"):
+    with pytest.raises(RuntimeError, match="open already"):
         await ground.listen(session, ground.scans)
     await session.close()
     listener = await ground.listen(session, ground.scans)

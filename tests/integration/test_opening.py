@@ -11,8 +11,8 @@ from gatekeeper.ports import LedgerUnavailableError
 from gatekeeper.service.administration.ceremony import Founding, found_site
 from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.opening import SiteNotOpenedError, open_site
-from tests.unit.administration.example import NOW, small_site
-from tests.unit.service.ground import Fort
+from tests.support.fort import Fort
+from tests.support.site_files import NOW, small_site
 
 pytestmark = pytest.mark.integration
 

@@ -15,8 +15,8 @@ from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.badges import BadgeRecord, BadgeState
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.ports import LedgerUnavailableError, StoredEntry
+from tests.support.fort import ARMY, NOW, PUPIL, SCHOOL, SERGEANT, Fort, presence
 from tests.support.proxy import FaultProxy
-from tests.unit.service.ground import ARMY, NOW, PUPIL, SCHOOL, SERGEANT, Fort, presence
 
 pytestmark = pytest.mark.integration
 

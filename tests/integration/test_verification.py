@@ -28,7 +28,7 @@ from gatekeeper.transparency import (
     leaf_hash,
     sign_checkpoint,
 )
-from tests.unit.service.ground import ARMY, KEYS, NOW, PUPIL, SCHOOL, SERGEANT, TREES, Fort
+from tests.support.fort import ARMY, KEYS, NOW, PUPIL, SCHOOL, SERGEANT, TREES, Fort
 
 pytestmark = pytest.mark.integration
 

@@ -141,7 +141,7 @@ class MqttSession:
         The Receive Maximum bounds what is unacknowledged of one connection; messages sent at QoS 0 come beside it.
         """
         if self._keeper is not None:
-            raise RuntimeError("This session is already open.")
+            raise RuntimeError("The session is open already.")
         self._filters, self._on_message, self._on_link = tuple(filters), on_message, on_link
         wire = await self._establish_first()
         self._keeper = asyncio.create_task(self._keep(wire), name=f"mqtt session {self._client_id}")
@@ -162,7 +162,7 @@ class MqttSession:
             wire.write(packet)
             return True
         if qos != 1:
-            raise ValueError("This session publishes at QoS 0 or 1.")
+            raise ValueError("A session publishes at QoS 0 or 1.")
         return (
             self._protocol.publish(topic, payload, qos=1, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
         )

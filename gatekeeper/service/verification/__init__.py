@@ -20,10 +20,9 @@ from gatekeeper.service.verification.claims import (
     FiledEntry,
     Report,
     SavedCheckpoint,
-    counted,
-    shown,
 )
 from gatekeeper.service.verification.rebuilding import Rebuilding
+from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import Refused, Verifier, open_checkpoint
 
 __all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint", "verify_log"]

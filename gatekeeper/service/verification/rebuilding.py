@@ -9,9 +9,8 @@ from gatekeeper.service.verification.claims import (
     FiledEntry,
     Report,
     SavedCheckpoint,
-    counted,
-    shown,
 )
+from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import EMPTY_ROOT, Tile, Tree, leaf_hash
 
 __all__ = ["Rebuilding"]

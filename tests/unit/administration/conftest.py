@@ -9,7 +9,7 @@ import pytest
 from gatekeeper.service.administration.ceremony import found_site
 from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.trust_list import read_current_trust
-from tests.unit.administration.example import NOW, Site, example_site, small_site
+from tests.support.site_files import NOW, Site, example_site, small_site
 
 
 def _found(document: Mapping[str, Any], root: Path) -> Site:

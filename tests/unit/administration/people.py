@@ -15,7 +15,7 @@ from gatekeeper.service.administration.directory import Directory
 from gatekeeper.service.administration.folder import issuer_of
 from gatekeeper.service.administration.particulars import Particulars
 from gatekeeper.service.administration.people import Desk, Registration, issuer_at
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 
 __all__ = ["ANNA", "BO", "Rows", "anna", "desk_of"]
 

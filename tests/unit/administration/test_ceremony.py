@@ -47,7 +47,7 @@ from gatekeeper.service.administration.folder import (
 )
 from gatekeeper.service.administration.operators import FIRST_KEYS
 from gatekeeper.service.administration.trust_list import TrustListError
-from tests.unit.administration.example import NOW, Site, example_site, small_site
+from tests.support.site_files import NOW, Site, example_site, small_site
 
 PUBLIC = {"anchor.json", "trust.cose", "policy.cose", "agreement.cose", "gate.json", "request.cose"}
 PRIVATE = {

@@ -40,7 +40,7 @@ from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.service.administration.issuing import Issuer, issue_badge, register_holder
 from gatekeeper.service.administration.operators import OPERATOR_TERM, record_of, revoked, sign_operator
 from gatekeeper.service.administration.trust_list import renew_trust
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 
 ID = bytes(range(16))
 BADGE = BadgeId("ab" * 16)

@@ -9,7 +9,7 @@ import pytest
 
 from gatekeeper.cose import Algorithm
 from gatekeeper.service.administration.folder import ANCHOR, SiteFolder, SiteFolderError, new_site_folder
-from tests.unit.administration.example import Site
+from tests.support.site_files import Site
 
 
 def mode(path: Path) -> int:

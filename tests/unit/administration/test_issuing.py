@@ -17,7 +17,7 @@ from gatekeeper.service.administration.issuing import (
     issue_badge,
     register_holder,
 )
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 
 BADGE = BadgeId("ab" * 16)
 CARD = Card(CardTechnology.MIFARE, b"\x04\x01\x02\x03\x04\x05\x06")

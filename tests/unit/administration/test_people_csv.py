@@ -24,7 +24,7 @@ from gatekeeper.service.administration.csv_import import (
 from gatekeeper.service.administration.directory import Directory
 from gatekeeper.service.administration.particulars import Particulars
 from gatekeeper.service.administration.people import Desk
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 from tests.unit.administration.people import ANNA, BO, Rows, anna, desk_of
 from tests.unit.administration.test_people_particulars import IDS, particulars
 

@@ -26,7 +26,7 @@ from gatekeeper.service.administration.people import (
     write_card_number,
 )
 from gatekeeper.service.administration.trust_list import renew_trust
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 from tests.unit.administration.people import ANNA, BO, Rows, anna, desk_of
 
 CARD = Card(CardTechnology.MIFARE, bytes.fromhex("04AABBCC"))

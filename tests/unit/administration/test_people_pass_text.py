@@ -15,7 +15,7 @@ from gatekeeper.core.register import Register
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, Assurance
 from gatekeeper.service.administration.issuing import IssuedBadge
 from gatekeeper.service.administration.pass_text import pass_text, read_pass_text
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 from tests.unit.administration.qr_reader import Matrix, read_png, read_svg, text_of
 from tests.unit.administration.test_issuing import issued, issuer_of
 

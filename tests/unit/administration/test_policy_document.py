@@ -19,7 +19,7 @@ from gatekeeper.core.policy_document import (
 )
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.site_file import policy_document, read_site
-from tests.unit.administration.example import Site, small_site
+from tests.support.site_files import Site, small_site
 
 Respell = Callable[[bytes], bytes]
 

@@ -9,7 +9,7 @@ from gatekeeper.model.ids import ZoneId, is_name
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.site_file import Population, read_population
 from gatekeeper.service.administration.population import Person, generate, wiegand_card
-from tests.unit.administration.example import example_site
+from tests.support.site_files import example_site
 
 
 @pytest.fixture(scope="module")

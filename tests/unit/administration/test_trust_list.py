@@ -16,7 +16,7 @@ from gatekeeper.service.administration.trust_list import (
     read_current_trust,
     renew_trust,
 )
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 
 LATER = NOW + timedelta(days=1)
 BACK = GateId("back")

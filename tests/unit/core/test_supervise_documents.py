@@ -191,6 +191,7 @@ def _spoilt(**site: Any) -> dict[str, Any]:
         (policy_change(site_document(), by="stranger"), "policy-signature"),
         (policy_change(site_document(), by="school"), "policy-not-host"),
         (policy_change(_spoilt(time_zone="Mars/Olympus")), "policy-malformed"),
+        (policy_change(_spoilt(time_zone="Europe")), "policy-malformed"),
         (policy_change(_spoilt(id="castle")), "policy-other-site"),
         (policy_change(_spoilt(alert_states=["calm", "tense", "grave", "dire"])), "alert-states-fixed"),
         (policy_change(_spoilt(alert_states=["grave", "tense", "calm"])), "alert-states-fixed"),

@@ -224,6 +224,8 @@ REFUSED: list[tuple[Spoil, str]] = [
     # The site itself.
     (site(time_zone="Europe/Assen"), "the file: 'Europe/Assen' is no time zone such as Europe/Amsterdam"),
     (site(time_zone="../zone"), "the file: '../zone' is no time zone such as Europe/Amsterdam"),
+    (site(time_zone="Europe"), "the file: 'Europe' is no time zone such as Europe/Amsterdam"),
+    (site(time_zone="A" * 300), f"the file: {'A' * 300!r} is no time zone such as Europe/Amsterdam"),
     (site(alert_states=[]), "the file: alert_states is a list of different names, calmest first"),
     (site(alert_states=["calm", "calm"]), "the file: alert_states is a list of different names, calmest first"),
     (site(unlock_seconds=61), "the file: 61 is no whole number from 0 to 60"),

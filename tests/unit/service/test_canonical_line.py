@@ -25,8 +25,8 @@ from gatekeeper.service.engine.engine import _Verified
 from gatekeeper.service.engine.intake import Allowance, Arrival
 from gatekeeper.service.engine.sealing import Sealer
 from gatekeeper.transparency import Tree
+from tests.support.fort import site_database
 from tests.support.sites import BADGES, CARD, NOON, SITE, Sent, SmallSite, key_of
-from tests.unit.service.ground import site_database
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ from gatekeeper.model.messages import ByToken
 from gatekeeper.model.reasons import Reason
 from gatekeeper.service.administration.ceremony import found_site
 from gatekeeper.service.administration.folder import SiteFolder
-from tests.unit.administration.example import NOW, small_site
+from tests.support.site_files import NOW, small_site
 
 FRONT, SIDE = GateId("front"), GateId("side-reader")
 

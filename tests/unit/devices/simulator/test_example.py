@@ -15,7 +15,7 @@ from gatekeeper.model.policy import Policy, compile_policy
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.site_file import read_bridges, read_population, read_site
 from gatekeeper.service.administration.population import Person, generate
-from tests.unit.administration.example import example_site
+from tests.support.site_files import example_site
 
 TEN = datetime(2026, 6, 3, 8, tzinfo=UTC)  # ten in the morning of a Wednesday in Assen
 DAY = timedelta(days=1)

@@ -17,7 +17,7 @@ from gatekeeper.service.administration.operators import FIRST_KEYS
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EXAMPLE = Path("deploy/examples/johan-willem-friso/site.toml")
 
-_SMALL = """
+SMALL = """
 [site]
 id = "fort"
 name = { en = "Fort", nl = "Fort" }
@@ -151,7 +151,7 @@ access_point = "side-in"
 
 
 def small_site() -> dict[str, Any]:
-    return tomllib.loads(_SMALL)
+    return tomllib.loads(SMALL)
 
 
 def example_site() -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""A site on databases of its own for every command that needs one."""
+
+from pathlib import Path
+
+import pytest
+
+from gatekeeper.embedded import EmbeddedPostgres
+from tests.integration.cli_hold import Hold, found_hold, made_databases
+
+
+@pytest.fixture(scope="session")
+def hold_databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
+    """The addresses of the database of the holds and of the one of their vaults; each hold has a site of its own there."""
+    return made_databases(postgres_server)
+
+
+@pytest.fixture
+def hold(
+    hold_databases: tuple[str, str],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Hold:
+    """A small site, founded and opened, and the command line to speak of it."""
+    return found_hold(hold_databases, capfd, tmp_path, monkeypatch)
