@@ -23,6 +23,7 @@ from gatekeeper.ports import Batch
 from gatekeeper.service.administration.ceremony import found_site
 from gatekeeper.service.administration.folder import LOG_KEY, SiteFolder
 from gatekeeper.service.administration.opening import open_site
+from gatekeeper.service.administration.operators import carry_away, keys_of_operators
 from gatekeeper.service.engine.engine import checkpoint_origin
 from gatekeeper.service.engine.sealing import Sealer
 from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
@@ -103,6 +104,7 @@ async def _opened(hold: Hold) -> None:
     document = small_site()
     document["site"]["id"] = hold.site
     founding = found_site(document, folder, now=NOW)
+    carry_away(folder, keys_of_operators(hold.data, hold.site))
     ledger, vault = PostgresLedger(hold.dsn), PostgresKeyVault(hold.vault_dsn)
     try:
         await open_site(founding, ledger=ledger, vault=vault, now=datetime.now(UTC))
