@@ -256,8 +256,8 @@ class Ledger(Protocol):
         """Keep a signed checkpoint."""
         ...
 
-    async def changes(self, site: SiteId) -> Sequence[StoredChange]:
-        """The changes that wait, oldest first."""
+    async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
+        """The changes that wait, oldest first, `most` at most."""
         ...
 
     def change_arrivals(self, site: SiteId) -> AsyncIterator[None]:

@@ -199,10 +199,10 @@ class PostgresLedger:
         async with self._reading.use() as connection:
             await connection.execute(_queries.put_checkpoint, site, tree, size, root, note, at)
 
-    async def changes(self, site: SiteId) -> Sequence[StoredChange]:
-        """The changes that wait, oldest first."""
+    async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
+        """The changes that wait, oldest first, `most` at most."""
         async with self._reading.use() as connection:
-            rows = await connection.fetch(_queries.waiting_changes, site)
+            rows = await connection.fetch(_queries.waiting_changes, site, most)
             return [
                 StoredChange(id=row["change"], document=row["document"], name=row["name"]) for row in rows
             ]

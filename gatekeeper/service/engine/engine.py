@@ -61,6 +61,7 @@ RECEIVE_MAXIMUM = 2048
 _IN_THREADS_FROM = 4
 _WORKERS = 2
 _MAX_LETTERS = 1024
+_MOST_CHANGES = 32
 _STANDBY = 0.25
 _RENEWAL = 1.0
 _MONTHS_LOOKED_AT = 3600.0
@@ -511,12 +512,20 @@ class Engine:
     async def _watch_changes(self) -> None:
         """Bring waiting changes to the second stage, and wait until it took them before asking for more."""
         async for _ in self._parts.ledger.change_arrivals(self._site):
-            with suppress(LedgerUnavailableError):
-                self._changes = list(await self._parts.ledger.changes(self._site))
-            if self._changes:
-                self._changes_taken.clear()
-                self._work_waits.set()
-                await self._changes_taken.wait()
+            while await self._bring_changes() == _MOST_CHANGES:
+                pass
+
+    async def _bring_changes(self) -> int:
+        """Bring the changes that have waited longest, and say how many. Few at a time, for scans come between them."""
+        waiting: Sequence[StoredChange] = ()
+        with suppress(LedgerUnavailableError):
+            waiting = await self._parts.ledger.changes(self._site, most=_MOST_CHANGES)
+        if waiting:
+            self._changes = list(waiting)
+            self._changes_taken.clear()
+            self._work_waits.set()
+            await self._changes_taken.wait()
+        return len(waiting)
 
     async def _supervise(self) -> None:
         """Make the waiting changes, one entry each, in one commit."""

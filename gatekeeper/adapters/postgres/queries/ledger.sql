@@ -238,8 +238,8 @@ UPDATE proposal SET ending = $3, ended = $4 WHERE site_id = $1 AND digest = $2;
 UPDATE change SET outcome = $3, detail = $4, seq = $5 WHERE site_id = $1 AND change = $2;
 
 -- name: waiting_changes
--- The changes that wait, oldest first.
-SELECT change, document, name FROM change WHERE site_id = $1 AND outcome IS NULL ORDER BY arrival LIMIT 256;
+-- The changes that wait, oldest first; so many at most, or all (null).
+SELECT change, document, name FROM change WHERE site_id = $1 AND outcome IS NULL ORDER BY arrival LIMIT $2;
 
 -- name: bury
 -- Keep refused bytes.
