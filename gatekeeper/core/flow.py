@@ -11,21 +11,31 @@ INVARIANT: a message (gate, boot, sequence) changes the state once. Who brings i
 time. Who brings other bytes under the same sequence gets nothing.
 """
 
-from base64 import b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from gatekeeper.core.actuate import answer_of, recorded
-from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document
+from gatekeeper.core.audit import Draft
+from gatekeeper.core.crossing import NOTHING, Crossing, Remembered
 from gatekeeper.core.decide import Decision, asks_the_past, decide
+from gatekeeper.core.drafting import (
+    alarms_of,
+    draft_of_companion,
+    draft_of_decision,
+    draft_of_gap,
+    draft_of_hello,
+    draft_of_offline,
+    draft_of_passage,
+    draft_of_seed,
+    draft_of_status,
+)
 from gatekeeper.core.draw import Draws
-from gatekeeper.core.entry_fields import alarms_of, concerned, hello_fields, origin, place
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, GuardsWord, Past, Request
-from gatekeeper.core.memory import Asked, Memory, Usage
+from gatekeeper.core.memory import Asked, Memory
 from gatekeeper.core.operators import Operators
-from gatekeeper.core.presence import Presence, confirmed, granted, put_back
+from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import Proposals
 from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic
@@ -33,21 +43,11 @@ from gatekeeper.core.sequences import Receipt, Sequences
 from gatekeeper.core.trust import Trust
 from gatekeeper.core.verify import PinDesk, Presented, verify_scan
 from gatekeeper.model.badges import Badge
-from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, TenantId, ZoneId
-from gatekeeper.model.messages import (
-    Answer,
-    ClockQuality,
-    Hello,
-    Passage,
-    PassageOutcome,
-    Scan,
-    Status,
-    StatusKind,
-    Verdict,
-)
+from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
+from gatekeeper.model.messages import Answer, Hello, Passage, Scan, Status, Verdict
 from gatekeeper.model.people import Holder
 from gatekeeper.model.places import Direction
-from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.policy import Policy
 from gatekeeper.model.reasons import MessageRefusal
 
 __all__ = [
@@ -55,21 +55,8 @@ __all__ = [
     "Outcome",
     "Recorded",
     "Refused",
-    "Remembered",
     "Repeated",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
-    """What of the site's memory changed beside whereabouts, and is committed with the entry."""
-
-    usage: tuple[tuple[BadgeId, Usage], ...] = ()
-    opened: tuple[tuple[ZoneId, datetime | None], ...] = ()
-    """When the first person came into a zone; None where it turned out that nobody has."""
-
-
-_NOTHING = Remembered()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +64,6 @@ class Recorded:
     """The message was new: entries to commit, what changed in the memory, and the answer to give after the commit."""
 
     drafts: tuple[Draft, ...]
-    moved: tuple[Presence, ...]
     remembered: Remembered
     receipt: Receipt
     answer: Answer
@@ -86,6 +72,11 @@ class Recorded:
     """Whether it is the last word on a scan that waited: the receipt is there already, and says something else now."""
     alarms: tuple[str, ...] = ()
     """Codes of reasons for which somebody must look at once; the entry says so too."""
+
+    @property
+    def moved(self) -> tuple[Presence, ...]:
+        """Who is somewhere else now."""
+        return self.remembered.moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +146,7 @@ class Flow:
         self._drawn_on: date | None = None
         self.memory = Memory(policy)
         self.memory.adopt(policy, register=register, trust=trust)
+        self._crossing = Crossing(memory=self.memory, register=register, policy=policy, trust=trust)
         self._asks_past: dict[AccessPointId, bool] = {}
 
         # What was taken already.
@@ -172,6 +164,7 @@ class Flow:
         self.trust, self.policy, self.policy_source = trust, policy, source
         self._asks_past = {}
         self.memory.adopt(policy, register=self.register, trust=trust)
+        self._crossing = replace(self._crossing, policy=policy, trust=trust)
 
     # -- the way of a message -------------------------------------------------------------------------------------
 
@@ -209,9 +202,13 @@ class Flow:
             case Passage():
                 recorded_now = self._passage(authentic, message, now)
             case Status():
-                recorded_now = self._status(authentic, message, now)
+                self._crossing.reported(message)
+                seq = self._next()
+                draft = draft_of_status(self.policy, authentic, message, at=now, seq=seq)
+                recorded_now = self._written(draft, authentic)
             case Hello():
-                recorded_now = self._plain(authentic, Kind.GATE_HELLO, hello_fields(message), None, now)
+                draft = draft_of_hello(authentic, message, at=now, seq=self._next())
+                recorded_now = self._written(draft, authentic)
             case _:
                 assert_never(message)
         return self._conclude(authentic, recorded_now, now)
@@ -277,17 +274,7 @@ class Flow:
         if today == self._drawn_on:
             return ()
         self._drawn_on = today
-        return (
-            Draft(
-                kind=Kind.SEARCH_SEED,
-                at=now,
-                seq=self._next(),
-                tenants=(),
-                public=self.draws.announcement(now),
-                person=None,
-                personal=None,
-            ),
-        )
+        return (draft_of_seed(self.draws.announcement(now), at=now, seq=self._next()),)
 
     def overdue(self, now: datetime) -> list[int]:
         """The entries of scans for which no guard has spoken in time."""
@@ -321,26 +308,25 @@ class Flow:
         """Write a decision down: its entry, what it does to the memory, its answer."""
         authentic, seq = question.authentic, receipt.seq
         answer = answer_of(decision, message=authentic.digest, gate=authentic.gate, issued=now, entry=seq)
-        public = {
-            **place(self.policy, question.scan.access_point),
-            **origin(authentic),
-            **decision_fields(decision),
-            "assurance": int(facts.assurance),
-        }
         # Who is forced has been heard of already when the scan waited.
         alarms = alarms_of(facts, () if settles else decision.reasons)
-        if alarms:
-            public["alarm"] = True
-        draft = self._draft(
-            _kind(decision), authentic, question.scan, facts=facts, public=public, now=now, seq=seq
+        draft = draft_of_decision(
+            self.policy, authentic, question.scan, facts, decision, alarm=bool(alarms), at=now, seq=seq
         )
-        companions, moved, remembered = self._remember(question, facts, decision, now, seq)
+        point = self.policy.points.get(question.scan.access_point)
+        remembered, companions = NOTHING, []
+        if point is not None:
+            asked = _asked(question, facts.holder, now) if facts.holder is not None else None
+            remembered = self._crossing.decided(point, facts, decision, asked, now=now, seq=seq)
+            companions = [
+                draft_of_companion(self.policy, companion, point, grant=seq, at=now, seq=self._next())
+                for companion in decision.party
+            ]
         receipt.verdict = answer.verdict
         if settles:
             self.sequences.remember_grant(receipt)
         return Recorded(
             drafts=(draft, *companions),
-            moved=moved,
             remembered=remembered,
             receipt=receipt,
             answer=answer,
@@ -349,155 +335,49 @@ class Flow:
             alarms=alarms,
         )
 
-    def _remember(
-        self, question: _Question, facts: Facts, decision: Decision, now: datetime, seq: int
-    ) -> tuple[tuple[Draft, ...], tuple[Presence, ...], Remembered]:
-        """What a decision does to the memory: who moved, in whose company, and what became of the badges."""
-        point, badge, holder = self.policy.points.get(question.scan.access_point), facts.badge, facts.holder
-        if point is None or badge is None or decision.waits is not None:
-            return (), (), _NOTHING
-        typed = self.memory.pin_typed(badge, facts.past.factor, now=now)
-        asked = None if holder is None else _asked(question, holder, now)
-        if not decision.granted or holder is None or asked is None:
-            failed = self.memory.refused(point, badge, decision, asked, now=now) or typed
-            return (), (), _NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
-        moved = [self._move(holder, point, now, seq, host=decision.host)]
-        drafts = []
-        for companion in decision.party:
-            host = holder.id if companion.holder in decision.guests else None
-            with_them = self.register.holder(companion.holder, trust=self.trust)
-            moved.append(self._move(with_them, point, now, seq, host=host, who=companion.holder))
-            drafts.append(self._accompanied(companion, point, now, seq))
-        used = dict([] if typed is None else [(badge.id, typed)])
-        used |= self.memory.granted(point, decision, asked, now=now, grant=seq)
-        if decision.host is not None:
-            self.memory.brought_by(point.id, decision.host)
-        remembered = Remembered(usage=tuple(used.items()), opened=self.memory.opened_by(seq))
-        return tuple(drafts), tuple(moved), remembered
-
-    def _accompanied(self, companion: Companion, point: Point, now: datetime, grant: int) -> Draft:
-        """Somebody passed on another's grant: an entry of their own, in their own tenant's tree."""
-        return Draft(
-            kind=Kind.ACCESS_ACCOMPANIED,
-            at=now,
-            seq=self._next(),
-            tenants=concerned(self.policy, companion.tenant, point.id),
-            public={
-                **place(self.policy, point.id),
-                "gate": point.gate,
-                "grant": grant,
-                "tenant": companion.tenant,
-            },
-            person=companion.holder,
-            personal={"holder": companion.holder},
-        )
-
     def _offline(self, authentic: Authentic, scan: Scan, presented: Presented, now: datetime) -> Recorded:
         """A past event: the gate acted alone. It is written down as it happened, and decided no more."""
         facts = self.facts(presented, access_point=scan.access_point, draw=None, now=now)
-        let_in = scan.offline_verdict is Verdict.GRANTED
-        seq = self._next()
-        kind = Kind.OFFLINE_GRANTED if let_in else Kind.OFFLINE_DENIED
-        public = {
-            **place(self.policy, scan.access_point),
-            **origin(authentic),
-            "assurance": int(facts.assurance),
-        }
-        if scan.offline_policy is not None:
-            public["policy"] = scan.offline_policy.hex()
-        alarms = alarms_of(facts, ())
-        if alarms:
-            public["alarm"] = True
-        draft = self._draft(kind, authentic, scan, facts=facts, public=public, now=now, seq=seq)
-        moved, remembered = self._let_in_alone(scan, facts, now, seq) if let_in else ((), _NOTHING)
-        return Recorded(
-            drafts=(draft,),
-            moved=moved,
-            remembered=remembered,
-            receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now, holder=facts.holder),
-            answer=self._recorded(authentic, now, seq),
-            decision=None,
-            alarms=alarms,
-        )
-
-    def _let_in_alone(
-        self, scan: Scan, facts: Facts, now: datetime, seq: int
-    ) -> tuple[tuple[Presence, ...], Remembered]:
-        """A gate that acted alone let somebody through: they are there, their badge was used, and they open what they may."""
-        point, badge, holder = self.policy.points.get(scan.access_point), facts.badge, facts.holder
-        if point is None or badge is None or holder is None:
-            return (), _NOTHING
-        moved = self._move(holder, point, now, seq)
-        at = now
-        if scan.gate_at is not None and scan.clock is ClockQuality.SYNCHRONISED:
-            at = min(now, scan.gate_at)
-        used = self.memory.used(badge, point, at=at)
-        roles = {(holder.tenant, profile) for profile in holder.profiles}
-        self.memory.opens(point, roles, at=at, grant=seq)
-        usage = () if used is None else ((badge.id, used),)
-        return (moved,), Remembered(usage=usage, opened=self.memory.opened_by(seq))
+        seq, alarms = self._next(), alarms_of(facts, ())
+        draft = draft_of_offline(self.policy, authentic, scan, facts, alarm=bool(alarms), at=now, seq=seq)
+        point, remembered = self.policy.points.get(scan.access_point), NOTHING
+        if point is not None and scan.offline_verdict is Verdict.GRANTED:
+            remembered = self._crossing.let_in_alone(point, scan, facts, now=now, seq=seq)
+        return self._written(draft, authentic, remembered=remembered, holder=facts.holder, alarms=alarms)
 
     def _passage(self, authentic: Authentic, passage: Passage, now: datetime) -> Recorded:
         seq = self._next()
         grant = self.sequences.grant_of(passage.scan, authentic.gate) if passage.scan is not None else None
-        moved: tuple[Presence, ...] = ()
-        remembered = _NOTHING
-        if grant is not None:
-            moved = self._settle(passage, grant, now, seq)
-            if passage.outcome is PassageOutcome.NOT_TAKEN:
-                remembered = Remembered(opened=self.memory.opens_nothing(grant.seq))
-        self._settle_door(passage, now)
-        public = {**place(self.policy, passage.access_point), **origin(authentic)}
-        if passage.scan is not None:
-            public["scan"] = passage.scan.hex()
-        if grant is not None:
-            public["grant"] = grant.seq
-        holder = grant.holder if grant is not None else None
-        draft = Draft(
-            kind=_PASSAGES[passage.outcome],
-            at=now,
-            seq=seq,
-            tenants=concerned(self.policy, self._tenant_of(holder), passage.access_point),
-            public=public,
-            person=holder,
-            personal={"holder": holder} if holder is not None else None,
-        )
-        return Recorded(
-            drafts=(draft,),
-            moved=moved,
-            remembered=remembered,
-            receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now),
-            answer=self._recorded(authentic, now, seq),
-            decision=None,
-        )
+        remembered = self._crossing.passed(passage, grant, now=now, seq=seq)
+        tenant = self._tenant_of(grant.holder) if grant is not None else None
+        draft = draft_of_passage(self.policy, authentic, passage, grant=grant, tenant=tenant, at=now, seq=seq)
+        return self._written(draft, authentic, remembered=remembered)
 
-    def _status(self, authentic: Authentic, status: Status, now: datetime) -> Recorded:
-        if status.kind is StatusKind.CLOSED_AGAIN and status.access_point is not None:
-            self.memory.door_closed(status.access_point)
-        fields = {"status": status.kind.name.lower()}
-        return self._plain(authentic, Kind.GATE_STATUS, fields, status.access_point, now)
-
-    def _plain(
-        self, authentic: Authentic, kind: Kind, fields: Mapping[str, Any], access_point: Any, now: datetime
+    def _written(
+        self,
+        draft: Draft,
+        authentic: Authentic,
+        *,
+        remembered: Remembered = NOTHING,
+        holder: Holder | None = None,
+        alarms: tuple[str, ...] = (),
     ) -> Recorded:
-        seq = self._next()
-        where = place(self.policy, access_point) if access_point is not None else {}
-        draft = Draft(
-            kind=kind,
-            at=now,
-            seq=seq,
-            tenants=(),
-            public={**where, **origin(authentic), **fields},
-            person=None,
-            personal=None,
+        """A message that is written down, and decides nothing."""
+        receipt = _receipt(authentic, seq=draft.seq, verdict=Verdict.RECORDED, now=draft.at, holder=holder)
+        answer = recorded(
+            message=authentic.digest,
+            gate=authentic.gate,
+            issued=draft.at,
+            policy=self.policy.version,
+            entry=draft.seq,
         )
         return Recorded(
             drafts=(draft,),
-            moved=(),
-            remembered=_NOTHING,
-            receipt=_receipt(authentic, seq=seq, verdict=Verdict.RECORDED, now=now),
-            answer=self._recorded(authentic, now, seq),
+            remembered=remembered,
+            receipt=receipt,
+            answer=answer,
             decision=None,
+            alarms=alarms,
         )
 
     def _conclude(self, authentic: Authentic, recorded_now: Recorded, now: datetime) -> Recorded:
@@ -505,51 +385,10 @@ class Flow:
         gone = self.sequences.take(recorded_now.receipt)
         if gone is None:
             return recorded_now
-        gap = Draft(
-            kind=Kind.GATE_GAP,
-            at=now,
-            seq=self._next(),
-            tenants=(),
-            public={
-                "gate": authentic.gate,
-                "boot": authentic.message.boot.hex(),
-                "first": gone.first,
-                "last": gone.last,
-                "missing": gone.missing,
-            },
-            person=None,
-            personal=None,
-        )
+        gap = draft_of_gap(gone, authentic, at=now, seq=self._next())
         return replace(recorded_now, drafts=(*recorded_now.drafts, gap))
 
     # -- pieces ---------------------------------------------------------------------------------------------------
-
-    def _settle(self, passage: Passage, grant: Receipt, now: datetime, seq: int) -> tuple[Presence, ...]:
-        """What the door saw of a grant, for all who passed on it."""
-        moved = []
-        for holder in self.memory.on_grant(grant.seq):
-            before = self.whereabouts.get(holder)
-            after: Presence | None = None
-            if passage.outcome is PassageOutcome.TAKEN:
-                after = confirmed(before, grant=grant.seq, at=now, seq=seq)
-            elif passage.outcome is PassageOutcome.NOT_TAKEN:
-                after = put_back(before, grant=grant.seq, outside=self.policy.outside, at=now, seq=seq)
-            if after is not None:
-                self.memory.move(after, self.register.holder(holder, trust=self.trust))
-                moved.append(after)
-        return tuple(moved)
-
-    def _settle_door(self, passage: Passage, now: datetime) -> None:
-        point = self.policy.points.get(passage.access_point)
-        if point is None or not point.interlocked:
-            return
-        match passage.outcome:
-            case PassageOutcome.NOT_TAKEN:
-                self.memory.door_unused(point.id)
-            case PassageOutcome.TAKEN:
-                self.memory.door_opened(point.id, until=now + point.unlock)
-            case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
-                self.memory.door_opened(point.id, until=None)
 
     def badges_of(self, holder: HolderId) -> list[Badge]:
         """The badges of a holder whose tokens are believed."""
@@ -606,87 +445,14 @@ class Flow:
             asked=asked,
         )
 
-    def _draft(
-        self,
-        kind: Kind,
-        authentic: Authentic,
-        scan: Scan,
-        *,
-        facts: Facts,
-        public: Mapping[str, Any],
-        now: datetime,
-        seq: int,
-    ) -> Draft:
-        tenant = facts.badge.tenant if facts.badge is not None else None
-        return Draft(
-            kind=kind,
-            at=now,
-            seq=seq,
-            tenants=concerned(self.policy, tenant, scan.access_point),
-            public=public if tenant is None else {**public, "tenant": tenant},
-            person=facts.holder.id if facts.holder is not None else NOBODY,
-            personal={
-                "holder": facts.holder.id if facts.holder is not None else None,
-                "badge": facts.badge.id if facts.badge is not None else None,
-                "facts": facts_document(facts),
-                "scan": b64encode(authentic.wire).decode(),
-            },
-        )
-
-    def _move(
-        self,
-        holder: Holder | None,
-        point: Point,
-        now: datetime,
-        seq: int,
-        *,
-        host: HolderId | None = None,
-        who: HolderId | None = None,
-    ) -> Presence:
-        """Somebody is let through; `who` names them when their registration is not at hand any more."""
-        name = holder.id if holder is not None else who
-        if name is None:
-            raise ValueError("somebody moves")
-        after = granted(
-            self.whereabouts.get(name),
-            holder=name,
-            target=point.target,
-            access_point=point.id,
-            at=now,
-            seq=seq,
-            outside=self.policy.outside,
-            host=host,
-        )
-        self.memory.move(after, holder)
-        return after
-
     def _tenant_of(self, holder: HolderId | None) -> TenantId | None:
         found = self.register.holder(holder, trust=self.trust) if holder is not None else None
         return found.tenant if found is not None else None
-
-    def _recorded(self, authentic: Authentic, now: datetime, seq: int) -> Answer:
-        return recorded(
-            message=authentic.digest, gate=authentic.gate, issued=now, policy=self.policy.version, entry=seq
-        )
 
     def _next(self) -> int:
         seq = self.next_seq
         self.next_seq += 1
         return seq
-
-
-_PASSAGES = {
-    PassageOutcome.TAKEN: Kind.PASSAGE_TAKEN,
-    PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
-    PassageOutcome.FORCED: Kind.PASSAGE_FORCED,
-    PassageOutcome.HELD_OPEN: Kind.PASSAGE_HELD_OPEN,
-}
-
-
-def _kind(decision: Decision) -> Kind:
-    if decision.waits is not None:
-        return Kind.ACCESS_WAITING
-    return Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
 
 
 def _asked(question: _Question, holder: Holder, now: datetime) -> Asked:

@@ -1,0 +1,230 @@
+"""The entries that messages make: what each says in the open, and what only who holds the person's key reads.
+
+Where, by which message of which gate, for whose trees, and whether somebody must look at once.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
+from gatekeeper.core.decide import Decision
+from gatekeeper.core.facts import Companion, Facts
+from gatekeeper.core.scan import Authentic
+from gatekeeper.core.sequences import Gap, Receipt
+from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.ids import TenantId
+from gatekeeper.model.messages import Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
+from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.reasons import Reason
+
+__all__ = [
+    "alarms_of",
+    "draft_of_companion",
+    "draft_of_decision",
+    "draft_of_gap",
+    "draft_of_hello",
+    "draft_of_offline",
+    "draft_of_passage",
+    "draft_of_seed",
+    "draft_of_status",
+]
+
+_ALARMING: Final = {BadgeState.STOLEN: Reason.BADGE_STOLEN, BadgeState.REVOKED: Reason.REVOKED}
+_PASSAGES: Final = {
+    PassageOutcome.TAKEN: Kind.PASSAGE_TAKEN,
+    PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
+    PassageOutcome.FORCED: Kind.PASSAGE_FORCED,
+    PassageOutcome.HELD_OPEN: Kind.PASSAGE_HELD_OPEN,
+}
+
+
+def alarms_of(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
+    """Why somebody must look at once: a stolen or revoked badge is used, whatever was decided, or somebody is forced."""
+    used = _ALARMING.get(facts.badge_state) if facts.badge_state is not None else None
+    found = [] if used is None else [used]
+    if Reason.DURESS in reasons:
+        found.append(Reason.DURESS)
+    return tuple(reason.code for reason in found)
+
+
+def draft_of_decision(
+    policy: Policy,
+    authentic: Authentic,
+    scan: Scan,
+    facts: Facts,
+    decision: Decision,
+    *,
+    alarm: bool,
+    at: datetime,
+    seq: int,
+) -> Draft:
+    """A scan was granted, denied, or waits for a guard."""
+    granted = Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
+    kind = granted if decision.waits is None else Kind.ACCESS_WAITING
+    return _of_scan(
+        policy, kind, authentic, scan, facts, fields=decision_fields(decision), alarm=alarm, at=at, seq=seq
+    )
+
+
+def draft_of_offline(
+    policy: Policy, authentic: Authentic, scan: Scan, facts: Facts, *, alarm: bool, at: datetime, seq: int
+) -> Draft:
+    """A gate that was alone has let somebody in, or not."""
+    kind = Kind.OFFLINE_GRANTED if scan.offline_verdict is Verdict.GRANTED else Kind.OFFLINE_DENIED
+    fields = {} if scan.offline_policy is None else {"policy": scan.offline_policy.hex()}
+    return _of_scan(policy, kind, authentic, scan, facts, fields=fields, alarm=alarm, at=at, seq=seq)
+
+
+def _of_scan(
+    policy: Policy,
+    kind: Kind,
+    authentic: Authentic,
+    scan: Scan,
+    facts: Facts,
+    *,
+    fields: Mapping[str, Any],
+    alarm: bool,
+    at: datetime,
+    seq: int,
+) -> Draft:
+    tenant = facts.badge.tenant if facts.badge is not None else None
+    public = {**_place(policy, scan.access_point), **_origin(authentic), **fields}
+    public["assurance"] = int(facts.assurance)
+    if alarm:
+        public["alarm"] = True
+    if tenant is not None:
+        public["tenant"] = tenant
+    return Draft(
+        kind=kind,
+        at=at,
+        seq=seq,
+        tenants=_concerned(policy, tenant, scan.access_point),
+        public=public,
+        person=facts.holder.id if facts.holder is not None else NOBODY,
+        personal={
+            "holder": facts.holder.id if facts.holder is not None else None,
+            "badge": facts.badge.id if facts.badge is not None else None,
+            "facts": facts_document(facts),
+            "scan": b64encode(authentic.wire).decode(),
+        },
+    )
+
+
+def draft_of_companion(
+    policy: Policy, companion: Companion, point: Point, *, grant: int, at: datetime, seq: int
+) -> Draft:
+    """Somebody passed on another's grant: an entry of their own, in their own tenant's tree."""
+    return Draft(
+        kind=Kind.ACCESS_ACCOMPANIED,
+        at=at,
+        seq=seq,
+        tenants=_concerned(policy, companion.tenant, point.id),
+        public={
+            **_place(policy, point.id),
+            "gate": point.gate,
+            "grant": grant,
+            "tenant": companion.tenant,
+        },
+        person=companion.holder,
+        personal={"holder": companion.holder},
+    )
+
+
+def draft_of_passage(
+    policy: Policy,
+    authentic: Authentic,
+    passage: Passage,
+    *,
+    grant: Receipt | None,
+    tenant: TenantId | None,
+    at: datetime,
+    seq: int,
+) -> Draft:
+    """What the contact of a door saw; `grant` is that of the scan it claims, `tenant` the holder's."""
+    public = {**_place(policy, passage.access_point), **_origin(authentic)}
+    if passage.scan is not None:
+        public["scan"] = passage.scan.hex()
+    if grant is not None:
+        public["grant"] = grant.seq
+    holder = grant.holder if grant is not None else None
+    return Draft(
+        kind=_PASSAGES[passage.outcome],
+        at=at,
+        seq=seq,
+        tenants=_concerned(policy, tenant, passage.access_point),
+        public=public,
+        person=holder,
+        personal={"holder": holder} if holder is not None else None,
+    )
+
+
+def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at: datetime, seq: int) -> Draft:
+    """What a gate reports of itself, or of one of its doors."""
+    where = _place(policy, status.access_point) if status.access_point is not None else {}
+    fields = {**where, **_origin(authentic), "status": status.kind.name.lower()}
+    return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)
+
+
+def draft_of_hello(authentic: Authentic, hello: Hello, *, at: datetime, seq: int) -> Draft:
+    """A gate has started."""
+    fields = {**_origin(authentic), "agent": hello.agent}
+    if hello.policy is not None:
+        fields["policy"] = hello.policy.hex()
+    if hello.checkpoint is not None:
+        fields["checkpoint"] = hashlib.sha256(hello.checkpoint).hexdigest()
+    return _impersonal(Kind.GATE_HELLO, fields, at=at, seq=seq)
+
+
+def draft_of_gap(gap: Gap, authentic: Authentic, *, at: datetime, seq: int) -> Draft:
+    """Messages of a gate never came, and will be taken no more."""
+    fields = {
+        "gate": authentic.gate,
+        "boot": authentic.message.boot.hex(),
+        "first": gap.first,
+        "last": gap.last,
+        "missing": gap.missing,
+    }
+    return _impersonal(Kind.GATE_GAP, fields, at=at, seq=seq)
+
+
+def draft_of_seed(announcement: Mapping[str, str], *, at: datetime, seq: int) -> Draft:
+    """The seed of a day's lots is bound, and yesterday's shown."""
+    return _impersonal(Kind.SEARCH_SEED, announcement, at=at, seq=seq)
+
+
+def _impersonal(kind: Kind, fields: Mapping[str, Any], *, at: datetime, seq: int) -> Draft:
+    return Draft(kind=kind, at=at, seq=seq, tenants=(), public=fields, person=None, personal=None)
+
+
+def _place(policy: Policy, access_point: Any) -> dict[str, Any]:
+    """An access point and what it leads from and to; of one that the policy does not know, its name."""
+    point: Point | None = policy.points.get(access_point)
+    if point is None:
+        return {"access_point": access_point}
+    return {"access_point": point.id, "from": point.source, "to": point.target}
+
+
+def _concerned(policy: Policy, tenant: TenantId | None, access_point: Any) -> tuple[TenantId, ...]:
+    """Whose trees an entry stands in: the holder's tenant, and the owner of the zone when that is another."""
+    point = policy.points.get(access_point)
+    owner = point.owner if point is not None else None
+    both = dict.fromkeys((tenant, owner))
+    return tuple(name for name in both if name is not None and name in policy.tenants)
+
+
+def _origin(authentic: Authentic) -> dict[str, Any]:
+    """Where an entry came from: gate, boot, sequence, its own time, and the digest of the signed bytes."""
+    message: Upward = authentic.message
+    fields: dict[str, Any] = {
+        "gate": authentic.gate,
+        "boot": message.boot.hex(),
+        "sequence": message.sequence,
+        "message": authentic.digest.hex(),
+    }
+    if message.gate_at is not None:
+        fields["gate_at"] = timestamp(message.gate_at)
+        fields["clock"] = message.clock.name.lower()
+    return fields
