@@ -33,10 +33,10 @@ async def _command(site: Barracks, *words: str) -> None:
 
 
 async def _apply(site: Barracks, folder: Path, rules: str) -> None:
-    """Put a site file in force in which the gate zone has these rules."""
+    """Put a site file in force in which the gate zone has this rule, too."""
     text = (ROOT / "deploy/examples" / SITE / "site.toml").read_text("utf-8")
     changed = folder / "changed.toml"
-    changed.write_text(text.replace("search = { one_in = 100 }", rules))
+    changed.write_text(text.replace("search = { one_in = 100 }", f"search = {{ one_in = 100 }}\n{rules}"))
     await _command(site, "site", "apply", str(changed))
 
 

@@ -110,18 +110,18 @@ class Voice:
 
 
 @contextlib.asynccontextmanager
-async def voice(site: Barracks, gate: GateId, door: str) -> AsyncIterator[Voice]:
-    """A gate of the site at the broker, and a guard who stands before it with a key-bound badge."""
+async def voice(site: Barracks, gate: GateId, door: str, *, guard: int = 0) -> AsyncIterator[Voice]:
+    """A gate of the site at the broker, and a guard (of several, one) who stands before it with a key-bound badge."""
     folder = site.site / "gates" / gate
     async with mqtt_client(site.broker.port, gate, (folder / "broker-password").read_text()) as client:
         await client.subscribe(gate_topic(SITE, gate, Channel.DECISION))
         await client.subscribe(beacon_topic(SITE))
         _, beacon = await client.next_message()
         people = json.loads((site.site / "people.json").read_text())
-        guard = next(person for person in people if person["routine"] == "guard" and person["badge"]["key"])
+        guards = [person for person in people if person["routine"] == "guard" and person["badge"]["key"]]
         key = cose.SigningKey.from_pem((folder / "key.pem").read_bytes())
         boot = BootId(secrets.token_bytes(8))
-        yield Voice(gate, door, client, key, guard["badge"], boot, _beacon(beacon))
+        yield Voice(gate, door, client, key, guards[guard]["badge"], boot, _beacon(beacon))
 
 
 def _beacon(wire: bytes) -> bytes:
