@@ -305,6 +305,16 @@ def test_a_badge_that_was_found_counts_again_and_one_that_is_revoked_never(
     assert said.err == f"Badge {badge} is revoked, and that is for good: issue another (gatekeeper badge replace {badge}).\n"  # fmt: skip
 
 
+def test_the_states_own_names_say_the_same_and_are_as_strict(registry: Registry):
+    holder = teacher(registry)
+    badge = registry.done("badge", "issue", holder, "--assurance", 1)
+    said = registry("badge", "set", badge, "revoked", "--json").document["changes"]
+    assert [(one["badge"], one["was"], one["outcome"]) for one in said] == [(badge, "active", "applied")]
+    again = registry("badge", "set", badge, "active")
+    assert (again.code, registry.states(holder)) == (2, {badge: "revoked"})
+    assert again.err == f"Badge {badge} is revoked, and that is for good: issue another (gatekeeper badge replace {badge}).\n"  # fmt: skip
+
+
 def test_for_a_holder_what_was_said_of_a_badge_is_never_made_less(registry: Registry):
     holder = teacher(registry)
     active, lost, stolen = (registry.done("badge", "issue", holder, "--assurance", 1) for _ in range(3))
