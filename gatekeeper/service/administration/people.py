@@ -253,8 +253,8 @@ class Desk:
 
     def issue(self, order: BadgeOrder, *, to: Particulars, status_index: int, now: datetime) -> IssuedBadge:
         """Issue a badge for somebody. Raises PeopleError when it cannot be what was ordered."""
-        if order.card is not None and self.directory.has_card(order.card):
-            raise PeopleError("Another badge answers to this card number already.")
+        if order.card is not None and not self.directory.card_is_free(order.card, now=now):
+            raise PeopleError(f"{self.who_has(order.card)}.")
         try:
             issued = issue_badge(
                 self.issuer,
@@ -270,6 +270,16 @@ class Desk:
             said = str(error)
             raise PeopleError(f"{said[0].upper()}{said[1:]}.") from error
         return self._narrowed(issued, order, self._badge_until(issued.badge, order, to, now))
+
+    def who_has(self, card: Card) -> str:
+        """Whose badge answers to a card number that is not free, and what frees it."""
+        known = self.directory.badge_of_card(card)
+        if known is None:
+            return f"A badge of another tenant answers to {write_card_number(card)}: take another card"
+        return (
+            f"Badge {known.badge.id} of {known.holder} answers to {write_card_number(card)} and is {known.state}: "
+            f"to free the number, revoke it (gatekeeper badge revoke {known.badge.id})"
+        )
 
     def _badge_until(self, badge: Badge, order: BadgeOrder, to: Particulars, now: datetime) -> datetime:
         if to.until is not None and to.until <= now:
