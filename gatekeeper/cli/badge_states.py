@@ -4,6 +4,8 @@
     lost       it may turn up          stolen       somebody else may have it
     revoke     for good                expire       it ends in good order: taken from its holder, no alarm when shown
 
+`set` says the same with the state's own name, for programs that have one at hand.
+
 For a holder's id, each goes for all their badges of whom less was said before; what was replaced stays revoked.
 """
 
@@ -13,11 +15,11 @@ from typing import Annotated, Final
 
 import typer
 
-from gatekeeper.cli.changes import badge as app
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude_all, hand_in, paper_of
 from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
 from gatekeeper.cli.people import badge_document
 from gatekeeper.cli.talk import json_line, say, table
+from gatekeeper.config import Settings
 from gatekeeper.core.change import BadgeStateChange
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import HolderId
@@ -25,6 +27,8 @@ from gatekeeper.service.administration.directory import KnownBadge, PeopleError,
 from gatekeeper.service.administration.instants import show_instant
 
 __all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Issue badges, and say what has become of them.")
 
 Which = Annotated[
     str, typer.Argument(metavar="BADGE|HOLDER", help="A badge's id, or a holder's for all of theirs.")
@@ -48,9 +52,7 @@ def _becomes(state: BadgeState, says: str) -> None:
         operator: Operator = None,
     ) -> None:
         settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-        with at_desk(settings, tenant=tenant, about=which) as at:
-            badges = at.badges(which)
-            _say_of(at, _meant(badges, state, which), state, json_output=json_output)
+        _say(settings, which, state, tenant=tenant, json_output=json_output)
 
     command.__doc__ = says
     app.command(verb)(command)
@@ -68,6 +70,29 @@ _becomes(BadgeState.LOST, "Say that a badge is lost; it may be found and reinsta
 _becomes(BadgeState.STOLEN, "Say that a badge is stolen: whoever shows it raises an alarm.")
 _becomes(BadgeState.REVOKED, "Revoke a badge for good, from the next scan on.")
 _becomes(BadgeState.ACTIVE, "Let a badge count again: of a holder's, those that are suspended.")
+
+
+@app.command("set")
+def badge_set(
+    which: Which,
+    state: Annotated[BadgeState, typer.Argument(help="What has become of it.")],
+    tenant: TenantOption = None,
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+    operator: Operator = None,
+) -> None:
+    """Say that a badge is active, suspended, lost, stolen or revoked; it counts from the next scan on."""
+    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
+    _say(settings, which, state, tenant=tenant, json_output=json_output)
+
+
+def _say(settings: Settings, which: str, state: BadgeState, *, tenant: str | None, json_output: bool) -> None:
+    with at_desk(settings, tenant=tenant, about=which) as at:
+        badges = at.badges(which)
+        _say_of(at, _meant(badges, state, which), state, json_output=json_output)
 
 
 def _meant(badges: Sequence[KnownBadge], state: BadgeState, name: str) -> list[KnownBadge]:

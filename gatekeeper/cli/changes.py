@@ -15,7 +15,6 @@ from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import (
     AlertChange,
-    BadgeStateChange,
     ChangeContent,
     ForgivenessChange,
     GuardChange,
@@ -24,53 +23,17 @@ from gatekeeper.core.change import (
     TrustChange,
 )
 from gatekeeper.core.supervise import APPLIED, PROPOSED, ChangeOutcome
-from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
+from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.service.administration.folder import TRUST
 from gatekeeper.service.administration.trust_list import admit_gate
 
-__all__ = ["alert", "badge", "gate", "holder", "lockdown", "submit", "tell", "tenant", "verify"]
+__all__ = ["alert", "gate", "holder", "lockdown", "submit", "tell", "tenant", "verify"]
 
-badge = typer.Typer(no_args_is_help=True, help="Suspend, revoke or reinstate a badge.")
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
 lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it.")
 gate = typer.Typer(no_args_is_help=True, help="Admit gates.")
 tenant = typer.Typer(no_args_is_help=True, help="Suspend a tenant, or end that.")
 holder = typer.Typer(no_args_is_help=True, help="What the site believes of a holder.")
-
-
-@badge.command("set")
-def badge_set(
-    badge_id: Annotated[
-        str, typer.Argument(metavar="BADGE", help="The badge id, or a holder's id for all of theirs.")
-    ],
-    state: Annotated[BadgeState, typer.Argument(help="What has become of it.")],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
-) -> None:
-    """Say that a badge is active, suspended, lost, stolen or revoked; it counts from the next scan on."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    which = the_site(settings)
-    for found, tenant in run(_badges(settings, which, badge_id)):
-        submit(settings, which, BadgeStateChange(badge=found, state=state), tenant=tenant)
-
-
-@badge.command("revoke")
-def badge_revoke(
-    badge_id: Annotated[
-        str, typer.Argument(metavar="BADGE", help="The badge id, or a holder's id for all of theirs.")
-    ],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
-) -> None:
-    """Revoke a badge, from the next scan on."""
-    badge_set(badge_id, BadgeState.REVOKED, data, site, dsn, vault_dsn, operator)
 
 
 @alert.command("set")
@@ -206,14 +169,12 @@ def submit(
     *,
     tenant: TenantId | None = None,
     operator: str | None = None,
-    name: str | None = None,
 ) -> ChangeOutcome | None:
     """Sign a change as an operator, hand it in, and tell what became of it; exit 1 when it was refused.
 
-    `tenant` is whose badge or holder it is about (None: the site's matter); `name` a holder's, which only the directory
-    keeps. Raises OperatorError when nobody here may sign it.
+    `tenant` is whose matter it is (None: the site's). Raises OperatorError when nobody here may sign it.
     """
-    handed_in = run(_submit(settings, site, content, tenant=tenant, operator=operator, name=name))
+    handed_in = run(_submit(settings, site, content, tenant=tenant, operator=operator))
     tell(handed_in)
     return handed_in.outcome
 
@@ -225,11 +186,10 @@ async def _submit(
     *,
     tenant: TenantId | None,
     operator: str | None,
-    name: str | None,
 ) -> HandedIn:
     async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
         signer = await signer_for(reading, settings, site, content, tenant=tenant, operator=operator)
-        return await hand_in(reading, signer, content, name=name)
+        return await hand_in(reading, signer, content)
 
 
 def tell(handed_in: HandedIn) -> None:
@@ -252,18 +212,3 @@ def tell(handed_in: HandedIn) -> None:
 
 def _for_the_site(settings: Settings, content: ChangeContent) -> ChangeOutcome | None:
     return submit(settings, the_site(settings), content)
-
-
-async def _badges(settings: Settings, site: SiteId, name: str) -> list[tuple[BadgeId, TenantId]]:
-    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
-        row = await reading.badge(site, BadgeId(name))
-        if row is not None:
-            return [(BadgeId(name), row.tenant)]
-        found = []
-        for badge_id, _ in await reading.badges_of(site, HolderId(name)):
-            owner = await reading.badge(site, badge_id)
-            if owner is not None:
-                found.append((badge_id, owner.tenant))
-    if not found:
-        raise SettingError(f"The site has no badge and no holder {name}.")
-    return found

@@ -285,6 +285,8 @@ def paper_of(what: Registration | ChangeContent, number: Callable[[int], bytes] 
     numbered = number or (lambda _: own)
     if isinstance(what, Registration):
         return Paper(content=what.change, name=what.name, number=numbered)
+    if isinstance(what, HolderChange):
+        raise TypeError("a registration is handed in with its name")
     return Paper(content=what, name=None, number=numbered)
 
 

@@ -55,10 +55,10 @@ def can(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-            help="When [now]; local time unless it says its zone.",
+            help="When; else now. Local time unless it says its zone.",
         ),
     ] = None,
-    alert: Annotated[str | None, typer.Option(help="In which alert state [the site's].")] = None,
+    alert: Annotated[str | None, typer.Option(help="In which alert state; else the site's.")] = None,
     json_output: JsonOutput = False,
     data: Data = None,
     site: Site = None,
@@ -183,7 +183,7 @@ async def _personal(entry: StoredEntry, site: SiteId, vault_dsn: str) -> Mapping
 
 def replay(
     since: Annotated[int, typer.Option("--from", help="The first entry.")] = 0,
-    until: Annotated[int | None, typer.Option("--to", help="The entry to stop before [the end].")] = None,
+    until: Annotated[int | None, typer.Option("--to", help="The entry to stop before; else the end.")] = None,
     json_output: JsonOutput = False,
     data: Data = None,
     site: Site = None,

@@ -45,9 +45,9 @@ _DAY_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%z"]
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The account's name: of a-z, 0-9 and '-'.")],
     role: Annotated[list[Role], typer.Option(help="What they are there for; may be given several times.")],
-    tenant: Annotated[str | None, typer.Option(help="Whose operator it is [the host's].")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose operator it is; else the host's.")] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=_DAY_FORMATS, help="When the account ends [in ten years].")
+        datetime | None, typer.Option(formats=_DAY_FORMATS, help="When the account ends; else in ten years.")
     ] = None,
     data: Data = None,
     site: Site = None,

@@ -33,11 +33,11 @@ __all__ = [
 _T = TypeVar("_T")
 
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder for keys and embedded servers [.gatekeeper].")
+    Path | None, typer.Option("--data", help="Folder for keys and embedded servers; else .gatekeeper.")
 ]
 Site = Annotated[str | None, typer.Option("--site", help="Which site, when the folder holds several.")]
 Operator = Annotated[
-    str | None, typer.Option("--operator", help="Who signs [the only one whose key here may].")
+    str | None, typer.Option("--operator", help="Who signs; else the only one whose key here may.")
 ]
 Dsn = Annotated[str | None, typer.Option("--dsn", help="PostgreSQL of the log; without it the embedded one.")]
 VaultDsn = Annotated[str | None, typer.Option("--vault-dsn", help="PostgreSQL of the persons' keys.")]

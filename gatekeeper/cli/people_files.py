@@ -13,7 +13,7 @@ import typer
 from gatekeeper import cose
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, hand_in, paper_of, refusal
 from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
-from gatekeeper.cli.people import app
+from gatekeeper.cli.pins import app
 from gatekeeper.cli.talk import json_line, progress, say, table
 from gatekeeper.config import SettingError
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome

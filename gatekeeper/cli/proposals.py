@@ -26,7 +26,8 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, help="Changes that take two people.")
 
 Which = Annotated[
-    str | None, typer.Argument(metavar="PROPOSAL", help="How its number begins [the only one that waits].")
+    str | None,
+    typer.Argument(metavar="PROPOSAL", help="How its number begins; else the only one that waits."),
 ]
 
 

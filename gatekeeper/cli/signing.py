@@ -135,13 +135,11 @@ def _likely(content: ChangeContent) -> tuple[Deed, ...]:
             return DEEDS[type(content)]
 
 
-async def hand_in(
-    reading: PostgresReading, signer: Signer, content: ChangeContent, *, name: str | None = None
-) -> HandedIn:
-    """Sign a change, hand it in, and wait for what becomes of it; `name` is personal and stands in no signed bytes."""
+async def hand_in(reading: PostgresReading, signer: Signer, content: ChangeContent) -> HandedIn:
+    """Sign a change that is not about a person, hand it in, and wait for what becomes of it."""
     change_id = secrets.token_bytes(16)
     document = signer.sign(content, change_id=change_id, at=datetime.now(UTC))
-    await reading.submit(signer.site, change=change_id, document=document, name=name)
+    await reading.submit(signer.site, change=change_id, document=document, name=None)
     outcome = await outcome_of(reading, signer.site, change_id)
     return HandedIn(digest=digest_of(document), signer=signer.operator, outcome=outcome)
 

@@ -13,6 +13,7 @@ badge to another person.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from gatekeeper import cose
@@ -147,6 +148,7 @@ class Register:
         self._badge_tenants: dict[BadgeId, TenantId] = {}
         self._holder_tenants: dict[HolderId, TenantId] = {}
         self._owner: dict[BadgeId, HolderId] = {}
+        self._held: dict[HolderId, tuple[BadgeId, ...]] = {}
         self._by_digest: dict[bytes, BadgeId] = {}
         self._by_card: dict[Card, BadgeId] = {}
         self._read_tokens: dict[tuple[int, bytes], Badge | None] = {}
@@ -168,8 +170,11 @@ class Register:
         self._holders[record.id] = record
         self._holder_tenants[record.id] = tenant
         self._read_holders.pop(record.id, None)
-        for badge in badges:
-            self._owner[badge] = record.id
+        for badge in self._held.get(record.id, ()):
+            if self._owner.get(badge) == record.id:
+                del self._owner[badge]
+        held = self._held[record.id] = tuple(badges)
+        self._owner.update(dict.fromkeys(held, record.id))
 
     def set_state(self, badge: BadgeId, state: BadgeState) -> bool:
         """Change the state of a badge; False when there is no such badge."""
@@ -188,9 +193,30 @@ class Register:
         return self._holder_tenants.get(holder)
 
     def tenant_of_card(self, card: Card) -> TenantId | None:
-        """Whose badge answers to a card number."""
+        """Whose badge answers to a card number; None where another tenant may take the card into use."""
         badge = self._by_card.get(card)
-        return self._badge_tenants.get(badge) if badge is not None else None
+        return None if badge is None or self._is_over(badge) else self._badge_tenants.get(badge)
+
+    def badge_of_card(self, card: Card) -> BadgeId | None:
+        """Which badge answers to a card number, whatever has become of it."""
+        return self._by_card.get(card)
+
+    def card_is_free(self, card: Card, *, trust: Trust, now: datetime) -> bool:
+        """Whether a new badge may answer to a card number: no badge does, or one that is over for good.
+
+        A badge that is suspended, lost or stolen keeps its number: who shows the card is to be known.
+        """
+        badge = self._by_card.get(card)
+        if badge is None or self._is_over(badge):
+            return True
+        known = self._badges[badge]
+        read = self.read_token(known.token, trust=trust)
+        return known.state is BadgeState.ACTIVE and read is not None and read.expires <= now
+
+    def _is_over(self, badge: BadgeId) -> bool:
+        """Whether a badge is revoked, or was taken from its holder in good order."""
+        state = self._badges[badge].state
+        return state is BadgeState.REVOKED or (state is BadgeState.ACTIVE and badge not in self._owner)
 
     def state(self, badge: BadgeId) -> BadgeState | None:
         """What its tenant last said of a badge; None when the site does not know it."""

@@ -181,7 +181,9 @@ async def test_a_flood_from_one_gate_is_turned_away_and_another_gate_is_served(s
         assert refused["message-flood"] > 100
         assert await _recorded(engine) < 900
         again = await flooding.good()
-        assert again.reason == Reason.LOCKOUT.bacnet, "the flood is over: the gate is answered, its badge locked out"
+        assert again.reason == Reason.LOCKOUT.bacnet, (
+            "the flood is over: the gate is answered, its badge locked out"
+        )
         async with PostgresReading.opened(site.postgres.dsn()) as reading:
             kept = await reading.dead_letters(SITE)
         assert 1 <= kept["message-flood"] < refused["message-flood"], "specimens are kept, not the flood"

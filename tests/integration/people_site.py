@@ -195,10 +195,12 @@ class Registry:
 
 
 @contextlib.contextmanager
-def served_site(folder: Path, server: EmbeddedPostgres, broker: EmbeddedBroker) -> Iterator[Registry]:
-    """Found a site, open it and serve it."""
+def served_site(
+    folder: Path, server: EmbeddedPostgres, broker: EmbeddedBroker, *, yard: Mapping[str, Any] | None = None
+) -> Iterator[Registry]:
+    """Found a site, open it and serve it; `yard` is what its yard demands beside."""
     site = SiteId(f"people-{next(_NUMBERS)}-{os.getpid()}")
-    settings, founding = asyncio.run(_founded(site, folder, server, broker))
+    settings, founding = asyncio.run(_founded(_document(site, yard or {}), folder, server, broker))
     registry = Registry(settings, broker, _log=folder / "engine.log")
     assert founding
     registry.start()
@@ -212,8 +214,9 @@ def served_site(folder: Path, server: EmbeddedPostgres, broker: EmbeddedBroker) 
 
 
 async def _founded(
-    site: SiteId, folder: Path, server: EmbeddedPostgres, broker: EmbeddedBroker
+    document: dict[str, Any], folder: Path, server: EmbeddedPostgres, broker: EmbeddedBroker
 ) -> tuple[Settings, int]:
+    site = SiteId(document["site"]["id"])
     await server.ensure_database("vaults_of_tests")
     dsn, vault_dsn = await site_database(server), server.dsn("vaults_of_tests")
     vault, ledger = PostgresKeyVault(vault_dsn), PostgresLedger(dsn)
@@ -222,7 +225,6 @@ async def _founded(
         {}, data=folder / "data", site=site, dsn=dsn, vault_dsn=vault_dsn, broker=broker.url
     )
     now = datetime.now(UTC)
-    document = _document(site, now)
     place = SiteFolder(settings.data / "sites" / site)
     try:
         founding = found_site(document, place, now=now)
@@ -234,9 +236,11 @@ async def _founded(
     return settings, size
 
 
-def _document(site: SiteId, now: datetime) -> dict[str, Any]:
+def _document(site: SiteId, yard: Mapping[str, Any]) -> dict[str, Any]:
+    now = datetime.now(UTC)
     document = tomllib.loads(SMALL.replace("[population]", f"{_VISITS}\n[population]", 1))
     document["site"]["id"] = site
+    next(zone for zone in document["zone"] if zone["id"] == "yard").update(yard)
     for tenant in document["tenant"]:
         if "agreement" in tenant:
             tenant["agreement"]["from"] = now.replace(microsecond=0) - timedelta(days=30)

@@ -243,9 +243,13 @@ def test_a_badge_for_three_uses_until_this_evening_is_that(registry: Registry):
 
 def test_a_card_is_one_badges_only(registry: Registry):
     holder = teacher(registry)
-    registry.done("badge", "issue", holder, "--card", "wiegand:4302741608/34")
+    first = registry.done("badge", "issue", holder, "--card", "wiegand:4302741608/34")
     said = registry("badge", "issue", holder, "--card", "wiegand:4302741608/34")
-    assert (said.code, said.err) == (2, "Another badge answers to this card number already.\n")
+    assert said.code == 2
+    assert said.err == (
+        f"Badge {first} of {holder} answers to wiegand:4302741608/40 and is active: "
+        f"to free the number, revoke it (gatekeeper badge revoke {first}).\n"
+    )
     (badge,) = registry.shown(holder)["badges"]
     assert (badge["assurance"], badge["card"]) == (0, "wiegand:4302741608/40")
 
@@ -303,6 +307,16 @@ def test_a_badge_that_was_found_counts_again_and_one_that_is_revoked_never(
     said = registry("badge", "reinstate", badge)
     assert said.code == 2
     assert said.err == f"Badge {badge} is revoked, and that is for good: issue another (gatekeeper badge replace {badge}).\n"  # fmt: skip
+
+
+def test_the_states_own_names_say_the_same_and_are_as_strict(registry: Registry):
+    holder = teacher(registry)
+    badge = registry.done("badge", "issue", holder, "--assurance", 1)
+    said = registry("badge", "set", badge, "revoked", "--json").document["changes"]
+    assert [(one["badge"], one["was"], one["outcome"]) for one in said] == [(badge, "active", "applied")]
+    again = registry("badge", "set", badge, "active")
+    assert (again.code, registry.states(holder)) == (2, {badge: "revoked"})
+    assert again.err == f"Badge {badge} is revoked, and that is for good: issue another (gatekeeper badge replace {badge}).\n"  # fmt: skip
 
 
 def test_for_a_holder_what_was_said_of_a_badge_is_never_made_less(registry: Registry):

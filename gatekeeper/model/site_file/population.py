@@ -6,10 +6,20 @@ from typing import Any
 
 from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import HolderKind
+from gatekeeper.model.site_file.forms import a_choice, a_member, a_named, a_number, a_text
 from gatekeeper.model.site_file.lines import Lines
-from gatekeeper.model.site_file.reading import Reading, Table, a_name, a_number, a_text, one_of, only
+from gatekeeper.model.site_file.reading import Reading, Table
 
-__all__ = ["EXTRA_KEYS", "Bridge", "Population", "PopulationGroup", "read_bridges", "read_population"]
+__all__ = [
+    "EXTRA_KEYS",
+    "Bridge",
+    "Population",
+    "PopulationGroup",
+    "bridges_in",
+    "population_in",
+    "read_bridges",
+    "read_population",
+]
 
 EXTRA_KEYS = ("population", "bridge")
 _ROUTINES = ("day-shift", "early-shift", "late-shift", "student", "evening", "guard", "visitor")
@@ -51,46 +61,54 @@ class Bridge:
 
 def read_population(document: Mapping[str, Any], *, lines: Lines | None = None) -> Population:
     """Read the generated people of an example site. Raises `SiteFileError`."""
-    reading = Reading(lines)
-    groups: list[PopulationGroup] = []
-    source = Table(document.get("population", {"seed": 0, "group": []}))
-    seed = 0
-    with reading.at("population", ("population",), source):
-        only(source, "seed", "group")
-        seed = a_number(source["seed"], 1 << 53)
-    for said, place, group in reading.each(document, "population", "group"):
-        with reading.at(said, place, group):
-            only(group, "tenant", "kind", "count", "clearance", "assurance", "profiles", "routine", "home")
-            groups.append(
-                PopulationGroup(
-                    tenant=TenantId(a_name(group["tenant"])),
-                    kind=HolderKind(group["kind"]),
-                    count=a_number(group["count"], 1_000_000),
-                    clearance=a_number(group["clearance"], _HIGHEST_LEVEL),
-                    assurance=a_number(group["assurance"], _HIGHEST_ASSURANCE),
-                    profiles=tuple(ProfileId(a_name(profile)) for profile in group["profiles"]),
-                    routine=one_of(group["routine"], _ROUTINES),
-                    home=ZoneId(a_name(group["home"])),
-                )
-            )
+    reading = Reading(document, lines)
+    population = population_in(reading)
     reading.raise_if_wrong()
-    return Population(seed=seed, groups=tuple(groups))
+    return population
 
 
 def read_bridges(document: Mapping[str, Any], *, lines: Lines | None = None) -> tuple[Bridge, ...]:
     """Read the bridges of a site. Raises `SiteFileError`."""
-    reading = Reading(lines)
-    bridges: list[Bridge] = []
-    for said, place, bridge in reading.each(document, "bridge"):
-        with reading.at(said, place, bridge):
-            only(bridge, "kind", "gate", "topic", "access_point")
-            bridges.append(
-                Bridge(
-                    kind=one_of(bridge["kind"], ("tasmota",)),
-                    gate=GateId(a_name(bridge["gate"])),
-                    topic=a_text(bridge["topic"]),
-                    access_point=AccessPointId(a_name(bridge["access_point"])),
-                )
-            )
+    reading = Reading(document, lines)
+    bridges = bridges_in(reading)
     reading.raise_if_wrong()
-    return tuple(bridges)
+    return bridges
+
+
+def population_in(reading: Reading) -> Population:
+    """The people of the file that is being read."""
+    table = reading.one("population")
+    seed = 0
+    if table is not None:
+        table.only("seed", "group")
+        seed = table.read("seed", a_number(1 << 53))
+    return Population(seed=seed, groups=tuple(_group(group) for group in reading.each("population", "group")))
+
+
+def _group(table: Table) -> PopulationGroup:
+    table.only("tenant", "kind", "count", "clearance", "assurance", "profiles", "routine", "home")
+    return PopulationGroup(
+        tenant=table.read("tenant", a_named(TenantId)),
+        kind=table.read("kind", a_member(HolderKind)),
+        count=table.read("count", a_number(1_000_000)),
+        clearance=table.read("clearance", a_number(_HIGHEST_LEVEL)),
+        assurance=table.read("assurance", a_number(_HIGHEST_ASSURANCE)),
+        profiles=table.each("profiles", a_named(ProfileId)),
+        routine=table.read("routine", a_choice(_ROUTINES)),
+        home=table.read("home", a_named(ZoneId)),
+    )
+
+
+def bridges_in(reading: Reading) -> tuple[Bridge, ...]:
+    """The bridges of the file that is being read."""
+    return tuple(_bridge(table) for table in reading.each("bridge"))
+
+
+def _bridge(table: Table) -> Bridge:
+    table.only("kind", "gate", "topic", "access_point")
+    return Bridge(
+        kind=table.read("kind", a_choice(("tasmota",))),
+        gate=table.read("gate", a_named(GateId)),
+        topic=table.read("topic", a_text),
+        access_point=table.read("access_point", a_named(AccessPointId)),
+    )

@@ -1,44 +1,23 @@
 """Reading strictly: every value demanded in its form, every problem kept with its place, nothing guessed.
 
-A file is mended in one go, so a problem does not stop the reading of what stands beside it. A problem reads
-`file:line: table, key: what is wrong`, where the file is known.
+A file is mended in one go, so a problem does not stop the reading of what stands beside it, and one mistake is told once.
+A problem reads `file:line: table, key: what is wrong`, where the file is known.
+
+INVARIANT: what could not be read stands as None, or as less of a list, in what is made of it, whatever its type says;
+nothing that was made leaves this package before `Reading.raise_if_wrong` found nothing wrong.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, cast
 
-from typing_extensions import override
-
-from gatekeeper.model.ids import ProfileId, TenantId, is_name
-from gatekeeper.model.people import Names
-from gatekeeper.model.rules import ProfileRef
-from gatekeeper.model.schedule import Window
 from gatekeeper.model.site_file.lines import Lines, Place
 
-__all__ = [
-    "WRONG",
-    "Reading",
-    "SiteFileError",
-    "Table",
-    "a_date",
-    "a_duration",
-    "a_name",
-    "a_number",
-    "a_profile",
-    "a_text",
-    "a_time_zone",
-    "a_window",
-    "an_instant",
-    "names",
-    "one_of",
-    "only",
-]
+__all__ = ["Reading", "SiteFileError", "Table", "is_read", "tables_of"]
 
-WRONG = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
 _T = TypeVar("_T")
+_U = TypeVar("_U")
+_A_TABLE = "a table is wanted, such as { key = value }"
 
 
 class SiteFileError(Exception):
@@ -50,158 +29,180 @@ class SiteFileError(Exception):
         self.problems = problems
 
 
-class Table(dict[str, Any]):
-    """A table of the file that remembers which of its keys was asked for last: there the problem is."""
-
-    def __init__(self, source: object) -> None:
-        if not isinstance(source, Mapping):
-            raise TypeError("a table is wanted, such as { key = value }")
-        super().__init__(source)
-        self.asked = ""
-
-    @override
-    def __getitem__(self, key: str) -> Any:
-        self.asked = key
-        return super().__getitem__(key)
-
-    def optional(self, key: str, otherwise: _T) -> Any | _T:
-        """The value of a key that may be missing."""
-        self.asked = key
-        return super().get(key, otherwise)
-
-
 class Reading:
     """One pass over a file; collects problems with their places."""
 
-    def __init__(self, lines: Lines | None) -> None:
-        self.problems: list[str] = []
+    def __init__(self, document: object, lines: Lines | None) -> None:
+        """Begin to read; what is no table at all is refused at once."""
+        if not isinstance(document, Mapping):
+            raise SiteFileError([f"the file: {_A_TABLE}"])
+        self.document: Mapping[str, Any] = document
         self._lines = lines
+        self._told: dict[str, int] = {}
 
-    @contextmanager
-    def at(self, said: str, place: Place, table: Table | None = None) -> Iterator[None]:
-        """Read what stands at a place; what is wrong there is kept, and the reading goes on."""
-        try:
-            yield
-        except WRONG as error:
-            asked = table.asked if table is not None else ""
-            if isinstance(error, KeyError):
-                self.problem(said, f"{error.args[0]} is missing", place)
-            else:
-                self.problem(f"{said}, {asked}" if asked else said, str(error), place, asked)
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong so far, each once, from the top of the file down where its lines are known."""
+        return sorted(self._told, key=self._told.__getitem__)
 
     def problem(self, said: str, what: str, place: Place, key: str = "") -> None:
         """Keep a problem."""
-        pointing = f"{self._lines.pointing(place, key)}: " if self._lines is not None else ""
-        self.problems.append(f"{pointing}{said}: {what}")
+        if self._lines is None:
+            self._told[f"{said}: {what}"] = 0
+        else:
+            line = self._lines.line(place, key)
+            self._told[f"{self._lines.pointing(place, key)}: {said}: {what}"] = line
 
-    def each(self, document: Mapping[str, Any], *path: str) -> Iterator[tuple[str, Place, Table]]:
+    def one(self, name: str) -> "Table | None":
+        """The table of a name, if it is there."""
+        source = self.document.get(name)
+        if isinstance(source, Mapping):
+            return Table(self, name, (name,), source)
+        if name in self.document:
+            self.problem(name, f"a table is wanted, written [{name}]", (name,))
+        return None
+
+    def each(self, *path: str) -> Iterator["Table"]:
         """The tables of a list, each with what to call it and where it stands."""
-        found: Any = document
-        for name in path[:-1]:
-            found = found.get(name, {})
-        for number, source in enumerate(found.get(path[-1], ()), 1):
+        said = " ".join(path)
+        found = tables_of(self.document, *path)
+        if found is None or not all(isinstance(source, Mapping) for source in found):
+            self.problem(said, f"tables are wanted, each written [[{'.'.join(path)}]]", path)
+        for number, source in enumerate(found or (), 1):
             place: Place = (*path, number)
-            try:
-                table = Table(source)
-            except TypeError as error:
-                self.problem(f"{' '.join(path)} {number}", str(error), place)
+            if not isinstance(source, Mapping):
                 continue
-            yield f"{' '.join(path)} {table.get('id', number)!s}", place, table
+            name = source.get("id")
+            yield Table(self, f"{said} {name if isinstance(name, str) else number}", place, source)
 
     def raise_if_wrong(self) -> None:
         """Raise SiteFileError with everything that was kept."""
-        if self.problems:
+        if self._told:
             raise SiteFileError(self.problems)
 
 
-def only(table: Table, *keys: str) -> None:
-    """Refuse a table with any other key: a misspelt rule must not silently be no rule."""
-    for key in table:
-        if key not in keys:
-            table.asked = key
-            raise ValueError(f"unknown key {key!r}; the keys here are {', '.join(keys)}")
+def tables_of(document: Mapping[str, Any], *path: str) -> list[Any] | None:
+    """What stands in a list of tables, or None when it is no list."""
+    within: Any = document
+    for name in path[:-1]:
+        within = within.get(name, {})
+        if not isinstance(within, Mapping):
+            return []
+    found = within.get(path[-1], [])
+    return list(found) if isinstance(found, list | tuple) else None
 
 
-def a_name(value: object) -> str:
-    """A name for a thing."""
-    if not isinstance(value, str) or not is_name(value):
-        raise ValueError(f"{value!r} is no name: 1 to 32 of a-z, 0-9 and -")
-    return value
+def is_read(value: object) -> bool:
+    """Whether a value could be read, whatever its type says."""
+    return value is not None
 
 
-def a_profile(value: object) -> ProfileRef:
-    """A profile by its full name."""
-    tenant, slash, profile = str(value).partition("/")
-    if not slash or not is_name(tenant) or not is_name(profile):
-        raise ValueError(f"{value!r} names no profile: write tenant/profile")
-    return TenantId(tenant), ProfileId(profile)
+class Table:
+    """A table of the file, read key by key; what is wrong is told at its key, and the reading goes on."""
 
+    def __init__(self, reading: Reading, said: str, place: Place, source: Mapping[str, Any]) -> None:
+        self._reading = reading
+        self._source = source
+        self._unknown: list[str] = []
+        self._wrong: set[str] = set()
+        self.said = said
+        self.place = place
 
-def a_text(value: object) -> str:
-    """A short text."""
-    if not isinstance(value, str) or not 0 < len(value) <= 200:
-        raise ValueError("a text of 1 to 200 characters is wanted")
-    return value
+    def __contains__(self, key: str) -> bool:
+        return key in self._source
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was wrong so far, in this table itself."""
+        return not self._wrong
 
-def names(value: object) -> Names:
-    """A name in both languages."""
-    if not isinstance(value, Mapping) or set(value) != {"en", "nl"}:
-        raise ValueError("a name is written { en = ..., nl = ... }")
-    return Names(en=a_text(value["en"]), nl=a_text(value["nl"]))
+    def only(self, *keys: str) -> None:
+        """Refuse any other key: a misspelt rule must not silently be no rule."""
+        self._unknown = [key for key in self._source if key not in keys]
+        for key in self._unknown:
+            self.problem(key, f"unknown key {key!r}; the keys here are {', '.join(keys)}")
 
+    def problem(self, key: str, what: str) -> None:
+        """Tell what is wrong at a key."""
+        self._wrong.add(key)
+        self._reading.problem(f"{self.said}, {key}", what, self.place, key)
 
-def a_number(value: object, most: int, least: int = 0) -> int:
-    """A whole number within bounds."""
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{value!r} is no whole number from {least} to {most}")
-    return value
+    def missing(self, key: str, why: str = "") -> None:
+        """Tell that a key is missing, unless it is there and misspelt: that is told already."""
+        self._wrong.add(key)
+        if not get_close_matches(key, self._unknown, n=1):
+            self._reading.problem(self.said, f"{key} is missing{why}", self.place)
 
+    def demand(self, holds: Callable[[], bool], what: str, *keys: str) -> None:
+        """Tell what does not go together, at the first of some keys; when one of them is wrong, that was told already."""
+        if self._wrong.isdisjoint(keys) and not holds():
+            self.problem(keys[0], what)
 
-def a_duration(value: object, *, most: int, **unit: int) -> timedelta:
-    """So many of a unit, one at least: `a_duration(value, most=3600, seconds=1)`."""
-    return a_number(value, most, 1) * timedelta(**unit)
+    def read(self, key: str, form: Callable[[Any], _T]) -> _T:
+        """The value of a key."""
+        if key not in self._source:
+            self.missing(key)
+            return cast("_T", None)
+        try:
+            return form(self._source[key])
+        except ValueError as error:
+            self.problem(key, str(error))
+            return cast("_T", None)
 
+    def maybe(self, key: str, form: Callable[[Any], _T], otherwise: _U) -> _T | _U:
+        """The value of a key that may be missing."""
+        return self.read(key, form) if key in self._source else otherwise
 
-def one_of(value: object, choices: tuple[str, ...]) -> str:
-    """One of some words."""
-    if value not in choices:
-        raise ValueError(f"{value!r} is none of {', '.join(choices)}")
-    return str(value)
+    def each(self, key: str, form: Callable[[Any], _T]) -> tuple[_T, ...]:
+        """The values of a list; a text is no list of its letters."""
+        found: list[_T] = []
+        for value in self._list(key):
+            try:
+                found.append(form(value))
+            except ValueError as error:
+                self.problem(key, str(error))
+        return tuple(found)
 
+    def maybe_each(self, key: str, form: Callable[[Any], _T]) -> tuple[_T, ...]:
+        """The values of a list that may be missing."""
+        return self.each(key, form) if key in self._source else ()
 
-def an_instant(value: object) -> datetime:
-    """An instant with its time zone."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ValueError("an instant with its time zone is wanted, such as 2026-01-01T00:00:00Z")
-    return moment.astimezone(UTC)
+    def inner(self, key: str, read: Callable[["Table"], _T]) -> _T | None:
+        """What a table inside this one says."""
+        source = self._source.get(key)
+        if isinstance(source, Mapping):
+            return read(Table(self._reading, f"{self.said}, {key}", (*self.place, key), source))
+        if key in self._source:
+            self.problem(key, _A_TABLE)
+        else:
+            self.missing(key)
+        return None
 
+    def maybe_inner(self, key: str, read: Callable[["Table"], _T]) -> _T | None:
+        """What a table inside this one says, which may be missing."""
+        return self.inner(key, read) if key in self._source else None
 
-def a_date(value: object) -> date:
-    """A day."""
-    day = date.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(day, date) or isinstance(day, datetime):
-        raise ValueError("a date is wanted, such as 2026-12-25")  # noqa: TRY004 - a bad value in a file
-    return day
+    def inner_each(self, key: str, read: Callable[["Table"], _T]) -> tuple[_T, ...]:
+        """What the tables of a list inside this one say."""
+        found: list[_T] = []
+        for number, source in enumerate(self._list(key), 1):
+            if isinstance(source, Mapping):
+                place: Place = (*self.place, key, number)
+                found.append(read(Table(self._reading, f"{self.said}, {key} {number}", place, source)))
+            else:
+                self.problem(key, f"{number} is no table, such as {{ key = value }}")
+        return tuple(found)
 
+    def maybe_inner_each(self, key: str, read: Callable[["Table"], _T]) -> tuple[_T, ...]:
+        """What the tables of a list inside this one say, which may be missing."""
+        return self.inner_each(key, read) if key in self._source else ()
 
-def a_window(table: Mapping[str, Any]) -> Window:
-    """A stretch of a day."""
-    return Window(_minute(table["from"]), _minute(table["until"]))
-
-
-def _minute(value: object) -> int:
-    hours, _, minutes = str(value).partition(":")
-    if len(hours) != 2 or len(minutes) != 2 or not (hours + minutes).isdecimal() or int(minutes) > 59:
-        raise ValueError(f"{value!r} is no time of day such as 07:30")
-    return int(hours) * 60 + int(minutes)
-
-
-def a_time_zone(value: object) -> str:
-    """The name of a time zone."""
-    try:
-        ZoneInfo(a_text(value))
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{value!r} is no time zone such as Europe/Amsterdam") from None
-    return a_text(value)
+    def _list(self, key: str) -> list[Any]:
+        if key not in self._source:
+            self.missing(key)
+            return []
+        value = self._source[key]
+        if not isinstance(value, list | tuple):
+            self.problem(key, "a list is wanted, written [ ... ]")
+            return []
+        return list(value)

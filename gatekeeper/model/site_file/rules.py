@@ -6,14 +6,14 @@
 [[interlock]] [[travel]] [[event]] [[call_up]] [rules]
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from gatekeeper.model.ids import AccessPointId, HolderId, ScheduleId, TenantId, ZoneId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import (
+    NO_RULES,
     AlertDemands,
     AntiPassback,
     CallUp,
@@ -28,7 +28,6 @@ from gatekeeper.model.rules import (
     Occupancy,
     Passback,
     PinLimit,
-    ProfileRef,
     Search,
     SecondFactor,
     SiteRules,
@@ -36,264 +35,267 @@ from gatekeeper.model.rules import (
     TwoPersons,
     ZoneRules,
 )
-from gatekeeper.model.site_file.reading import (
-    Reading,
-    Table,
+from gatekeeper.model.site_file.forms import (
+    a_choice,
     a_duration,
+    a_flag,
+    a_member,
     a_name,
+    a_named,
     a_number,
     a_profile,
     an_instant,
     names,
-    one_of,
-    only,
+    shown,
 )
+from gatekeeper.model.site_file.reading import Reading, Table
 
-__all__ = ["RULE_KEYS", "read_site_rules", "read_zone_rules"]
+__all__ = ["RULE_KEYS", "an_alert_state", "read_site_rules", "read_zone_rules"]
 
 RULE_KEYS = ("alert", "interlock", "travel", "event", "call_up", "rules")
 _MOST_PEOPLE = 100_000
-_HOUR, _DAY = 3600, 86_400
 _ALWAYS = "always"
-_KINDS = tuple(kind.value for kind in HolderKind)
+_SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 3600, 86_400))
 
 
-def read_zone_rules(anti_passback: AntiPassback, source: object) -> ZoneRules:
-    """Read the rules of one zone."""
-    table = Table(source)
-    only(
-        table, "passback_minutes", "passback_forgotten_hours", "unexpected_location", "occupancy", "two_persons",
+def an_alert_state(states: tuple[str, ...]) -> Callable[[object], int]:
+    """An alert state, by its place in the list; any will do when the list itself cannot be read."""
+    if not states:
+        return lambda _: 0
+    state = a_choice(states)
+    return lambda value: states.index(state(value))
+
+
+def read_zone_rules(zone: Table) -> ZoneRules:
+    """Read what a zone demands."""
+    mode = zone.read("anti_passback", a_member(AntiPassback))
+    rules = zone.maybe_inner("rules", lambda table: _zone_rules(table, mode)) or NO_RULES
+    if rules is NO_RULES:
+        zone.demand(lambda: mode is not AntiPassback.TIMED, _TIMED, "anti_passback", "rules")
+        return ZoneRules(passback=Passback(mode=mode))
+    return rules
+
+
+_TIMED = 'anti_passback = "timed" and passback_minutes go together'
+
+
+def _zone_rules(table: Table, mode: AntiPassback | None) -> ZoneRules:
+    table.only(
+        "passback_minutes", "passback_forgotten_hours", "unexpected_location", "occupancy", "two_persons",
         "escort", "first_person", "pin", "guard_check", "certificates", "search", "driver", "shadow",
     )  # fmt: skip
-    location = table.optional("unexpected_location", None)
     return ZoneRules(
-        passback=_passback(anti_passback, table),
-        unexpected_location=None if location is None else Enforcement(location),
-        occupancy=_maybe(table, "occupancy", _occupancy),
-        two_persons=_maybe(table, "two_persons", _two_persons),
-        escort=_maybe(table, "escort", _escort),
-        first_person=_maybe(table, "first_person", _first_person),
-        second_factor=_second_factor(table.optional("pin", None)),
-        guard_check=_maybe(table, "guard_check", _guard_check),
-        certificates=frozenset(map(a_name, table.optional("certificates", ()))),
-        search=_maybe(table, "search", _search),
-        driver=_maybe(table, "driver", _driver),
-        shadow=_shadow(table),
+        passback=_passback(table, mode),
+        unexpected_location=table.maybe("unexpected_location", a_member(Enforcement), None),
+        occupancy=table.maybe_inner("occupancy", _occupancy),
+        two_persons=table.maybe_inner("two_persons", _two_persons),
+        escort=table.maybe_inner("escort", _escort),
+        first_person=table.maybe_inner("first_person", _first_person),
+        second_factor=table.maybe("pin", _second_factor, None),
+        guard_check=table.maybe_inner("guard_check", _guard_check),
+        certificates=frozenset(table.maybe_each("certificates", a_name)),
+        search=table.maybe_inner("search", _search),
+        driver=table.maybe_inner("driver", _driver),
+        shadow=frozenset(table.maybe_each("shadow", _shadow)),
     )
 
 
-def _maybe(table: Table, key: str, read: Any) -> Any:
-    return read(Table(table[key])) if key in table else None
-
-
-def _passback(mode: AntiPassback, table: Table) -> Passback:
-    if (mode is AntiPassback.TIMED) != ("passback_minutes" in table):
-        raise ValueError('anti_passback = "timed" and passback_minutes go together')
-    within = (
-        a_duration(table["passback_minutes"], most=1440, minutes=1) if "passback_minutes" in table else None
-    )
-    forgotten = table.optional("passback_forgotten_hours", None)
+def _passback(table: Table, mode: AntiPassback | None) -> Passback:
+    within = table.maybe("passback_minutes", a_duration(_MINUTE, most=1440), None)
+    if mode is not None:
+        timed = mode is AntiPassback.TIMED
+        table.demand(lambda: timed == ("passback_minutes" in table), _TIMED, "passback_minutes")
     return Passback(
-        mode=mode,
+        mode=mode or AntiPassback.NONE,
         within=within,
-        forgotten=None if forgotten is None else a_duration(forgotten, most=720, hours=1),
+        forgotten=table.maybe("passback_forgotten_hours", a_duration(_HOUR, most=720), None),
     )
-
-
-def _profiles(value: Sequence[object]) -> frozenset[ProfileRef]:
-    return frozenset(map(a_profile, value))
 
 
 def _occupancy(table: Table) -> Occupancy:
-    only(table, "most", "least", "seconds", "enforcement", "exempt")
-    most, least = table.optional("most", None), table.optional("least", None)
-    if most is None and least is None:
-        raise ValueError("occupancy names most, or least, or both")
-    if most is not None and least is not None and least > most:
-        raise ValueError(f"least {least} is above most {most}")
+    table.only("most", "least", "seconds", "enforcement", "exempt")
+    most = table.maybe("most", a_number(_MOST_PEOPLE, least=1), None)
+    least = table.maybe("least", a_number(2, least=2), None)
+    table.demand(
+        lambda: "most" in table or "least" in table,
+        "occupancy names most, or least, or both",
+        "most",
+    )
+    table.demand(
+        lambda: most is None or least is None or least <= most,
+        f"least {least} is above most {most}",
+        "least",
+        "most",
+    )
     return Occupancy(
-        most=None if most is None else a_number(most, _MOST_PEOPLE, 1),
-        least=None if least is None else a_number(least, 2, 2),
-        within=a_duration(table.optional("seconds", 20), most=300, seconds=1),
-        enforcement=Enforcement(table.optional("enforcement", Enforcement.DENIED)),
-        exempt=_profiles(table.optional("exempt", ())),
+        most=most,
+        least=least,
+        within=table.maybe("seconds", a_duration(_SECOND, most=300), 20 * _SECOND),
+        enforcement=table.maybe("enforcement", a_member(Enforcement), Enforcement.DENIED),
+        exempt=frozenset(table.maybe_each("exempt", a_profile)),
     )
 
 
 def _two_persons(table: Table) -> TwoPersons:
-    only(table, "seconds", "differ", "profiles", "leaving")
-    differ = Differ(table.optional("differ", Differ.HOLDER))
-    profiles = _profiles(table.optional("profiles", ()))
-    if differ is Differ.ROLE and len(profiles) < 2:
-        raise ValueError('differ = "role" needs two profiles or more to tell apart')
-    leaving = table.optional("leaving", False)  # noqa: FBT003 - a value of the file
-    if type(leaving) is not bool:
-        raise ValueError("leaving is true or false")
+    table.only("seconds", "differ", "profiles", "leaving")
+    differ = table.maybe("differ", a_member(Differ), Differ.HOLDER)
+    profiles = frozenset(table.maybe_each("profiles", a_profile))
+    table.demand(
+        lambda: differ is not Differ.ROLE or len(profiles) > 1,
+        'differ = "role" needs two profiles or more to tell apart',
+        "differ",
+        "profiles",
+    )
     return TwoPersons(
-        within=a_duration(table["seconds"], most=300, seconds=1),
+        within=table.read("seconds", a_duration(_SECOND, most=300)),
         differ=differ,
         profiles=profiles,
-        leaving=leaving,
+        leaving=table.maybe("leaving", a_flag, False),  # noqa: FBT003 - a value of the file
     )
 
 
 def _escort(table: Table) -> Escort:
-    only(table, "kinds", "by", "seconds", "most")
+    table.only("kinds", "by", "seconds", "most")
+    kinds = table.maybe_each("kinds", a_member(HolderKind))
+    table.demand(
+        lambda: "kinds" not in table or len(kinds) > 0, "an escort of nobody: name kinds of holders", "kinds"
+    )
     return Escort(
-        kinds=frozenset(
-            HolderKind(one_of(kind, _KINDS)) for kind in table.optional("kinds", (HolderKind.VISITOR.value,))
-        ),
-        profiles=_profiles(table.optional("by", ())),
-        within=a_duration(table["seconds"], most=_HOUR, seconds=1),
-        most=a_number(table["most"], 100, 1),
+        kinds=frozenset(kinds or (HolderKind.VISITOR,)),
+        profiles=frozenset(table.maybe_each("by", a_profile)),
+        within=table.read("seconds", a_duration(_SECOND, most=3600)),
+        most=table.read("most", a_number(100, least=1)),
     )
 
 
 def _first_person(table: Table) -> FirstPerson:
-    only(table, "profiles", "hours")
-    profiles = _profiles(table["profiles"])
-    if not profiles:
-        raise ValueError("without a profile nobody could ever be the first")
-    return FirstPerson(profiles=profiles, lasting=a_duration(table["hours"], most=24, hours=1))
+    table.only("profiles", "hours")
+    profiles = frozenset(table.each("profiles", a_profile))
+    table.demand(lambda: len(profiles) > 0, "without a profile nobody could ever be the first", "profiles")
+    return FirstPerson(profiles=profiles, lasting=table.read("hours", a_duration(_HOUR, most=24)))
 
 
-def _second_factor(value: object) -> SecondFactor | None:
-    if value is None:
-        return None
+def _second_factor(value: object) -> SecondFactor:
     name = a_name(value)
     return SecondFactor(schedule=None if name == _ALWAYS else ScheduleId(name))
 
 
 def _guard_check(table: Table) -> GuardCheck:
-    only(table, "seconds")
-    return GuardCheck(limit=a_duration(table["seconds"], most=60, seconds=1))
+    table.only("seconds")
+    return GuardCheck(limit=table.read("seconds", a_duration(_SECOND, most=60)))
 
 
 def _search(table: Table) -> Search:
-    only(table, "one_in")
-    return Search(one_in=a_number(table["one_in"], 1_000_000, 1))
+    table.only("one_in")
+    return Search(one_in=table.read("one_in", a_number(1_000_000, least=1)))
 
 
 def _driver(table: Table) -> timedelta:
-    only(table, "seconds")
-    return a_duration(table["seconds"], most=300, seconds=1)
+    table.only("seconds")
+    return table.read("seconds", a_duration(_SECOND, most=300))
 
 
-def _shadow(table: Table) -> frozenset[str]:
+def _shadow(value: object) -> str:
     known = {reason.code for reason in Reason if reason.may_be_shadowed}
-    for code in table.optional("shadow", ()):
-        if code not in known:
-            raise ValueError(
-                f"{code!r} is no rule that could be only reported; those are {', '.join(sorted(known))}"
-            )
-    return frozenset(table.optional("shadow", ()))
-
-
-def read_site_rules(document: Mapping[str, Any], states: tuple[str, ...], reading: Reading) -> SiteRules:
-    """Read what holds everywhere on the site."""
-    table = Table(document.get("rules", {}))
-    rules = SiteRules()
-    with reading.at("rules", ("rules",), table):
-        only(table, "lock_out", "pin", "inactivity_days", "escort", "shadow")
-        idle = table.optional("inactivity_days", None)
-        rules = SiteRules(
-            escort=_maybe(table, "escort", _escort),
-            lock_out=_maybe(table, "lock_out", _lock_out),
-            pin=_maybe(table, "pin", _pin_limit) or PinLimit(),
-            inactivity=None if idle is None else a_duration(idle, most=3660, days=1),
-            shadow=_shadow(table),
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(
+            f"{shown(value)} is no rule that could be only reported; those are {', '.join(sorted(known))}"
         )
+    return value
+
+
+def read_site_rules(reading: Reading, states: tuple[str, ...]) -> SiteRules:
+    """Read what alert states, interlocks, travelling times, events, call-ups and `[rules]` demand."""
+    alerts = dict(_alert(table, states) for table in reading.each("alert"))
+    interlocks = tuple(_interlock(table) for table in reading.each("interlock"))
+    travels = tuple(_travel(table) for table in reading.each("travel"))
+    events = tuple(_event(table, states) for table in reading.each("event"))
+    call_ups = tuple(_call_up(table) for table in reading.each("call_up"))
+    table = reading.one("rules")
+    if table is None:
+        return SiteRules(
+            alerts=alerts, interlocks=interlocks, travels=travels, events=events, call_ups=call_ups
+        )
+    table.only("lock_out", "pin", "inactivity_days", "escort", "shadow")
     return SiteRules(
-        alerts=dict(_each(document, "alert", reading, lambda one: _alert(one, states))),
-        interlocks=tuple(_each(document, "interlock", reading, _interlock)),
-        travels=tuple(_each(document, "travel", reading, _travel)),
-        events=tuple(_each(document, "event", reading, lambda one: _event(one, states))),
-        call_ups=tuple(_each(document, "call_up", reading, _call_up)),
-        escort=rules.escort,
-        lock_out=rules.lock_out,
-        pin=rules.pin,
-        inactivity=rules.inactivity,
-        shadow=rules.shadow,
+        alerts=alerts,
+        interlocks=interlocks,
+        travels=travels,
+        events=events,
+        call_ups=call_ups,
+        escort=table.maybe_inner("escort", _escort),
+        lock_out=table.maybe_inner("lock_out", _lock_out),
+        pin=table.maybe_inner("pin", _pin_limit) or PinLimit(),
+        inactivity=table.maybe("inactivity_days", a_duration(_DAY, most=3660), None),
+        shadow=frozenset(table.maybe_each("shadow", _shadow)),
     )
 
 
-def _each(document: Mapping[str, Any], what: str, reading: Reading, read: Any) -> Iterator[Any]:
-    for said, place, table in reading.each(document, what):
-        with reading.at(said, place, table):
-            yield read(table)
-
-
 def _lock_out(table: Table) -> LockOut:
-    only(table, "failures", "minutes", "for_minutes")
+    table.only("failures", "minutes", "for_minutes")
     return LockOut(
-        failures=a_number(table["failures"], 100, 2),
-        within=a_duration(table["minutes"], most=1440, minutes=1),
-        lasting=a_duration(table["for_minutes"], most=1440, minutes=1),
+        failures=table.read("failures", a_number(100, least=2)),
+        within=table.read("minutes", a_duration(_MINUTE, most=1440)),
+        lasting=table.read("for_minutes", a_duration(_MINUTE, most=1440)),
     )
 
 
 def _pin_limit(table: Table) -> PinLimit:
-    only(table, "tries", "for_minutes")
+    table.only("tries", "for_minutes")
     return PinLimit(
-        tries=a_number(table["tries"], 20, 2), blocked=a_duration(table["for_minutes"], most=1440, minutes=1)
+        tries=table.read("tries", a_number(20, least=2)),
+        blocked=table.read("for_minutes", a_duration(_MINUTE, most=1440)),
     )
 
 
 def _alert(table: Table, states: tuple[str, ...]) -> tuple[str, AlertDemands]:
-    only(table, "state", "assurance", "pin", "escort", "excluded")
-    for flag in ("pin", "escort"):
-        if type(table.optional(flag, False)) is not bool:  # noqa: FBT003 - a value of the file
-            raise ValueError(f"{flag} is true or false")
-    return one_of(table["state"], states), AlertDemands(
-        assurance=a_number(table.optional("assurance", 0), 3),
-        second_factor=table.optional("pin", False),  # noqa: FBT003
-        escort=table.optional("escort", False),  # noqa: FBT003
-        excluded=frozenset(TenantId(a_name(tenant)) for tenant in table.optional("excluded", ())),
+    table.only("state", "assurance", "pin", "escort", "excluded")
+    state = table.read("state", a_choice(states) if states else a_name)
+    return state, AlertDemands(
+        assurance=table.maybe("assurance", a_number(3), 0),
+        second_factor=table.maybe("pin", a_flag, False),  # noqa: FBT003 - a value of the file
+        escort=table.maybe("escort", a_flag, False),  # noqa: FBT003 - a value of the file
+        excluded=frozenset(table.maybe_each("excluded", a_named(TenantId))),
     )
 
 
-def _points(value: Sequence[object]) -> frozenset[AccessPointId]:
-    return frozenset(AccessPointId(a_name(point)) for point in value)
-
-
 def _interlock(table: Table) -> Interlock:
-    only(table, "id", "access_points")
-    points = _points(table["access_points"])
-    if len(points) < 2:
-        raise ValueError("an interlock joins two access points or more")
-    return Interlock(id=a_name(table["id"]), access_points=points)
+    table.only("id", "access_points")
+    points = frozenset(table.each("access_points", a_named(AccessPointId)))
+    table.demand(lambda: len(points) > 1, "an interlock joins two access points or more", "access_points")
+    return Interlock(id=table.read("id", a_name), access_points=points)
 
 
 def _travel(table: Table) -> Travel:
-    only(table, "between", "seconds")
-    between = _points(table["between"])
-    if len(between) != 2:
-        raise ValueError("two different access points are wanted")
-    return Travel(between=between, least=a_duration(table["seconds"], most=_DAY, seconds=1))
+    table.only("between", "seconds")
+    between = frozenset(table.each("between", a_named(AccessPointId)))
+    table.demand(lambda: len(between) == 2, "two different access points are wanted", "between")
+    return Travel(between=between, least=table.read("seconds", a_duration(_SECOND, most=86_400)))
 
 
 def _event(table: Table, states: tuple[str, ...]) -> Event:
-    only(table, "id", "name", "zones", "from", "until", "guests", "highest_alert")
-    since, until = an_instant(table["from"]), an_instant(table["until"])
-    if since >= until:
-        raise ValueError("the event ends before it begins")
+    table.only("id", "name", "zones", "from", "until", "guests", "highest_alert")
+    since, until = table.read("from", an_instant), table.read("until", an_instant)
+    table.demand(lambda: since < until, "the event ends before it begins", "until", "from")
+    zones = frozenset(table.each("zones", a_named(ZoneId)))
+    table.demand(lambda: len(zones) > 0, "an event is somewhere: name its zones", "zones")
+    guests = frozenset(table.each("guests", a_named(HolderId)))
+    table.demand(lambda: len(guests) > 0, "an event is for somebody: name its guests", "guests")
     return Event(
-        id=a_name(table["id"]),
-        names=names(table["name"]),
-        zones=frozenset(ZoneId(a_name(zone)) for zone in table["zones"]),
+        id=table.read("id", a_name),
+        names=table.read("name", names),
+        zones=zones,
         since=since,
         until=until,
-        guests=frozenset(HolderId(a_name(guest)) for guest in table["guests"]),
-        highest_alert=states.index(one_of(table["highest_alert"], states)),
+        guests=guests,
+        highest_alert=table.read("highest_alert", an_alert_state(states)),
     )
 
 
 def _call_up(table: Table) -> CallUp:
-    only(table, "id", "profiles", "from", "until")
-    since, until = an_instant(table["from"]), an_instant(table["until"])
-    if since >= until:
-        raise ValueError("the call-up ends before it begins")
-    profiles = _profiles(table["profiles"])
-    if not profiles:
-        raise ValueError("a call-up names the profiles that it calls up")
-    return CallUp(id=a_name(table["id"]), profiles=profiles, since=since, until=until)
+    table.only("id", "profiles", "from", "until")
+    since, until = table.read("from", an_instant), table.read("until", an_instant)
+    table.demand(lambda: since < until, "the call-up ends before it begins", "until", "from")
+    profiles = frozenset(table.each("profiles", a_profile))
+    table.demand(lambda: len(profiles) > 0, "a call-up names the profiles that it calls up", "profiles")
+    return CallUp(id=table.read("id", a_name), profiles=profiles, since=since, until=until)

@@ -5,6 +5,8 @@ Of other tenants it knows which ids and cards are taken, and nothing more.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 
 from gatekeeper import cose
 from gatekeeper.core.register import Register, read_holder
@@ -72,16 +74,33 @@ class Directory:
         self._holders = {row.record.id: row for row in holders if row.tenant == tenant}
         self._others = {row.record.id for row in holders if row.tenant != tenant}
         self._badges = {row.record.id: row for row in badges if row.tenant == tenant}
-        self._cards = {row.card for row in badges if row.card is not None}
+        self._rows = holders, badges
         self._read: dict[HolderId, Registered | None] = {}
 
     def is_taken(self, holder: HolderId) -> bool:
         """Whether an id belongs to somebody of another tenant."""
         return holder in self._others
 
-    def has_card(self, card: Card) -> bool:
-        """Whether a badge of anybody answers to a card number."""
-        return card in self._cards
+    def card_is_free(self, card: Card, *, now: datetime) -> bool:
+        """Whether a new badge of the tenant may answer to a card number."""
+        free = self._register.card_is_free(card, trust=self._trust, now=now)
+        return free and self._register.tenant_of_card(card) in {None, self.tenant}
+
+    def badge_of_card(self, card: Card) -> KnownBadge | None:
+        """The tenant's badge that answers to a card number; None also where it is another's."""
+        row = self._badges.get(self._register.badge_of_card(card) or BadgeId(""))
+        return None if row is None else self._known(row)
+
+    @cached_property
+    def _register(self) -> Register:
+        """What an engine would know of everybody's cards."""
+        holders, badges = self._rows
+        register = Register()
+        for badge in badges:
+            register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+        for holder in holders:
+            register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
+        return register
 
     def find(self, holder: HolderId) -> Registered | None:
         """Somebody whom the tenant registered; None for all else, also for a row that the tenant did not sign."""

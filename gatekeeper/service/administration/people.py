@@ -21,7 +21,7 @@ from gatekeeper.core.register import Register, read_holder
 from gatekeeper.core.trust import KeyState, Trust
 from gatekeeper.model.badges import BADGE_TYPE, Assurance, Badge, Card, CardTechnology, claims_of
 from gatekeeper.model.ids import BadgeId, HolderId, TenantId
-from gatekeeper.model.people import Holder, HolderKind
+from gatekeeper.model.people import Holder, HolderKind, PinRecord
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.service.administration.directory import Directory, PeopleError, particulars_of
 from gatekeeper.service.administration.issuing import IssuedBadge, Issuer, issue_badge, register_holder
@@ -235,17 +235,26 @@ class Desk:
             host=wanted.host,
             pin=None if former is None else former.holder.pin,
         )
-        document = register_holder(registered, issuer=self.issuer)
+        return self._signed(registered, wanted.name, issued)
+
+    def register_pin(self, holder: HolderId, pin: PinRecord | None) -> Registration:
+        """Sign the next version of somebody's registration with another PIN, or with none. Raises PeopleError."""
+        former = self.directory.get(holder)
+        renewed = replace(former.holder, version=former.holder.version + 1, pin=pin)
+        return self._signed(renewed, former.name, ())
+
+    def _signed(self, holder: Holder, name: str, issued: Sequence[IssuedBadge]) -> Registration:
+        document = register_holder(holder, issuer=self.issuer)
         if read_holder(document, trust=self.trust) is None:
-            raise PeopleError(f"The registration of {holder} would not be believed: it says too much.")
+            raise PeopleError(f"The registration of {holder.id} would not be believed: it says too much.")
         badges = tuple(BadgeIssue(badge=one.badge.id, token=one.token, card=one.badge.card) for one in issued)
-        change = HolderChange(holder=holder, document=document, badges=badges)
-        return Registration(holder=registered, name=wanted.name, change=change)
+        change = HolderChange(holder=holder.id, document=document, badges=badges)
+        return Registration(holder=holder, name=name, change=change)
 
     def issue(self, order: BadgeOrder, *, to: Particulars, status_index: int, now: datetime) -> IssuedBadge:
         """Issue a badge for somebody. Raises PeopleError when it cannot be what was ordered."""
-        if order.card is not None and self.directory.has_card(order.card):
-            raise PeopleError("Another badge answers to this card number already.")
+        if order.card is not None and not self.directory.card_is_free(order.card, now=now):
+            raise PeopleError(f"{self.who_has(order.card)}.")
         try:
             issued = issue_badge(
                 self.issuer,
@@ -261,6 +270,16 @@ class Desk:
             said = str(error)
             raise PeopleError(f"{said[0].upper()}{said[1:]}.") from error
         return self._narrowed(issued, order, self._badge_until(issued.badge, order, to, now))
+
+    def who_has(self, card: Card) -> str:
+        """Whose badge answers to a card number that is not free, and what frees it."""
+        known = self.directory.badge_of_card(card)
+        if known is None:
+            return f"A badge of another tenant answers to {write_card_number(card)}: take another card"
+        return (
+            f"Badge {known.badge.id} of {known.holder} answers to {write_card_number(card)} and is {known.state}: "
+            f"to free the number, revoke it (gatekeeper badge revoke {known.badge.id})"
+        )
 
     def _badge_until(self, badge: Badge, order: BadgeOrder, to: Particulars, now: datetime) -> datetime:
         if to.until is not None and to.until <= now:

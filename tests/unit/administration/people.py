@@ -9,7 +9,7 @@ from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.supervise import StoredBadge, StoredHolder
 from gatekeeper.model.badges import BadgeRecord, BadgeState
-from gatekeeper.model.ids import HolderId, ProfileId, TenantId
+from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, TenantId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.service.administration.directory import Directory
 from gatekeeper.service.administration.folder import issuer_of
@@ -88,6 +88,11 @@ class Rows:
                 holder=holder.id,
                 card=issue.card,
             )
+
+    def become(self, badge: BadgeId, state: BadgeState) -> None:
+        """What an engine writes when something is said of a badge."""
+        row = self.badges[badge]
+        self.badges[badge] = replace(row, record=replace(row.record, state=state))
 
 
 def desk_of(site: Site, tenant: str, *people: tuple[HolderId, Particulars]) -> Desk:

@@ -197,8 +197,46 @@ def test_a_card_answers_for_one_badge_on_the_whole_site(standing_fort: Site):
     army = rows.desk("army")
     card = issued(army, assurance=Assurance.CARD_NUMBER, card=CARD)
     rows.take(army.register(BO, anna(profiles=()), now=NOW, issued=[card]))
-    with pytest.raises(PeopleError, match=r"Another badge answers to this card number already\."):
+    with pytest.raises(
+        PeopleError, match=r"A badge of another tenant answers to mifare:04AABBCC: take another card\."
+    ):
         issued(rows.desk("school"), assurance=Assurance.CARD_NUMBER, card=CARD)
+    rows.become(card.badge.id, BadgeState.REVOKED)
+    assert issued(rows.desk("school"), assurance=Assurance.CARD_NUMBER, card=CARD).badge.card == CARD
+
+
+@pytest.mark.parametrize(
+    ("state", "later", "free"),
+    [
+        (BadgeState.REVOKED, timedelta(0), True),
+        (BadgeState.ACTIVE, timedelta(0), False),
+        (BadgeState.LOST, timedelta(0), False),
+        (BadgeState.ACTIVE, timedelta(days=91), True),
+        (BadgeState.STOLEN, timedelta(days=91), False),
+    ],
+)
+def test_the_number_of_a_badge_that_is_over_goes_to_another(
+    *, state: BadgeState, later: timedelta, free: bool, standing_fort: Site
+):
+    rows = Rows(standing_fort)
+    card = issued(rows.desk("school"), assurance=Assurance.CARD_NUMBER, card=CARD)
+    rows.take(rows.desk("school").register(ANNA, anna(), now=NOW, issued=[card]))
+    rows.become(card.badge.id, state)
+    desk = rows.desk("school")
+    assert desk.directory.card_is_free(CARD, now=NOW + later) is free
+    if not free:
+        why = f"Badge {card.badge.id} of p-anna answers to mifare:04AABBCC and is {state}: to free the number, revoke it"
+        with pytest.raises(PeopleError, match=why):
+            issued(desk, now=NOW + later, assurance=Assurance.CARD_NUMBER, card=CARD)
+
+
+def test_a_badge_that_was_taken_from_its_holder_frees_its_number(standing_fort: Site):
+    rows = Rows(standing_fort)
+    card = issued(rows.desk("school"), assurance=Assurance.CARD_NUMBER, card=CARD)
+    rows.take(rows.desk("school").register(ANNA, anna(), now=NOW, issued=[card]))
+    rows.take(rows.desk("school").register(ANNA, anna(), now=NOW, without=frozenset({card.badge.id})))
+    assert rows.desk("school").directory.card_is_free(CARD, now=NOW)
+    assert rows.desk("club").directory.card_is_free(CARD, now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -269,3 +270,86 @@ def test_a_badge_replaced_under_its_id_is_found_by_its_new_token(register: Regis
     put_badge(register, renewed)
     assert register.token_of_digest(hashlib.sha256(renewed.token).digest()) == renewed.token
     assert len(register) == len(BADGES)
+
+
+# -- what a new registration takes away, and which cards are free -----------------------------------------------------
+
+VAN = badge_of("van")
+TODAY = BADGES["van"].badge.not_before + timedelta(days=1)
+
+
+def free(register: Register, *, now: datetime = TODAY) -> bool:
+    return register.card_is_free(CARD, trust=ground().trust, now=now)
+
+
+def test_a_badge_that_a_registration_names_no_more_is_nobodys_at_once(register: Register):
+    put(register, replace(ground().holders["van"], badges=(), version=2))
+    assert register.holder_of(VAN, trust=ground().trust) is None
+    assert register.token_of_card(CARD) == BADGES["van"].token, "who shows it is still known"
+
+
+def test_a_badge_that_went_over_to_another_holder_stays_theirs(register: Register):
+    van, pupil = ground().holders["van"], ground().holders["pupil"]
+    put(register, replace(pupil, badges=(*pupil.badges, VAN), version=2))
+    put(register, replace(van, badges=(), version=2))
+    found = register.holder_of(VAN, trust=ground().trust)
+    assert isinstance(found, Holder)
+    assert found.id == pupil.id
+
+
+def test_a_card_that_no_badge_answers_to_is_free(register: Register):
+    unknown = Card(CardTechnology.MIFARE, b"\0")
+    assert register.card_is_free(unknown, trust=ground().trust, now=TODAY)
+    assert (register.badge_of_card(unknown), register.badge_of_card(CARD)) == (None, VAN)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_free", "tenant"),
+    [
+        (BadgeState.ACTIVE, False, SCHOOL),
+        (BadgeState.SUSPENDED, False, SCHOOL),
+        (BadgeState.LOST, False, SCHOOL),
+        (BadgeState.STOLEN, False, SCHOOL),
+        (BadgeState.REVOKED, True, None),
+    ],
+)
+def test_of_what_was_said_of_a_badge_only_revoked_frees_its_card(
+    *, state: BadgeState, is_free: bool, tenant: TenantId | None, register: Register
+):
+    register.set_state(VAN, state)
+    assert (free(register), register.tenant_of_card(CARD)) == (is_free, tenant)
+
+
+def test_a_badge_that_was_taken_away_in_good_order_frees_its_card(register: Register):
+    put(register, replace(ground().holders["van"], badges=(), version=2))
+    assert (free(register), register.tenant_of_card(CARD)) == (True, None)
+
+
+@pytest.mark.parametrize("state", [BadgeState.SUSPENDED, BadgeState.LOST, BadgeState.STOLEN])
+def test_a_card_that_somebody_else_may_have_is_not_free_whoever_held_it(
+    state: BadgeState, register: Register
+):
+    put(register, replace(ground().holders["van"], badges=(), version=2))
+    register.set_state(VAN, state)
+    ends = BADGES["van"].badge.expires
+    assert (free(register, now=ends), register.tenant_of_card(CARD)) == (False, SCHOOL)
+
+
+def test_a_badge_whose_time_is_over_frees_its_card_for_its_own_tenant_only(register: Register):
+    ends = BADGES["van"].badge.expires
+    assert not free(register, now=ends - timedelta(microseconds=1))
+    assert free(register, now=ends)
+    assert register.tenant_of_card(CARD) == SCHOOL
+
+
+def test_a_token_that_nobody_signed_frees_no_card(register: Register):
+    forged = BadgeRecord(id=VAN, token=issue("van", "school", by="stranger").token, state=BadgeState.ACTIVE)
+    register.put_badge(forged, tenant=SCHOOL, card=CARD)
+    assert not free(register, now=BADGES["van"].badge.expires)
+
+
+def test_a_card_answers_with_the_badge_that_took_it_last(register: Register):
+    register.set_state(VAN, BadgeState.REVOKED)
+    put_badge(register, BADGES["pupil"], card=CARD)
+    assert register.badge_of_card(CARD) == badge_of("pupil")
+    assert (free(register), register.tenant_of_card(CARD)) == (False, SCHOOL)

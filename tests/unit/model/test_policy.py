@@ -11,6 +11,7 @@ import pytest
 from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement
 from gatekeeper.model.policy import Policy, compile_policy, gate_scope, zone_scope
+from gatekeeper.model.rules import AntiPassback, Passback
 from gatekeeper.model.site_file import read_site
 from tests.support.sites import ground, site_document
 
@@ -57,7 +58,13 @@ def test_a_point_has_everything_that_rules_ask_of_its_zone(policy: Policy):
     for door in (into, out):
         assert (door.protected, door.owner, door.level, door.assurance) == ("barrack", "army", 2, 2)
         assert (door.gate, door.unlock) == ("inner", timedelta(seconds=4))
-        assert door.anti_passback.value == "hard"
+        assert door.passback == Passback(mode=AntiPassback.HARD)
+        assert (door.certificates, door.pin_always, door.pin_schedules, door.shadow) == (
+            set(),
+            False,
+            0,
+            set(),
+        )
     assert (into.source, into.target, into.leaving) == ("yard", "barrack", False)
     assert (out.source, out.target, out.leaving) == ("barrack", "yard", True)
 

@@ -52,7 +52,7 @@ def test_people_are_read_as_they_are_written():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"kind": "robot"}, "'robot' is not a valid HolderKind"),
+        ({"kind": "robot"}, "'robot' is none of staff, contractor, visitor, reservist, vehicle"),
         ({"count": -1}, "-1 is no whole number from 0 to 1000000"),
         ({"clearance": 6}, "6 is no whole number from 0 to 5"),
         ({"assurance": 4}, "4 is no whole number from 0 to 3"),
@@ -64,16 +64,17 @@ def test_people_are_read_as_they_are_written():
 def test_a_group_that_is_none_is_told_with_its_number(wrong: dict[str, Any], sentence: str):
     with pytest.raises(SiteFileError) as refused:
         read_population({"population": {"seed": 7, "group": [GROUP, GROUP | wrong, GROUP]}})
-    assert refused.value.problems == [f"population group 2: {sentence}"]
+    (key,) = wrong
+    assert refused.value.problems == [f"population group 2, {key}: {sentence}"]
 
 
 def test_problems_of_people_come_back_at_once():
     with pytest.raises(SiteFileError) as refused:
         read_population({"population": {"sead": 7, "group": [GROUP | {"count": "3"}, {}]}})
     assert refused.value.problems == [
-        "population: unknown key 'sead'; the keys here are seed, group",
-        "population group 1: '3' is no whole number from 0 to 1000000",
-        "population group 2: tenant is missing",
+        "population, sead: unknown key 'sead'; the keys here are seed, group",
+        "population group 1, count: '3' is no whole number from 0 to 1000000",
+        *(f"population group 2: {key} is missing" for key in GROUP),
     ]
 
 
@@ -101,4 +102,5 @@ def test_bridges_are_read_as_they_are_written():
 def test_a_bridge_that_is_none_is_told_with_its_number(wrong: dict[str, Any], sentence: str):
     with pytest.raises(SiteFileError) as refused:
         read_bridges({"bridge": [BRIDGE | wrong, BRIDGE]})
-    assert refused.value.problems == [f"bridge 1: {sentence}"]
+    (key,) = wrong
+    assert refused.value.problems == [f"bridge 1, {key}: {sentence}"]

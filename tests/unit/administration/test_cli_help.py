@@ -1,0 +1,41 @@
+"""The help of every command is shown as it is written, and says something of every option."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from rich.text import Text
+from typer.core import TyperGroup
+
+from gatekeeper.cli import app
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    if isinstance(command, TyperGroup):
+        for name, inner in command.commands.items():
+            yield from _commands(inner, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app), ()))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_word_of_a_help_is_taken_for_markup(name: str):
+    command = COMMANDS[name]
+    helps = [command.help or "", *(getattr(param, "help", None) or "" for param in command.params)]
+    for said in helps:
+        assert Text.from_markup(said).plain == said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_is(name: str):
+    command = COMMANDS[name]
+    silent = [param.name for param in command.params if not (getattr(param, "help", None) or "").strip()]
+    assert (silent, bool(command.help)) == ([], True)
+
+
+def test_there_are_commands_to_ask_about():
+    assert {"holder pin", "badge revoke", "visitor add", "site init"} <= COMMANDS.keys()
