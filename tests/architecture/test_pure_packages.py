@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STANDARD = {
-    "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "datetime",
+    "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "difflib", "datetime",
     "enum", "functools", "hashlib", "hmac", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
     "zoneinfo",
 }  # fmt: skip
