@@ -11,9 +11,10 @@ from gatekeeper.cli import (
     changes,
     demo,
     explain,
+    guards,
     look,
     operators,
-    people_files,
+    photos,
     proposals,
     serve,
     site,
@@ -31,7 +32,7 @@ app.add_typer(changes.alert, name="alert")
 app.add_typer(changes.lockdown, name="lockdown")
 app.add_typer(changes.gate, name="gate")
 app.add_typer(changes.tenant, name="tenant")
-app.add_typer(people_files.app, name="holder", help="Register the people of a tenant.")
+app.add_typer(photos.app, name="holder", help="Register the people of a tenant.")
 app.add_typer(visitors.app, name="visitor")
 app.add_typer(operators.app, name="operator")
 app.add_typer(proposals.app, name="proposal")
@@ -40,7 +41,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)
 app.command("watch")(look.watch)
-app.command("verify")(changes.verify)
+app.command("verify")(guards.verify)
 app.command("can")(explain.can)
 app.command("why")(explain.why)
 app.command("replay")(explain.replay)

@@ -12,12 +12,11 @@ from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultD
 from gatekeeper.cli.planned import show_alert_plan
 from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
 from gatekeeper.cli.talk import say
-from gatekeeper.config import SettingError, Settings
+from gatekeeper.config import Settings
 from gatekeeper.core.change import (
     AlertChange,
     ChangeContent,
     ForgivenessChange,
-    GuardChange,
     LockdownChange,
     SuspensionChange,
     TrustChange,
@@ -27,7 +26,7 @@ from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.service.administration.folder import TRUST
 from gatekeeper.service.administration.trust_list import admit_gate
 
-__all__ = ["alert", "gate", "holder", "lockdown", "submit", "tell", "tenant", "verify"]
+__all__ = ["alert", "for_the_site", "gate", "holder", "lockdown", "submit", "tell", "tenant"]
 
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
 lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it.")
@@ -52,7 +51,7 @@ def alert_set(
     if dry_run:
         show_alert_plan(settings, state, json_output)
         return
-    _for_the_site(settings, AlertChange(state=state))
+    for_the_site(settings, AlertChange(state=state))
 
 
 alert.command("raise")(alert_set)
@@ -69,7 +68,7 @@ def lockdown_on(
 ) -> None:
     """Lock a scope down: nobody passes, in or out, until it is released."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    _for_the_site(settings, LockdownChange(scope=scope, on=True))
+    for_the_site(settings, LockdownChange(scope=scope, on=True))
 
 
 @lockdown.command("off")
@@ -83,7 +82,7 @@ def lockdown_off(
 ) -> None:
     """Propose to release a scope: it takes a second person."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    _for_the_site(settings, LockdownChange(scope=scope, on=False))
+    for_the_site(settings, LockdownChange(scope=scope, on=False))
 
 
 @tenant.command("suspend")
@@ -97,7 +96,7 @@ def tenant_suspend(
 ) -> None:
     """Let a tenant's people in nowhere until it is reinstated; they may go home."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    _for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=True))
+    for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=True))
 
 
 @tenant.command("reinstate")
@@ -111,7 +110,7 @@ def tenant_reinstate(
 ) -> None:
     """End a tenant's suspension."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    _for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=False))
+    for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=False))
 
 
 @holder.command("forgive")
@@ -125,25 +124,7 @@ def holder_forgive(
 ) -> None:
     """Forget where a holder is, so that anti-passback holds nothing against them."""
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    _for_the_site(settings, ForgivenessChange(holder=HolderId(name)))
-
-
-def verify(
-    entry: Annotated[
-        int, typer.Argument(help="The entry of the scan that waits (access.waiting in `watch`).")
-    ],
-    word: Annotated[str, typer.Argument(help="yes or no.")],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
-) -> None:
-    """Say, as the guard, whether the face before the gate is that of the badge's holder."""
-    if word not in {"yes", "no"}:
-        raise SettingError(f"Say: gatekeeper verify {entry} yes, or no.")
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    _for_the_site(settings, GuardChange(entry=entry, yes=word == "yes"))
+    for_the_site(settings, ForgivenessChange(holder=HolderId(name)))
 
 
 @gate.command("admit")
@@ -159,7 +140,7 @@ def gate_admit(
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     folder = site_folder(settings, the_site(settings))
     admit_gate(folder, request.read_bytes(), now=datetime.now(UTC))
-    _for_the_site(settings, TrustChange(document=folder.read(TRUST)))
+    for_the_site(settings, TrustChange(document=folder.read(TRUST)))
 
 
 def submit(
@@ -210,5 +191,6 @@ def tell(handed_in: HandedIn) -> None:
         raise typer.Exit(1)
 
 
-def _for_the_site(settings: Settings, content: ChangeContent) -> ChangeOutcome | None:
+def for_the_site(settings: Settings, content: ChangeContent) -> ChangeOutcome | None:
+    """Sign a change about the site, hand it in, and tell what became of it (see `submit`)."""
     return submit(settings, the_site(settings), content)

@@ -11,6 +11,7 @@ from gatekeeper.service.administration.directory import PeopleError
 from gatekeeper.service.administration.folder import SiteFolderError
 from gatekeeper.service.administration.opening import SiteNotOpenedError
 from gatekeeper.service.administration.operators import OperatorError
+from gatekeeper.service.administration.photos import PhotoError
 from gatekeeper.service.administration.trust_list import TrustListError
 from gatekeeper.service.engine.loading import SiteUnusableError
 
@@ -26,6 +27,7 @@ _TOLD = (
     SiteUnusableError,
     TrustListError,
     PeopleError,
+    PhotoError,
     LedgerUnavailableError,
     TransportError,
 )

@@ -3,7 +3,7 @@
     holder registration   COSE_Sign1 by the tenant's issuer key, typ application/pacs-holder+cose
                           {0 1, 1 site, 2 holder, 3 kind, 4 clearance, 5 [profiles], 6 [badge ids], 7 from, 8 until,
                            9 version, ? 10 {certificate: until}, ? 11 host,
-                           ? 12 [salt 16, PIN hash 32, duress hash 32 / null]}
+                           ? 12 [salt 16, PIN hash 32, duress hash 32 / null], ? 13 SHA-256 of the photo}
 
 Rows in a database give no rights: a registration or a token counts when its tenant signed it, and is looked at when
 it is first used. Who may write to the database can take badges away; he cannot give one, raise a clearance or move a
@@ -48,7 +48,7 @@ __all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_ho
 HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
 _REQUIRED = frozenset(range(10))
-_OPTIONAL = frozenset({10, 11, 12})
+_OPTIONAL = frozenset({10, 11, 12, 13})
 _MAX_READ = 200_000
 _UNREAD: Any = object()
 _NEVER_READ = (-1, None)
@@ -82,6 +82,8 @@ def holder_payload(holder: Holder, *, site: SiteId) -> bytes:
         content[11] = holder.host
     if holder.pin is not None:
         content[12] = [holder.pin.salt, holder.pin.digest, holder.pin.duress]
+    if holder.photo is not None:
+        content[13] = holder.photo
     return cbor.encode(content)
 
 
@@ -122,6 +124,7 @@ def _holder(read: object, tenant: str, site: SiteId) -> Holder | None:
         ),
         host=HolderId(name(content[11])) if 11 in content else None,
         pin=_pin(content[12]) if 12 in content else None,
+        photo=octets(content[13], 32) if 13 in content else None,
     )
 
 

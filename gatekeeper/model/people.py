@@ -83,7 +83,8 @@ class PinRecord:
 class Holder:
     """A person (or vehicle) as the tenant signed it: clearance, profiles, and the badges that are theirs.
 
-    `certificates` are trainings and the like with the instant each ends; `host` is who receives a visitor.
+    `certificates` are trainings and the like with the instant each ends; `host` is who receives a visitor; `photo` is the
+    SHA-256 of the picture that a guard compares a face with.
     """
 
     id: HolderId
@@ -98,3 +99,4 @@ class Holder:
     certificates: tuple[tuple[str, datetime], ...] = ()
     host: HolderId | None = None
     pin: PinRecord | None = None
+    photo: bytes | None = None

@@ -294,6 +294,7 @@ def _in_their_order(certificates: dict[str, datetime]) -> tuple[tuple[str, datet
         | st.builds(
             PinRecord, salt=st.binary(min_size=16, max_size=16), digest=sha256, duress=st.none() | sha256
         ),
+        photo=st.none() | sha256,
     )
 )
 def test_a_registration_is_allowed_and_read_back(holder: Holder):

@@ -18,11 +18,11 @@ from gatekeeper.core.audit import tenant_tree
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.writes import ChangeOutcome
-from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId, ZoneId
+from gatekeeper.model.ids import BadgeId, GateId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
 
-__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow"]
+__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow", "WaitingRow"]
 
 _queries = Queries("gatekeeper.adapters.postgres", "reading")
 _PAGE = 2000
@@ -48,6 +48,20 @@ class BadgeRow:
     tenant: TenantId
     holder: HolderId
     state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRow:
+    """A scan that waits for a guard's word: its entry, and what is registered of the badge's holder."""
+
+    seq: int
+    gate: GateId
+    issued: datetime
+    body: bytes
+    holder: HolderId | None
+    name: str | None
+    tenant: TenantId | None
+    document: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +144,24 @@ class PostgresReading:
         """The names of some holders."""
         rows = await self._connection.fetch(_queries.names, site, list(holders))
         return {row["holder"]: row["name"] for row in rows}
+
+    async def waiting(self, site: SiteId, *, since: datetime) -> Sequence[WaitingRow]:
+        """The scans that wait for a guard's word, of those asked after an instant; longest first."""
+        rows = await self._connection.fetch(_queries.waiting_scans, site, since)
+        return [WaitingRow(**row) for row in rows]
+
+    async def photo(self, site: SiteId, holder: HolderId, digest: bytes) -> bytes | None:
+        """A holder's sealed photo, by the SHA-256 of the picture."""
+        sealed = await self._connection.fetchval(_queries.sealed_photo, site, holder, digest)
+        return None if sealed is None else bytes(sealed)
+
+    async def put_photo(self, site: SiteId, holder: HolderId, digest: bytes, sealed: bytes) -> None:
+        """Keep a sealed photo; it is shown when the holder's registration names its digest."""
+        await self._connection.execute(_queries.put_photo, site, holder, digest, sealed)
+
+    async def drop_photos(self, site: SiteId, holder: HolderId, *, but: bytes | None) -> None:
+        """Forget a holder's photos, but the one with this digest."""
+        await self._connection.execute(_queries.drop_photos, site, holder, but)
 
     async def badge(self, site: SiteId, badge: BadgeId) -> BadgeRow | None:
         """Whose a badge is; None when the site does not know it."""

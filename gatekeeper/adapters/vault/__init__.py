@@ -29,6 +29,10 @@ class PostgresKeyVault:
         """All keys of a site, 32 bytes each."""
         return await self._fetch(_queries.keys, site)
 
+    async def keys_of(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The keys of these persons, of whom who was forgotten has none."""
+        return await self._fetch(_queries.keys_of, site, list(persons))
+
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
         """The keys of these persons, made where there was none."""
         # In one order, whoever asks: two who ask for the same persons at once must not wait for each other.

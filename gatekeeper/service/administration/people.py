@@ -234,6 +234,7 @@ class Desk:
             certificates=wanted.certificates,
             host=wanted.host,
             pin=None if former is None else former.holder.pin,
+            photo=None if former is None else former.holder.photo,
         )
         return self._signed(registered, wanted.name, issued)
 
@@ -241,6 +242,12 @@ class Desk:
         """Sign the next version of somebody's registration with another PIN, or with none. Raises PeopleError."""
         former = self.directory.get(holder)
         renewed = replace(former.holder, version=former.holder.version + 1, pin=pin)
+        return self._signed(renewed, former.name, ())
+
+    def register_photo(self, holder: HolderId, photo: bytes | None) -> Registration:
+        """Sign the next version of somebody's registration with another photo (its SHA-256), or with none."""
+        former = self.directory.get(holder)
+        renewed = replace(former.holder, version=former.holder.version + 1, photo=photo)
         return self._signed(renewed, former.name, ())
 
     def _signed(self, holder: Holder, name: str, issued: Sequence[IssuedBadge]) -> Registration:

@@ -37,6 +37,28 @@ ORDER BY presence.zone, holder.name;
 -- The names of some holders.
 SELECT holder, name FROM holder WHERE site_id = $1 AND holder = ANY ($2);
 
+-- name: put_photo
+-- Keep a sealed photo of a holder.
+INSERT INTO holder_photo (site_id, holder, digest, sealed) VALUES ($1, $2, $3, $4)
+ON CONFLICT (site_id, holder, digest) DO UPDATE SET sealed = excluded.sealed;
+
+-- name: sealed_photo
+-- The photo of a holder with this digest.
+SELECT sealed FROM holder_photo WHERE site_id = $1 AND holder = $2 AND digest = $3;
+
+-- name: drop_photos
+-- Forget the photos of a holder but the one with this digest (null: all).
+DELETE FROM holder_photo WHERE site_id = $1 AND holder = $2 AND digest IS DISTINCT FROM $3;
+
+-- name: waiting_scans
+-- Scans that wait for a guard's word since an instant, longest first, with whose badge it is.
+SELECT receipt.seq, receipt.gate, receipt.issued, receipt.holder, holder.name, holder.tenant, holder.document, entry.body
+FROM receipt
+JOIN entry USING (site_id, seq)
+LEFT JOIN holder ON holder.site_id = receipt.site_id AND holder.holder = receipt.holder
+WHERE receipt.site_id = $1 AND receipt.verdict = 3 AND receipt.issued > $2
+ORDER BY receipt.seq;
+
 -- name: badge_owner
 -- Whose badge it is.
 SELECT tenant, holder, state FROM badge WHERE site_id = $1 AND badge = $2;

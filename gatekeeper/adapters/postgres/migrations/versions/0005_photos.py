@@ -1,0 +1,13 @@
+"""The photos that guards compare faces with."""
+
+from pathlib import Path
+
+from gatekeeper.adapters.sql import run_script
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Run the script beside this file."""
+    run_script(Path(__file__).with_suffix(".sql"))
