@@ -117,7 +117,13 @@ def test_people_and_bridges_that_do_not_fit_the_site_are_all_named_and_nothing_i
     file.write_text(text)
     said = hold("site", "init", file, data=other)
     assert said.code == 2
-    assert [line for line in said.err.splitlines() if line] == sentences
+    told = [line.partition(": ") for line in said.err.splitlines() if line]
+    assert [sentence for _, _, sentence in told] == sentences
+    lines = text.splitlines()
+    for place, _, _ in told:
+        name, _, number = place.rpartition(":")
+        assert name == str(file)
+        assert any(after in line for after in wrong.values() for line in lines[int(number) - 1 :][:8])
     assert not list(other.glob("sites/*"))
 
 

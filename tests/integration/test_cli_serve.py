@@ -42,7 +42,7 @@ def test_a_key_that_is_none_is_told_before_anything_is_started(key: str, hold: H
     path.write_text("no key")
     said = hold.say("serve", "--data", hold.data)
     assert (said.code, said.err) == (2, f"{path} is no private key of a known form.\n")
-    assert [place.name for place in hold.data.iterdir()] == ["sites"], "no server was started"
+    assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"
 
 
 def test_a_port_that_is_taken_is_told_before_anything_is_started(hold: Hold):
@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_started(hold: Hold):
         said = hold.say("serve", "--data", hold.data, "--http-port", port)
     assert (said.code, said.out) == (2, "")
     assert said.err == f"Metrics and health cannot be served at 127.0.0.1:{port}: Address already in use.\n"
-    assert [place.name for place in hold.data.iterdir()] == ["sites"], "no server was started"
+    assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_password_file_that_cannot_be_read_is_told_before_anything_is_started(
     monkeypatch.setenv("GATEKEEPER_BROKER_PASSWORD_FILE", str(file))
     said = hold.say("serve", "--data", hold.data, "--http-port", 0)
     assert (said.code, said.out, said.err) == (2, "", sentence.format(file=file))
-    assert [place.name for place in hold.data.iterdir()] == ["sites"], "no server was started"
+    assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"
 
 
 def test_a_service_that_the_broker_did_not_accept_never_says_that_it_serves(hold: Hold):
