@@ -16,10 +16,14 @@ __all__ = ["PlannedChange", "plan_alert", "plan_policy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedChange:
-    """What changes: for each access point who gains and who loses, and how many people were looked at."""
+    """What changes: for each access point who gains and who loses, and how many people were looked at.
+
+    `alert_states` are the names of the states that are counted in `changes`, those that a new policy no longer has included.
+    """
 
     changes: Sequence[Changed]
     holders: int
+    alert_states: tuple[str, ...]
 
 
 def plan_policy(flow: Flow, after: Policy, *, now: datetime) -> PlannedChange:
@@ -29,6 +33,7 @@ def plan_policy(flow: Flow, after: Policy, *, now: datetime) -> PlannedChange:
     return PlannedChange(
         changes=differences(flow.policy, after, alike, now=now),
         holders=len({holder.id for holder, _, _ in people}),
+        alert_states=after.alert_states + flow.policy.alert_states[len(after.alert_states) :],
     )
 
 
@@ -64,7 +69,11 @@ def plan_alert(flow: Flow, state: int, *, now: datetime) -> PlannedChange:
         )
         for point, who in sorted(gained.items())
     ]
-    return PlannedChange(changes=changes, holders=len({holder.id for holder, _, _ in people}))
+    return PlannedChange(
+        changes=changes,
+        holders=len({holder.id for holder, _, _ in people}),
+        alert_states=flow.policy.alert_states,
+    )
 
 
 def _people(flow: Flow) -> list[tuple[Holder, Badge, int]]:

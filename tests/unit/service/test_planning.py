@@ -77,3 +77,14 @@ def test_planning_changes_nothing(site: SmallSite):
     plan_alert(site.flow, GRAVE, now=site.now)
     plan_policy(site.flow, compiled(document_with(), trust=ground().trust)[1], now=site.now)
     assert (site.flow.policy, site.flow.alert) == (policy, alert)
+
+
+def test_a_policy_with_fewer_alert_states_tells_by_name_what_is_lost_with_the_highest(site: SmallSite):
+    document = document_with()
+    document["site"]["alert_states"] = ["calm", "high"]
+    for profile in document["profile"]:
+        for grant in profile["grants"]:
+            grant["highest_alert"] = "high" if grant["highest_alert"] != "calm" else "calm"
+    planned = plan_policy(site.flow, compiled(document, trust=ground().trust)[1], now=site.now)
+    assert planned.alert_states == ("calm", "high", "grave")
+    assert ("sergeant", GRAVE) in told(planned, "front-in")["lost"]
