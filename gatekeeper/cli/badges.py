@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatekeeper.cli.badge_states import app
+from gatekeeper.cli.badge_files import app
 from gatekeeper.cli.desk import (
     OpenDesk,
     TenantOption,
@@ -52,6 +52,10 @@ AssuranceOption = Annotated[
         "Else 0 with --card, 1 with --qr, 2 without either.",
     ),
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--from", help="Since when: 2027-09-01, or 2027-09-01T08:00; else from now on."),
+]
 UntilOption = Annotated[
     str | None,
     typer.Option(
@@ -73,6 +77,7 @@ CardOption = Annotated[
 def badge_issue(
     holder: Annotated[str, typer.Argument(metavar="HOLDER", help="Whose it is to be.")],
     assurance: AssuranceOption = None,
+    since: SinceOption = None,
     until: UntilOption = None,
     max_uses: MaxUsesOption = None,
     card: CardOption = None,
@@ -95,7 +100,14 @@ def badge_issue(
     with at_desk(settings, tenant=tenant, about=holder, changes=True) as at:
         registered = at.person(holder)
         order = ordered(
-            at.desk, files, assurance=assurance, card=card, until=until, max_uses=max_uses, duress=duress
+            at.desk,
+            files,
+            assurance=assurance,
+            card=card,
+            since=since,
+            until=until,
+            max_uses=max_uses,
+            duress=duress,
         )
         others = _active(at, registered.holder.id)
         issued, (outcome,) = _issue(at, registered, order, files, revoking=None)

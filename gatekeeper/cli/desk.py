@@ -143,7 +143,7 @@ class OpenDesk:
         written = self.folder.read(place).strip() if self.folder.holds(place) else b"0"
         if not written.isdigit():
             raise PeopleError(f"{self.folder.root / place} holds no number any more: remove it, and go on.")
-        index = max(int(written), self.directory.free_status_index())
+        index = max(int(written), self.directory.free_status_index)
         self.folder.write_private(place, b"%d\n" % (index + 1))
         return index
 

@@ -137,6 +137,7 @@ def ordered(
     assurance: int | None,
     card: str | None,
     until: str | None,
+    since: str | None = None,
     **more: Any,
 ) -> BadgeOrder:
     """What a badge is to be, as it was said on the command line. Raises SettingError for what does not fit."""
@@ -157,6 +158,7 @@ def ordered(
         return BadgeOrder(
             assurance=level,
             card=None if card is None else read_card_number(card),
+            since=None if since is None else read_instant(since, desk.zone, ends=False, today=today),
             until=None if until is None else read_instant(until, desk.zone, ends=True, today=today),
             **more,
         )

@@ -1,21 +1,31 @@
 """`gatekeeper holder import` and `holder export`: a tenant's people as a CSV file, whole or not at all."""
 
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any
 
 import typer
 
 from gatekeeper import cose
-from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, hand_in, paper_of, refusal
+from gatekeeper.cli.csv_files import (
+    DryRun,
+    ExcelNl,
+    FileArgument,
+    FileOption,
+    content_of,
+    give,
+    hand_in_lines,
+    refuse_problems,
+    refused_documents,
+    tell_refused,
+    tell_unchanged,
+    tell_waiting,
+)
+from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
 from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
 from gatekeeper.cli.pins import app
-from gatekeeper.cli.talk import json_line, progress, say, table
-from gatekeeper.config import SettingError
+from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.service.administration.csv_import import (
     ImportLine,
@@ -25,22 +35,15 @@ from gatekeeper.service.administration.csv_import import (
     write_people,
 )
 from gatekeeper.service.administration.directory import particulars_of
-from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.particulars import write_particulars
 
 __all__ = ["app"]
 
-_MISUSED: Final = 2
-_INTERRUPTED: Final = 130
-_SHOWN: Final = 50
-_NAMED: Final = 8
-_LARGEST: Final = 64 << 20
-
 
 @app.command("import")
 def holder_import(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="The file; its columns are told above.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    file: FileArgument,
+    dry_run: DryRun = False,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
     data: Data = None,
@@ -69,47 +72,17 @@ def holder_import(
     Interrupted, run it again: it goes on.
     """
     settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
-    content = _content(file)
+    content = content_of(file)
     with at_desk(settings, tenant=tenant, changes=not dry_run) as at:
         plan = plan_import(content, at.desk, now=datetime.now(UTC))
-        if plan.problems:
-            _tell_problems(file, plan, at, json_output=json_output)
-            raise typer.Exit(_MISUSED)
+        refuse_problems(file, plan.problems, at, json_output=json_output)
         todo = [line for line in plan.lines if line.columns]
         if dry_run:
             _tell_plan(at, plan, todo, json_output=json_output)
             return
-        outcomes = _hand_in(at, todo, file, bar=not json_output and sys.stderr.isatty())
+        again = f"holder import {file}"
+        outcomes = hand_in_lines(at, _papers(at, todo), len(todo), again=again, json_output=json_output)
         _tell_done(at, plan, todo, outcomes, json_output=json_output)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        if file.stat().st_size > _LARGEST:
-            raise SettingError(f"{file} is over {_LARGEST >> 20} MB: import it in parts.")
-        return file.read_bytes()
-    except OSError as error:
-        raise SettingError(f"{file} cannot be read: {error.strerror}.") from None
-
-
-def _hand_in(
-    at: OpenDesk, todo: Sequence[ImportLine], file: Path, *, bar: bool
-) -> Sequence[ChangeOutcome | None]:
-    done = 0
-    with progress("importing", len(todo)) if bar else nullcontext() as drawn:
-
-        def told(place: int) -> None:
-            nonlocal done
-            done = place
-            if drawn is not None:
-                drawn(place)
-
-        try:
-            return hand_in(at, _papers(at, todo), told)
-        except KeyboardInterrupt:
-            say(f"Interrupted: {done} of {len(todo)} changes are made, some more may be on their way.")
-            say(f"To complete it: gatekeeper holder import {file} --tenant {at.tenant}")
-            raise typer.Exit(_INTERRUPTED) from None
 
 
 def _papers(at: OpenDesk, todo: Sequence[ImportLine]) -> Iterator[Paper]:
@@ -126,22 +99,6 @@ def _number(line: ImportLine, key: cose.SigningKey, attempt: int) -> bytes:
 # -- telling ------------------------------------------------------------------------------------------------------------
 
 
-def _tell_problems(file: Path, plan: ImportPlan, at: OpenDesk, *, json_output: bool) -> None:
-    if json_output:
-        problems = [
-            {"line": one.line, "column": one.problem.column, "problem": one.problem.what}
-            for one in plan.problems
-        ]
-        json_line({"tenant": at.tenant, "problems": problems, "done": 0})
-        return
-    for one in plan.problems[:_SHOWN]:
-        say(f"{file}:{one.line}: {one.problem}.")
-    if len(plan.problems) > _SHOWN:
-        say(f"... and {len(plan.problems) - _SHOWN} more problems (--json tells all).")
-    lines = len({one.line for one in plan.problems})
-    say(f"{_count(lines, 'line')} of {file} {'is' if lines == 1 else 'are'} bad. Nothing was done.")
-
-
 def _tell_plan(at: OpenDesk, plan: ImportPlan, todo: Sequence[ImportLine], *, json_output: bool) -> None:
     if json_output:
         json_line({"tenant": at.tenant, **_plan_document(plan), "problems": [], "done": 0})
@@ -150,7 +107,7 @@ def _tell_plan(at: OpenDesk, plan: ImportPlan, todo: Sequence[ImportLine], *, js
         ("line", "holder", "name", "what"),
         [(one.line, one.holder, one.wanted.name, _what(at, one)) for one in todo],
     )
-    _tell_unchanged(plan)
+    tell_unchanged([line.line for line in plan.unchanged])
     say(f"It would register {len(plan.added)} and change {len(plan.changed)}. Nothing was done.")
 
 
@@ -181,49 +138,32 @@ def _tell_done(
     *,
     json_output: bool,
 ) -> None:
-    results = list(zip(todo, outcomes, strict=True))
-    refused = [(line, one) for line, one in results if one is not None and one.code != APPLIED]
+    made = [line for line, one in zip(todo, outcomes, strict=True) if one is not None and one.code == APPLIED]
     waiting = sum(one is None for one in outcomes)
-    done = len(todo) - len(refused) - waiting
+    refused = len(todo) - len(made) - waiting
+
+    def named(place: int) -> tuple[int, str]:
+        return todo[place].line, todo[place].holder
+
     if json_output:
-        told = [
-            {"line": line.line, "holder": line.holder, "outcome": one.code, "detail": one.detail}
-            for line, one in refused
-        ]
         json_line(
             {
                 "tenant": at.tenant,
                 **_plan_document(plan),
                 "problems": [],
-                "done": done,
+                "done": len(made),
                 "waiting": waiting,
-                "refused": told,
+                "refused": refused_documents(outcomes, named),
             }
         )
     else:
-        for line, one in refused[:_SHOWN]:
-            say(f"line {line.line}: {line.holder}: {refusal(one)}")
-        _tell_unchanged(plan)
-        if waiting:
-            say(f"{waiting} handed in, and no engine runs this site now; they are made when one does.")
-        new = sum(
-            1 for line, one in results if line.former is None and one is not None and one.code == APPLIED
-        )
-        say(f"Done: {new} registered, {done - new} changed, {len(refused)} refused.")
+        tell_refused(outcomes, named)
+        tell_unchanged([line.line for line in plan.unchanged])
+        tell_waiting(outcomes)
+        new = sum(line.former is None for line in made)
+        say(f"Done: {new} registered, {len(made) - new} changed, {refused} refused.")
     if refused:
         raise typer.Exit(1)
-
-
-def _tell_unchanged(plan: ImportPlan) -> None:
-    lines = plan.unchanged
-    if lines:
-        named = ", ".join(str(one.line) for one in lines[:_NAMED]) + (" ..." if len(lines) > _NAMED else "")
-        change = "changes" if len(lines) == 1 else "change"
-        say(f"{_count(len(lines), 'line')} {change} nothing: {named}.")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # -- export -------------------------------------------------------------------------------------------------------------
@@ -231,13 +171,8 @@ def _count(number: int, noun: str) -> str:
 
 @app.command("export")
 def holder_export(
-    file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.csv", help="Where to (0600); else to stdout.")
-    ] = None,
-    excel_nl: Annotated[
-        bool,
-        typer.Option("--excel-nl", help="As Dutch Excel opens it: ; between cells, and a byte order mark."),
-    ] = False,
+    file: FileOption = None,
+    excel_nl: ExcelNl = False,
     tenant: TenantOption = None,
     data: Data = None,
     site: Site = None,
@@ -249,11 +184,6 @@ def holder_export(
     with at_desk(settings, tenant=tenant) as at:
         content = write_people(at.desk, excel=excel_nl)
         people, left_out = sum(1 for _ in at.directory.everyone()), at.directory.unbelieved()
-    if file is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    else:
-        SiteFolder(file.parent).write_private(file.name, content)
-        say(f"{people} {'person' if people == 1 else 'people'} of {at.tenant} in {file}.")
+    give(content, file, f"{people} {'person' if people == 1 else 'people'} of {at.tenant}")
     if left_out:
         say(f"{len(left_out)} registrations are not signed by {at.tenant}, and are left out.")

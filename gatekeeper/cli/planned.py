@@ -23,16 +23,15 @@ _NAMED = 4
 def show_alert_plan(settings: Settings, state: str, json_output: bool) -> None:
     """Say who loses what when the site goes to an alert state."""
     site = the_site(settings)
-    planned, states = run(_plan_alert(settings, site, state))
-    _show(planned, states, json_output)
+    _show(run(_plan_alert(settings, site, state)), json_output)
 
 
-async def _plan_alert(settings: Settings, site: SiteId, state: str) -> tuple[PlannedChange, Sequence[str]]:
+async def _plan_alert(settings: Settings, site: SiteId, state: str) -> PlannedChange:
     async with databases(settings) as (dsn, _), open_flow(settings, site, dsn) as flow:
         states = flow.policy.alert_states
         if state not in states:
             raise SettingError(f"The site's alert states are {', '.join(states)}.")
-        return plan_alert(flow, states.index(state), now=datetime.now(UTC)), states
+        return plan_alert(flow, states.index(state), now=datetime.now(UTC))
 
 
 def show_policy_plan(settings: Settings, site: SiteId, written: SitePolicy, json_output: bool) -> None:
@@ -43,7 +42,7 @@ def show_policy_plan(settings: Settings, site: SiteId, written: SitePolicy, json
             f"The agreement of {tenant} in the file is not the one that host and {tenant} signed: "
             "it counts when both have signed it."
         )
-    _show(planned, written.alert_states, json_output)
+    _show(planned, json_output)
 
 
 async def _plan_policy(
@@ -62,7 +61,8 @@ def _unsigned(flow: Flow, written: SitePolicy) -> list[str]:
     ]
 
 
-def _show(planned: PlannedChange, states: Sequence[str], json_output: bool) -> None:
+def _show(planned: PlannedChange, json_output: bool) -> None:
+    states = planned.alert_states
     if json_output:
         changes = [_document(change, states) for change in planned.changes]
         json_line({"holders": planned.holders, "changes": changes})

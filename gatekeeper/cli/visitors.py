@@ -13,6 +13,7 @@ from gatekeeper.cli.passes import BadgeFiles, QrOption
 from gatekeeper.cli.people import holder_document, read_wanted, standing
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
+from gatekeeper.cli.visitor_files import app
 from gatekeeper.model.badges import Assurance
 from gatekeeper.model.people import HolderKind
 from gatekeeper.service.administration.directory import KnownBadge, PeopleError, Registered, particulars_of
@@ -21,8 +22,6 @@ from gatekeeper.service.administration.particulars import Particulars
 from gatekeeper.service.administration.people import BadgeOrder, new_holder_id
 
 __all__ = ["app"]
-
-app = typer.Typer(no_args_is_help=True, help="Visitors: with a host, an end, and a pass.")
 
 
 @app.command("add")

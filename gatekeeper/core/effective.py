@@ -1,12 +1,12 @@
 """Effective rights: what a holder may open under a policy, at each alert state, whatever the hour and the company.
 
 The answer is the decision's own: the rules are asked with nothing in their way that a person can mend at the door (another
-hour, a companion, a PIN, a door that stands open), and what is then still denied is no right. Hours are what remains: the
-weekly windows and special days of every opening that counts. Holders who are alike in everything that rules ask of them
+hour, a companion, a PIN, a door that stands open), and what is then still denied is no right. Hours are what remains
+(`Outlook`): what schedules, events, call-ups and the hours of a PIN leave from now on, and what a rule on trial does not take. Holders who are alike in everything that rules ask of them
 have the same rights; so a site of thousands is some hundreds of questions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
@@ -16,26 +16,24 @@ from gatekeeper.core.rules import RULES, case_of, party_of
 from gatekeeper.model.badges import Assurance, Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, HolderId
 from gatekeeper.model.messages import ClockQuality
-from gatekeeper.model.people import Holder
+from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
-from gatekeeper.model.rules import AlertDemands
+from gatekeeper.model.rules import AlertDemands, CallUp, Event, ProfileRef
+from gatekeeper.model.schedule import Hours
 
-__all__ = ["Changed", "Rights", "Subject", "differences", "rights_of", "subjects"]
-
-Hours: TypeAlias = frozenset[tuple[object, ...]]
-"""When a right counts: what the schedules say, whatever they are called."""
+__all__ = ["Changed", "Outlook", "Rights", "Subject", "differences", "rights_of", "rights_of_all", "subjects"]
 
 Rights: TypeAlias = Mapping[tuple[AccessPointId, int], Hours]
 """For each access point and alert state where there is a right: its hours."""
 
 _Alerts: TypeAlias = frozenset[int]
-_Spelled: TypeAlias = tuple[object, ...]
 
 _MENDED_AT_THE_DOOR = frozenset(
     {
-        Reason.OUT_OF_TIME_RANGE,
-        Reason.THREAT_LEVEL,  # the alert state is asked by the openings themselves
+        Reason.OUT_OF_TIME_RANGE,  # the hours of `Outlook` ask these three
+        Reason.THREAT_LEVEL,
+        Reason.NOT_CALLED_UP,
         Reason.NO_ACCOMPANIMENT,  # but who counts for none of two is never in the right company
         Reason.NO_ESCORT,
         Reason.NO_DRIVER,
@@ -43,12 +41,10 @@ _MENDED_AT_THE_DOOR = frozenset(
         Reason.FIRST_PERSON,
         Reason.PIN_MISSING,
         Reason.TRUSTED_TIME,
-        Reason.NOT_CALLED_UP,
         Reason.INACTIVITY,
     }
 )
 _MENDED_WITHOUT_A_PIN = _MENDED_AT_THE_DOOR - {Reason.PIN_MISSING}
-_AT_ALL_HOURS: Hours = frozenset({("at all hours",)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +86,135 @@ def subjects(people: Iterable[tuple[Holder, Badge, int]], policies: Iterable[Pol
     ]
 
 
-def rights_of(policy: Policy, subject: Subject, *, now: datetime) -> Rights:
+class Outlook:
+    """A policy from an instant on: when who may come in where."""
+
+    def __init__(self, policy: Policy, now: datetime) -> None:
+        self.policy = policy
+        self.now = now
+        self._schedules = {
+            1 << bit: Hours.of(schedule) for bit, schedule in enumerate(policy.timetable.schedules)
+        }
+        self._always = (Hours.always(),) * len(policy.demands)
+        self._of: dict[object, tuple[Hours, ...]] = {}
+        self._made: dict[_Ways, tuple[Hours, ...]] = {}
+
+    def hours(self, point: Point, holder: Holder) -> tuple[Hours, ...]:
+        """When somebody may pass, as far as the clock and the calendar say, for each alert state."""
+        if point.leaving:
+            return self._always
+        invited = frozenset(_Period.of(event) for event in point.events if holder.id in event.guests)
+        is_reservist = holder.kind is HolderKind.RESERVIST
+        key = (point.id, holder.tenant, holder.profiles, is_reservist, holder.pin is None, invited)
+        known = self._of.get(key)
+        if known is None:
+            ways = self._ways(point, holder, invited)
+            known = self._made.get(ways)
+            if known is None:
+                known = self._made[ways] = tuple(map(self._from_now, self._hours(ways)))
+            self._of[key] = known
+        return known
+
+    def either(self, one: Hours, other: Hours) -> Hours:
+        """When one or the other counts."""
+        return self._from_now(one | other)
+
+    def _from_now(self, hours: Hours) -> Hours:
+        return hours.after(self.now.timestamp(), self.policy.timetable.time_zone)
+
+    def _ways(self, point: Point, holder: Holder, invited: "frozenset[_Period]") -> "_Ways":
+        profiles = [(holder.tenant, profile) for profile in holder.profiles]
+        openings = [self.policy.profiles.get(profile, {}).get(point.id, ()) for profile in profiles]
+        asks_pin = holder.pin is None and Reason.PIN_MISSING.code not in point.shadow
+        return _Ways(
+            openings=frozenset((one.schedule, one.highest_alert) for each in openings for one in each),
+            invited=invited,
+            called=self._called_up(point, holder, frozenset(profiles)),
+            without_pin=point.pin_schedules if asks_pin else 0,
+            any_hour=Reason.OUT_OF_TIME_RANGE.code in point.shadow,
+            any_alert=Reason.THREAT_LEVEL.code in point.shadow,
+        )
+
+    def _called_up(
+        self, point: Point, holder: Holder, roles: frozenset[ProfileRef]
+    ) -> "frozenset[_Period] | None":
+        """The call-ups without which somebody does not come in; None for whoever needs none."""
+        call_ups = self.policy.rules.call_ups
+        shadowed = Reason.NOT_CALLED_UP.code in point.shadow
+        if holder.kind is not HolderKind.RESERVIST or not call_ups or shadowed:
+            return None
+        return frozenset(_Period.of(call) for call in call_ups if not call.profiles.isdisjoint(roles))
+
+    def _hours(self, ways: "_Ways") -> Iterator[Hours]:
+        """What ways come to, in each alert state."""
+        leading = [(one.hours, one.highest_alert) for one in ways.invited]
+        leading += [(self._schedules[bit], highest) for bit, highest in ways.openings]
+        called = Hours.always()
+        if ways.called is not None:
+            called = Hours.any_of(one.hours for one in ways.called)
+        called -= Hours.any_of(hours for bit, hours in self._schedules.items() if bit & ways.without_pin)
+        for alert in range(len(self.policy.demands)):
+            yield _open(leading, alert, ways) & called
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """An event or a call-up, as far as hours ask."""
+
+    since: datetime
+    until: datetime
+    highest_alert: int = 0
+
+    @classmethod
+    def of(cls, source: Event | CallUp) -> "_Period":
+        """Leave out all else."""
+        return cls(source.since, source.until, source.highest_alert if isinstance(source, Event) else 0)
+
+    @property
+    def hours(self) -> Hours:
+        """Its instants."""
+        return Hours.between(self.since, self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ways:
+    """All that somebody's hours at an access point are made of; thousands have the same."""
+
+    openings: frozenset[tuple[int, int]]
+    """Schedules by their bit, each with the highest alert state."""
+    invited: frozenset[_Period]
+    called: frozenset[_Period] | None
+    without_pin: int
+    """The schedules, as a bit set, in which a PIN is asked of whoever has none."""
+    any_hour: bool
+    any_alert: bool
+
+
+def _open(leading: Sequence[tuple[Hours, int]], alert: int, ways: _Ways) -> Hours:
+    """When something that leads here is open in an alert state; a rule on trial holds nobody back.
+
+    The alert state is asked of what is open, and of everything when nothing is (see `rights.alert_state`).
+    """
+    enough = [hours for hours, highest in leading if ways.any_alert or alert <= highest]
+    found = Hours.any_of(enough)
+    if enough and ways.any_hour:
+        found |= Hours.always() - Hours.any_of(hours for hours, _ in leading)
+    return found
+
+
+def rights_of(outlook: Outlook, subject: Subject) -> Rights:
     """What a holder may open, and when."""
+    policy = outlook.policy
     found: dict[tuple[AccessPointId, int], Hours] = {}
-    spelled = _spelled(policy)
     for point in _points(policy, subject.holder):
-        # The alert state itself is asked by the openings: where two demand the same, the same is allowed.
+        # The alert state itself is asked by the hours: where two demand the same, the same is allowed.
         allowed: dict[AlertDemands, bool] = {}
-        for alert, demands in enumerate(policy.demands):
-            hours = _hours(policy, point, subject, alert, now=now, spelled=spelled)
+        for alert, hours in enumerate(outlook.hours(point, subject.holder)):
             if not hours:
                 continue
+            demands = policy.demands[alert]
             if demands not in allowed:
-                allowed[demands] = _allowed(policy, point, subject, alert, now)
+                allowed[demands] = _allowed(policy, point, subject, alert, outlook.now)
             if allowed[demands]:
                 found[point.id, alert] = hours
     return found
@@ -111,9 +223,10 @@ def rights_of(policy: Policy, subject: Subject, *, now: datetime) -> Rights:
 def differences(before: Policy, after: Policy, people: Iterable[Subject], *, now: datetime) -> list[Changed]:
     """Who gains and who loses what between two policies; the alert states are counted from the calmest."""
     changed: dict[tuple[AccessPointId, _Alerts, _Alerts, _Alerts], list[HolderId]] = {}
+    then, later = Outlook(before, now), Outlook(after, now)
     states = range(max(len(before.alert_states), len(after.alert_states)))
     for badges, holders in _by_badges(_alike_at(now, people, (before, after))):
-        old, new = _of_all(before, badges, now), _of_all(after, badges, now)
+        old, new = _of_all(then, badges), _of_all(later, badges)
         for point in {point for point, _ in (*old, *new)}:
             was = [old.get((point, alert)) for alert in states]
             will = [new.get((point, alert)) for alert in states]
@@ -121,14 +234,25 @@ def differences(before: Policy, after: Policy, people: Iterable[Subject], *, now
                 continue
             gained = frozenset(alert for alert in states if will[alert] and not was[alert])
             lost = frozenset(alert for alert in states if was[alert] and not will[alert])
-            other = frozenset(
-                alert for alert in states if was[alert] and will[alert] and was[alert] != will[alert]
-            )
+            other = frozenset(alert for alert in states if _other_hours(was[alert], will[alert], now))
+            if not gained | lost | other:
+                continue
             changed.setdefault((point, gained, lost, other), []).extend(holders)
     return [
         Changed(access_point=point, gained=gained, lost=lost, other_hours=other, holders=tuple(sorted(who)))
         for (point, gained, lost, other), who in sorted(changed.items(), key=lambda item: item[0][0])
     ]
+
+
+def _other_hours(was: Hours | None, will: Hours | None, now: datetime) -> bool:
+    """Whether there is a right before and after, and not at the same instants."""
+    return was is not None and will is not None and not was.is_same(will, now.timestamp())
+
+
+def rights_of_all(outlook: Outlook, people: Iterable[Subject]) -> Iterator[tuple[Sequence[HolderId], Rights]]:
+    """What everybody may open, with one badge or another; those who may the same with the same badges are together."""
+    for badges, holders in _by_badges(_alike_at(outlook.now, people, (outlook.policy,))):
+        yield holders, _of_all(outlook, badges)
 
 
 def _alike_at(now: datetime, people: Iterable[Subject], policies: Sequence[Policy]) -> list[Subject]:
@@ -176,12 +300,12 @@ def _by_badges(people: Iterable[Subject]) -> list[tuple[list[Subject], list[Hold
     return list(alike.values())
 
 
-def _of_all(policy: Policy, badges: Iterable[Subject], now: datetime) -> Rights:
+def _of_all(outlook: Outlook, badges: Iterable[Subject]) -> Rights:
     """What a holder may open with one badge or another."""
     found: dict[tuple[AccessPointId, int], Hours] = {}
     for badge in badges:
-        for right, hours in rights_of(policy, badge, now=now).items():
-            found[right] = found.get(right, frozenset()) | hours
+        for right, hours in rights_of(outlook, badge).items():
+            found[right] = outlook.either(found[right], hours) if right in found else hours
     return found
 
 
@@ -194,37 +318,6 @@ def _points(policy: Policy, holder: Holder) -> list[Point]:
         if any(holder.id in event.guests for event in point.events):
             named[point.id] = None
     return [policy.points[name] for name in named]
-
-
-def _hours(
-    policy: Policy,
-    point: Point,
-    subject: Subject,
-    alert: int,
-    *,
-    now: datetime,
-    spelled: Mapping[int, _Spelled],
-) -> Hours:
-    if point.leaving:
-        return _AT_ALL_HOURS
-    holder = subject.holder
-    found: set[tuple[object, ...]] = set()
-    for profile in holder.profiles:
-        for opening in policy.profiles.get((holder.tenant, profile), {}).get(point.id, ()):
-            if alert <= opening.highest_alert:
-                found.add(spelled[opening.schedule])
-    for event in point.events:
-        if holder.id in event.guests and now < event.until and alert <= event.highest_alert:
-            found.add(("event", event.since, event.until))
-    return frozenset(found)
-
-
-def _spelled(policy: Policy) -> dict[int, _Spelled]:
-    """What each schedule says, by its bit."""
-    return {
-        1 << bit: (schedule.week, schedule.special_days, schedule.special)
-        for bit, schedule in enumerate(policy.timetable.schedules)
-    }
 
 
 def _reachable(subject: Subject) -> Assurance:

@@ -8,7 +8,7 @@ from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, TenantId, Zon
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.site_file.forms import a_choice, a_member, a_named, a_number, a_text
 from gatekeeper.model.site_file.lines import Lines
-from gatekeeper.model.site_file.reading import Reading, Table
+from gatekeeper.model.site_file.reading import Reading, Table, only
 
 __all__ = [
     "EXTRA_KEYS",
@@ -80,13 +80,13 @@ def population_in(reading: Reading) -> Population:
     table = reading.one("population")
     seed = 0
     if table is not None:
-        table.only("seed", "group")
+        only(table, "seed", "group")
         seed = table.read("seed", a_number(1 << 53))
     return Population(seed=seed, groups=tuple(_group(group) for group in reading.each("population", "group")))
 
 
 def _group(table: Table) -> PopulationGroup:
-    table.only("tenant", "kind", "count", "clearance", "assurance", "profiles", "routine", "home")
+    only(table, "tenant", "kind", "count", "clearance", "assurance", "profiles", "routine", "home")
     return PopulationGroup(
         tenant=table.read("tenant", a_named(TenantId)),
         kind=table.read("kind", a_member(HolderKind)),
@@ -105,7 +105,7 @@ def bridges_in(reading: Reading) -> tuple[Bridge, ...]:
 
 
 def _bridge(table: Table) -> Bridge:
-    table.only("kind", "gate", "topic", "access_point")
+    only(table, "kind", "gate", "topic", "access_point")
     return Bridge(
         kind=table.read("kind", a_choice(("tasmota",))),
         gate=table.read("gate", a_named(GateId)),

@@ -7,13 +7,13 @@ INVARIANT: what could not be read stands as None, or as less of a list, in what 
 nothing that was made leaves this package before `Reading.raise_if_wrong` found nothing wrong.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar, cast
 
 from gatekeeper.model.site_file.lines import Lines, Place
 
-__all__ = ["Reading", "SiteFileError", "Table", "is_read", "tables_of"]
+__all__ = ["Reading", "SiteFileError", "Table", "is_read", "only", "tables_of"]
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -116,11 +116,13 @@ class Table:
         """Whether nothing was wrong so far, in this table itself."""
         return not self._wrong
 
-    def only(self, *keys: str) -> None:
-        """Refuse any other key: a misspelt rule must not silently be no rule."""
-        self._unknown = [key for key in self._source if key not in keys]
-        for key in self._unknown:
-            self.problem(key, f"unknown key {key!r}; the keys here are {', '.join(keys)}")
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._source)
+
+    def unknown(self, key: str, what: str) -> None:
+        """Tell of a key that there is not."""
+        self._unknown.append(key)
+        self.problem(key, what)
 
     def problem(self, key: str, what: str) -> None:
         """Tell what is wrong at a key."""
@@ -130,7 +132,7 @@ class Table:
     def missing(self, key: str, why: str = "") -> None:
         """Tell that a key is missing, unless it is there and misspelt: that is told already."""
         self._wrong.add(key)
-        if not get_close_matches(key, self._unknown, n=1):
+        if not any(_is_misspelt(key, unknown) for unknown in self._unknown):
             self._reading.problem(self.said, f"{key} is missing{why}", self.place)
 
     def demand(self, holds: Callable[[], bool], what: str, *keys: str) -> None:
@@ -206,3 +208,16 @@ class Table:
             self.problem(key, "a list is wanted, written [ ... ]")
             return []
         return list(value)
+
+
+def only(table: Table, *keys: str) -> None:
+    """Refuse a table with any other key: a misspelt rule must not silently be no rule."""
+    for key in table:
+        if key not in keys:
+            table.unknown(key, f"unknown key {key!r}; the keys here are {', '.join(keys)}")
+
+
+def _is_misspelt(key: str, unknown: str) -> bool:
+    """Whether a key is likely to be another with two letters wrong at most, in whatever order."""
+    wanted, written = Counter(key), Counter(unknown)
+    return ((wanted - written) + (written - wanted)).total() <= 2

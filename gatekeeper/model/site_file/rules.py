@@ -48,13 +48,14 @@ from gatekeeper.model.site_file.forms import (
     names,
     shown,
 )
-from gatekeeper.model.site_file.reading import Reading, Table
+from gatekeeper.model.site_file.reading import Reading, Table, only
 
-__all__ = ["RULE_KEYS", "an_alert_state", "read_site_rules", "read_zone_rules"]
+__all__ = ["RULE_KEYS", "an_alert_state", "read_site_rules", "zone_demands"]
 
 RULE_KEYS = ("alert", "interlock", "travel", "event", "call_up", "rules")
 _MOST_PEOPLE = 100_000
 _ALWAYS = "always"
+_TIMED = 'anti_passback = "timed" and passback_minutes go together'
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 3600, 86_400))
 
 
@@ -66,22 +67,20 @@ def an_alert_state(states: tuple[str, ...]) -> Callable[[object], int]:
     return lambda value: states.index(state(value))
 
 
-def read_zone_rules(zone: Table) -> ZoneRules:
+def zone_demands(zone: Table) -> ZoneRules:
     """Read what a zone demands."""
     mode = zone.read("anti_passback", a_member(AntiPassback))
-    rules = zone.maybe_inner("rules", lambda table: _zone_rules(table, mode)) or NO_RULES
+    rules = zone.maybe_inner("rules", lambda table: read_zone_rules(table, mode)) or NO_RULES
     if rules is NO_RULES:
         zone.demand(lambda: mode is not AntiPassback.TIMED, _TIMED, "anti_passback", "rules")
         return ZoneRules(passback=Passback(mode=mode))
     return rules
 
 
-_TIMED = 'anti_passback = "timed" and passback_minutes go together'
-
-
-def _zone_rules(table: Table, mode: AntiPassback | None) -> ZoneRules:
-    table.only(
-        "passback_minutes", "passback_forgotten_hours", "unexpected_location", "occupancy", "two_persons",
+def read_zone_rules(table: Table, mode: AntiPassback | None) -> ZoneRules:
+    """Read the rules of one zone whose anti-passback is of a mode; None when the mode could not be read."""
+    only(
+        table, "passback_minutes", "passback_forgotten_hours", "unexpected_location", "occupancy", "two_persons",
         "escort", "first_person", "pin", "guard_check", "certificates", "search", "driver", "shadow",
     )  # fmt: skip
     return ZoneRules(
@@ -113,7 +112,7 @@ def _passback(table: Table, mode: AntiPassback | None) -> Passback:
 
 
 def _occupancy(table: Table) -> Occupancy:
-    table.only("most", "least", "seconds", "enforcement", "exempt")
+    only(table, "most", "least", "seconds", "enforcement", "exempt")
     most = table.maybe("most", a_number(_MOST_PEOPLE, least=1), None)
     least = table.maybe("least", a_number(2, least=2), None)
     table.demand(
@@ -137,7 +136,7 @@ def _occupancy(table: Table) -> Occupancy:
 
 
 def _two_persons(table: Table) -> TwoPersons:
-    table.only("seconds", "differ", "profiles", "leaving")
+    only(table, "seconds", "differ", "profiles", "leaving")
     differ = table.maybe("differ", a_member(Differ), Differ.HOLDER)
     profiles = frozenset(table.maybe_each("profiles", a_profile))
     table.demand(
@@ -155,7 +154,7 @@ def _two_persons(table: Table) -> TwoPersons:
 
 
 def _escort(table: Table) -> Escort:
-    table.only("kinds", "by", "seconds", "most")
+    only(table, "kinds", "by", "seconds", "most")
     kinds = table.maybe_each("kinds", a_member(HolderKind))
     table.demand(
         lambda: "kinds" not in table or len(kinds) > 0, "an escort of nobody: name kinds of holders", "kinds"
@@ -169,7 +168,7 @@ def _escort(table: Table) -> Escort:
 
 
 def _first_person(table: Table) -> FirstPerson:
-    table.only("profiles", "hours")
+    only(table, "profiles", "hours")
     profiles = frozenset(table.each("profiles", a_profile))
     table.demand(lambda: len(profiles) > 0, "without a profile nobody could ever be the first", "profiles")
     return FirstPerson(profiles=profiles, lasting=table.read("hours", a_duration(_HOUR, most=24)))
@@ -181,17 +180,17 @@ def _second_factor(value: object) -> SecondFactor:
 
 
 def _guard_check(table: Table) -> GuardCheck:
-    table.only("seconds")
+    only(table, "seconds")
     return GuardCheck(limit=table.read("seconds", a_duration(_SECOND, most=60)))
 
 
 def _search(table: Table) -> Search:
-    table.only("one_in")
+    only(table, "one_in")
     return Search(one_in=table.read("one_in", a_number(1_000_000, least=1)))
 
 
 def _driver(table: Table) -> timedelta:
-    table.only("seconds")
+    only(table, "seconds")
     return table.read("seconds", a_duration(_SECOND, most=300))
 
 
@@ -216,7 +215,7 @@ def read_site_rules(reading: Reading, states: tuple[str, ...]) -> SiteRules:
         return SiteRules(
             alerts=alerts, interlocks=interlocks, travels=travels, events=events, call_ups=call_ups
         )
-    table.only("lock_out", "pin", "inactivity_days", "escort", "shadow")
+    only(table, "lock_out", "pin", "inactivity_days", "escort", "shadow")
     return SiteRules(
         alerts=alerts,
         interlocks=interlocks,
@@ -232,7 +231,7 @@ def read_site_rules(reading: Reading, states: tuple[str, ...]) -> SiteRules:
 
 
 def _lock_out(table: Table) -> LockOut:
-    table.only("failures", "minutes", "for_minutes")
+    only(table, "failures", "minutes", "for_minutes")
     return LockOut(
         failures=table.read("failures", a_number(100, least=2)),
         within=table.read("minutes", a_duration(_MINUTE, most=1440)),
@@ -241,7 +240,7 @@ def _lock_out(table: Table) -> LockOut:
 
 
 def _pin_limit(table: Table) -> PinLimit:
-    table.only("tries", "for_minutes")
+    only(table, "tries", "for_minutes")
     return PinLimit(
         tries=table.read("tries", a_number(20, least=2)),
         blocked=table.read("for_minutes", a_duration(_MINUTE, most=1440)),
@@ -249,7 +248,7 @@ def _pin_limit(table: Table) -> PinLimit:
 
 
 def _alert(table: Table, states: tuple[str, ...]) -> tuple[str, AlertDemands]:
-    table.only("state", "assurance", "pin", "escort", "excluded")
+    only(table, "state", "assurance", "pin", "escort", "excluded")
     state = table.read("state", a_choice(states) if states else a_name)
     return state, AlertDemands(
         assurance=table.maybe("assurance", a_number(3), 0),
@@ -260,21 +259,21 @@ def _alert(table: Table, states: tuple[str, ...]) -> tuple[str, AlertDemands]:
 
 
 def _interlock(table: Table) -> Interlock:
-    table.only("id", "access_points")
+    only(table, "id", "access_points")
     points = frozenset(table.each("access_points", a_named(AccessPointId)))
     table.demand(lambda: len(points) > 1, "an interlock joins two access points or more", "access_points")
     return Interlock(id=table.read("id", a_name), access_points=points)
 
 
 def _travel(table: Table) -> Travel:
-    table.only("between", "seconds")
+    only(table, "between", "seconds")
     between = frozenset(table.each("between", a_named(AccessPointId)))
     table.demand(lambda: len(between) == 2, "two different access points are wanted", "between")
     return Travel(between=between, least=table.read("seconds", a_duration(_SECOND, most=86_400)))
 
 
 def _event(table: Table, states: tuple[str, ...]) -> Event:
-    table.only("id", "name", "zones", "from", "until", "guests", "highest_alert")
+    only(table, "id", "name", "zones", "from", "until", "guests", "highest_alert")
     since, until = table.read("from", an_instant), table.read("until", an_instant)
     table.demand(lambda: since < until, "the event ends before it begins", "until", "from")
     zones = frozenset(table.each("zones", a_named(ZoneId)))
@@ -293,7 +292,7 @@ def _event(table: Table, states: tuple[str, ...]) -> Event:
 
 
 def _call_up(table: Table) -> CallUp:
-    table.only("id", "profiles", "from", "until")
+    only(table, "id", "profiles", "from", "until")
     since, until = table.read("from", an_instant), table.read("until", an_instant)
     table.demand(lambda: since < until, "the call-up ends before it begins", "until", "from")
     profiles = frozenset(table.each("profiles", a_profile))

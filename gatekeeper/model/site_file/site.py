@@ -31,9 +31,9 @@ from gatekeeper.model.site_file.forms import (
 )
 from gatekeeper.model.site_file.lines import Lines
 from gatekeeper.model.site_file.population import EXTRA_KEYS, bridges_in, population_in
-from gatekeeper.model.site_file.reading import Reading, SiteFileError, Table
+from gatekeeper.model.site_file.reading import Reading, SiteFileError, Table, only
 from gatekeeper.model.site_file.review import review
-from gatekeeper.model.site_file.rules import RULE_KEYS, an_alert_state, read_site_rules, read_zone_rules
+from gatekeeper.model.site_file.rules import RULE_KEYS, an_alert_state, read_site_rules, zone_demands
 
 __all__ = ["policy_document", "read_site", "read_site_file"]
 
@@ -141,7 +141,7 @@ class _Heading:
 
 def _heading(reading: Reading) -> _Heading:
     top = Table(reading, "the file", (), reading.document)
-    top.only(*_POLICY_KEYS, *EXTRA_KEYS)
+    only(top, *_POLICY_KEYS, *EXTRA_KEYS)
     if "site" not in top:
         top.missing("site")
     table = reading.one("site")
@@ -150,7 +150,7 @@ def _heading(reading: Reading) -> _Heading:
         return _Heading(
             site=unread, names=unread, time_zone=unread, host=unread, outside=unread, states=(), unlock=0
         )
-    table.only("id", "name", "time_zone", "host", "outside", "alert_states", "unlock_seconds")
+    only(table, "id", "name", "time_zone", "host", "outside", "alert_states", "unlock_seconds")
     return _Heading(
         site=table.read("id", a_named(SiteId)),
         names=table.read("name", names),
@@ -173,7 +173,7 @@ def _alert_states(value: object) -> tuple[str, ...]:
 
 
 def _tenant(table: Table, host: TenantId | None) -> Tenant:
-    table.only("id", "name", "agreement")
+    only(table, "id", "name", "agreement")
     tenant = table.read("id", a_named(TenantId))
     is_host = host is not None and tenant == host
     agreement = None
@@ -187,7 +187,7 @@ def _tenant(table: Table, host: TenantId | None) -> Tenant:
 
 
 def _agreement(table: Table, tenant: TenantId) -> Agreement:
-    table.only("ceiling", "zones", "from", "until", "badge_days")
+    only(table, "ceiling", "zones", "from", "until", "badge_days")
     since, until = table.read("from", an_instant), table.read("until", an_instant)
     table.demand(lambda: since < until, "the agreement ends before it begins", "until", "from")
     return Agreement(
@@ -201,7 +201,7 @@ def _agreement(table: Table, tenant: TenantId) -> Agreement:
 
 
 def _zone(table: Table) -> Zone:
-    table.only("id", "name", "parent", "owner", "level", "assurance", "anti_passback", "rules")
+    only(table, "id", "name", "parent", "owner", "level", "assurance", "anti_passback", "rules")
     return Zone(
         id=table.read("id", a_named(ZoneId)),
         names=table.read("name", names),
@@ -209,17 +209,17 @@ def _zone(table: Table) -> Zone:
         owner=table.read("owner", a_named(TenantId)),
         level=table.read("level", a_number(_HIGHEST_LEVEL)),
         assurance=table.read("assurance", a_number(_HIGHEST_ASSURANCE)),
-        rules=read_zone_rules(table),
+        rules=zone_demands(table),
     )
 
 
 def _gate(table: Table) -> Gate:
-    table.only("id", "name")
+    only(table, "id", "name")
     return Gate(id=table.read("id", a_named(GateId)), names=table.read("name", names))
 
 
 def _access_point(table: Table, unlock: int) -> AccessPoint:
-    table.only("id", "name", "gate", "from", "to", "direction", "unlock_seconds")
+    only(table, "id", "name", "gate", "from", "to", "direction", "unlock_seconds")
     return AccessPoint(
         id=table.read("id", a_named(AccessPointId)),
         names=table.read("name", names),
@@ -233,7 +233,7 @@ def _access_point(table: Table, unlock: int) -> AccessPoint:
 
 def _calendar(table: Table) -> Calendar | None:
     """A calendar, or None when not all of its days could be read."""
-    table.only("id", "days")
+    only(table, "id", "days")
     calendar = table.read("id", a_name)
     whole = table.inner_each("days", _day)
     days = dict(whole)
@@ -243,7 +243,7 @@ def _calendar(table: Table) -> Calendar | None:
 
 
 def _day(table: Table) -> tuple[date, Names]:
-    table.only("date", "name")
+    only(table, "date", "name")
     return table.read("date", a_date), table.read("name", names)
 
 
@@ -258,7 +258,7 @@ def _twice(days: Sequence[tuple[date, Names]]) -> date | None:
 
 
 def _schedule(table: Table, calendars: Mapping[str, Calendar]) -> Schedule:
-    table.only("id", "name", "windows", "calendar", "on_special_days")
+    only(table, "id", "name", "windows", "calendar", "on_special_days")
     table.demand(
         lambda: ("calendar" in table) == ("on_special_days" in table),
         "calendar and on_special_days go together",
@@ -289,7 +289,7 @@ def _week(table: Table) -> dict[int, list[Window]]:
 
 
 def _weekly(table: Table) -> tuple[tuple[int, ...], Window | None]:
-    table.only("days", "from", "until")
+    only(table, "days", "from", "until")
     weekday = a_choice(_DAYS)
     days = table.each("days", lambda value: _DAYS.index(weekday(value)))
     table.demand(lambda: len(days) > 0, "a window is on some days: name them", "days")
@@ -297,7 +297,7 @@ def _weekly(table: Table) -> tuple[tuple[int, ...], Window | None]:
 
 
 def _special(table: Table) -> Window | None:
-    table.only("from", "until")
+    only(table, "from", "until")
     return _window(table)
 
 
@@ -313,7 +313,7 @@ def _window(table: Table) -> Window | None:
 
 
 def _profile(table: Table, states: tuple[str, ...]) -> Profile:
-    table.only("id", "tenant", "name", "grants")
+    only(table, "id", "tenant", "name", "grants")
     return Profile(
         id=table.read("id", a_named(ProfileId)),
         tenant=table.read("tenant", a_named(TenantId)),
@@ -323,7 +323,7 @@ def _profile(table: Table, states: tuple[str, ...]) -> Profile:
 
 
 def _grant(table: Table, states: tuple[str, ...]) -> Grant:
-    table.only("zone", "access_point", "schedule", "highest_alert")
+    only(table, "zone", "access_point", "schedule", "highest_alert")
     zone = table.maybe("zone", a_named(ZoneId), None)
     point = table.maybe("access_point", a_named(AccessPointId), None)
     table.demand(
@@ -341,7 +341,7 @@ def _grant(table: Table, states: tuple[str, ...]) -> Grant:
 
 
 def _veto(table: Table) -> Veto:
-    table.only("tenant", "zone", "why")
+    only(table, "tenant", "zone", "why")
     return Veto(
         tenant=table.read("tenant", a_named(TenantId)),
         zone=table.read("zone", a_named(ZoneId)),

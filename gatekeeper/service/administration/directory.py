@@ -171,6 +171,7 @@ class Directory:
             held=owner is not None and badge.id in owner.holder.badges,
         )
 
+    @cached_property
     def free_status_index(self) -> int:
         """The first place in the tenant's status list that none of its badges was given."""
         for row in sorted(self._badges.values(), key=_claimed_index, reverse=True):

@@ -32,6 +32,7 @@ __all__ = [
     "BadgeOrder",
     "Desk",
     "Registration",
+    "holder_id_of",
     "issuer_at",
     "new_holder_id",
     "read_card_number",
@@ -75,13 +76,15 @@ def write_card_number(card: Card) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeOrder:
-    """What a new badge is to be."""
+    """What a new badge is to be; without an `id` it gets one that nobody has, without `since` it counts from now on."""
 
     assurance: Assurance
     card: Card | None = None
+    since: datetime | None = None
     until: datetime | None = None
     max_uses: int | None = None
     duress: bool = False
+    id: BadgeId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,15 @@ class Registration:
 def new_holder_id(prefix: str) -> HolderId:
     """An id that nobody has, and that says nothing."""
     return HolderId(f"{prefix}-{''.join(secrets.choice(_LETTERS) for _ in range(_LETTERS_OF_AN_ID))}")
+
+
+def holder_id_of(prefix: str, number: bytes) -> HolderId:
+    """The id that a number stands for: for the same number the same."""
+    rest, letters = int.from_bytes(number, "big"), []
+    for _ in range(_LETTERS_OF_AN_ID):
+        rest, letter = divmod(rest, len(_LETTERS))
+        letters.append(_LETTERS[letter])
+    return HolderId(f"{prefix}-{''.join(letters)}")
 
 
 def issuer_at(tenant: TenantId, key: cose.SigningKey, *, trust: Trust) -> Issuer:
@@ -265,7 +277,7 @@ class Desk:
         try:
             issued = issue_badge(
                 self.issuer,
-                badge_id=BadgeId(secrets.token_hex(16)),
+                badge_id=order.id or BadgeId(secrets.token_hex(16)),
                 kind=to.kind,
                 clearance=to.clearance,
                 assurance=order.assurance,
@@ -276,7 +288,10 @@ class Desk:
         except ValueError as error:
             said = str(error)
             raise PeopleError(f"{said[0].upper()}{said[1:]}.") from error
-        return self._narrowed(issued, order, self._badge_until(issued.badge, order, to, now))
+        until = self._badge_until(issued.badge, order, to, now)
+        if order.since is not None and order.since >= until:
+            raise PeopleError("The badge would end before it begins: give it an earlier beginning.")
+        return self._narrowed(issued, order, until)
 
     def who_has(self, card: Card) -> str:
         """Whose badge answers to a card number that is not free, and what frees it."""
@@ -306,6 +321,7 @@ class Desk:
         """The same badge for less time, or for fewer uses, or as one that cries for help."""
         badge = replace(
             issued.badge,
+            not_before=max(order.since or issued.badge.not_before, issued.badge.not_before),
             expires=until.replace(microsecond=0),
             max_uses=order.max_uses,
             duress=order.duress,

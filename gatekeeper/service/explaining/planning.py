@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gatekeeper.core.effective import Changed, Subject, differences, rights_of, subjects
+from gatekeeper.core.effective import Changed, Outlook, differences, rights_of_all, subjects
 from gatekeeper.core.flow import Flow
 from gatekeeper.model.badges import Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, HolderId
@@ -16,10 +16,14 @@ __all__ = ["PlannedChange", "plan_alert", "plan_policy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedChange:
-    """What changes: for each access point who gains and who loses, and how many people were looked at."""
+    """What changes: for each access point who gains and who loses, and how many people were looked at.
+
+    `alert_states` are the names of the states that are counted in `changes`, those that a new policy no longer has included.
+    """
 
     changes: Sequence[Changed]
     holders: int
+    alert_states: tuple[str, ...]
 
 
 def plan_policy(flow: Flow, after: Policy, *, now: datetime) -> PlannedChange:
@@ -29,6 +33,7 @@ def plan_policy(flow: Flow, after: Policy, *, now: datetime) -> PlannedChange:
     return PlannedChange(
         changes=differences(flow.policy, after, alike, now=now),
         holders=len({holder.id for holder, _, _ in people}),
+        alert_states=after.alert_states + flow.policy.alert_states[len(after.alert_states) :],
     )
 
 
@@ -37,15 +42,12 @@ def plan_alert(flow: Flow, state: int, *, now: datetime) -> PlannedChange:
     people = _people(flow)
     lost: dict[AccessPointId, list[HolderId]] = {}
     gained: dict[AccessPointId, list[HolderId]] = {}
-    for subject in subjects(people, (flow.policy,)):
-        now_open, then_open = (
-            _open_at(flow.policy, subject, flow.alert, now),
-            _open_at(flow.policy, subject, state, now),
-        )
-        for point in now_open - then_open:
-            lost.setdefault(point, []).extend(subject.holders)
-        for point in then_open - now_open:
-            gained.setdefault(point, []).extend(subject.holders)
+    for holders, rights in rights_of_all(Outlook(flow.policy, now), subjects(people, (flow.policy,))):
+        opens, will = ({point for point, alert in rights if alert == asked} for asked in (flow.alert, state))
+        for point in opens - will:
+            lost.setdefault(point, []).extend(holders)
+        for point in will - opens:
+            gained.setdefault(point, []).extend(holders)
     there = frozenset({state})
     changes = [
         Changed(
@@ -67,11 +69,11 @@ def plan_alert(flow: Flow, state: int, *, now: datetime) -> PlannedChange:
         )
         for point, who in sorted(gained.items())
     ]
-    return PlannedChange(changes=changes, holders=len({holder.id for holder, _, _ in people}))
-
-
-def _open_at(policy: Policy, subject: Subject, alert: int, now: datetime) -> set[AccessPointId]:
-    return {point for point, state in rights_of(policy, subject, now=now) if state == alert}
+    return PlannedChange(
+        changes=changes,
+        holders=len({holder.id for holder, _, _ in people}),
+        alert_states=flow.policy.alert_states,
+    )
 
 
 def _people(flow: Flow) -> list[tuple[Holder, Badge, int]]:

@@ -14,7 +14,7 @@ from gatekeeper.core.supervise import StoredHolder
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.service.administration.csv_import import (
-    HEADER,
+    PEOPLE,
     ImportLine,
     ImportPlan,
     change_id,
@@ -132,7 +132,7 @@ def test_a_host_may_stand_anywhere_in_the_file(desk: Desk):
     ("lines", "problems"),
     [
         ([], ["1: the file: is empty: its first line is holder,name,kind,clearance,profiles,from,until,certificates,host"]),
-        (["naam,holder"], [f'1: the line: "naam" is no column: the columns are {", ".join(HEADER)}']),
+        (["naam,holder"], [f'1: the line: "naam" is no column: the columns are {", ".join(PEOPLE.all)}']),
         (["holder,name,name"], ["1: the line: name stands there twice: keep one of the two"]),
         (["name,kind", "Anna,staff"], ["1: the line: has no column holder, which says whom a line is about"]),
         (["holder", "Anna!"], [

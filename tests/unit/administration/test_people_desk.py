@@ -309,14 +309,14 @@ def test_a_badge_that_the_registration_no_longer_names_is_held_by_nobody(standin
 
 def test_a_place_in_the_status_list_follows_the_highest_that_was_signed(standing_fort: Site):
     rows = Rows(standing_fort)
-    assert rows.desk("school").directory.free_status_index() == 4, "four of its people were founded"
-    assert rows.desk("club").directory.free_status_index() == 0
+    assert rows.desk("school").directory.free_status_index == 4, "four of its people were founded"
+    assert rows.desk("club").directory.free_status_index == 0
     desk = rows.desk("school")
     badge = replace(issued(desk).badge, id=BadgeId("ab" * 16), status_index=1 << 40)
     token = cose.sign(cose.encode(claims_of(badge)), key=cose.SigningKey.generate(), typ=BADGE_TYPE)
     record = replace(next(iter(rows.badges.values())).record, id=badge.id, token=token)
     rows.badges[badge.id] = StoredBadge(record=record, tenant=TenantId("school"), holder=ANNA, card=None)
-    assert rows.desk("school").directory.free_status_index() == 4, "a row that nobody signed takes no place"
+    assert rows.desk("school").directory.free_status_index == 4, "a row that nobody signed takes no place"
     assert record.state is BadgeState.ACTIVE
 
 

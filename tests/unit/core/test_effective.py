@@ -8,11 +8,21 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.core.effective import Changed, Rights, Subject, differences, rights_of, subjects
+from gatekeeper.core.effective import (
+    Changed,
+    Outlook,
+    Rights,
+    Subject,
+    differences,
+    rights_of,
+    rights_of_all,
+    subjects,
+)
 from gatekeeper.model.badges import Assurance, Badge
 from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, ProfileId
-from gatekeeper.model.people import Holder, PinRecord
+from gatekeeper.model.people import Holder, HolderKind, PinRecord
 from gatekeeper.model.policy import Policy
+from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import document_with, policy_with
 from tests.support.sites import BADGES, NOON, compiled, ground
 
@@ -35,7 +45,7 @@ def subject(who: str, **changes: Any) -> Subject:
 def opens(policy: Policy, who: str, **changes: Any) -> dict[str, set[int]]:
     """The doors that somebody may open, and in which alert states."""
     found: dict[str, set[int]] = {}
-    for point, alert in rights_of(policy, subject(who, **changes), now=NOON):
+    for point, alert in rights_of(Outlook(policy, NOON), subject(who, **changes)):
         found.setdefault(point, set()).add(alert)
     return found
 
@@ -82,15 +92,16 @@ def test_rights_are_what_profiles_agreement_veto_and_levels_leave_in_each_alert_
 
 @pytest.mark.parametrize("now", [NOON, datetime(2026, 6, 3, 23, tzinfo=UTC)])
 def test_rights_do_not_depend_on_the_hour(now: datetime):
-    rights = rights_of(policy_with(), subject("pupil"), now=now)
-    assert set(rights) == set(rights_of(policy_with(), subject("pupil"), now=NOON))
+    rights = rights_of(Outlook(policy_with(), now), subject("pupil"))
+    assert set(rights) == set(rights_of(Outlook(policy_with(), NOON), subject("pupil")))
 
 
 def test_hours_are_those_of_the_schedules_and_none_on_the_way_out():
     def hours(rights: Rights, point: str) -> Any:
         return rights[AccessPointId(point), CALM]
 
-    pupil, teacher = (rights_of(policy_with(), subject(who), now=NOON) for who in ("pupil", "teacher"))
+    outlook = Outlook(policy_with(), NOON)
+    pupil, teacher = (rights_of(outlook, subject(who)) for who in ("pupil", "teacher"))
     assert hours(pupil, "front-in") != hours(teacher, "front-in")
     assert hours(pupil, "front-out") == hours(teacher, "front-out")
 
@@ -224,6 +235,116 @@ def test_guests_of_an_event_gain_its_zones_and_nobody_else_does():
         changed("school-in", "pupil", gained={CALM, TENSE, GRAVE}),
         changed("school-out", "pupil", gained={CALM, TENSE, GRAVE}),
     ]
+
+
+# -- call-ups and rules on trial ---------------------------------------------------------------------------------------
+
+MEMBER = person("member")
+SUMMER = (datetime(2026, 6, 10, tzinfo=UTC), datetime(2026, 6, 20, tzinfo=UTC))
+SUMMER_LASTS = SUMMER[1] - SUMMER[0]
+INTO_THE_SHED = Changed(
+    access_point=AccessPointId("shed-in"),
+    gained=frozenset(),
+    lost=frozenset(),
+    other_hours=frozenset(),
+    holders=(HolderId("member"),),
+)
+
+
+def call_up(since: datetime, until: datetime, *profiles: str) -> dict[str, Any]:
+    return {"id": f"until-{until:%d}", "profiles": list(profiles), "from": since, "until": until}
+
+
+def at_the_shed(before: Policy, after: Policy, *people: tuple[Holder, Badge, int]) -> list[Changed]:
+    """What a change does to who comes into the shed."""
+    found = planned(before, after, people or [MEMBER])
+    return [one for one in found if one.access_point == INTO_THE_SHED.access_point]
+
+
+def test_a_call_up_limits_the_hours_of_the_reservists_it_calls_and_takes_the_right_of_all_others():
+    states = opens(policy_with(), "member")["shed-in"]
+    summer = policy_with(call_up=[call_up(*SUMMER, "club/member")])
+    assert opens(summer, "member")["shed-in"] == states
+    assert at_the_shed(policy_with(), summer) == [replace(INTO_THE_SHED, other_hours=frozenset(states))]
+    for nobody in (
+        [call_up(*SUMMER, "army/soldier")],
+        [call_up(NOON - 2 * SUMMER_LASTS, NOON, "club/member")],
+    ):
+        without = policy_with(call_up=nobody)
+        assert at_the_shed(policy_with(), without) == [replace(INTO_THE_SHED, lost=frozenset(states))]
+        assert at_the_shed(without, summer) == [replace(INTO_THE_SHED, gained=frozenset(states))]
+        assert opens(without, "member")["shed-out"] == opens(policy_with(), "member")["shed-out"]
+
+
+def test_a_longer_call_up_is_other_hours_and_the_same_days_called_up_twice_are_not():
+    once = policy_with(call_up=[call_up(*SUMMER, "club/member")])
+    half = SUMMER[0] + SUMMER_LASTS / 2
+    halves = policy_with(
+        call_up=[call_up(SUMMER[0], half, "club/member"), call_up(half, SUMMER[1], "club/member")]
+    )
+    longer = policy_with(call_up=[call_up(SUMMER[0], SUMMER[1] + SUMMER_LASTS, "club/member")])
+    assert at_the_shed(once, halves) == []
+    assert [bool(one.other_hours) for one in at_the_shed(once, longer)] == [True]
+
+
+def test_call_ups_are_nothing_to_whoever_is_no_reservist():
+    staff = person("member", kind=HolderKind.STAFF)
+    assert at_the_shed(policy_with(), policy_with(call_up=[call_up(*SUMMER, "army/soldier")]), staff) == []
+
+
+def test_a_call_up_that_is_only_reported_takes_nothing():
+    tried = policy_with(
+        call_up=[call_up(*SUMMER, "army/soldier")], rules={"shadow": [Reason.NOT_CALLED_UP.code]}
+    )
+    assert at_the_shed(policy_with(), tried) == []
+
+
+def test_hours_that_are_only_reported_are_all_hours_and_enforcing_them_is_told():
+    tried = policy_with(rules={"shadow": [Reason.OUT_OF_TIME_RANGE.code]})
+    assert planned(tried, policy_with(), [PUPIL]) == [
+        changed("front-in", "pupil", other_hours={CALM, TENSE}),
+        changed("school-in", "pupil", other_hours={CALM}),
+    ]
+    assert planned(tried, policy_with(rules={"shadow": [Reason.OUT_OF_TIME_RANGE.code]}), [PUPIL]) == []
+
+
+def test_other_windows_under_hours_that_are_only_reported_change_nothing():
+    rules = {"shadow": [Reason.OUT_OF_TIME_RANGE.code]}
+    document = document_with(rules=rules)
+    document["schedule"][1]["windows"][0]["from"] = "09:00"
+    assert planned(policy_with(rules=rules), policy_of(document), EVERYBODY) == []
+
+
+def test_an_alert_state_that_is_only_reported_keeps_nobody_out():
+    tried = policy_with(rules={"shadow": [Reason.THREAT_LEVEL.code]})
+    assert opens(tried, "pupil")["front-in"] == {CALM, TENSE, GRAVE}
+    assert planned(tried, policy_with(), [PUPIL])[0] == changed("front-in", "pupil", lost={GRAVE})
+
+
+def test_a_pin_at_some_hours_leaves_the_others_to_whoever_has_none():
+    asked = policy_with({"school-house": {"pin": "lessons"}})
+    assert planned(policy_with(), asked, [TEACHER]) == [
+        changed("school-in", "teacher", other_hours={CALM, TENSE})
+    ]
+    assert planned(policy_with(), asked, [PUPIL]) == [changed("school-in", "pupil", lost={CALM})]
+    assert planned(policy_with(), asked, [person("pupil", pin=PIN)]) == []
+
+
+def test_the_same_windows_in_another_time_zone_are_other_hours():
+    document = document_with()
+    document["site"]["time_zone"] = "Europe/London"
+    assert {one.access_point for one in planned(policy_with(), policy_of(document), [PUPIL])} == {
+        "front-in",
+        "school-in",
+    }
+
+
+def test_a_holder_with_two_badges_loses_to_an_alert_state_what_neither_opens():
+    policy = policy_with(alert=[{"state": "tense", "assurance": 2}])
+    weak = person("sergeant", badge={"id": BadgeId("ab" * 16), "assurance": Assurance.BEARER})
+    ((holders, rights),) = rights_of_all(Outlook(policy, NOON), subjects([SERGEANT, weak], [policy]))
+    assert list(holders) == ["sergeant"]
+    assert {alert for point, alert in rights if point == "front-in"} == {CALM, TENSE, GRAVE}
 
 
 def test_a_holder_with_two_badges_is_named_once_and_keeps_what_either_opens():
