@@ -26,7 +26,7 @@ from gatekeeper.service.administration.ceremony import Founding, found_site
 from gatekeeper.service.administration.folder import POLICY, SiteFolder, refuse_used, signing_of
 from gatekeeper.service.administration.opening import open_site
 from gatekeeper.service.administration.operators import carry_away, keys_of_operators, refuse_used_keys
-from gatekeeper.service.administration.plan import must_be_tables, read_plan
+from gatekeeper.service.administration.plan import read_plan
 
 __all__ = ["app", "found", "read_file"]
 
@@ -95,6 +95,12 @@ def _written(file: Path, site: SiteId) -> SitePolicy:
 
 def read_file(file: Path) -> dict[str, Any]:
     """Read a site file and check it. Raises SiteFileError with every problem, each with its line."""
+    document, lines = _parsed(file)
+    read_site_file(document, lines=lines)
+    return document
+
+
+def _parsed(file: Path) -> tuple[dict[str, Any], Lines]:
     try:
         text = file.read_text("utf-8")
         document = tomllib.loads(text)
@@ -106,15 +112,13 @@ def read_file(file: Path) -> dict[str, Any]:
         raise SiteFileError([f"{file} cannot be read: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SiteFileError([f"{file} is no TOML: {error}"]) from None
-    must_be_tables(document)
-    read_site_file(document, lines=Lines.of(text, file=str(file)))
-    return document
+    return document, Lines.of(text, file=str(file))
 
 
 async def found(settings: Settings, file: Path) -> SiteId:
     """Found the site of a file and open it in the database."""
-    document = read_file(file)
-    site = read_plan(document, now=datetime.now(UTC)).written.site
+    document, lines = _parsed(file)
+    site = read_plan(document, now=datetime.now(UTC), lines=lines).written.site
     folder, keys = site_folder(settings, site), keys_of_operators(settings.data, site)
     refuse_used(folder.root)
     refuse_used_keys(keys)

@@ -45,6 +45,6 @@ def test_a_file_that_describes_another_site_is_not_applied(hold: Hold, policy: P
 
 def test_a_file_that_is_no_site_file_is_not_applied(hold: Hold, tmp_path: Path):
     said = hold("site", "apply", _file(tmp_path, "site = 3\n"))
-    assert (said.code, said.err) == (2, "site: a table is wanted, written [site]\n")
+    assert (said.code, said.err) == (2, f"{tmp_path}/site.toml:1: site: a table is wanted, written [site]\n")
     assert hold("site", "apply", tmp_path).code == 2
     assert not hold.run("SELECT change FROM change WHERE site_id = $1")

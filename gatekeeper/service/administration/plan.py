@@ -24,20 +24,7 @@ from gatekeeper.model.site_file import (
 )
 from gatekeeper.service.administration.population import Person, generate
 
-__all__ = ["Plan", "must_be_tables", "read_plan"]
-
-_ONE_TABLE = ("site", "population")
-_MANY_TABLES = (
-    "tenant",
-    "zone",
-    "gate",
-    "access_point",
-    "calendar",
-    "schedule",
-    "profile",
-    "veto",
-    "bridge",
-)
+__all__ = ["Plan", "read_plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,29 +39,6 @@ class Plan:
     def access_points(self, gate: GateId) -> tuple[AccessPoint, ...]:
         """The access points of one gate."""
         return tuple(point for point in self.written.access_points if point.gate == gate)
-
-
-def must_be_tables(document: Mapping[str, Any]) -> None:
-    """See that a file is made of the tables that a site file is made of. Raises `SiteFileError`."""
-    problems = [
-        f"{key}: a table is wanted, written [{key}]"
-        for key in _ONE_TABLE
-        if key in document and not isinstance(document[key], Mapping)
-    ]
-    problems += [
-        f"{key}: tables are wanted, each written [[{key}]]"
-        for key in _MANY_TABLES
-        if key in document and not _are_tables(document[key])
-    ]
-    population = document.get("population")
-    if isinstance(population, Mapping) and not _are_tables(population.get("group", [])):
-        problems.append("population group: tables are wanted, each written [[population.group]]")
-    if problems:
-        raise SiteFileError(problems)
-
-
-def _are_tables(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(table, Mapping) for table in value)
 
 
 def read_plan(document: Mapping[str, Any], *, now: datetime, lines: Lines | None = None) -> Plan:
