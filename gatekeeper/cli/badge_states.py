@@ -15,7 +15,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude_all, hand_in, paper_of
+from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude_all, hand_in, is_made, paper_of
 from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
 from gatekeeper.cli.people import badge_document
 from gatekeeper.cli.talk import json_line, say, table
@@ -119,8 +119,9 @@ def _say_of(at: OpenDesk, badges: Sequence[KnownBadge], state: BadgeState, *, js
     if state is not BadgeState.ACTIVE:
         at.say_if_inside(one.holder for one in badges)
     outcomes = hand_in(at, [paper_of(BadgeStateChange(badge=one.badge.id, state=state)) for one in badges])
-    if not json_output and badges:
-        names = [(one.badge.id, at.called(one.holder), one.state.value) for one in badges]
+    made = [one for one, outcome in zip(badges, outcomes, strict=True) if is_made(outcome)]
+    if not json_output and made:
+        names = [(one.badge.id, at.called(one.holder), one.state.value) for one in made]
         table(("badge", "holder", "was", "is"), [(*one, state.value) for one in names])
     conclude_all(
         outcomes,
@@ -155,14 +156,13 @@ def badge_expire(
         by_holder: dict[HolderId, list[KnownBadge]] = {}
         for one in meant:
             by_holder.setdefault(one.holder, []).append(one)
-        if not json_output and meant:
-            table(("badge", "holder", "until"), [_row(at, one) for one in meant])
-        if not meant:
+        if not meant and not json_output:
             say("Nothing to change: no badge that is meant is held by anybody.")
         if dry_run:
-            documents = [badge_document(at, one) for one in meant]
             if json_output:
-                json_line({"changes": documents})
+                json_line({"changes": [badge_document(at, one) for one in meant]})
+            else:
+                _show(at, meant)
             return
         at.say_if_inside(one.holder for one in meant if which is not None)
         papers = [
@@ -177,11 +177,19 @@ def badge_expire(
             for holder, badges in by_holder.items()
         ]
         outcomes = hand_in(at, papers)
+        if not json_output:
+            made = zip(by_holder.values(), outcomes, strict=True)
+            _show(at, [one for badges, outcome in made if is_made(outcome) for one in badges])
         about = [
             {"holder": holder, "badges": [one.badge.id for one in badges]}
             for holder, badges in by_holder.items()
         ]
         conclude_all(outcomes, about, json_output=json_output)
+
+
+def _show(at: OpenDesk, badges: Sequence[KnownBadge]) -> None:
+    if badges:
+        table(("badge", "holder", "until"), [_row(at, one) for one in badges])
 
 
 def _row(at: OpenDesk, one: KnownBadge) -> tuple[str, ...]:

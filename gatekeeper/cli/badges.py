@@ -19,7 +19,7 @@ from gatekeeper.cli.desk import (
     paper_of,
     refusal,
 )
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, in_order, quiet_settings
 from gatekeeper.cli.passes import BadgeFiles, OutOption, QrOption, ordered, qr_code, write_secret
 from gatekeeper.cli.people import badge_document, standing
 from gatekeeper.cli.talk import data as out
@@ -303,3 +303,20 @@ def _claimed(token: bytes) -> str:
 def _name(at: OpenDesk, known: KnownBadge) -> str | None:
     found = at.directory.find(known.holder)
     return None if found is None else found.name
+
+
+in_order(
+    app,
+    "issue",
+    "replace",
+    "show",
+    "suspend",
+    "lost",
+    "stolen",
+    "revoke",
+    "reinstate",
+    "set",
+    "expire",
+    "import",
+    "export",
+)

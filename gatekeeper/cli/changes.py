@@ -8,6 +8,7 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.desk import refusal
 from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
 from gatekeeper.cli.planned import show_alert_plan
 from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
@@ -21,6 +22,7 @@ from gatekeeper.core.change import (
     SuspensionChange,
     TrustChange,
 )
+from gatekeeper.core.operators import Deed
 from gatekeeper.core.supervise import APPLIED, PROPOSED, ChangeOutcome
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.service.administration.folder import TRUST
@@ -150,12 +152,14 @@ def submit(
     *,
     tenant: TenantId | None = None,
     operator: str | None = None,
+    deeds: tuple[Deed, ...] = (),
 ) -> ChangeOutcome | None:
     """Sign a change as an operator, hand it in, and tell what became of it; exit 1 when it was refused.
 
-    `tenant` is whose matter it is (None: the site's). Raises OperatorError when nobody here may sign it.
+    `tenant` is whose matter it is (None: the site's); `deeds` is what it amounts to, where its content does not tell. Raises
+    OperatorError when nobody here may sign it.
     """
-    handed_in = run(_submit(settings, site, content, tenant=tenant, operator=operator))
+    handed_in = run(_submit(settings, site, content, tenant=tenant, operator=operator, deeds=deeds))
     tell(handed_in)
     return handed_in.outcome
 
@@ -167,9 +171,12 @@ async def _submit(
     *,
     tenant: TenantId | None,
     operator: str | None,
+    deeds: tuple[Deed, ...],
 ) -> HandedIn:
     async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
-        signer = await signer_for(reading, settings, site, content, tenant=tenant, operator=operator)
+        signer = await signer_for(
+            reading, settings, site, content, tenant=tenant, operator=operator, deeds=deeds
+        )
         return await hand_in(reading, signer, content)
 
 
@@ -187,7 +194,7 @@ def tell(handed_in: HandedIn) -> None:
             f"gatekeeper proposal approve {handed_in.digest.hex()[:8]}"
         )
     else:
-        say(f"Refused: {outcome.code}. {outcome.detail}")
+        say(refusal(outcome))
         raise typer.Exit(1)
 
 

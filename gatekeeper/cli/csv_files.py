@@ -139,7 +139,7 @@ def tell_unchanged(lines: Sequence[int]) -> None:
     if lines:
         named = ", ".join(map(str, lines[:_NAMED])) + (" ..." if len(lines) > _NAMED else "")
         change = "changes" if len(lines) == 1 else "change"
-        say(f"{counted(len(lines), 'line')} {change} nothing: {named}.")
+        say(f"{counted(len(lines), 'line')} {change} nothing: {named}{'' if len(lines) > _NAMED else '.'}")
 
 
 def counted(number: int, noun: str) -> str:

@@ -361,8 +361,11 @@ def is_made(outcome: ChangeOutcome | None) -> bool:
 def refusal(outcome: ChangeOutcome) -> str:
     """Why a change was refused, and what to do about it."""
     known = {code.value: code.sentence for code in ChangeRefusal}
-    why = [outcome.detail, known.get(outcome.code, ""), _HINTS.get(outcome.code, "")]
-    return " ".join([f"Refused: {outcome.code}.", *(_sentence(part) for part in why if part)])
+    why, detail = known.get(outcome.code, ""), outcome.detail
+    if why and detail:
+        why, detail = f"{why.removesuffix('.')} ({detail.removesuffix('.')}).", ""
+    parts = [why, detail, _HINTS.get(outcome.code, "")]
+    return " ".join([f"Refused: {outcome.code}.", *(_sentence(part) for part in parts if part)])
 
 
 def _sentence(text: str) -> str:

@@ -20,7 +20,7 @@ from gatekeeper.cli.signing import believed
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import Settings
 from gatekeeper.core.change import OperatorChange
-from gatekeeper.core.operators import Operator, Role
+from gatekeeper.core.operators import Deed, Operator, Role
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import OperatorId, SiteId, TenantId
 from gatekeeper.service.administration.folder import SiteFolder, signing_of
@@ -31,6 +31,7 @@ from gatekeeper.service.administration.operators import (
     keys_of_operators,
     new_operator,
     revoked,
+    see_that_it_can_be,
     sign_operator,
 )
 
@@ -62,17 +63,22 @@ def add(
     whose = TenantId(tenant) if tenant is not None else _tenant_of(name, known, trust)
     keys, now = keys_of_operators(settings.data, which), datetime.now(UTC)
     former = known.get(OperatorId(name))
+    ends = until.astimezone(UTC) if until is not None else now + OPERATOR_TERM
+    whose = _listed(whose, trust)
+    see_that_it_can_be(name, tenant=whose, host=trust.host, roles=role, since=now, until=ends)
     made = new_operator(
         name,
-        tenant=_listed(whose, trust),
+        tenant=whose,
         host=trust.host,
         roles=role,
         key=_key(keys, name, former),
         since=now,
-        until=until.astimezone(UTC) if until is not None else now + OPERATOR_TERM,
+        until=ends,
         version=1 if former is None else former.version + 1,
     )
-    submit(settings, which, _signed(made, site_folder(settings, which), trust), tenant=whose)
+    takes = former is not None and made.within(former)
+    deeds = (Deed.WITHDRAW_OPERATOR if takes else Deed.GRANT_OPERATOR,)
+    submit(settings, which, _signed(made, site_folder(settings, which), trust), tenant=whose, deeds=deeds)
 
 
 @app.command("list")
@@ -122,7 +128,7 @@ def revoke(
     if former is None:
         raise OperatorError(f"The site has no operator {name}.")
     change = _signed(revoked(former), site_folder(settings, which), trust)
-    submit(settings, which, change, tenant=former.tenant)
+    submit(settings, which, change, tenant=former.tenant, deeds=(Deed.WITHDRAW_OPERATOR,))
 
 
 async def _known(settings: Settings, site: SiteId) -> tuple[Trust, dict[OperatorId, Operator]]:

@@ -24,6 +24,7 @@ __all__ = [
     "Site",
     "UnusedVaultDsn",
     "VaultDsn",
+    "in_order",
     "log_database",
     "looking_settings",
     "quiet_settings",
@@ -70,6 +71,11 @@ async def log_database(settings: Settings) -> AsyncIterator[str]:
     else:
         async with databases(settings) as (dsn, _):
             yield dsn
+
+
+def in_order(app: typer.Typer, *names: str) -> None:
+    """Let the help list an app's commands in this order, whichever module they come from."""
+    app.registered_commands.sort(key=lambda command: names.index(command.name or ""))
 
 
 def _quiet(settings: Settings) -> Settings:

@@ -23,7 +23,7 @@ from gatekeeper.cli.csv_files import (
     tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, in_order, quiet_settings
 from gatekeeper.cli.pins import app
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
@@ -103,10 +103,9 @@ def _tell_plan(at: OpenDesk, plan: ImportPlan, todo: Sequence[ImportLine], *, js
     if json_output:
         json_line({"tenant": at.tenant, **_plan_document(plan), "problems": [], "done": 0})
         return
-    table(
-        ("line", "holder", "name", "what"),
-        [(one.line, one.holder, one.wanted.name, _what(at, one)) for one in todo],
-    )
+    if todo:
+        rows = [(one.line, one.holder, one.wanted.name, _what(at, one)) for one in todo]
+        table(("line", "holder", "name", "what"), rows)
     tell_unchanged([line.line for line in plan.unchanged])
     say(f"It would register {len(plan.added)} and change {len(plan.changed)}. Nothing was done.")
 
@@ -187,3 +186,6 @@ def holder_export(
     give(content, file, f"{people} {'person' if people == 1 else 'people'} of {at.tenant}")
     if left_out:
         say(f"{len(left_out)} registrations are not signed by {at.tenant}, and are left out.")
+
+
+in_order(app, "add", "change", "pin", "list", "show", "import", "export", "forgive")

@@ -71,6 +71,7 @@ async def signer_for(
     *,
     tenant: TenantId | None,
     operator: str | None = None,
+    deeds: tuple[Deed, ...] = (),
 ) -> Signer:
     """Who signs a change about a tenant's matter, or the site's (None). Raises OperatorError with what to do."""
     trust, operators = await believed(reading, settings, site)
@@ -78,7 +79,7 @@ async def signer_for(
         operators,
         keys_of_operators(settings.data, site),
         named=operator or settings.operator,
-        deeds=_likely(content),
+        deeds=deeds or _likely(content),
         about=tenant,
         host=trust.host,
         now=datetime.now(UTC),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, in_order, quiet_settings
 from gatekeeper.cli.passes import BadgeFiles, QrOption
 from gatekeeper.cli.people import holder_document, read_wanted, standing
 from gatekeeper.cli.talk import data as out
@@ -184,3 +184,6 @@ def visitor_end(
 def _ended(particulars: Particulars, now: datetime) -> Particulars:
     since = particulars.since
     return replace(particulars, until=now, since=now if since is None else min(since, now))
+
+
+in_order(app, "add", "list", "end", "import")

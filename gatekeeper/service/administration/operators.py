@@ -45,6 +45,7 @@ __all__ = [
     "record_of",
     "refuse_used_keys",
     "revoked",
+    "see_that_it_can_be",
     "sign_operator",
 ]
 
@@ -85,6 +86,22 @@ def key_of_operator(operator: OperatorId) -> str:
     return f"{operator}.pem"
 
 
+def see_that_it_can_be(
+    name: str, *, tenant: TenantId, host: TenantId, roles: Iterable[Role], since: datetime, until: datetime
+) -> None:
+    """Raise OperatorError for an account that would not be believed: before a key is made for it."""
+    held = frozenset(roles)
+    if not is_name(name):
+        raise OperatorError(f"{name!r} is no name: 1 to {_LONGEST_NAME} of a-z, 0-9 and '-'.")
+    if not held:
+        raise OperatorError(f"Say what {name} is there for, with --role: {', '.join(Role)}.")
+    foreign = sorted(held & HOST_ROLES)
+    if foreign and tenant != host:
+        raise OperatorError(f"Only people of {host} can be {', '.join(foreign)}; {name} is of {tenant}.")
+    if since >= until:
+        raise OperatorError(f"The account of {name} would end before it begins.")
+
+
 def new_operator(
     name: str,
     *,
@@ -98,15 +115,7 @@ def new_operator(
 ) -> Operator:
     """An account, as its tenant would sign it. Raises OperatorError for one that would not be believed."""
     held = frozenset(roles)
-    if not is_name(name):
-        raise OperatorError(f"{name!r} is no name: 1 to {_LONGEST_NAME} of a-z, 0-9 and '-'.")
-    if not held:
-        raise OperatorError(f"Say what {name} is there for, with --role: {', '.join(Role)}.")
-    foreign = sorted(held & HOST_ROLES)
-    if foreign and tenant != host:
-        raise OperatorError(f"Only people of {host} can be {', '.join(foreign)}; {name} is of {tenant}.")
-    if since >= until:
-        raise OperatorError(f"The account of {name} would end before it begins.")
+    see_that_it_can_be(name, tenant=tenant, host=host, roles=held, since=since, until=until)
     return Operator(
         id=OperatorId(name),
         tenant=tenant,
