@@ -20,7 +20,7 @@ from gatekeeper.service.administration.csv_badges import (
 from gatekeeper.service.administration.csv_file import read_lines
 from gatekeeper.service.administration.directory import particulars_of
 from gatekeeper.service.administration.people import BadgeOrder
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 from tests.unit.administration.people import ANNA, BO, Rows, anna
 
 CARD = Card(CardTechnology.MIFARE, bytes.fromhex("04AABBCC"))

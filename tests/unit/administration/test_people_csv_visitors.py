@@ -9,7 +9,7 @@ from gatekeeper.model.people import HolderKind
 from gatekeeper.service.administration.csv_visitors import VisitorPlan, plan_visitors, visitor_change_id
 from gatekeeper.service.administration.particulars import Particulars
 from gatekeeper.service.administration.people import BadgeOrder
-from tests.unit.administration.example import NOW, Site
+from tests.support.site_files import NOW, Site
 from tests.unit.administration.people import ANNA, BO, Rows, anna
 
 USUAL = {"host": "p-anna", "until": "2026-06-30", "profiles": "pupil"}
