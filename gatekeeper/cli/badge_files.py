@@ -25,7 +25,7 @@ from gatekeeper.cli.csv_files import (
     tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator
 from gatekeeper.cli.passes import qr_code, write_secret
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
@@ -52,17 +52,15 @@ PassFolder = Annotated[
 
 
 @app.command("import")
+@by_an_operator
 def badge_import(
     file: FileArgument,
     dry_run: DryRun = False,
     qr: PassFolder = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Issue the cards and bearer badges of a CSV file; each badge once, however often the file is imported.
 
@@ -82,7 +80,6 @@ def badge_import(
     UTF-8, with , or ; between the cells. The whole file is checked first: if a
     line is bad, nothing is done. Interrupted, run it again: it goes on.
     """
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     content = content_of(file)
     must_be_folder(qr)
     with at_desk(settings, tenant=tenant, changes=not dry_run) as at:
@@ -234,17 +231,15 @@ def _plan_document(plan: BadgePlan) -> dict[str, Any]:
 
 
 @app.command("export")
+@at_a_site
 def badge_export(
     file: FileOption = None,
     excel_nl: ExcelNl = False,
     tenant: TenantOption = None,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Write a tenant's badges as a CSV file (RFC 4180, UTF-8), which `badge import` reads; no name, token or key is in it."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     with at_desk(settings, tenant=tenant) as at:
         content = write_badges(at.desk, excel=excel_nl)
         badges = sum(map(len, at.directory.badges_by_holder().values()))

@@ -16,7 +16,10 @@ from typing import Annotated, Final
 import typer
 
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude_all, hand_in, is_made, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import (
+    JsonOutput,
+    by_an_operator,
+)
 from gatekeeper.cli.people import badge_document
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import Settings
@@ -45,17 +48,13 @@ def _becomes(state: BadgeState, says: str) -> None:
         which: Which,
         tenant: TenantOption = None,
         json_output: JsonOutput = False,
-        data: Data = None,
-        site: Site = None,
-        dsn: Dsn = None,
-        vault_dsn: VaultDsn = None,
-        operator: Operator = None,
+        *,
+        settings: Settings,
     ) -> None:
-        settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
         _say(settings, which, state, tenant=tenant, json_output=json_output)
 
     command.__doc__ = says
-    app.command(verb)(command)
+    app.command(verb)(by_an_operator(command))
 
 
 _VERBS: Final = {
@@ -73,19 +72,16 @@ _becomes(BadgeState.ACTIVE, "Let a badge count again: of a holder's, those that 
 
 
 @app.command("set")
+@by_an_operator
 def badge_set(
     which: Which,
     state: Annotated[BadgeState, typer.Argument(help="What has become of it.")],
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Say that a badge is active, suspended, lost, stolen or revoked; it counts from the next scan on."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     _say(settings, which, state, tenant=tenant, json_output=json_output)
 
 
@@ -131,6 +127,7 @@ def _say_of(at: OpenDesk, badges: Sequence[KnownBadge], state: BadgeState, *, js
 
 
 @app.command("expire")
+@by_an_operator
 def badge_expire(
     which: Annotated[
         str | None,
@@ -141,14 +138,10 @@ def badge_expire(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Take badges from their holders in good order: they open nothing any more, and raise no alarm when shown."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     with at_desk(settings, tenant=tenant, about=which, changes=True) as at:
         now = datetime.now(UTC)
         held = at.badges(which) if which is not None else _ended(at, now)

@@ -19,11 +19,12 @@ from gatekeeper.cli.desk import (
     paper_of,
     refusal,
 )
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, in_order, quiet_settings
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, in_order
 from gatekeeper.cli.passes import BadgeFiles, OutOption, QrOption, ordered, qr_code, write_secret
 from gatekeeper.cli.people import badge_document, standing
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
+from gatekeeper.config import Settings
 from gatekeeper.core.change import BadgeStateChange
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.model.badges import Assurance, BadgeState
@@ -74,6 +75,7 @@ CardOption = Annotated[
 
 
 @app.command("issue")
+@by_an_operator
 def badge_issue(
     holder: Annotated[str, typer.Argument(metavar="HOLDER", help="Whose it is to be.")],
     assurance: AssuranceOption = None,
@@ -88,14 +90,10 @@ def badge_issue(
     qr: QrOption = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Issue a badge to a holder; its id is printed, its private key never."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     files = BadgeFiles(out=out_file, qr=qr)
     with at_desk(settings, tenant=tenant, about=holder, changes=True) as at:
         registered = at.person(holder)
@@ -121,6 +119,7 @@ def badge_issue(
 
 
 @app.command("replace")
+@by_an_operator
 def badge_replace(
     badge: Annotated[str, typer.Argument(metavar="BADGE", help="The badge to be replaced.")],
     assurance: AssuranceOption = None,
@@ -131,14 +130,10 @@ def badge_replace(
     qr: QrOption = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Issue another badge in the place of one, which is revoked; of the same assurance unless said otherwise."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     files = BadgeFiles(out=out_file, qr=qr)
     with at_desk(settings, tenant=tenant, about=badge, changes=True) as at:
         (old,) = _only(at.badges(badge), badge)
@@ -245,6 +240,7 @@ def _only(badges: Sequence[KnownBadge], name: str) -> Sequence[KnownBadge]:
 
 
 @app.command("show")
+@at_a_site
 def badge_show(
     badge: Annotated[
         str,
@@ -255,13 +251,10 @@ def badge_show(
     qr: QrOption = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Show whose a badge is and how it stands; or write a bearer badge's QR code once more."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     text = sys.stdin.readline().strip("\r\n") if badge == "-" else badge
     token = _token_in(text)
     name = text if token is None else _claimed(token)

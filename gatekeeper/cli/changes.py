@@ -9,7 +9,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.desk import refusal
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.planned import show_alert_plan
 from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
 from gatekeeper.cli.talk import say
@@ -38,18 +38,15 @@ holder = typer.Typer(no_args_is_help=True, help="What the site believes of a hol
 
 
 @alert.command("set")
+@by_an_operator
 def alert_set(
     state: Annotated[str, typer.Argument(help="One of the site's alert states.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say who would lose what.")] = False,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Take the site to an alert state."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     if dry_run:
         show_alert_plan(settings, state, json_output)
         return
@@ -60,86 +57,68 @@ alert.command("raise")(alert_set)
 
 
 @lockdown.command("on")
+@by_an_operator
 def lockdown_on(
     scope: Annotated[str, typer.Argument(help="site, zone:<zone> or gate:<gate>.")] = "site",
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Lock a scope down: nobody passes, in or out, until it is released."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     for_the_site(settings, LockdownChange(scope=scope, on=True))
 
 
 @lockdown.command("off")
+@by_an_operator
 def lockdown_off(
     scope: Annotated[str, typer.Argument(help="site, zone:<zone> or gate:<gate>.")] = "site",
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Propose to release a scope: it takes a second person."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     for_the_site(settings, LockdownChange(scope=scope, on=False))
 
 
 @tenant.command("suspend")
+@by_an_operator
 def tenant_suspend(
     name: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Let a tenant's people in nowhere until it is reinstated; they may go home."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=True))
 
 
 @tenant.command("reinstate")
+@by_an_operator
 def tenant_reinstate(
     name: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """End a tenant's suspension."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     for_the_site(settings, SuspensionChange(tenant=TenantId(name), on=False))
 
 
 @holder.command("forgive")
+@by_an_operator
 def holder_forgive(
     name: Annotated[str, typer.Argument(metavar="HOLDER", help="The holder's id.")],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Forget where a holder is, so that anti-passback holds nothing against them."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     for_the_site(settings, ForgivenessChange(holder=HolderId(name)))
 
 
 @gate.command("admit")
+@by_an_operator
 def gate_admit(
     request: Annotated[Path, typer.Argument(help="The enrolment request that the gate made.")],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Put a gate's key into the next trust list; compare the fingerprint with the one the gate shows first."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     folder = site_folder(settings, the_site(settings))
     admit_gate(folder, request.read_bytes(), now=datetime.now(UTC))
     for_the_site(settings, TrustChange(document=folder.read(TRUST)))

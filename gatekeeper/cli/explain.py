@@ -11,7 +11,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import JsonOutput, at_a_site, run
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, local, progress, say, table
 from gatekeeper.config import SettingError, Settings
@@ -47,6 +47,7 @@ async def open_flow(settings: Settings, site: SiteId, dsn: str) -> AsyncIterator
 # -- can ----------------------------------------------------------------------------------------------------------------
 
 
+@at_a_site
 def can(
     holder: Annotated[str, typer.Argument(help="The holder's id.")],
     verb: Annotated[str, typer.Argument(metavar="enter", help="The word: enter.")],
@@ -60,15 +61,12 @@ def can(
     ] = None,
     alert: Annotated[str | None, typer.Option(help="In which alert state; else the site's.")] = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Say whether a holder may pass an access point, and every reason why not; exit 0 yes, 1 no."""
     if verb != "enter":
         raise SettingError(f"Say: gatekeeper can {holder} enter {access_point}.")
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     when = datetime.now(UTC) if at is None else at.astimezone(UTC)
     if not run(_can(settings, HolderId(holder), AccessPointId(access_point), when, alert, json_output)):
         raise typer.Exit(_NO)
@@ -121,16 +119,14 @@ async def _can(
 # -- why ----------------------------------------------------------------------------------------------------------------
 
 
+@at_a_site
 def why(
     seq: Annotated[int, typer.Argument(help="The entry's number in the log.")],
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Say everything that the log holds of an entry: every rule that failed, what was known, and the policy."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     run(_why(settings, seq, json_output))
 
 
@@ -181,17 +177,15 @@ async def _personal(entry: StoredEntry, site: SiteId, vault_dsn: str) -> Mapping
 # -- replay -------------------------------------------------------------------------------------------------------------
 
 
+@at_a_site
 def replay(
     since: Annotated[int, typer.Option("--from", help="The first entry.")] = 0,
     until: Annotated[int | None, typer.Option("--to", help="The entry to stop before; else the end.")] = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Make every decision in the log again, from its facts and its policy; exit 1 when one would be another."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     if not run(_replay(settings, since, until, json_output)):
         raise typer.Exit(_DIFFERS)
 

@@ -14,7 +14,7 @@ from gatekeeper.adapters.postgres.reading import WaitingRow
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import for_the_site
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
@@ -31,6 +31,7 @@ __all__ = ["verify"]
 _FORGOTTEN = LONGEST_WAIT + timedelta(seconds=1)
 
 
+@by_an_operator
 def verify(
     entry: Annotated[
         int | None, typer.Argument(help="The entry of the scan that waits; without it all are shown that do.")
@@ -40,14 +41,10 @@ def verify(
         Path | None, typer.Option("--photos", help="A folder to write the photos of those who wait into.")
     ] = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Show who waits for a guard's word, or say it: yes, it is the badge's holder, or no."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     if entry is not None and word in {"yes", "no"}:
         for_the_site(settings, GuardChange(entry=entry, yes=word == "yes"))
         return

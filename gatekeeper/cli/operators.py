@@ -14,8 +14,7 @@ from gatekeeper import cose
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import submit
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
-from gatekeeper.cli.options import Operator as OperatorOption
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.signing import believed
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import Settings
@@ -43,6 +42,7 @@ _DAY_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%z"]
 
 
 @app.command()
+@by_an_operator
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The account's name: of a-z, 0-9 and '-'.")],
     role: Annotated[list[Role], typer.Option(help="What they are there for; may be given several times.")],
@@ -50,14 +50,10 @@ def add(
     until: Annotated[
         datetime | None, typer.Option(formats=_DAY_FORMATS, help="When the account ends; else in ten years.")
     ] = None,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: OperatorOption = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Make an account with a key of its own, or give a known one other roles; its tenant signs it, two people enter it."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     which = the_site(settings)
     trust, known = run(_known(settings, which))
     whose = TenantId(tenant) if tenant is not None else _tenant_of(name, known, trust)
@@ -82,15 +78,13 @@ def add(
 
 
 @app.command("list")
+@at_a_site
 def list_operators(
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """List the site's operators, and whose keys are on this machine."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     which = the_site(settings)
     _, known = run(_known(settings, which))
     keys, now = keys_of_operators(settings.data, which), datetime.now(UTC)
@@ -112,16 +106,13 @@ def list_operators(
 
 
 @app.command()
+@by_an_operator
 def revoke(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")],
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: OperatorOption = None,
+    *,
+    settings: Settings,
 ) -> None:
     """End an account for good: what its key signs counts no more."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     which = the_site(settings)
     trust, known = run(_known(settings, which))
     former = known.get(OperatorId(name))

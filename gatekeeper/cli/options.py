@@ -1,8 +1,10 @@
 """Options that many commands share, and the settings that they make."""
 
 import asyncio
+import functools
+import inspect
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +50,38 @@ UnusedVaultDsn = Annotated[
 ]
 Broker = Annotated[str | None, typer.Option("--broker", help="MQTT broker; without it the embedded one.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+
+_PLACE: Mapping[str, Any] = {"data": Data, "site": Site, "dsn": Dsn, "vault_dsn": VaultDsn}
+
+
+def at_a_site(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which site and where its databases are; it gets the `settings` they make."""
+    return _with_options(command, _PLACE)
+
+
+def by_an_operator(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that hands a change in, and the option that says who signs."""
+    return _with_options(command, {**_PLACE, "operator": Operator})
+
+
+def _with_options(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
+    own = inspect.signature(command)
+    asked = [one for name, one in own.parameters.items() if name != "settings"]
+    further = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in options.items()
+    ]
+
+    @functools.wraps(command)
+    def told(**given: Any) -> None:
+        settings = quiet_settings(**{name: given.pop(name) for name in options})
+        command(**given, settings=settings)
+
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in asked] + further
+    told.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    told.__annotations__ = {one.name: one.annotation for one in parameters}
+    return told
 
 
 def quiet_settings(**given: Any) -> Settings:

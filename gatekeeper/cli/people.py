@@ -8,9 +8,10 @@ import typer
 
 from gatekeeper.cli.changes import holder as app
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, local, say, table
+from gatekeeper.config import Settings
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.people import HolderKind
@@ -57,6 +58,7 @@ HolderArgument = Annotated[str, typer.Argument(metavar="HOLDER", help="The holde
 
 
 @app.command("add")
+@by_an_operator
 def holder_add(
     name: Annotated[str, typer.Argument(help="The person's name (or a vehicle's).")],
     kind: Kind,
@@ -73,14 +75,10 @@ def holder_add(
     ] = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Register somebody; the id is printed. Badges come with `badge issue`."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     with at_desk(settings, tenant=tenant, changes=True) as at:
         who = _new_id(at, holder)
         given = _given(name=name, kind=kind, clearance=clearance, profiles=profiles, host=host)
@@ -90,6 +88,7 @@ def holder_add(
 
 
 @app.command("change")
+@by_an_operator
 def holder_change(
     holder: HolderArgument,
     name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
@@ -116,14 +115,10 @@ def holder_change(
     host: Annotated[str | None, typer.Option("--host", help='Who receives a visitor; "" for nobody.')] = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Say something else of somebody; what is not named stays as it is. It counts from the next scan on."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     with at_desk(settings, tenant=tenant, about=holder, changes=True) as at:
         registered = at.person(holder)
         written = write_particulars(particulars_of(registered), at.zone)
@@ -214,17 +209,15 @@ def _renewed(text: str, renewed: list[str], dropped: list[str]) -> str:
 
 
 @app.command("list")
+@at_a_site
 def holder_list(
     kind: Annotated[HolderKind | None, typer.Option("--kind", help="Only people of this kind.")] = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Show whom a tenant has registered, with what, and until when."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     with at_desk(settings, tenant=tenant) as at:
         directory = at.directory
         people = [one for one in directory.everyone() if kind is None or one.holder.kind is kind]
@@ -262,17 +255,15 @@ def _row(at: OpenDesk, one: Registered, badges: Sequence[KnownBadge], now: datet
 
 
 @app.command("show")
+@at_a_site
 def holder_show(
     holder: HolderArgument,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Show all that is registered of somebody, and their badges."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     with at_desk(settings, tenant=tenant, about=holder) as at:
         registered = at.directory.get(HolderId(holder))
         badges = at.directory.badges_of(registered.holder.id)

@@ -23,9 +23,10 @@ from gatekeeper.cli.csv_files import (
     tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, in_order, quiet_settings
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, in_order
 from gatekeeper.cli.pins import app
 from gatekeeper.cli.talk import json_line, say, table
+from gatekeeper.config import Settings
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.service.administration.csv_import import (
     ImportLine,
@@ -41,16 +42,14 @@ __all__ = ["app"]
 
 
 @app.command("import")
+@by_an_operator
 def holder_import(
     file: FileArgument,
     dry_run: DryRun = False,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Register the people of a CSV file, and change those who are registered already.
 
@@ -71,7 +70,6 @@ def holder_import(
     line is bad, nothing is done. People who are not in it stay as they are.
     Interrupted, run it again: it goes on.
     """
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     content = content_of(file)
     with at_desk(settings, tenant=tenant, changes=not dry_run) as at:
         plan = plan_import(content, at.desk, now=datetime.now(UTC))
@@ -169,17 +167,15 @@ def _tell_done(
 
 
 @app.command("export")
+@at_a_site
 def holder_export(
     file: FileOption = None,
     excel_nl: ExcelNl = False,
     tenant: TenantOption = None,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Write a tenant's people as a CSV file (RFC 4180, UTF-8), which `holder import` reads."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     with at_desk(settings, tenant=tenant) as at:
         content = write_people(at.desk, excel=excel_nl)
         people, left_out = sum(1 for _ in at.directory.everyone()), at.directory.unbelieved()

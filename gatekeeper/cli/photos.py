@@ -13,11 +13,11 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument
 from gatekeeper.cli.people_files import app
 from gatekeeper.cli.talk import say
-from gatekeeper.config import SettingError
+from gatekeeper.config import SettingError, Settings
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.administration.photos import digest_of_photo, read_photo, seal_photo
 
@@ -29,20 +29,17 @@ Picture = Annotated[
 
 
 @app.command("photo")
+@by_an_operator
 def holder_photo(
     holder: HolderArgument,
     picture: Picture = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the photo away; no other is given.")] = False,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Give somebody a photo, or another one: a guard sees it who must say whether it is them."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     if (picture is None) is not remove:
         raise SettingError(f"Say: gatekeeper holder photo {holder} PICTURE, or --remove.")
     photo = None if picture is None else read_photo(picture.read_bytes())

@@ -16,10 +16,10 @@ from typing import Annotated, Final
 import typer
 
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import JsonOutput, by_an_operator
 from gatekeeper.cli.people import HolderArgument, app
 from gatekeeper.cli.talk import json_line, say
-from gatekeeper.config import SettingError
+from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.pin import PIN_DIGITS, SALT_BYTES, is_pin, make_pin_record
 from gatekeeper.model.people import PinRecord
 from gatekeeper.service.administration.directory import Registered
@@ -33,6 +33,7 @@ _LONGEST_LINE: Final = 64
 
 
 @app.command("pin")
+@by_an_operator
 def holder_pin(
     holder: HolderArgument,
     duress: Annotated[
@@ -41,18 +42,14 @@ def holder_pin(
     remove: Annotated[bool, typer.Option("--remove", help="Take the PIN away; no other is set.")] = False,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Give somebody a PIN of 4 to 8 digits, in the place of the one they had; it counts from the next scan on.
 
     It is asked twice and not shown. Where stdin is no terminal it is read from
     there: the PIN on the first line, with --duress the other on the second.
     """
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     if remove and duress:
         raise SettingError("Say --remove, or --duress: who has no PIN has none that cries for help.")
     pins: Sequence[str] = ()

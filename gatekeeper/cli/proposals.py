@@ -8,7 +8,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import tell
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.signing import HandedIn, believed, hand_in, second_signer, the_signer
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import SettingError, Settings
@@ -32,15 +32,13 @@ Which = Annotated[
 
 
 @app.command("list")
+@at_a_site
 def list_proposals(
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """List what waits for a second person, and what it would give."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     which = the_site(settings)
     waiting = run(_waiting(settings, which))
     if json_output:
@@ -54,29 +52,24 @@ def list_proposals(
 
 
 @app.command()
+@by_an_operator
 def approve(
     which: Which = None,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Agree to what another has proposed: it is made at once."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     tell(run(_approve(settings, the_site(settings), which)))
 
 
 @app.command()
+@at_a_site
 def withdraw(
     which: Which = None,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Take back what one has proposed oneself."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     tell(run(_withdraw(settings, the_site(settings), which)))
 
 

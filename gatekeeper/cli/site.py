@@ -13,7 +13,16 @@ from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import submit
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import (
+    Data,
+    Dsn,
+    JsonOutput,
+    VaultDsn,
+    at_a_site,
+    by_an_operator,
+    quiet_settings,
+    run,
+)
 from gatekeeper.cli.planned import show_policy_plan
 from gatekeeper.cli.talk import progress, say
 from gatekeeper.config import Settings
@@ -48,16 +57,13 @@ def init(file: File, data: Data = None, dsn: Dsn = None, vault_dsn: VaultDsn = N
 
 
 @app.command()
+@by_an_operator
 def apply(
     file: File,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Sign a changed site file as the host and hand it to the engine: in force at once, or when a second person agrees."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     which = the_site(settings)
     folder = site_folder(settings, which)
     _written(file, which)
@@ -72,16 +78,14 @@ def apply(
 
 
 @app.command()
+@at_a_site
 def plan(
     file: File,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Say who would gain and who would lose what if a changed site file were applied; nothing is changed."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     which = the_site(settings)
     show_policy_plan(settings, which, _written(file, which), json_output)
 

@@ -23,9 +23,9 @@ from gatekeeper.cli.csv_files import (
     tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, quiet_settings
+from gatekeeper.cli.options import JsonOutput, by_an_operator
 from gatekeeper.cli.talk import json_line, say, table
-from gatekeeper.config import SettingError
+from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.service.administration.csv_visitors import (
     VisitorLine,
@@ -41,6 +41,7 @@ app = typer.Typer(no_args_is_help=True, help="Visitors: with a host, an end, and
 
 
 @app.command("import")
+@by_an_operator
 def visitor_import(
     file: FileArgument,
     host: Annotated[
@@ -68,11 +69,8 @@ def visitor_import(
     qr: PassFolder = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Register a group's visitors from a CSV file, each with a pass; nobody twice, however often it is imported.
 
@@ -90,7 +88,6 @@ def visitor_import(
     UTF-8, with , or ; between the cells. The whole file is checked first: if a
     line is bad, nothing is done. Interrupted, run it again: it goes on.
     """
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     content = content_of(file)
     must_be_folder(qr)
     given = {"host": host, "from": since, "until": until, "profiles": profiles, "clearance": clearance}

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Operator, Site, VaultDsn, in_order, quiet_settings
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, in_order
 from gatekeeper.cli.passes import BadgeFiles, QrOption
 from gatekeeper.cli.people import holder_document, read_wanted, standing
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.cli.visitor_files import app
+from gatekeeper.config import Settings
 from gatekeeper.model.badges import Assurance
 from gatekeeper.model.people import HolderKind
 from gatekeeper.service.administration.directory import KnownBadge, PeopleError, Registered, particulars_of
@@ -25,6 +26,7 @@ __all__ = ["app"]
 
 
 @app.command("add")
+@by_an_operator
 def visitor_add(
     name: Annotated[str, typer.Argument(help="The visitor's name.")],
     host: Annotated[str, typer.Option("--host", help="The holder who receives them.")],
@@ -45,14 +47,10 @@ def visitor_add(
     qr: QrOption = None,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Register a visitor and issue the pass, which ends with the visit; the visitor's id is printed."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     files = BadgeFiles(out=None, qr=qr)
     given = {
         "name": name,
@@ -91,17 +89,15 @@ def _tell(at: OpenDesk, wanted: Particulars, badge: str, ends: datetime, files: 
 
 
 @app.command("list")
+@at_a_site
 def visitor_list(
     everybody: Annotated[bool, typer.Option("--all", help="Also those whose visit has ended.")] = False,
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Show who visits now or is expected, whom, until when, and where they are."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
     with at_desk(settings, tenant=tenant) as at:
         now, directory = datetime.now(UTC), at.directory
         visitors = [
@@ -148,18 +144,15 @@ def _is_inside(at: OpenDesk, one: Registered) -> bool:
 
 
 @app.command("end")
+@by_an_operator
 def visitor_end(
     visitor: Annotated[str, typer.Argument(metavar="VISITOR", help="The visitor's id.")],
     tenant: TenantOption = None,
     json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-    operator: Operator = None,
+    *,
+    settings: Settings,
 ) -> None:
     """End a visit now, or one that has not begun; the pass opens nothing any more."""
-    settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn, operator=operator)
     with at_desk(settings, tenant=tenant, about=visitor, changes=True) as at:
         now, registered = datetime.now(UTC).replace(microsecond=0), at.person(visitor)
         holder = registered.holder
