@@ -102,6 +102,18 @@ async def test_changes_wait_in_the_order_of_their_arrival_until_their_outcome_is
     assert await reading.outcome(fort.site, refused.change) == refused
 
 
+@pytest.mark.parametrize("code", [APPLIED, "registration-old"])
+async def test_a_name_stays_with_a_change_only_while_it_waits(
+    code: str, fort: Fort, reading: PostgresReading
+):
+    await reading.submit(fort.site, change=CHANGE, document=b"a registration", name="Zoë")
+    names = "SELECT name FROM change WHERE site_id = $1"
+    assert [row["name"] for row in await fort.run(names)] == ["Zoë"]
+    outcome = ChangeOutcome(change=CHANGE, code=code, detail="", seq=None)
+    await fort.commit(fort.pen.write(1).holding(writes=Writes(outcomes=[outcome])))
+    assert [row["name"] for row in await fort.run(names)] == [None]
+
+
 async def test_a_change_handed_in_twice_is_one_change(fort: Fort, reading: PostgresReading):
     for document in (b"the change", b"another under its id"):
         await reading.submit(fort.site, change=CHANGE, document=document, name=None)

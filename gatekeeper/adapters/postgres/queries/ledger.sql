@@ -234,8 +234,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 UPDATE proposal SET ending = $3, ended = $4 WHERE site_id = $1 AND digest = $2;
 
 -- name: conclude_change
--- Write down what became of a change.
-UPDATE change SET outcome = $3, detail = $4, seq = $5 WHERE site_id = $1 AND change = $2;
+-- Write down what became of a change. The name that came beside it stands with its holder now, or nowhere.
+UPDATE change SET outcome = $3, detail = $4, seq = $5, name = NULL WHERE site_id = $1 AND change = $2;
 
 -- name: waiting_changes
 -- The changes that wait, oldest first; so many at most, or all (null).
