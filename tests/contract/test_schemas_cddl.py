@@ -170,7 +170,7 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         round_trip=st.none() | durations,
         offline_verdict=st.sampled_from([None, Verdict.DENIED, Verdict.GRANTED]),
         offline_policy=st.none() | sha256,
-        sealed_pin=st.none() | octets(0, 89),
+        sealed_pin=st.none() | octets(89, 89),
     ),
     "passage": st.builds(
         Passage,
