@@ -35,8 +35,9 @@ from gatekeeper.core.register import HolderRecord, read_holder
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.core.widening import policy_gains, trust_gains
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
-from gatekeeper.model.badges import BadgeRecord, BadgeState
+from gatekeeper.model.badges import BadgeRecord, BadgeState, Card
 from gatekeeper.model.ids import HolderId, TenantId
+from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import SITE_SCOPE, Policy, gate_scope, zone_scope
 
 __all__ = ["DEEDS", "Declined", "Done", "Making", "SiteChange", "Weighed", "enact", "weigh"]
@@ -326,6 +327,8 @@ def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
     before = register.state(change.badge)
     if tenant is None or before is None:
         return Declined("badge-unknown", "the site has no such badge")
+    if before is BadgeState.REVOKED and change.state is not before:
+        return Declined("badge-revoked", "it is revoked, and that is for good: issue another")
     register.set_state(change.badge, change.state)
     making.writes.badge_states.append((change.badge, change.state))
     holder = register.holder_of(change.badge, trust=making.flow.trust)
@@ -350,7 +353,9 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     for issue in change.badges:
         if register.state(issue.badge) is not None:
             return Declined("badge-known", "a badge is entered once")
-        if issue.card is not None and register.token_of_card(issue.card) is not None:
+        if issue.card is not None and not register.card_is_free(
+            issue.card, trust=making.flow.trust, now=making.now
+        ):
             return Declined("card-known", "another badge answers to this card number")
     record = HolderRecord(id=holder.id, document=change.document)
     register.put_holder(record, tenant=holder.tenant, badges=holder.badges)
@@ -359,6 +364,7 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
         StoredHolder(record=record, tenant=holder.tenant, name=making.name, badges=holder.badges)
     )
     for issue in change.badges:
+        _let_go(issue.card, holder, making)
         badge = BadgeRecord(id=issue.badge, token=issue.token, state=BadgeState.ACTIVE)
         register.put_badge(badge, tenant=holder.tenant, card=issue.card)
         making.writes.badges.append(
@@ -371,6 +377,18 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
         person=holder.id,
         personal={"holder": holder.id, "badges": [issue.badge for issue in change.badges]},
     )
+
+
+def _let_go(card: Card | None, holder: Holder, making: Making) -> None:
+    """The badge that answered to a card number and is over answers to it no more: its row may not name it twice."""
+    register = making.flow.register
+    badge = None if card is None else register.badge_of_card(card)
+    if badge is None:
+        return
+    token, state, tenant = register.token(badge), register.state(badge), register.tenant_of_badge(badge)
+    if token is not None and state is not None and tenant is not None:
+        record = BadgeRecord(id=badge, token=token, state=state)
+        making.writes.badges.append(StoredBadge(record=record, tenant=tenant, holder=holder.id, card=None))
 
 
 def _document(change: PolicyChange | TrustChange, weighed: Weighed, making: Making) -> Done:

@@ -254,6 +254,26 @@ def test_a_card_is_one_badges_only(registry: Registry):
     assert (badge["assurance"], badge["card"]) == (0, "wiegand:4302741608/40")
 
 
+def test_a_card_whose_badge_is_over_opens_for_its_next_holder(registry: Registry):
+    first, next_ = teacher(registry), teacher(registry, name="Bo Smit")
+    old = registry.done("badge", "issue", first, "--card", "mifare:04C0FFEE")
+    registry.done("badge", "revoke", old)
+    new = registry.done("badge", "issue", next_, "--card", "mifare:04C0FFEE")
+    assert (registry.states(first)[old], registry.states(next_)[new]) == ("revoked", "active")
+    rows = registry.run(
+        "SELECT badge, holder, state FROM badge WHERE site_id = $1 AND card_number = $2", b"\x04\xc0\xff\xee"
+    )
+    assert [tuple(row) for row in rows] == [(new, next_, "active")]
+    assert (
+        registry.run("SELECT holder FROM badge WHERE site_id = $1 AND badge = $2", old)[0]["holder"] == first
+    )
+    registry.done("badge", "expire", new)
+    registry.done("badge", "issue", first, "--card", "mifare:04C0FFEE")
+    with registry.unserved():
+        pass
+    assert registry.shown(next_)["badges"][0]["standing"] == "taken away"
+
+
 def test_badges_take_places_in_the_status_list_that_nobody_had(registry: Registry):
     holder = teacher(registry)
     place = registry.folder.root / "tenants" / "school" / "status-index"

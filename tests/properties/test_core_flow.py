@@ -19,7 +19,7 @@ from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.messages import PassageOutcome, Scan, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal
-from tests.support.changes import agreed, made
+from tests.support.changes import agreed, made, refused
 from tests.support.sites import BADGES, CARD, SITE, Sent, SmallSite, beacon_number
 from tests.support.takeover import fail_over
 
@@ -224,7 +224,10 @@ class LivingSite(RuleBasedStateMachine):
     @rule(state=st.sampled_from(BadgeState))
     def a_badge_changes(self, state: BadgeState) -> None:
         content = BadgeStateChange(badge=BADGES["sergeant"].badge.id, state=state)
-        assert made(self.site, content).draft is not None
+        if self.site.flow.register.state(content.badge) is BadgeState.REVOKED is not state:
+            assert refused(self.site, content) == "badge-revoked"
+        else:
+            made(self.site, content)
 
     @rule()
     def another_engine_takes_over(self) -> None:

@@ -201,6 +201,19 @@ def test_a_revoked_badge_counts_from_the_next_scan_on_also_one_that_was_verified
     assert taken.decision.reasons == (Reason.REVOKED,)
 
 
+@pytest.mark.parametrize("state", [state for state in BadgeState if state is not BadgeState.REVOKED])
+def test_a_revoked_badge_is_revoked_for_good(state: BadgeState, site: SmallSite):
+    badge = BADGES["teacher"].badge.id
+    made(site, BadgeStateChange(badge=badge, state=BadgeState.REVOKED), by="school")
+    for by in ("school", "army"):
+        code = refused(site, BadgeStateChange(badge=badge, state=state), by=by)
+        assert code == (
+            "badge-revoked" if by == "school" or state is not BadgeState.ACTIVE else "change-not-yours"
+        )
+    made(site, BadgeStateChange(badge=badge, state=BadgeState.REVOKED), by="school")
+    assert reason(site, "front-in", "teacher") is Reason.REVOKED
+
+
 def test_a_badge_that_the_site_does_not_have_is_refused(site: SmallSite):
     content = BadgeStateChange(badge=BadgeId("ab" * 16), state=BadgeState.REVOKED)
     assert refused(site, content) == "badge-unknown"
