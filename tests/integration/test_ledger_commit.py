@@ -96,6 +96,7 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "zone_opened": 1,
         "holder": 1,
         "badge": 1,
+        "holder_photo": 0,
         "operator": 0,
         "proposal": 0,
         "document": 1,

@@ -234,7 +234,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 UPDATE proposal SET ending = $3, ended = $4 WHERE site_id = $1 AND digest = $2;
 
 -- name: conclude_change
--- Write down what became of a change. The name that came beside it stands with its holder now, or nowhere.
+-- Write down what became of a change, and let go of the name that came beside it.
 UPDATE change SET outcome = $3, detail = $4, seq = $5, name = NULL WHERE site_id = $1 AND change = $2;
 
 -- name: waiting_changes
