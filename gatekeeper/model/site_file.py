@@ -488,12 +488,9 @@ def _minute(value: object) -> int:
 
 
 def _zone_name(value: object) -> str:
+    # Zones are files: a name may be a folder's, or too long for a file's.
     try:
         ZoneInfo(_text(value))
-    except (
-        ZoneInfoNotFoundError,
-        ValueError,
-        OSError,
-    ):  # OSError: the name of a folder, or a name too long for a file
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{value!r} is no time zone such as Europe/Amsterdam") from None
     return _text(value)
