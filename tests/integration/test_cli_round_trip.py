@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.support.commands import Said
 
 pytestmark = pytest.mark.integration
 
@@ -21,19 +22,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "deploy/examples/johan-willem-friso/site.toml"
 COMMAND = (sys.executable, "-W", "error", "-c", "from gatekeeper.cli import main; main()")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document on stdout."""
-        (line,) = self.out.splitlines()
-        return json.loads(line)
 
 
 def gatekeeper(data: Path, *words: str | Path) -> Said:

@@ -1,1 +1,1 @@
-"""Tools for tests: real servers' databases, a plain MQTT client, a proxy that fails on cue."""
+"""What several tests stand on: small sites and their files, the command line, databases, an MQTT client, a proxy that fails on cue."""
