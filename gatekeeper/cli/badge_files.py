@@ -16,7 +16,6 @@ from gatekeeper.cli.csv_files import (
     FileOption,
     content_of,
     counted,
-    give,
     hand_in_lines,
     refuse_problems,
     refused_documents,
@@ -25,10 +24,12 @@ from gatekeeper.cli.csv_files import (
     tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
-from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator
+from gatekeeper.cli.exports import ApprovedOption, Listing, ReasonOption, export
+from gatekeeper.cli.options import JsonOutput, by_an_operator
 from gatekeeper.cli.passes import qr_code, write_secret
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.change import Exported
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.model.badges import Assurance
 from gatekeeper.model.ids import BadgeId
@@ -231,16 +232,36 @@ def _plan_document(plan: BadgePlan) -> dict[str, Any]:
 
 
 @app.command("export")
-@at_a_site
+@by_an_operator
 def badge_export(
     file: FileOption = None,
     excel_nl: ExcelNl = False,
+    reason: ReasonOption = None,
+    approved: ApprovedOption = None,
     tenant: TenantOption = None,
+    json_output: JsonOutput = False,
     *,
     settings: Settings,
 ) -> None:
-    """Write a tenant's badges as a CSV file (RFC 4180, UTF-8), which `badge import` reads; no name, token or key is in it."""
-    with at_desk(settings, tenant=tenant) as at:
-        content = write_badges(at.desk, excel=excel_nl)
-        badges = sum(map(len, at.directory.badges_by_holder().values()))
-    give(content, file, f"{counted(badges, 'badge')} of {at.tenant}")
+    """Write a tenant's badges as a CSV file (RFC 4180, UTF-8), which `badge import` reads; it takes two people.
+
+    No name, token or key is in it. With --reason it is proposed, and nothing is
+    written. Once another has approved it, the same with --approved ENTRY writes
+    the file.
+    """
+    export(
+        settings,
+        Exported.BADGES,
+        partial(_listing, excel=excel_nl),
+        tenant=tenant,
+        reason=reason,
+        approved=approved,
+        file=file,
+        json_output=json_output,
+    )
+
+
+def _listing(at: OpenDesk, *, excel: bool) -> Listing:
+    content, badges = write_badges(at.desk, excel=excel), at.directory.badges_by_holder()
+    count = sum(map(len, badges.values()))
+    return Listing(content=content, count=count, words=counted(count, "badge"))

@@ -14,7 +14,6 @@ from gatekeeper.cli.csv_files import (
     FileArgument,
     FileOption,
     content_of,
-    give,
     hand_in_lines,
     refuse_problems,
     refused_documents,
@@ -23,10 +22,12 @@ from gatekeeper.cli.csv_files import (
     tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
-from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, in_order
+from gatekeeper.cli.exports import ApprovedOption, Listing, ReasonOption, export
+from gatekeeper.cli.options import JsonOutput, by_an_operator, in_order
 from gatekeeper.cli.pins import app
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import Settings
+from gatekeeper.core.change import Exported
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.service.administration.csv_import import (
     ImportLine,
@@ -167,21 +168,38 @@ def _tell_done(
 
 
 @app.command("export")
-@at_a_site
+@by_an_operator
 def holder_export(
     file: FileOption = None,
     excel_nl: ExcelNl = False,
+    reason: ReasonOption = None,
+    approved: ApprovedOption = None,
     tenant: TenantOption = None,
+    json_output: JsonOutput = False,
     *,
     settings: Settings,
 ) -> None:
-    """Write a tenant's people as a CSV file (RFC 4180, UTF-8), which `holder import` reads."""
-    with at_desk(settings, tenant=tenant) as at:
-        content = write_people(at.desk, excel=excel_nl)
-        people, left_out = sum(1 for _ in at.directory.everyone()), at.directory.unbelieved()
-    give(content, file, f"{people} {'person' if people == 1 else 'people'} of {at.tenant}")
-    if left_out:
-        say(f"{len(left_out)} registrations are not signed by {at.tenant}, and are left out.")
+    """Write a tenant's people as a CSV file (RFC 4180, UTF-8), which `holder import` reads; it takes two people.
+
+    With --reason it is proposed, and nothing is written. Once another has
+    approved it, the same with --approved ENTRY writes the file.
+    """
+    export(
+        settings,
+        Exported.HOLDERS,
+        partial(_listing, excel=excel_nl),
+        tenant=tenant,
+        reason=reason,
+        approved=approved,
+        file=file,
+        json_output=json_output,
+    )
+
+
+def _listing(at: OpenDesk, *, excel: bool) -> Listing:
+    content, people = write_people(at.desk, excel=excel), sum(1 for _ in at.directory.everyone())
+    words = f"{people} {'person' if people == 1 else 'people'}"
+    return Listing(content=content, count=people, words=words, left_out=len(at.directory.unbelieved()))
 
 
 in_order(app, "add", "change", "pin", "list", "show", "import", "export", "forgive")

@@ -12,7 +12,7 @@ from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.signing import HandedIn, believed, hand_in, second_signer, the_signer
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import SettingError, Settings
-from gatekeeper.core.change import ApprovalChange, WithdrawalChange
+from gatekeeper.core.change import ApprovalChange, ExportChange, WithdrawalChange
 from gatekeeper.core.change_content import type_of
 from gatekeeper.core.enact import DEEDS
 from gatekeeper.core.proposals import Proposal
@@ -93,6 +93,7 @@ async def _approve(settings: Settings, site: SiteId, which: str | None) -> Hande
         handed_in = await hand_in(reading, signer, ApprovalChange(digest=proposal.digest))
         if handed_in.outcome is not None and handed_in.outcome.code == APPLIED:
             await _keep(reading, settings, site, proposal)
+            await _say_export(reading, site, proposal)
         return handed_in
 
 
@@ -126,6 +127,15 @@ async def _keep(reading: PostgresReading, settings: Settings, site: SiteId, prop
     folder, policy = site_folder(settings, site), await reading.document(site, "policy")
     if proposal.kind == "policy" and policy is not None and folder.holds_site():
         folder.write(POLICY, policy)
+
+
+async def _say_export(reading: PostgresReading, site: SiteId, proposal: Proposal) -> None:
+    """Say which entry lets the file of an export be written; its number is what whoever writes it needs."""
+    if type_of(proposal.kind) is not ExportChange:
+        return
+    made = await reading.outcome(site, proposal.change)
+    if made is not None:
+        say(f"For 24 hours the file may be written, by the same command with --approved {made.seq}.")
 
 
 def _words(proposal: Proposal) -> str:

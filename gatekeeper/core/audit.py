@@ -85,6 +85,7 @@ class Kind(StrEnum):
     PROPOSAL_APPROVED = "proposal.approved"
     PROPOSAL_WITHDRAWN = "proposal.withdrawn"
     PROPOSAL_EXPIRED = "proposal.expired"
+    PEOPLE_EXPORTED = "people.exported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ from gatekeeper.core.change_content import (
     BadgeIssue,
     BadgeStateChange,
     ChangeContent,
+    ExportChange,
+    Exported,
     ForgivenessChange,
     GuardChange,
     HolderChange,
@@ -52,6 +54,8 @@ __all__ = [
     "ChangeContent",
     "ChangeRefusal",
     "ChangeRefused",
+    "ExportChange",
+    "Exported",
     "ForgivenessChange",
     "GuardChange",
     "HolderChange",
@@ -213,6 +217,8 @@ def concerns(content: ChangeContent, *, trust: Trust, owners: Ownership) -> Tena
             return _registering(content, trust, owners)
         case OperatorChange():
             return _appointing(content, trust)
+        case ExportChange(tenant=tenant):
+            return tenant
         case AlertChange() | LockdownChange() | SuspensionChange() | ForgivenessChange() | GuardChange():
             return None
         case PolicyChange() | TrustChange() | ApprovalChange() | WithdrawalChange():

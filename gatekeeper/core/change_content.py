@@ -13,6 +13,7 @@
     operator      {1 operator, 2 operator document}
     approval      {1 SHA-256 of the proposed change}
     withdrawal    {1 SHA-256 of the proposed change}
+    export        {1 tenant, 2 holders / badges, 3 reason}
 
 Who may say it is not known here, and no document within is believed here.
 """
@@ -20,6 +21,7 @@ Who may say it is not known here, and no document within is believed here.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, TypeAlias, assert_never
 
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
@@ -32,6 +34,8 @@ __all__ = [
     "BadgeIssue",
     "BadgeStateChange",
     "ChangeContent",
+    "ExportChange",
+    "Exported",
     "ForgivenessChange",
     "GuardChange",
     "HolderChange",
@@ -42,6 +46,7 @@ __all__ = [
     "TrustChange",
     "WithdrawalChange",
     "content_of",
+    "is_reason",
     "kind_of",
     "spelled",
     "type_of",
@@ -53,6 +58,9 @@ _MAX_OPERATOR: Final = 1024
 _MAX_BADGES: Final = 32
 _DIGEST_BYTES: Final = 32
 _SCOPE: Final = re.compile(r"(zone|gate):[a-z0-9-]{1,32}")
+_SEEN: Final = "!-~\u00a1-\u1ffe\u2010-\u2027\u2030-\u205e\u20a0-\ud7fb\uf900-\ufefc\uff01-\ufffd"
+"""What a line is written with, beside the blank: nothing that ends it, and nothing that overrides its direction."""
+_REASON: Final = re.compile(f"[{_SEEN}]([ {_SEEN}]{{0,198}}[{_SEEN}])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +163,27 @@ class WithdrawalChange:
     digest: bytes
 
 
+class Exported(StrEnum):
+    """What is exported of a tenant, whole."""
+
+    HOLDERS = "holders"
+    BADGES = "badges"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportChange:
+    """All people or all badges of a tenant may be written to a file; `reason` is for all who read the log, and names nobody."""
+
+    tenant: TenantId
+    what: Exported
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """What it gives, for the second person."""
+        return f"all {self.what} of {self.tenant} in a file: {self.reason}"
+
+
 ChangeContent: TypeAlias = (
     BadgeStateChange
     | AlertChange
@@ -168,6 +197,7 @@ ChangeContent: TypeAlias = (
     | OperatorChange
     | ApprovalChange
     | WithdrawalChange
+    | ExportChange
 )
 
 
@@ -206,6 +236,8 @@ def spelled(content: ChangeContent) -> tuple[str, dict[int, Any]]:
             fields = {1: operator, 2: document}
         case ApprovalChange(digest=digest) | WithdrawalChange(digest=digest):
             fields = {1: digest}
+        case ExportChange(tenant=tenant, what=what, reason=reason):
+            fields = {1: tenant, 2: what.value, 3: reason}
         case _:
             assert_never(content)
     return kind_of(content), fields
@@ -218,6 +250,11 @@ def content_of(kind: str, fields: Mapping[int, Any]) -> ChangeContent | None:
         return None if read is None else read(fields)
     except (ValueError, TypeError):
         return None
+
+
+def is_reason(text: str) -> bool:
+    """Whether a text can stand in the log as a reason: one line of 1 to 200 characters, with no blank at its ends."""
+    return _REASON.fullmatch(text) is not None
 
 
 def _badge_state(fields: Mapping[int, Any]) -> ChangeContent | None:
@@ -319,6 +356,14 @@ def _withdrawal(fields: Mapping[int, Any]) -> ChangeContent | None:
             return None
 
 
+def _export(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(tenant), 2: str(what), 3: str(reason)} if is_name(tenant) and is_reason(reason):
+            return ExportChange(tenant=TenantId(tenant), what=Exported(what), reason=reason)
+        case _:
+            return None
+
+
 _KINDS: Final[Mapping[type[ChangeContent], str]] = {
     BadgeStateChange: "badge-state",
     AlertChange: "alert",
@@ -332,6 +377,7 @@ _KINDS: Final[Mapping[type[ChangeContent], str]] = {
     OperatorChange: "operator",
     ApprovalChange: "approval",
     WithdrawalChange: "withdrawal",
+    ExportChange: "export",
 }
 _TYPES: Final = {kind: content for content, kind in _KINDS.items()}
 _READERS: Final = {
@@ -347,6 +393,7 @@ _READERS: Final = {
     "operator": _operator,
     "approval": _approval,
     "withdrawal": _withdrawal,
+    "export": _export,
 }
 
 

@@ -17,6 +17,7 @@ from gatekeeper.core.change import (
     ApprovalChange,
     BadgeStateChange,
     ChangeContent,
+    ExportChange,
     ForgivenessChange,
     GuardChange,
     HolderChange,
@@ -53,6 +54,7 @@ SiteChange: TypeAlias = (
     | TrustChange
     | HolderChange
     | OperatorChange
+    | ExportChange
 )
 """What changes the site; approvals and withdrawals change what becomes of proposals."""
 
@@ -67,6 +69,7 @@ DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
     TrustChange: (Deed.CHANGE_TRUST, Deed.WIDEN_TRUST),
     HolderChange: (Deed.REGISTER_HOLDER,),
     OperatorChange: (Deed.WITHDRAW_OPERATOR, Deed.GRANT_OPERATOR),
+    ExportChange: (Deed.EXPORT_PEOPLE,),
     ApprovalChange: (),
     WithdrawalChange: (),
 }
@@ -143,6 +146,8 @@ def weigh(content: SiteChange, flow: Flow, *, anchor: Anchor, now: datetime) -> 
             return _weigh_trust(content, flow, anchor)
         case OperatorChange():
             return _weigh_operator(content, flow, now)
+        case ExportChange(tenant=tenant, sentence=gives):
+            return Weighed(content=content, deed=Deed.EXPORT_PEOPLE, subject=tenant, gives=(gives,))
         case _:
             assert_never(content)
 
@@ -250,10 +255,10 @@ def enact(weighed: Weighed, making: Making) -> Done | Declined:
             return _badge_state(content, making)
         case HolderChange():
             return _holder(content, making)
-        case PolicyChange() | TrustChange():
+        case PolicyChange() | TrustChange() | OperatorChange():
             return _document(content, weighed, making)
-        case OperatorChange():
-            return _operator(content, weighed, making)
+        case ExportChange():
+            return _export(content, making)
         case _:
             assert_never(content)
 
@@ -391,7 +396,9 @@ def _let_go(card: Card | None, holder: Holder, making: Making) -> None:
         making.writes.badges.append(StoredBadge(record=record, tenant=tenant, holder=holder.id, card=None))
 
 
-def _document(change: PolicyChange | TrustChange, weighed: Weighed, making: Making) -> Done:
+def _document(change: PolicyChange | TrustChange | OperatorChange, weighed: Weighed, making: Making) -> Done:
+    if isinstance(change, OperatorChange):
+        return _operator(change, weighed, making)
     flow, policy = making.flow, weighed.policy
     if policy is None:
         raise ValueError("a document is compiled when it is weighed")
@@ -430,6 +437,11 @@ def _operator(change: OperatorChange, weighed: Weighed, making: Making) -> Done:
         },
         tenants=_concerned(making.flow, operator.tenant),
     )
+
+
+def _export(change: ExportChange, making: Making) -> Done:
+    public = {"tenant": change.tenant, "what": change.what.value, "reason": change.reason}
+    return Done(kind=Kind.PEOPLE_EXPORTED, public=public, tenants=_concerned(making.flow, change.tenant))
 
 
 def _concerned(flow: Flow, tenant: TenantId) -> tuple[TenantId, ...]:

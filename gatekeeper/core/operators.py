@@ -78,6 +78,7 @@ class Deed(StrEnum):
     WIDEN_TRUST = "change the trust list so that it gives more"
     WITHDRAW_OPERATOR = "take from an operator"
     GRANT_OPERATOR = "give to an operator"
+    EXPORT_PEOPLE = "export people or badges"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,7 @@ WORDS: Final[Mapping[Deed, Word]] = MappingProxyType(
         Deed.WIDEN_TRUST: Word(host=_ADMIN, second=_SECOND),
         Deed.WITHDRAW_OPERATOR: Word(host=_SECOND, own=frozenset({Role.TENANT_ADMIN})),
         Deed.GRANT_OPERATOR: Word(host=_ADMIN, second=_SECOND),
+        Deed.EXPORT_PEOPLE: Word(own=_DESK, second=_SECOND),
     }
 )
 

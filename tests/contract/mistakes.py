@@ -161,6 +161,27 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
         "The key is the officer's.",
     ),
     ("change-of-suspension", "change-that-suspends-a-little", {6: {1: "school", 2: 1}}, _CHANGE, ""),
+    (
+        "change-of-export",
+        "change-that-exports-everything",
+        {6: {1: "school", 2: "all", 3: "audit"}},
+        _CHANGE,
+        "",
+    ),
+    (
+        "change-of-export",
+        "change-that-exports-for-no-reason",
+        {6: {1: "school", 2: "badges", 3: ""}},
+        _CHANGE,
+        "",
+    ),
+    (
+        "change-of-export",
+        "change-that-exports-on-two-lines",
+        {6: {1: "school", 2: "badges", 3: "audit\nof 2026"}},
+        _CHANGE,
+        "",
+    ),
     ("change-of-guard", "change-of-a-guard-who-says-nothing", {6: {1: 22}}, _CHANGE, ""),
     ("change-of-approval", "change-that-approves-half-a-digest", {6: {1: bytes(16)}}, _CHANGE, ""),
     ("change-of-lockdown", "change-of-no-scope", {6: {1: "door:x", 2: True}}, _CHANGE, ""),
@@ -301,6 +322,7 @@ def entries_not_of_the_log() -> Iterator[tuple[str, str, bytes]]:
     granted, gap, founded = first[Kind.ACCESS_GRANTED], first[Kind.GATE_GAP], first[Kind.SITE_FOUNDED]
     waiting, locked = first[Kind.ACCESS_WAITING], first[Kind.LOCKDOWN_CHANGED]
     denied, taken = first[Kind.ACCESS_DENIED], first[Kind.PASSAGE_TAKEN]
+    exported = first[Kind.PEOPLE_EXPORTED]
     wrong: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "entry-of-an-unknown-kind": ("No branch has it.", {**gap, "kind": "gate.dancing"}),
         "entry-of-another-version": ("", {**gap, "v": 2}),
@@ -323,6 +345,10 @@ def entries_not_of_the_log() -> Iterator[tuple[str, str, bytes]]:
         "entry-with-an-empty-shadow": ("Left out when there is none.", {**waiting, "shadow": []}),
         "entry-approved-without-a-proposal": ("", {**locked, "approved_by": "deputy"}),
         "entry-founded-by-no-root": ("", {**founded, "roots": []}),
+        "entry-exported-by-one-alone": (
+            "",
+            {key: value for key, value in exported.items() if key not in {"proposal", "approved_by"}},
+        ),
     }
     for name, (says, body) in wrong.items():
         yield name, says, canonical_json(body)

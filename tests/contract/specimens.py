@@ -15,6 +15,8 @@ from gatekeeper.core.change import (
     BadgeIssue,
     BadgeStateChange,
     ChangeContent,
+    ExportChange,
+    Exported,
     ForgivenessChange,
     GuardChange,
     HolderChange,
@@ -192,6 +194,9 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "change-of-operator": _change(OperatorChange(operator=patrol.id, document=operator_document(patrol))),
         "change-of-approval": _change(ApprovalChange(digest=digest(b"a change that waits"))),
         "change-of-withdrawal": _change(WithdrawalChange(digest=digest(b"a change that waits"))),
+        "change-of-export": _change(
+            ExportChange(tenant=SCHOOL, what=Exported.BADGES, reason="audit of 2026, point 4")
+        ),
         "change-of-policy": _change(PolicyChange(document=policy_document())),
         "change-of-trust": _change(TrustChange(document=trust_document())),
         "change-of-holder": _change(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gatekeeper import cose
 from gatekeeper.core import change as changes
+from gatekeeper.core.change_content import is_reason
 from gatekeeper.core.operators import HOST_ROLES, Operator, Operators, Role, operator_payload, read_operator
 from gatekeeper.core.register import holder_payload, read_holder
 from gatekeeper.core.trust import Use, agreement_payload
@@ -362,6 +363,13 @@ contents = (
     | st.builds(changes.OperatorChange, operator=names, document=st.binary(max_size=300))
     | st.builds(changes.ApprovalChange, digest=sha256)
     | st.builds(changes.WithdrawalChange, digest=sha256)
+    | st.builds(
+        changes.ExportChange,
+        tenant=names,
+        what=st.sampled_from(changes.Exported),
+        reason=st.text(min_size=1, max_size=200).filter(is_reason)
+        | st.text("ab \u00e9\u2013\u2019", min_size=1, max_size=200).filter(is_reason),
+    )
     | st.builds(changes.AlertChange, state=names)
     | st.builds(
         changes.LockdownChange,
@@ -417,6 +425,12 @@ NEW = _new(0)
         (lambda size: changes.PolicyChange(document=bytes(size)), 1_050_000),
         (lambda size: changes.TrustChange(document=bytes(size)), 1_050_000),
         (lambda size: changes.OperatorChange(operator=OperatorId("o"), document=bytes(size)), 1024),
+        (
+            lambda size: changes.ExportChange(
+                tenant=TenantId("t"), what=changes.Exported.HOLDERS, reason="é" * size
+            ),
+            200,
+        ),
         (lambda size: changes.HolderChange(holder=HolderId("h"), document=bytes(size), badges=()), 8192),
         (lambda size: changes.HolderChange(holder=HolderId("h"), document=b"", badges=(NEW,) * size), 32),
         (lambda size: changes.HolderChange(holder=HolderId("h"), document=b"", badges=(_new(size),)), 1024),

@@ -38,6 +38,7 @@ from gatekeeper.model import badges, messages
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, CardTechnology
 from gatekeeper.model.messages import ANSWER_VALIDITY, LONGEST_WAIT, MAX_MESSAGE_BYTES
 from gatekeeper.model.reasons import MessageRefusal, Reason
+from gatekeeper.service.administration.exports import ExportRefusal
 from gatekeeper.service.engine import beacons
 from gatekeeper.service.engine.intake import Allowance
 from tests.contract.test_schemas_asyncapi import document, operations
@@ -92,6 +93,7 @@ def test_reasons_have_numbers_and_codes_of_their_own():
         ("Policies", PolicyRefusal),
         ("Changes", ChangeRefusal),
         ("Enrolment", EnrolmentRefusal),
+        ("Exports", ExportRefusal),
         ("Proofs and notes of the log", transparency.Refusal),
     ],
 )
@@ -135,7 +137,7 @@ def _code(module: Any, argument: ast.expr) -> str | None:
 
 def test_every_section_of_codes_is_one_that_a_test_knows():
     titles = re.findall(r"^## (.+)$", text("reasons.md"), re.MULTILINE)
-    assert len(titles) == 11
+    assert len(titles) == 12
     for title in titles:
         anchor = title.lower().replace(" ", "-").replace("'", "")
         assert f"(#{anchor})" in text("reasons.md"), title

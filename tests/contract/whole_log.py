@@ -16,6 +16,8 @@ from gatekeeper.core.change import (
     ApprovalChange,
     BadgeStateChange,
     ChangeContent,
+    ExportChange,
+    Exported,
     ForgivenessChange,
     HolderChange,
     LockdownChange,
@@ -180,6 +182,8 @@ def _changes(play: Play) -> None:
     made(ApprovalChange(digest=made.proposed(appointed)), by="deputy")
     dismissed = replace(patrol, version=2, revoked=True)
     made(OperatorChange(operator=patrol.id, document=operator_document(dismissed)))
+    listed = ExportChange(tenant=SCHOOL, what=Exported.HOLDERS, reason="yearly review of who is registered")
+    made(ApprovalChange(digest=made.proposed(listed, by="registrar")), by="deputy")
     made(LockdownChange(scope="zone:house", on=True))
     made.proposed(LockdownChange(scope="zone:house", on=False))
     play.drafts += expire_proposals(play.flow, now=moment(20_000) + PROPOSAL_LASTS, writes=Writes())
@@ -196,9 +200,9 @@ class _Made:
         """One that must be made."""
         self._hand_in(content, by, APPLIED)
 
-    def proposed(self, content: ChangeContent) -> bytes:
+    def proposed(self, content: ChangeContent, *, by: str = "officer") -> bytes:
         """One that must wait for a second person; give its digest."""
-        return digest_of(self._hand_in(content, "officer", PROPOSED))
+        return digest_of(self._hand_in(content, by, PROPOSED))
 
     def _hand_in(self, content: ChangeContent, by: str, code: str) -> bytes:
         self.number += 1

@@ -7,6 +7,7 @@ broker. `scan` shows a badge to the site's real gate.
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,6 +104,14 @@ class Registry:
         assert said.code == 0, said
         document: Mapping[str, Any] = said.document
         return document
+
+    def approved(self, what: str, tenant: str) -> int:
+        """Have an export of a tenant's `holder` or `badge` list agreed to; give the entry that says so."""
+        said = self(what, "export", "--tenant", tenant, "--reason", "for a test", "--json")
+        assert (said.code, said.document["outcome"]) == (0, "proposed"), said
+        agreed = self("proposal", "approve", said.document["proposal"], "--operator", "officer")
+        (entry,) = re.findall(r"--approved (\d+)", agreed.err)
+        return int(entry)
 
     def states(self, holder: str) -> dict[str, str]:
         """How somebody's badges stand."""

@@ -147,6 +147,7 @@ def test_badges_that_are_exported_are_imported_as_nothing_new(
         "badge", "issue", anna, "--assurance", 1, "--from", f"{NEXT_MONTH}", "--max-uses", 2
     )
     registry.done("badge", "suspend", badge)
+    words = ("--approved", str(registry.approved("badge", "school")), *words)
     said = registry("badge", "export", "--tenant", "school", "--out", file, *words)
     assert (said.code, said.out, file.stat().st_mode & 0o777) == (0, "", 0o600)
     (line,) = (line for line in file.read_text("utf-8-sig").splitlines() if badge in line)

@@ -155,6 +155,7 @@ def test_what_is_exported_is_imported_as_nothing_new(
 ):
     for name in NAMES:
         registry.done("holder", "add", "--kind", "staff", "--clearance", 1, "--tenant", "school", "--until", f"{NEXT_MONTH:%Y-%m-%d}T17:30", name)  # fmt: skip
+    words = ("--approved", str(registry.approved("holder", "school")), *words)
     before = registry.log_size()
     file, other = tmp_path / "out.csv", tmp_path / "again.csv"
     registry.done("holder", "export", "--tenant", "school", "--out", file, *words)

@@ -178,8 +178,14 @@ def test_at_one_tenants_desk_nobody_else_is_there(registry: Registry, untouched:
         "holder", "add", "Bo", "--id", PUPIL, "--kind", "staff", "--clearance", 1, "--tenant", "club"
     )
     assert (said.code, said.err) == (2, f"holder: {PUPIL} is taken on this site: choose another id.\n")
-    assert PUPIL not in registry("holder", "export", "--tenant", "club").out
     assert not (tmp_path / "badge.json").exists()
+
+
+def test_in_one_tenants_file_nobody_else_stands(registry: Registry):
+    said = registry("holder", "export", "--tenant", "club", "--approved", registry.approved("holder", "club"))
+    assert said.code == 0, said
+    assert said.out.startswith("holder,")
+    assert PUPIL not in said.out
 
 
 def test_a_stranger_who_signs_all_the_same_is_refused_and_leaves_nothing_behind(

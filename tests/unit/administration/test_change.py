@@ -17,6 +17,8 @@ from gatekeeper.core.change import (
     ChangeContent,
     ChangeRefusal,
     ChangeRefused,
+    ExportChange,
+    Exported,
     ForgivenessChange,
     GuardChange,
     HolderChange,
@@ -133,6 +135,8 @@ CONTENTS: list[ChangeContent] = [
     OperatorChange(operator=OperatorId("jansma"), document=b"d" * 1024),
     ApprovalChange(digest=bytes(32)),
     WithdrawalChange(digest=bytes(32)),
+    ExportChange(tenant=TenantId("school"), what=Exported.HOLDERS, reason="x"),
+    ExportChange(tenant=TenantId("school"), what=Exported.BADGES, reason=f"{'é' * 198} 1"),
     PolicyChange(document=b"p" * 1_040_000),
     TrustChange(document=b"t" * 1_040_000),
     HolderChange(holder=HolderId("h-1"), document=b"d", badges=()),
@@ -155,6 +159,23 @@ def test_every_kind_of_change_is_read_as_it_was_signed(standing_fort: Site, cont
     assert (change.tenant, change.author) == ("school", "school-admin")
 
 
+NO_REASONS = [
+    "",
+    " ",
+    " audit",
+    "audit ",
+    "x" * 201,
+    "two\nlines",
+    "ended\n",
+    "two\u2028lines",
+    "turned\u202eround",
+    "a\tb",
+    "\x1b[2J",
+    "a\x00b",
+    "a\x85b",
+]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -175,6 +196,11 @@ def test_every_kind_of_change_is_read_as_it_was_signed(standing_fort: Site, cont
         {"content": OperatorChange(operator=OperatorId("jansma"), document=bytes(1025))},
         {"content": ApprovalChange(digest=bytes(31))},
         {"content": WithdrawalChange(digest=bytes(33))},
+        *(
+            {"content": ExportChange(tenant=TenantId("school"), what=Exported.HOLDERS, reason=reason)}
+            for reason in NO_REASONS
+        ),
+        {"content": ExportChange(tenant=TenantId("No Name"), what=Exported.HOLDERS, reason="audit")},
         {"content": PolicyChange(document=bytes(1_100_000))},
         {"content": TrustChange(document=bytes(1_100_000))},
         {"content": HolderChange(holder=HolderId("No Name"), document=b"", badges=())},
@@ -256,6 +282,12 @@ def test_the_payload_of_the_contract_is_read(standing_fort: Site):
                 {3: "approval", 6: {1: bytes(31)}},
                 {3: "approval", 6: {1: bytes(32), 2: True}},
                 {3: "withdrawal", 6: {1: "text"}},
+                {3: "export", 6: {1: "school", 2: "holders"}},
+                {3: "export", 6: {1: "school", 2: "visitors", 3: "audit"}},
+                {3: "export", 6: {1: "school", 2: b"holders", 3: "audit"}},
+                {3: "export", 6: {1: "school", 2: "holders", 3: b"audit"}},
+                {3: "export", 6: {1: "school", 2: "holders", 3: "audit\n"}},
+                {3: "export", 6: {1: "school", 2: "holders", 3: "audit", 4: "more"}},
                 {3: "holder", 6: {1: "h-1", 2: b"", 3: [[bytes(16), b"", [9, b"card"]]]}},
                 {3: "holder", 6: {1: "h-1", 2: b"", 3: [[bytes(16), b"", [True, b"card"]]]}},
                 {3: "holder", 6: {1: "h-1", 2: b"", 3: [[bytes(16), b"", [0, b""]]]}},
@@ -363,6 +395,24 @@ def test_who_has_another_role_is_told_so(standing_fort: Site):
         (LockdownChange(scope="site", on=True), "army-admin"),
     ):
         assert judged(standing_fort, content, by=by) is ChangeRefusal.ROLE
+
+
+@pytest.mark.parametrize("what", Exported)
+def test_a_tenants_people_are_exported_by_its_own_and_never_by_anothers_not_even_the_hosts(
+    standing_fort: Site, what: Exported
+):
+    content = ExportChange(tenant=TenantId("school"), what=what, reason="audit")
+    expected = {
+        "school-admin": None,
+        "club-admin": ChangeRefusal.NOT_YOURS,
+        "army-admin": ChangeRefusal.NOT_YOURS,
+        "officer": ChangeRefusal.ROLE,
+        "admin": ChangeRefusal.ROLE,
+    }
+    assert {by: judged(standing_fort, content, by=by) for by in expected} == expected
+    of_host = replace(content, tenant=TenantId("army"))
+    assert judged(standing_fort, of_host, by="army-admin") is None
+    assert judged(standing_fort, of_host, by="school-admin") is ChangeRefusal.NOT_YOURS
 
 
 @pytest.mark.parametrize("other", ["army-admin", "club-admin", "admin"])

@@ -24,6 +24,8 @@ from gatekeeper.core.change import (
     AlertChange,
     BadgeIssue,
     BadgeStateChange,
+    ExportChange,
+    Exported,
     ForgivenessChange,
     HolderChange,
     LockdownChange,
@@ -215,6 +217,7 @@ def everything_that_takes_rules_or_two() -> RuledSite:
     newcomer = account("newcomer", "army", (Role.GUARD,))
     document = signed_account(newcomer, site=SITE, key=key_of("army signing"))
     site.changed(OperatorChange(operator=newcomer.id, document=document))
+    site.changed(ExportChange(tenant=TenantId("army"), what=Exported.HOLDERS, reason="yearly review"))
     site.changed(LockdownChange(scope="gate:inner", on=True))
     release = LockdownChange(scope="gate:inner", on=False)
     proposed = site.change(release, change_id=bytes(range(16)))

@@ -74,6 +74,7 @@ ROLES: dict[Deed, tuple[set[Role], set[Role], set[Role]]] = {
     Deed.WIDEN_TRUST: ({ADMIN}, set(), {OFFICER, ADMIN}),
     Deed.WITHDRAW_OPERATOR: ({OFFICER, ADMIN}, {TENANT_ADMIN}, set()),
     Deed.GRANT_OPERATOR: ({ADMIN}, set(), {OFFICER, ADMIN}),
+    Deed.EXPORT_PEOPLE: (set(), {REGISTRAR, TENANT_ADMIN}, {OFFICER, ADMIN}),
 }
 
 
@@ -107,6 +108,7 @@ def test_whoever_gives_more_needs_a_second_person_and_whoever_takes_does_not():
         Deed.WIDEN_POLICY,
         Deed.WIDEN_TRUST,
         Deed.GRANT_OPERATOR,
+        Deed.EXPORT_PEOPLE,
     }
 
 

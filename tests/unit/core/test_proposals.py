@@ -14,6 +14,8 @@ from gatekeeper.core.change import (
     AlertChange,
     ApprovalChange,
     ChangeContent,
+    ExportChange,
+    Exported,
     LockdownChange,
     OperatorChange,
     PolicyChange,
@@ -468,11 +470,12 @@ def test_proposals_that_wait_are_taken_away_once(site: Ground):
 
 PEOPLE = ("army", "colonel", "officer", "admin", "guard", "school")
 MAY_PROPOSE, MAY_APPROVE = {"army", "colonel", "officer"}, {"army", "colonel", "officer", "admin"}
+MAY_EXPORT = {"army": {"army", "colonel"}, "school": {"school"}}
 SCOPES = ("site", "zone:yard")
 
 
 class TwoPeople(RuleBasedStateMachine):
-    """People lock down, propose, approve, withdraw; time passes; engines come and go."""
+    """People lock down, propose to release and to export, approve, withdraw; time passes; engines come and go."""
 
     @initialize()
     def begin(self) -> None:
@@ -498,6 +501,17 @@ class TwoPeople(RuleBasedStateMachine):
             proposal = self.site.writes.proposals[-1]
             self.known.append(proposal)
             self.open[proposal.digest] = (by, scope, proposal.expires)
+
+    @rule(by=st.sampled_from(PEOPLE), tenant=st.sampled_from(["army", "school"]))
+    def proposes_an_export(self, by: str, tenant: str) -> None:
+        export = ExportChange(tenant=TenantId(tenant), what=Exported.HOLDERS, reason="a review")
+        done = self.site.supervise(export, by=by)
+        may = by in MAY_EXPORT[tenant]
+        assert (done.outcome.code == PROPOSED) is may, done.outcome
+        if may:
+            proposal = self.site.writes.proposals[-1]
+            self.known.append(proposal)
+            self.open[proposal.digest] = (by, "", proposal.expires)
 
     @precondition(lambda self: self.known)
     @rule(by=st.sampled_from(PEOPLE), data=st.data())
@@ -535,11 +549,16 @@ class TwoPeople(RuleBasedStateMachine):
         self.site.restart()
 
     @invariant()
-    def nothing_is_released_by_one_alone_or_twice(self) -> None:
+    def nothing_is_released_or_exported_by_one_alone_or_twice(self) -> None:
         released = [draft.public for draft in self._drafts("lockdown.changed") if not draft.public["on"]]
-        assert all(one["author"] != one["approved_by"] for one in released)
-        assert all({one["author"], one["approved_by"]} <= MAY_APPROVE for one in released)
-        made = [one["proposal"] for one in released]
+        exported = [draft.public for draft in self._drafts("people.exported")]
+        by_two = [draft.public for draft in self.site.drafts if "approved_by" in draft.public]
+        assert all(one in by_two for one in (*released, *exported))
+        assert all(one["author"] != one["approved_by"] for one in by_two)
+        assert all(one["approved_by"] in MAY_APPROVE for one in by_two)
+        assert all(one["author"] in MAY_PROPOSE for one in released)
+        assert all(one["author"] in MAY_EXPORT[one["tenant"]] for one in exported)
+        made = [one["proposal"] for one in by_two]
         assert len(made) == len(set(made))
         approvals = [draft.public["proposal"] for draft in self._drafts("proposal.approved")]
         assert approvals == made
