@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 
 from gatekeeper.core.facts import Past
-from gatekeeper.model.ids import AccessPointId, ZoneId
+from gatekeeper.model.ids import AccessPointId, HolderId, ZoneId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import (
     PIN,
     PIN_RECORD,
+    SECOND,
     RuledSite,
     at_noon,
+    companion,
     decided,
     document_with,
     policy_with,
@@ -95,3 +97,47 @@ def test_usage_is_not_kept_for_a_site_that_asks_for_none_after_one_that_did():
     assert site.tap("front-in", "private").remembered.usage != ()
     site.write(document_with())
     assert site.tap("front-in", "sergeant").remembered.usage == ()
+
+
+@pytest.mark.parametrize("zone", ["yard", "barrack"])
+def test_each_of_the_zones_that_a_door_leads_into_waits_for_its_first_person(zone: str):
+    rule = {"first_person": {"profiles": ["army/keyholder"], "hours": 1}}
+    document = document_with({zone: rule})
+    document["access_point"].append(BACK_DOOR)
+    policy = compiled(document, trust=ground().trust)[1]
+    assert reasons(policy, "back-in", at_noon()) == [Reason.FIRST_PERSON]
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind"),
+    [
+        ({"two_persons": {"seconds": 20}}, HolderKind.STAFF),
+        ({"occupancy": {"least": 2, "seconds": 20}}, HolderKind.STAFF),
+        ({"driver": {"seconds": 20}}, HolderKind.VEHICLE),
+    ],
+)
+def test_of_two_who_wait_for_one_more_only_the_latest_goes_along(rules: dict[str, Any], kind: HolderKind):
+    waiting = (companion("earlier", ago=2 * SECOND, kind=kind), companion("latest", kind=kind))
+    made = decided(policy_with({"barrack": rules}), "barrack-in", at_noon(past=Past(company=waiting)))
+    assert made.granted
+    assert [one.holder for one in made.party] == ["latest"]
+
+
+def test_whoever_receives_a_visitor_brings_this_one_also_when_the_visitor_was_there_first():
+    site = RuledSite({"barrack": {"escort": {"seconds": 60, "most": 1, "by": ["army/escort"]}}})
+    site.enrol("guest", tenant="school", kind=HolderKind.VISITOR, host=HolderId("private"))
+    site.denied("barrack-in", "guest", Reason.NO_ESCORT)
+    assert site.ask("barrack-in", "sergeant").guests == frozenset()
+    assert site.ask("barrack-in", "private").guests == {"guest"}
+
+
+def test_two_who_leave_together_do_not_leave_a_third_alone():
+    demands = {"two_persons": {"seconds": 20, "leaving": True}, "occupancy": {"least": 2, "seconds": 20}}
+    past = Past(crowds={ZoneId("barrack"): 2}, company=(companion("private", "army/soldier"),))
+    facts = at_noon(past=past, whereabouts=ZoneId("barrack"))
+    assert reasons(policy_with({"barrack": demands}), "barrack-out", facts) == [Reason.LOWER_OCCUPANCY]
+
+
+def test_an_alert_state_beyond_the_last_demands_what_the_last_one_does():
+    policy = policy_with(alert=[{"state": "grave", "excluded": ["school"]}])
+    assert Reason.TENANT_EXCLUDED in reasons(policy, "front-in", at_noon("teacher", alert=3))
