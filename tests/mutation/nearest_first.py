@@ -1,20 +1,89 @@
-"""A pytest plugin for `make mutants`: the tests that noticed the neighbouring changes come first.
+"""A pytest plugin for `make mutants`: which tests ask what is changed, and which of them are run first.
 
 Most changes of a function are noticed by the same few tests. With these in front, then the tests named after the changed
 module, a change costs seconds that would cost minutes in any order. The order says nothing of the verdict: a change has
-survived only when all of them passed.
+survived only when all tests that reach it have passed.
+
+A test reaches more than it calls itself: what its modules made while they were imported, and what another test made before
+and left in a cache. Where it is found out which test reaches what, both count; and what was made with a function that is
+now another is made anew.
 """
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from mutmut.state import state
 
-__all__ = ["pytest_collection_modifyitems", "pytest_runtest_logreport"]
+__all__ = [
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_runtest_logreport",
+    "pytest_runtest_setup",
+    "pytest_runtest_teardown",
+]
 
 _NOTICED = Path("noticed.tsv")
 """Of each change that was noticed: its module, its function, and the test; in the copy of the tree."""
+
+_AT_IMPORT = Path("at-import.txt")
+"""The functions that the tests' modules call while they are imported; in the copy of the tree."""
+
+
+# -- finding out which test reaches what ------------------------------------------------------------------------------
+
+
+def pytest_collection_finish() -> None:
+    """All modules were imported: what was called until now, every test may rest upon."""
+    if _finds_out():
+        _AT_IMPORT.write_text("\n".join(sorted(_at_import() | state()._stats)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """What another test left in a cache, this one makes again."""
+    if _finds_out():
+        for module in _tests_modules():
+            for named in vars(module).values():
+                if hasattr(named, "cache_clear"):
+                    named.cache_clear()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """What the modules called while they were imported, this test reaches too."""
+    if _finds_out():
+        state()._stats.update(_at_import())
+
+
+def _finds_out() -> bool:
+    return os.environ.get("MUTANT_UNDER_TEST") == "stats"
+
+
+def _at_import() -> set[str]:
+    return set(_AT_IMPORT.read_text().splitlines()) if _AT_IMPORT.exists() else set()
+
+
+def _tests_modules() -> list[ModuleType]:
+    return [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith("tests.") and not name.startswith("tests.mutation")
+    ]
+
+
+# -- running them on a change -----------------------------------------------------------------------------------------
+
+
+def pytest_configure() -> None:
+    """The modules of the tests are imported anew when they call what is changed."""
+    if ".".join(_changed()) in _at_import():
+        for module in _tests_modules():
+            del sys.modules[module.__name__]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

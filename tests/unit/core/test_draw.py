@@ -1,6 +1,8 @@
 """The lot for searches: bound before it is drawn, shown afterwards, and the same for whoever draws again."""
 
 import hashlib
+import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -87,11 +89,32 @@ def test_whoever_has_the_log_can_draw_again():
         assert _drawn(tap) is (again % 3 == 0)
 
 
+@pytest.fixture(params=["WEST+12", "EAST-14"])
+def _far_from_greenwich(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A service that runs where the day is another one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_from_greenwich")
 @pytest.mark.parametrize("hour", [0, 12, 23])
-def test_a_day_is_one_of_utc(hour: int):
+def test_a_day_is_one_of_utc_wherever_the_service_runs(hour: int):
     now = datetime(2026, 6, 3, hour, 30, tzinfo=UTC)
     assert DRAWS.announcement(now)["day"] == "2026-06-03"
     assert DRAWS.number(bytes(32), now) == number(DRAWS.seed(date(2026, 6, 3)), bytes(32))
+
+
+@pytest.mark.usefixtures("_far_from_greenwich")
+def test_the_log_binds_a_seed_once_a_day_wherever_the_service_runs():
+    site = Searching(1)
+    days = []
+    for _ in range(8):
+        days += [draft.public["day"] for draft in site.tap("front-in", "sergeant").drafts[:-1]]
+        site.advance(hours=6)
+    assert days == ["2026-06-03", "2026-06-04", "2026-06-05"]
 
 
 def test_a_site_that_searches_nobody_says_nothing_of_seeds():
