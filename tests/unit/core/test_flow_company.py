@@ -86,6 +86,20 @@ def test_who_waits_is_asked_for_again_when_somebody_comes():
     assert site.where("guest") is None
 
 
+def test_one_of_two_who_wait_may_be_too_late_and_the_other_is_not():
+    site = visited("barrack")
+    site.enrol(
+        "short",
+        tenant="school",
+        kind=HolderKind.VISITOR,
+        until=site.now.replace(microsecond=0) + timedelta(seconds=30),
+    )
+    for visitor in ("visitor", "short"):
+        site.denied("barrack-in", visitor, Reason.NO_ESCORT)
+    site.advance(seconds=30)
+    assert site.ask("barrack-in", "host").guests == {"visitor"}
+
+
 def test_a_host_whose_badge_is_stopped_brings_nobody_in():
     site = visited("barrack")
     site.granted("barrack-in", "host")
@@ -141,6 +155,12 @@ def test_a_door_that_is_closed_again_is_shut():
     site.recorded(site.passage("barrack-in", PassageOutcome.HELD_OPEN))
     site.recorded(site.status("inner", StatusKind.CLOSED_AGAIN, access_point="barrack-in"))
     site.advance(seconds=1)
+    site.granted("armoury-in", "sergeant")
+
+
+def test_a_door_that_was_never_known_to_be_open_may_be_closed_again():
+    site = RuledSite(interlock=LOCK)
+    site.recorded(site.status("inner", StatusKind.CLOSED_AGAIN, access_point="barrack-in"))
     site.granted("armoury-in", "sergeant")
 
 

@@ -82,6 +82,25 @@ def test_what_the_site_does_not_have_is_not_found(register: Register):
     assert register.holder(HolderId("ghost"), trust=ground().trust) is None
 
 
+def test_of_every_badge_the_token_is_held_and_those_that_are_believed_can_be_gone_through(register: Register):
+    put_badge(register, replace(BADGES["pupil"], token=b"signed by nobody"))
+    tokens = {register.token(badge_of(who)) for who in BADGES}
+    assert tokens == {one.token for who, one in BADGES.items() if who != "pupil"} | {b"signed by nobody"}
+    assert register.token(NOBODYS) is None
+    believed = {badge.id for badge in register.badges(trust=ground().trust)}
+    assert believed == {badge_of(who) for who in BADGES} - {badge_of("pupil")}
+
+
+def test_of_a_holders_badges_those_count_that_are_there_and_believed():
+    site = SmallSite()
+    sergeant = ground().holders["sergeant"]
+    forged = replace(issue("forged", "army"), token=b"signed by nobody")
+    put_badge(site.flow.register, forged)
+    put(site.flow.register, replace(sergeant, badges=(*sergeant.badges, forged.badge.id, NOBODYS)))
+    assert site.flow.badges_of(SERGEANT) == [BADGES["sergeant"].badge]
+    assert site.flow.badges_of(HolderId("ghost")) == []
+
+
 def test_whose_a_badge_a_holder_and_a_card_number_are(register: Register):
     assert register.tenant_of_badge(badge_of("teacher")) == SCHOOL
     assert register.tenant_of_holder(HolderId("member")) == "club"

@@ -1,0 +1,126 @@
+"""What a change may say: every kind as it travels, and each field up to its bound and not beyond."""
+
+from typing import Any
+
+import pytest
+
+from gatekeeper.core.change import (
+    AlertChange,
+    ApprovalChange,
+    BadgeIssue,
+    BadgeStateChange,
+    ChangeContent,
+    ForgivenessChange,
+    GuardChange,
+    HolderChange,
+    LockdownChange,
+    OperatorChange,
+    PolicyChange,
+    SuspensionChange,
+    TrustChange,
+    WithdrawalChange,
+)
+from gatekeeper.core.change_content import content_of, kind_of, spelled, type_of
+from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
+from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId
+
+ID, DIGEST = bytes(range(16)), bytes(range(32))
+BADGE = BadgeId(ID.hex())
+DOCUMENT, REGISTRATION, ACCOUNT = 1_050_000, 8192, 1024
+"""So many bytes a document of each kind may have."""
+
+KINDS: list[tuple[ChangeContent, str, dict[int, Any]]] = [
+    (BadgeStateChange(badge=BADGE, state=BadgeState.LOST), "badge-state", {1: ID, 2: "lost"}),
+    (AlertChange(state="tense"), "alert", {1: "tense"}),
+    (LockdownChange(scope="site", on=True), "lockdown", {1: "site", 2: True}),
+    (LockdownChange(scope="zone:yard", on=False), "lockdown", {1: "zone:yard", 2: False}),
+    (LockdownChange(scope="gate:front", on=False), "lockdown", {1: "gate:front", 2: False}),
+    (SuspensionChange(tenant=TenantId("school"), on=True), "suspension", {1: "school", 2: True}),
+    (ForgivenessChange(holder=HolderId("pupil")), "forgiveness", {1: "pupil"}),
+    (GuardChange(entry=0, yes=True), "guard", {1: 0, 2: True}),
+    (PolicyChange(document=bytes(DOCUMENT)), "policy", {1: bytes(DOCUMENT)}),
+    (TrustChange(document=bytes(DOCUMENT)), "trust", {1: bytes(DOCUMENT)}),
+    (
+        HolderChange(
+            holder=HolderId("pupil"),
+            document=bytes(REGISTRATION),
+            badges=(
+                *(BadgeIssue(badge=BADGE, token=bytes(MAX_TOKEN_BYTES), card=None) for _ in range(30)),
+                BadgeIssue(badge=BADGE, token=b"", card=Card(CardTechnology.WIEGAND, bytes(1))),
+                BadgeIssue(badge=BADGE, token=b"", card=Card(CardTechnology.MIFARE, bytes(16))),
+            ),
+        ),
+        "holder",
+        {
+            1: "pupil",
+            2: bytes(REGISTRATION),
+            3: [
+                *([ID, bytes(MAX_TOKEN_BYTES), None] for _ in range(30)),
+                [ID, b"", [int(CardTechnology.WIEGAND), bytes(1)]],
+                [ID, b"", [int(CardTechnology.MIFARE), bytes(16)]],
+            ],
+        },
+    ),
+    (
+        OperatorChange(operator=OperatorId("clerk"), document=bytes(ACCOUNT)),
+        "operator",
+        {1: "clerk", 2: bytes(ACCOUNT)},
+    ),
+    (ApprovalChange(digest=DIGEST), "approval", {1: DIGEST}),
+    (WithdrawalChange(digest=DIGEST), "withdrawal", {1: DIGEST}),
+]
+
+
+@pytest.mark.parametrize(("content", "kind", "fields"), KINDS, ids=[kind for _, kind, _ in KINDS])
+def test_every_kind_of_change_is_read_as_it_is_spelled(
+    content: ChangeContent, kind: str, fields: dict[int, Any]
+):
+    assert spelled(content) == (kind, fields)
+    assert content_of(kind, fields) == content
+    assert (kind_of(content), type_of(kind)) == (kind, type(content))
+
+
+def holder(*issues: Any, name: Any = "pupil", document: Any = b"") -> dict[int, Any]:
+    return {1: name, 2: document, 3: list(issues)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("unheard-of", {1: "tense"}),
+        ("badge-state", {1: ID[:-1], 2: "lost"}),
+        ("badge-state", {1: ID + b"\0", 2: "lost"}),
+        ("badge-state", {1: ID, 2: "eaten"}),
+        ("alert", {1: "Very tense"}),
+        ("alert", {1: 1}),
+        ("lockdown", {1: "the yard", 2: True}),
+        ("lockdown", {1: "zone:yard and more", 2: True}),
+        ("lockdown", {1: "site", 2: 1}),
+        ("suspension", {1: "The School", 2: True}),
+        ("forgiveness", {1: "A Pupil"}),
+        ("guard", {1: -1, 2: True}),
+        ("guard", {1: True, 2: True}),
+        ("guard", {1: 1, 2: 1}),
+        ("policy", {1: bytes(DOCUMENT + 1)}),
+        ("policy", {1: "text"}),
+        ("trust", {1: bytes(DOCUMENT + 1)}),
+        ("holder", holder(name="A Pupil")),
+        ("holder", holder(document=bytes(REGISTRATION + 1))),
+        ("holder", holder(*([ID, b"", None] for _ in range(33)))),
+        ("holder", holder() | {4: None}),
+        ("holder", holder([ID[:-1], b"", None])),
+        ("holder", holder([ID, bytes(MAX_TOKEN_BYTES + 1), None])),
+        ("holder", holder([ID, b"", [int(CardTechnology.MIFARE), b""]])),
+        ("holder", holder([ID, b"", [int(CardTechnology.MIFARE), bytes(17)]])),
+        ("holder", holder([ID, b"", [99, bytes(4)]])),
+        ("holder", holder([ID, b"", "a card"])),
+        ("operator", {1: "The Clerk", 2: b""}),
+        ("operator", {1: "clerk", 2: bytes(ACCOUNT + 1)}),
+        ("approval", {1: DIGEST[:-1]}),
+        ("approval", {1: DIGEST + b"\0"}),
+        ("withdrawal", {1: DIGEST[:-1]}),
+        ("withdrawal", {1: DIGEST + b"\0"}),
+    ],
+)
+def test_what_goes_beyond_a_bound_is_no_change(kind: str, fields: dict[int, Any]):
+    assert content_of(kind, fields) is None
