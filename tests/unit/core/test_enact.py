@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 
 from gatekeeper.core.audit import Kind, timestamp
-from gatekeeper.core.change import GuardChange, OperatorChange, SuspensionChange
+from gatekeeper.core.change import (
+    ForgivenessChange,
+    GuardChange,
+    LockdownChange,
+    OperatorChange,
+    SuspensionChange,
+    WithdrawalChange,
+)
 from gatekeeper.core.operators import Role
-from gatekeeper.core.supervise import APPLIED
-from gatekeeper.model.ids import TenantId
+from gatekeeper.core.proposals import Ending, digest_of
+from gatekeeper.core.supervise import APPLIED, EXPIRED, PROPOSED, WITHDRAWN, expire_proposals
+from gatekeeper.model.ids import HolderId, TenantId
+from gatekeeper.model.reasons import Reason
 from tests.support.operators import FROM, UNTIL, account, signed_account
 from tests.support.rules_site import RuledSite
 from tests.support.sites import SITE, SmallSite, key_of
@@ -78,3 +87,63 @@ def test_the_entry_of_an_account_says_all_that_the_account_does():
     assert [(one.id, one.tenant, one.document) for one in site.writes.operators] == [
         (clerk.id, "school", document)
     ]
+
+
+def test_who_is_forgiven_is_named_under_their_own_key_in_their_tenants_tree():
+    site = RuledSite()
+    site.walk("front-in", "teacher")
+    done = site.supervise(ForgivenessChange(holder=HolderId("teacher")))
+    assert (done.draft.kind, said(done.draft.public)) == (Kind.PRESENCE_FORGIVEN, {"tenant": "school"})
+    assert (done.draft.tenants, done.draft.person) == ((SCHOOL,), "teacher")
+    assert done.draft.personal == {"holder": "teacher"}
+    assert site.writes.forgiven == ["teacher"]
+
+
+@pytest.mark.parametrize(("holder", "code"), [("ghost", "holder-unknown"), ("teacher", "presence-unknown")])
+def test_nobody_is_forgiven_who_is_nowhere(holder: str, code: str):
+    site = RuledSite()
+    done = site.supervise(ForgivenessChange(holder=HolderId(holder)))
+    assert (done.outcome.code, done.drafts, site.writes.forgiven) == (code, (), [])
+
+
+def test_who_waits_for_company_waits_on_while_another_is_forgiven():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.walk("front-in", "teacher")
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    site.changed(ForgivenessChange(holder=HolderId("teacher")))
+    assert [one.holder for one in site.ask("barrack-in", "sergeant").party] == ["private"]
+
+
+RELEASE = LockdownChange(scope="site", on=False)
+
+
+def proposed(site: SmallSite) -> bytes:
+    """The digest of a release that waits under the id of sixteen zero bytes."""
+    site.supervise(LockdownChange(scope="site", on=True))
+    document = site.change(RELEASE, by="officer", change_id=bytes(16))
+    assert site.supervise(document, filed_as=bytes(16)).outcome.code == PROPOSED
+    return digest_of(document)
+
+
+def test_a_withdrawal_says_of_itself_and_of_the_proposal_what_became_of_it_and_where_that_stands():
+    site = SmallSite()
+    digest = proposed(site)
+    done = site.supervise(WithdrawalChange(digest=digest), by="officer")
+    seq = done.draft.seq
+    assert (done.draft.kind, done.draft.public["author"]) == (Kind.PROPOSAL_WITHDRAWN, "officer")
+    assert (done.outcome.code, done.outcome.detail, done.outcome.seq) == (APPLIED, "", seq)
+    (ended,) = [one for one in site.writes.outcomes if one.code == WITHDRAWN]
+    assert (ended.change, ended.detail, ended.seq) == (bytes(16), "", seq)
+    assert site.writes.endings == [(digest, Ending.WITHDRAWN, seq)]
+
+
+def test_a_proposal_that_nobody_approved_says_what_became_of_it_and_where_that_stands():
+    site = SmallSite()
+    digest = proposed(site)
+    site.advance(hours=24)
+    (draft,) = expire_proposals(site.flow, now=site.now, writes=site.writes)
+    assert (draft.kind, draft.at) == (Kind.PROPOSAL_EXPIRED, site.now)
+    assert draft.public == {"proposal": digest.hex(), "proposes": "lockdown", "subject": "site"}
+    ended = site.writes.outcomes[-1]
+    assert (ended.change, ended.code, ended.detail, ended.seq) == (bytes(16), EXPIRED, "", draft.seq)
+    assert site.writes.endings == [(digest, Ending.EXPIRED, draft.seq)]

@@ -22,6 +22,7 @@ from gatekeeper.core.register import HolderRecord, read_holder
 from gatekeeper.core.verify import PinDesk
 from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import Verdict
+from gatekeeper.model.people import PinRecord
 from gatekeeper.model.reasons import Reason
 from tests.support.sites import HOST, SITE, SmallSite, key_of, register_holder, site_document
 
@@ -62,6 +63,15 @@ def test_how_long_a_pin_is_does_not_show_and_what_is_none_is_never_right():
         assert (opened == bytes(8)) is not is_pin(typed)
 
 
+@pytest.mark.parametrize("pin", ["2580", "258014", "25801470"])
+def test_a_pin_of_any_length_is_right_as_it_was_sealed(pin: str):
+    record = make_pin_record(pin, duress=None, pepper=PEPPER, salt=SALT)
+    sealed = seal_pin(pin, public_der=SEAL.public_der, info=b"here")
+    opened = cose.SealKey.from_pem(SEAL.to_pem()).open(sealed, info=b"here")
+    assert opened is not None
+    assert CHECKER.check(opened, record) is Factor.RIGHT
+
+
 def test_without_a_pin_on_record_none_is_right():
     assert CHECKER.check(b"25801470", None) is Factor.WRONG
 
@@ -89,11 +99,12 @@ def test_nothing_shows_a_pin_or_what_is_kept_of_it():
         assert str(RECORD.digest) not in shown
 
 
-def test_a_registration_carries_its_pin_record():
-    holder = replace(SmallSite().holders["sergeant"], pin=RECORD)
+@pytest.mark.parametrize("record", [RECORD, replace(RECORD, duress=None)])
+def test_a_registration_carries_its_pin_record(record: PinRecord):
+    holder = replace(SmallSite().holders["sergeant"], pin=record)
     read = read_holder(register_holder(holder), trust=SmallSite().flow.trust)
     assert read is not None
-    assert (read.pin.salt, read.pin.digest, read.pin.duress) == (RECORD.salt, RECORD.digest, RECORD.duress)
+    assert (read.pin.salt, read.pin.digest, read.pin.duress) == (record.salt, record.digest, record.duress)
 
 
 # -- at the gate ------------------------------------------------------------------------------------------------------

@@ -62,6 +62,9 @@ def test_who_came_from_nowhere_is_put_outside():
 
 def test_a_host_answers_for_a_visitor_until_they_are_outside():
     inside = entering(None, YARD, seq=3, host="corporal")
+    taken = confirmed(inside, grant=3, at=LATER, seq=4)
+    assert taken is not None
+    assert taken.host == "corporal"
     deeper = entering(inside, SHED, seq=4)
     assert (inside.host, deeper.host) == ("corporal", "corporal")
     out = entering(deeper, OUTSIDE, seq=5)

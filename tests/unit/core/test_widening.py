@@ -386,6 +386,8 @@ KEYS: list[tuple[Any, Any, bool]] = [
     (issuer(KeyState.REVOKED, since=LATE), issuer(KeyState.REVOKED, since=EARLY), False),
     (issuer(KeyState.REVOKED, since=LATE), issuer(KeyState.REVOKED), False),
     (issuer(KeyState.ACTIVE), issuer(KeyState.REVOKED, since=LATE), False),
+    (issuer(KeyState.REVOKED, since=LATE), issuer(KeyState.REVOKED, since=LATE), False),
+    (issuer(KeyState.REVOKED), issuer(KeyState.REVOKED), False),
 ]
 
 
@@ -393,6 +395,29 @@ KEYS: list[tuple[Any, Any, bool]] = [
 def test_a_key_that_counts_for_more_gives_more(before: Any, after: Any, *, more: bool):
     said = listing_gains(of_school(issuers=(after,)), first_change=of_school(issuers=(before,)))
     assert (said != ()) is more
+
+
+@pytest.mark.parametrize(("since", "more"), [(EARLY, True), (None, False)])
+def test_a_revoked_key_that_is_new_gives_what_it_signed_before_and_nothing_when_that_is_nothing(
+    since: datetime | None, *, more: bool
+):
+    second = issuer(KeyState.REVOKED, since=since, name="school second issuer")
+    said = listing_gains(of_school(issuers=(issuer(KeyState.ACTIVE), second)))
+    assert (said != ()) is more
+
+
+def test_a_new_tenant_hides_nothing_of_what_the_others_gain():
+    def without_army_first(listing: TrustListing) -> TrustListing:
+        return replace(
+            listing, tenants={name: one for name, one in listing.tenants.items() if name != "club"}
+        )
+
+    def club_first(listing: TrustListing) -> TrustListing:
+        raised = agreed(ceiling=4)(listing)
+        return replace(raised, tenants={"club": listed().tenants[TenantId("club")], **raised.tenants})
+
+    said = listing_gains(club_first, first_change=without_army_first)
+    assert set(said) == {"club is a tenant", "school: a ceiling of 4, not 3"}
 
 
 def test_an_agreement_where_there_was_none_gives_more():

@@ -141,3 +141,12 @@ def test_two_who_leave_together_do_not_leave_a_third_alone():
 def test_an_alert_state_beyond_the_last_demands_what_the_last_one_does():
     policy = policy_with(alert=[{"state": "grave", "excluded": ["school"]}])
     assert Reason.TENANT_EXCLUDED in reasons(policy, "front-in", at_noon("teacher", alert=3))
+
+
+def test_failures_from_before_a_lock_out_count_no_more_after_it_however_lately_they_were():
+    site = RuledSite(rules={"lock_out": {"failures": 2, "minutes": 60, "for_minutes": 5}})
+    for _ in range(2):
+        site.denied("armoury-in", "private", Reason.CLEARANCE)
+    site.advance(minutes=5)
+    site.denied("armoury-in", "private", Reason.CLEARANCE)
+    site.granted("front-in", "private")
