@@ -7,6 +7,9 @@ survived only when all tests that reach it have passed.
 A test reaches more than it calls itself: what its modules made while they were imported, and what another test made before
 and left in a cache. Where it is found out which test reaches what, both count; and what was made with a function that is
 now another is made anew.
+
+Of a change it is enough to know whether it is noticed: properties are asked a few examples, and a counter-example is not
+made small.
 """
 
 import os
@@ -16,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import Phase, settings
 from mutmut.state import state
 
 __all__ = [
@@ -32,6 +36,9 @@ _NOTICED = Path("noticed.tsv")
 
 _AT_IMPORT = Path("at-import.txt")
 """The functions that the tests' modules call while they are imported; in the copy of the tree."""
+
+_FEW = 20
+_NOT_MADE_SMALL = (Phase.explicit, Phase.generate)
 
 
 # -- finding out which test reaches what ------------------------------------------------------------------------------
@@ -87,7 +94,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order by nearness to what is changed; among equally near ones the order is that of their names."""
+    """Order by nearness to what is changed; properties are far from all; among equally near ones by name."""
+    for item in items:
+        _ask_few(item)
     module, function = _changed()
     if not module:
         return
@@ -96,10 +105,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     of_module = Counter(row[2] for row in rows if row[0] == module)
     near = module.rpartition(".")[2]
 
-    def distance(item: pytest.Item) -> tuple[int, bool, int, str]:
-        return -of_function[item.nodeid], near not in item.path.stem, -of_module[item.nodeid], item.nodeid
+    def distance(item: pytest.Item) -> tuple[int, bool, bool, int, str]:
+        is_property = "properties" in item.path.parts
+        is_far = near not in item.path.stem
+        return -of_function[item.nodeid], is_property, is_far, -of_module[item.nodeid], item.nodeid
 
     items.sort(key=distance)
+
+
+def _ask_few(item: pytest.Item) -> None:
+    function = getattr(item, "function", None)
+    asked = getattr(function, "_hypothesis_internal_use_settings", None)
+    if function is not None and asked is not None:
+        few = settings(asked, max_examples=min(asked.max_examples, _FEW), phases=_NOT_MADE_SMALL)
+        function._hypothesis_internal_use_settings = few
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -1,12 +1,14 @@
 """What a change leaves behind when it is made: what its entry says and to whom, and what is stored beside the log."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gatekeeper.core.audit import Kind, timestamp
 from gatekeeper.core.change import (
+    BadgeStateChange,
     ForgivenessChange,
     GuardChange,
     LockdownChange,
@@ -17,11 +19,12 @@ from gatekeeper.core.change import (
 from gatekeeper.core.operators import Role
 from gatekeeper.core.proposals import Ending, digest_of
 from gatekeeper.core.supervise import APPLIED, EXPIRED, PROPOSED, WITHDRAWN, expire_proposals
+from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.reasons import Reason
 from tests.support.operators import FROM, UNTIL, account, signed_account
 from tests.support.rules_site import RuledSite
-from tests.support.sites import SITE, SmallSite, key_of
+from tests.support.sites import BADGES, SITE, SmallSite, key_of
 
 SCHOOL = TenantId("school")
 SIGNED = {"change", "by", "author", "signed_at"}
@@ -147,3 +150,14 @@ def test_a_proposal_that_nobody_approved_says_what_became_of_it_and_where_that_s
     ended = site.writes.outcomes[-1]
     assert (ended.change, ended.code, ended.detail, ended.seq) == (bytes(16), EXPIRED, "", draft.seq)
     assert site.writes.endings == [(digest, Ending.EXPIRED, draft.seq)]
+
+
+def test_a_change_about_a_tenant_that_the_policy_does_not_know_stands_in_the_sites_tree_alone():
+    site = SmallSite()
+    tenants = {name: rights for name, rights in site.flow.policy.tenants.items() if name != "club"}
+    for expected in (("club",), ()):
+        done = site.supervise(
+            BadgeStateChange(badge=BADGES["member"].badge.id, state=BadgeState.LOST), by="club"
+        )
+        assert (done.draft.tenants, done.draft.public["tenant"]) == (expected, "club")
+        site.flow.policy = replace(site.flow.policy, tenants=tenants)

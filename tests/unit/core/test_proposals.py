@@ -134,7 +134,7 @@ def test_who_releases_a_lockdown_proposes_it_and_nothing_is_released(site: Groun
 def test_another_approves_and_it_is_made_at_once(site: Ground):
     proposal = site.proposed(RELEASE, by="officer")
     done = site.approve(proposal, by="admin")
-    assert done.outcome.code == APPLIED
+    assert (done.outcome.code, done.outcome.detail, done.outcome.seq) == (APPLIED, "", 2)
     assert site.flow.lockdowns == frozenset()
     approved, released = done.drafts
     assert [draft.kind for draft in done.drafts] == ["proposal.approved", "lockdown.changed"]
@@ -290,6 +290,7 @@ def test_whose_author_has_another_role_meanwhile_is_not_made_either(site: Ground
 def test_a_policy_is_proposed_against_the_one_in_force(site: Ground):
     laxer = site.proposed(site.policy(level=0), by="admin")
     assert laxer.gives == ("yard is of level 0, not 1",)
+    assert "subject" not in site.drafts[-1].public
     site.made(site.policy(level=3), by="admin")
     assert site.refused(ApprovalChange(digest=laxer.digest), by="officer") == "proposal-outdated"
 
