@@ -11,6 +11,7 @@ from gatekeeper.core.change import (
     BadgeStateChange,
     ForgivenessChange,
     GuardChange,
+    HolderChange,
     LockdownChange,
     OperatorChange,
     SuspensionChange,
@@ -24,7 +25,7 @@ from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.reasons import Reason
 from tests.support.operators import FROM, UNTIL, account, signed_account
 from tests.support.rules_site import RuledSite
-from tests.support.sites import BADGES, SITE, SmallSite, key_of
+from tests.support.sites import BADGES, SITE, SmallSite, key_of, register_holder
 
 SCHOOL = TenantId("school")
 SIGNED = {"change", "by", "author", "signed_at"}
@@ -107,6 +108,15 @@ def test_nobody_is_forgiven_who_is_nowhere(holder: str, code: str):
     site = RuledSite()
     done = site.supervise(ForgivenessChange(holder=HolderId(holder)))
     assert (done.outcome.code, done.drafts, site.writes.forgiven) == (code, (), [])
+
+
+def test_who_waits_for_company_waits_on_while_another_is_registered_anew():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    again = replace(site.holders["member"], version=2)
+    site.supervise(HolderChange(holder=again.id, document=register_holder(again), badges=()), by="club")
+    assert site.drafts[-1].kind is Kind.HOLDER_REGISTERED
+    assert [one.holder for one in site.ask("barrack-in", "sergeant").party] == ["private"]
 
 
 def test_who_waits_for_company_waits_on_while_another_is_forgiven():

@@ -150,6 +150,11 @@ def _of(site: dict[str, Any], table: str, name: str) -> dict[str, Any]:
 
 LESSONS = [{"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "until": "17:00"}]
 
+ANNEX = {
+    "id": "annex", "name": {"en": "Annex", "nl": "Aanbouw"}, "parent": "yard", "owner": "army", "level": 5, "assurance": 2,
+    "anti_passback": "none",
+}  # fmt: skip
+
 MORE: list[tuple[Edit, str]] = [
     (zone("yard", level=0), "yard is of level 0, not 1"),
     (zone("yard", assurance=0), "yard asks for assurance 0, not 1"),
@@ -179,6 +184,9 @@ MORE: list[tuple[Edit, str]] = [
     (first("call_up", until=datetime(2026, 7, 1, tzinfo=UTC)), "reservists are called up at other times"),
     (first("alert", assurance=1), "the alert state tense demands less"),
     (lambda site: site["alert"].pop(), "the alert state grave demands less"),
+    (lambda site: site["alert"][1].pop("pin"), "the alert state grave demands less"),
+    (lambda site: site["alert"][1].pop("escort"), "the alert state grave demands less"),
+    (lambda site: site["alert"][1].pop("excluded"), "the alert state grave demands less"),
     (everywhere(lock_out=None), "the lock-out after failures is another"),
     (everywhere(lock_out={"failures": 9, "minutes": 5, "for_minutes": 10}), "the lock-out after failures is another"),
     (everywhere(pin={"tries": 4, "for_minutes": 30}), "a PIN may be tried more often"),
@@ -191,6 +199,8 @@ MORE: list[tuple[Edit, str]] = [
     (grant("pupil", access_point="corridor"), "school/pupil leads further at 1 access point"),
     (lambda site: _of(site, "schedule", "lessons").update(windows=[{**LESSONS[0], "until": "18:00"}]), "school/pupil leads further at 4 access points"),
     (lambda site: _of(site, "schedule", "lessons").update(on_special_days=[{"from": "08:00", "until": "09:00"}]), "school/pupil leads further at 4 access points"),
+    (lambda site: [_of(site, "schedule", "lessons").pop(key) for key in ("calendar", "on_special_days")], "school/pupil leads further at 4 access points"),
+    (lambda site: site["zone"].insert(0, ANNEX), "annex lies in what was agreed with school"),
     (lambda site: site["site"].update(unlock_seconds=5), "front-in: it stays unlocked for longer"),
     (lambda site: site["site"].update(time_zone="Europe/London"), "the time zone is another"),
     (lambda site: _of(site, "access_point", "corridor").update({"from": "yard"}), "corridor leads elsewhere"),
@@ -246,6 +256,28 @@ def test_what_asks_more_or_leads_less_far_gives_nothing_more(edit: Edit):
 @pytest.mark.parametrize("edit", [edit for edit, _ in MORE], ids=[said for _, said in MORE])
 def test_giving_and_taking_at_once_gives_more(edit: Edit):
     assert gains(edit, zone("shed", level=3))
+
+
+def test_what_is_new_hides_nothing_of_what_is_asked_less_of_the_others():
+    names = {"en": "Navy", "nl": "Marine"}
+
+    def first_of_all(site: dict[str, Any]) -> None:
+        site["tenant"].insert(0, {**site["tenant"][-1], "id": "navy", "name": names})
+        site["zone"].insert(0, ANNEX)
+
+    assert gains(first_of_all, without("veto"), zone("yard", level=0)) == (
+        "navy is a tenant",
+        "school is not vetoed in armoury",
+        "annex lies in what was agreed with school",
+        "yard is of level 0, not 1",
+    )
+
+
+def test_a_site_with_another_list_of_alert_states_gives_more():
+    def one_more(site: dict[str, Any]) -> None:
+        site["site"]["alert_states"] = [*site["site"]["alert_states"], "dire"]
+
+    assert "host, outside or alert states are others" in gains(one_more)
 
 
 def test_the_same_site_in_another_order_gives_nothing_more():
