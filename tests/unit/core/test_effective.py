@@ -226,6 +226,20 @@ def test_guests_of_an_event_gain_its_zones_and_nobody_else_does():
     ]
 
 
+def test_an_event_that_is_over_gives_nothing():
+    over = {
+        "id": "exercise", "name": {"en": "Exercise", "nl": "Oefening"}, "zones": ["school-house"],
+        "from": NOON - timedelta(days=1), "until": NOON, "guests": ["sergeant"], "highest_alert": "grave",
+    }  # fmt: skip
+    without = document_with()
+    without["profile"][0]["grants"] = []
+    policy = policy_of(without | {"event": [over]})
+    assert rights_of(policy, subject("sergeant"), now=NOON).keys() == {
+        (AccessPointId("school-out"), alert) for alert in (CALM, TENSE, GRAVE)
+    }
+    assert (AccessPointId("school-in"), CALM) in rights_of(policy, subject("sergeant"), now=NOON - SECOND)
+
+
 def test_a_holder_with_two_badges_is_named_once_and_keeps_what_either_opens():
     low = person("sergeant", badge={"id": BadgeId("ab" * 16), "ceiling": 1})
     before, after = policy_with(), policy_with({"yard": {"level": 2}})

@@ -11,6 +11,7 @@ import pytest
 from gatekeeper.core.audit import Draft, canonical_json, facts_document, seal_body, seal_personal
 from gatekeeper.core.facts import NO_PAST, Factor, Facts, GuardsWord, Past
 from gatekeeper.core.replay import DECIDED, Difference, recollect, redecide
+from gatekeeper.model.fields import UINT
 from gatekeeper.model.ids import AccessPointId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.people import HolderKind
@@ -259,6 +260,9 @@ def having(value: object, *path: str) -> Callable[[dict[str, Any], dict[str, Any
         having("5", "personal", "facts", "holder", "clearance"),
         having(9, "personal", "facts", "holder", "clearance"),
         having(1 << 64, "personal", "facts", "holder", "version"),
+        having(1 << 64, "personal", "facts", "epoch"),
+        having(1 << 64, "personal", "facts", "badge", "epoch"),
+        having(1 << 64, "personal", "facts", "badge", "max_uses"),
         having(1 << 64, "personal", "facts", "past", "draw"),
         having(9, "personal", "facts", "badge", "ceiling"),
         having(1 << 60, "personal", "facts", "badge", "expires"),
@@ -325,7 +329,7 @@ EVERYTHING = Past(
     ),
     opened={ZoneId("barrack"): NOON - timedelta(hours=8)},
     open_doors=frozenset({AccessPointId("barrack-in"), AccessPointId("armoury-in")}),
-    draw=0,
+    draw=(1 << 53) - 1,
     guard=GuardsWord.SILENCE,
     asked=NOON - timedelta(seconds=9),
 )
@@ -338,19 +342,22 @@ def read_again(facts: Facts) -> Facts:
     return recollect(body, personal | {"facts": kept}, site=SITE).facts
 
 
-def test_all_that_was_known_of_the_past_is_read_again():
-    assert read_again(at_noon(past=EVERYTHING)).past == EVERYTHING
+@pytest.mark.parametrize("past", [EVERYTHING, Past(draw=0)])
+def test_all_that_was_known_of_the_past_is_read_again(past: Past):
+    assert read_again(at_noon(past=past)).past == past
 
 
 def test_all_that_was_the_case_is_read_again():
     known = at_noon("teacher")
+    assert known.badge is not None
     assert known.holder is not None
     certified = (("arms", NOON), ("fire", NOON + timedelta(days=1)))
     facts = replace(
         known,
-        holder=replace(known.holder, certificates=certified, host=HolderId("private")),
+        holder=replace(known.holder, certificates=certified, host=HolderId("private"), version=UINT),
         holder_unproven=True,
-        epoch=7,
+        epoch=UINT,
+        badge=replace(known.badge, epoch=UINT, max_uses=UINT),
         whereabouts=ZoneId("yard"),
         alert=2,
         lockdowns=frozenset({"site", "zone:yard"}),
@@ -359,7 +366,8 @@ def test_all_that_was_the_case_is_read_again():
     )
     again = read_again(facts)
     assert replace(again, badge=None, holder=None) == replace(facts, badge=None, holder=None)
-    assert again.holder is not None
+    assert again.badge is not None
+    assert (again.badge.epoch, again.badge.max_uses) == (UINT, UINT)
     assert facts.holder is not None
     assert again.holder == replace(facts.holder, badges=(), pin=None)
 
