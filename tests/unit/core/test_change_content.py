@@ -9,6 +9,7 @@ from gatekeeper.core.change import (
     ApprovalChange,
     BadgeIssue,
     BadgeStateChange,
+    Change,
     ChangeContent,
     ForgivenessChange,
     GuardChange,
@@ -19,10 +20,12 @@ from gatekeeper.core.change import (
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
+    read_change,
 )
 from gatekeeper.core.change_content import content_of, kind_of, spelled, type_of
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId
+from tests.support.sites import SmallSite
 
 ID, DIGEST = bytes(range(16)), bytes(range(32))
 BADGE = BadgeId(ID.hex())
@@ -78,6 +81,16 @@ def test_every_kind_of_change_is_read_as_it_is_spelled(
     assert spelled(content) == (kind, fields)
     assert content_of(kind, fields) == content
     assert (kind_of(content), type_of(kind)) == (kind, type(content))
+
+
+@pytest.mark.parametrize("content", [content for content, kind, _ in KINDS if kind in {"policy", "trust"}])
+def test_a_document_of_the_greatest_size_travels(content: ChangeContent):
+    site = SmallSite()
+    read = read_change(
+        site.change(content), trust=site.flow.trust, operators=site.flow.operators, now=site.now
+    )
+    assert isinstance(read, Change)
+    assert read.content == content
 
 
 def holder(*issues: Any, name: Any = "pupil", document: Any = b"") -> dict[int, Any]:

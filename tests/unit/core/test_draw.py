@@ -1,6 +1,7 @@
 """The lot for searches: bound before it is drawn, shown afterwards, and the same for whoever draws again."""
 
 import hashlib
+import hmac
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -46,6 +47,14 @@ def test_one_in_so_many_is_drawn():
     seed = DRAWS.seed(NOON.date())
     drawn = sum(number(seed, hashlib.sha256(str(scan).encode()).digest()) % 20 == 0 for scan in range(40_000))
     assert 1_850 < drawn < 2_150  # 2,000 expected; three and a half deviations
+
+
+def test_the_number_is_the_first_six_bytes_of_the_hmac_so_that_every_reader_of_json_reads_it_whole():
+    seed = DRAWS.seed(NOON.date())
+    for scan in range(100):
+        digest = hashlib.sha256(str(scan).encode()).digest()
+        mac = hmac.new(seed, digest, hashlib.sha256).hexdigest()
+        assert number(seed, digest) == int(mac[:12], 16)
 
 
 def test_who_is_drawn_is_let_in_and_told():

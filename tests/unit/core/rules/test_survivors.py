@@ -1,5 +1,7 @@
 """What changed programs got past the other tests with: the rules at corners where two of them meet."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from tests.support.rules_site import (
     policy_with,
     reasons,
 )
-from tests.support.sites import NOON, compiled, ground
+from tests.support.sites import BADGES, NOON, compiled, ground
 
 BACK_DOOR = {
     "id": "back-in", "gate": "inner", "from": "outside", "to": "barrack", "direction": "in",
@@ -150,3 +152,19 @@ def test_failures_from_before_a_lock_out_count_no_more_after_it_however_lately_t
     site.advance(minutes=5)
     site.denied("armoury-in", "private", Reason.CLEARANCE)
     site.granted("front-in", "private")
+
+
+def test_whoever_asks_about_an_earlier_instant_is_told_what_was_the_case_then():
+    policy = policy_with()
+    begins = replace(BADGES["sergeant"].badge, not_before=NOON)
+    later, earlier, again = (
+        reasons(policy, "front-in", at_noon(badge=begins), now=now) for now in (NOON, NOON - SECOND, NOON)
+    )
+    assert (later, earlier, again) == ([], [Reason.NOT_YET_ACTIVE], [])
+
+
+def test_long_after_every_date_has_passed_and_long_before_any_came_a_badge_is_refused_for_its_dates():
+    policy = policy_with()
+    for years, expected in ((-50, Reason.NOT_YET_ACTIVE), (10, Reason.EXPIRED)):
+        found = reasons(policy, "front-in", at_noon(), now=NOON + timedelta(days=366 * years))
+        assert expected in found
