@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,6 +11,7 @@ from gatekeeper.core.draw import Draws, number
 from gatekeeper.core.flow import Recorded
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.model.reasons import Reason
+from tests.support.clocks import FAR_FROM_GREENWICH, running_in
 from tests.support.sites import HOST, NOON, SITE, SmallSite, key_of, site_document
 
 SECRET = bytes(range(32))
@@ -98,14 +98,11 @@ def test_whoever_has_the_log_can_draw_again():
         assert _drawn(tap) is (again % 3 == 0)
 
 
-@pytest.fixture(params=["WEST+12", "EAST-14"])
+@pytest.fixture(params=FAR_FROM_GREENWICH)
 def _far_from_greenwich(request: pytest.FixtureRequest) -> Iterator[None]:
     """A service that runs where the day is another one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TZ", request.param)
-        time.tzset()
+    with running_in(request.param):
         yield
-    time.tzset()
 
 
 @pytest.mark.usefixtures("_far_from_greenwich")

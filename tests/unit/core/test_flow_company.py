@@ -206,3 +206,39 @@ def test_a_door_offline_opens_what_a_keyholder_opens():
     site.enrol("keyholder", "keyholder")
     site.tap("barrack-in", "keyholder", offline_verdict=Verdict.GRANTED)
     site.granted("barrack-in", "private")
+
+
+def test_who_would_come_in_alone_by_now_goes_along_with_whoever_comes_first():
+    site = RuledSite({"barrack": {"occupancy": {"least": 2, "seconds": 60}}})
+    site.enrol("third")
+    site.denied("barrack-in", "private", Reason.LOWER_OCCUPANCY)
+    site.denied("corridor", "teacher", Reason.LOWER_OCCUPANCY)
+    site.granted("corridor", "third")
+    assert [one.holder for one in site.ask("barrack-in", "sergeant").party] == ["private"]
+
+
+def test_whoever_does_not_count_fills_no_zone_also_when_they_come_along():
+    exempt = {"most": 2, "exempt": ["army/escort"]}
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}, "occupancy": exempt}})
+    site.enrol("escort", "escort")
+    site.enrol("fourth")
+    site.denied("barrack-in", "escort", Reason.NO_ACCOMPANIMENT)
+    site.granted("barrack-in", "sergeant")
+    site.enrol("second-escort", "escort")
+    site.denied("barrack-in", "second-escort", Reason.NO_ACCOMPANIMENT)
+    site.granted("barrack-in", "private")
+
+
+def test_a_companion_who_waits_has_brought_nobody():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    (companion,) = site.ask("barrack-in", "sergeant").party
+    assert (companion.holder, companion.waiting, companion.brought) == ("private", True, 0)
+
+
+def test_a_stolen_badge_alarms_in_the_log_when_it_is_used():
+    site = RuledSite()
+    assert "alarm" not in site.tap("front-in", "private").drafts[0].public
+    site.changed(BadgeStateChange(badge=site.badges["private"].badge.id, state=BadgeState.STOLEN))
+    used = site.tap("front-in", "private")
+    assert (used.drafts[0].public["alarm"], used.alarms) == (True, (Reason.BADGE_STOLEN.code,))

@@ -130,11 +130,16 @@ class Keypads(SmallSite):
         self.flow.register.put_holder(record, tenant=holder.tenant, badges=holder.badges)
 
     def type(
-        self, pin: str | None, *, access_point: str = "front-in", sealed_for: str = "front-in"
+        self,
+        pin: str | None,
+        *,
+        access_point: str = "front-in",
+        sealed_for: str = "front-in",
+        **changes: Any,
     ) -> Recorded:
         info = pin_info(site=SITE, gate=GateId("front"), access_point=AccessPointId(sealed_for))
         sealed = None if pin is None else seal_pin(pin, public_der=SEAL.public_der, info=info)
-        return self.tap(access_point, "sergeant", sealed_pin=sealed)
+        return self.tap(access_point, "sergeant", sealed_pin=sealed, **changes)
 
 
 def _reasons(recorded: Recorded) -> set[Reason]:
@@ -170,6 +175,24 @@ def test_a_right_pin_makes_wrong_ones_forgotten():
     assert site.type("25801470").answer.verdict is Verdict.GRANTED
     assert _reasons(site.type("1111")) >= {Reason.PIN_WRONG}
     assert Reason.MAX_ATTEMPTS not in _reasons(site.type("25801470"))
+
+
+def test_the_right_pin_leaves_nothing_of_the_wrong_ones_on_record():
+    site = Keypads(pin={"tries": 2, "for_minutes": 10})
+    for _ in range(2):
+        site.type("1111")
+    site.advance(minutes=10)
+    site.type("1111")
+    ((_, usage),) = site.type("25801470").remembered.usage
+    assert (usage.pin_tries, usage.pin_blocked_until) == (0, None)
+
+
+def test_a_pin_that_comes_with_a_badge_that_is_not_believed_is_not_looked_at():
+    site = Keypads(pin={"tries": 2, "for_minutes": 10})
+    for _ in range(5):
+        stale = site.type("1111", beacon=bytes(16))
+        assert _reasons(stale) == {Reason.STALE_PROOF, Reason.WRONG_PROOF, Reason.PIN_MISSING}
+    assert site.type("25801470").answer.verdict is Verdict.GRANTED
 
 
 def test_a_pin_sealed_for_another_door_is_none():
