@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.core.decide import Decision
-from gatekeeper.core.facts import Facts
+from gatekeeper.core.decide import Decision, decide
+from gatekeeper.core.facts import Facts, Request
+from gatekeeper.model.ids import AccessPointId, GateId
+from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.policy import Policy
+from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import SECOND, at_noon, decided, document_with, policy_with
 from tests.support.sites import NOON, compiled, ground
 
@@ -116,3 +119,25 @@ def test_before_and_after_a_date_are_told_apart(
 ):
     for date in dates:
         same_as_afresh(policy, [(facts, date - SECOND), (facts, date), (facts, date + SECOND)], door)
+
+
+def test_a_gate_that_knows_the_time_is_told_apart_from_one_that_does_not():
+    policy = policy_with()
+    facts = of("sergeant", badge={"requires_trusted_time": True})
+    point = policy.points[AccessPointId(DOOR)]
+    for clocks in permutations(ClockQuality):
+        for clock in clocks:
+            made = decide(policy, facts, Request(access_point=point.id, gate=point.gate, clock=clock), NOON)
+            assert made.granted is (clock is ClockQuality.SYNCHRONISED)
+
+
+def test_of_another_gate_a_door_is_no_door_of_this_one():
+    policy = policy_with()
+    point = policy.points[AccessPointId(DOOR)]
+    for gate, reason in (
+        (point.gate, Reason.GRANTED),
+        (GateId("inner"), Reason.UNKNOWN_ACCESS_POINT),
+        (point.gate, Reason.GRANTED),
+    ):
+        request = Request(access_point=point.id, gate=gate, clock=ClockQuality.SYNCHRONISED)
+        assert decide(policy, at_noon(), request, NOON).reason is reason

@@ -12,11 +12,13 @@ from gatekeeper.core.register import HOLDER_TYPE, HolderRecord, Register, holder
 from gatekeeper.core.trust import KeyState, Trust, read_trust
 from gatekeeper.cose import cbor
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
+from gatekeeper.model.fields import UINT
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
-from gatekeeper.model.people import Holder, HolderKind
+from gatekeeper.model.people import Holder, HolderKind, PinRecord
 from tests.support.sites import (
     BADGES,
     CARD,
+    NOON,
     SITE,
     Issued,
     SmallSite,
@@ -179,6 +181,19 @@ def test_a_new_registration_is_read_in_the_place_of_the_one_that_was_remembered(
 def test_every_kind_of_holder_is_read_as_it_was_written(kind: HolderKind):
     holder = replace(ground().holders["sergeant"], kind=kind)
     assert read_holder(register_holder(holder), trust=ground().trust) == holder
+
+
+def test_a_registration_that_says_all_that_one_can_is_read_as_it_was_written():
+    pin = PinRecord(salt=bytes(16), digest=bytes(32), duress=None)
+    certificates = (("arms", NOON), ("fire", NOON + timedelta(days=1)))
+    full = replace(
+        ground().holders["sergeant"],
+        version=UINT,
+        certificates=certificates,
+        host=HolderId("private"),
+        pin=pin,
+    )
+    assert read_holder(register_holder(full), trust=ground().trust) == full
 
 
 GOOD: dict[int, Any] = cbor.decode(holder_payload(ground().holders["sergeant"], site=SITE))
