@@ -25,6 +25,7 @@ from mutmut.state import state
 __all__ = [
     "pytest_collection_finish",
     "pytest_collection_modifyitems",
+    "pytest_collectreport",
     "pytest_configure",
     "pytest_runtest_logreport",
     "pytest_runtest_setup",
@@ -119,6 +120,12 @@ def _ask_few(item: pytest.Item) -> None:
     if function is not None and asked is not None:
         few = settings(asked, max_examples=min(asked.max_examples, _FEW), phases=_NOT_MADE_SMALL)
         function._hypothesis_internal_use_settings = few
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A change with which the tests cannot even be imported is noticed; pytest would call it a wrong use of itself."""
+    if _changed()[0] and report.failed:
+        os._exit(int(pytest.ExitCode.TESTS_FAILED))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
