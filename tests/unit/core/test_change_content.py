@@ -137,3 +137,12 @@ def holder(*issues: Any, name: Any = "pupil", document: Any = b"") -> dict[int, 
 )
 def test_what_goes_beyond_a_bound_is_no_change(kind: str, fields: dict[int, Any]):
     assert content_of(kind, fields) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [AlertChange(state="Very tense"), PolicyChange(document=bytes(DOCUMENT + 1)), ApprovalChange(digest=b"")],
+)
+def test_what_nobody_would_read_is_not_signed(content: ChangeContent):
+    with pytest.raises(ValueError, match="no change that would be read"):
+        SmallSite().change(content)
