@@ -1,16 +1,21 @@
 """What a change may say: every kind as it travels, and each field up to its bound and not beyond."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from gatekeeper import cose
 from gatekeeper.core.change import (
+    CHANGE_TYPE,
     AlertChange,
     ApprovalChange,
     BadgeIssue,
     BadgeStateChange,
     Change,
     ChangeContent,
+    ChangeRefusal,
+    ChangeRefused,
     ForgivenessChange,
     GuardChange,
     HolderChange,
@@ -23,9 +28,11 @@ from gatekeeper.core.change import (
     read_change,
 )
 from gatekeeper.core.change_content import content_of, kind_of, spelled, type_of
+from gatekeeper.cose import cbor
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId
-from tests.support.sites import SmallSite
+from tests.support.operators import operator_key
+from tests.support.sites import HOST, SITE, SmallSite
 
 ID, DIGEST = bytes(range(16)), bytes(range(32))
 BADGE = BadgeId(ID.hex())
@@ -146,3 +153,70 @@ def test_what_goes_beyond_a_bound_is_no_change(kind: str, fields: dict[int, Any]
 def test_what_nobody_would_read_is_not_signed(content: ChangeContent):
     with pytest.raises(ValueError, match="no change that would be read"):
         SmallSite().change(content)
+
+
+# -- what is around it ------------------------------------------------------------------------------------------------
+
+LAST_MS = 253_402_300_799_000
+"""The last whole second of the year 9999."""
+
+
+def around(**changes: Any) -> dict[int, Any]:
+    """A change of the alert state as it travels; `f4` is the field 4."""
+    fields: dict[int, Any] = {
+        0: 1,
+        1: SITE,
+        2: ID,
+        3: "alert",
+        4: 1_780_000_000_000,
+        5: HOST,
+        6: {1: "tense"},
+    }
+    return fields | {int(name.removeprefix("f")): value for name, value in changes.items()}
+
+
+def read(fields: dict[int, Any]) -> Change | ChangeRefused:
+    site = SmallSite()
+    document = cose.sign(
+        cbor.encode(fields), key=operator_key(HOST), typ=CHANGE_TYPE, external_aad=SITE.encode()
+    )
+    return read_change(document, trust=site.flow.trust, operators=site.flow.operators, now=site.now)
+
+
+def test_a_change_is_spelled_as_the_contract_says():
+    site = SmallSite()
+    at = datetime(2026, 6, 3, 10, 0, 0, 123_000, tzinfo=UTC)
+    parsed = cose.parse(site.change(AlertChange(state="tense"), at=at, change_id=ID), typ=CHANGE_TYPE)
+    assert not isinstance(parsed, cose.Refused)
+    assert parsed.payload == cbor.encode(around(f4=int(at.timestamp() * 1000)))
+
+
+@pytest.mark.parametrize("since", [0, 1, 1_780_000_000_000, LAST_MS])
+def test_a_change_of_any_time_is_read_and_its_age_is_for_others_to_judge(since: int):
+    found = read(around(f4=since))
+    assert isinstance(found, Change)
+    assert (found.at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) == since
+    assert (found.id, found.author, found.content) == (ID, HOST, AlertChange(state="tense"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        around(f0=2),
+        around(f1="castle"),
+        around(f2=ID[:-1]),
+        around(f2=ID + b"\0"),
+        around(f3="unheard-of"),
+        around(f4=-1),
+        around(f4=LAST_MS + 1),
+        around(f4=1 << 63),
+        around(f4=True),
+        around(f5="The Army"),
+        around(f6={1: "tense", 2: None}),
+        around(f7=None),
+    ],
+)
+def test_what_is_around_a_change_is_read_up_to_its_bounds_and_not_beyond(fields: dict[int, Any]):
+    found = read(fields)
+    assert isinstance(found, ChangeRefused)
+    assert found.code is ChangeRefusal.MALFORMED
