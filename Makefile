@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test check bench clean format constraints
+.PHONY: help demo test check bench mutants clean format constraints
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,15 @@ $(VENV)/.peers: $(VENV)/.ready constraints-bench.txt
 bench: $(VENV)/.peers ## measure latency, throughput, decisions and the log against floors and peers of the same run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+$(VENV)/.mutation: $(VENV)/.ready constraints-mutation.txt
+	@echo 'installing mutmut (once)' >&2
+	@$(BIN)/pip install --quiet --require-hashes --no-deps -r constraints-mutation.txt >&2
+	@touch $@
+
+mutants: $(VENV)/.mutation ## change the core in one place at a time and see whether a test notices: ARGS="gatekeeper.core.rules.*"
+	@PATH="$(abspath $(BIN)):$$PATH" nice $(BIN)/mutmut run --max-children 2 $(ARGS)
+	@$(BIN)/python -m tests.mutation
+
 format: $(VENV)/.ready ## put the code in the agreed form
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
@@ -50,7 +59,9 @@ constraints: $(VENV)/.ready ## pin every dependency anew, with hashes
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints.txt
 	@$(BIN)/uv pip compile --group pyproject.toml:bench --universal --constraints constraints.txt \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints-bench.txt
+	@$(BIN)/uv pip compile --group pyproject.toml:mutation --universal --constraints constraints.txt \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints-mutation.txt
 
 clean: ## remove the environment, caches and the demo's data
-	@rm -rf $(VENV) .gatekeeper .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json
+	@rm -rf $(VENV) .gatekeeper .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench.json mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.change import (
-    BadgeStateChange, GuardChange, HolderChange, OperatorChange, PolicyChange, TrustChange,
+    BadgeStateChange,
+    GuardChange,
+    HolderChange,
+    OperatorChange,
+    PolicyChange,
+    TrustChange,
 )
 from gatekeeper.core.operators import Role
 from gatekeeper.core.policy_document import sign_policy
@@ -17,15 +20,21 @@ from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.supervise import APPLIED, PROPOSED
 from gatekeeper.core.trust import KeyState, Use
 from gatekeeper.core.widening import policy_gains
-from gatekeeper.model.badges import BadgeRecord, BadgeState
-from gatekeeper.model.ids import BadgeId, HolderId, TenantId
+from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from tests.support.operators import account, signed_account
 from tests.support.rules_site import PIN, PIN_RECORD, RuledSite, document_with, policy_with
 from tests.support.sites import (
-    SITE, cosigned_agreement, ground, issue, key_of, listed, register_holder, signed_trust, trusted,
+    SITE,
+    issue,
+    key_of,
+    listed,
+    register_holder,
+    signed_trust,
+    trusted,
 )
 
 VISITOR = HolderKind.VISITOR
@@ -36,8 +45,12 @@ GUARD = {"barrack": {"guard_check": {"seconds": 30}}}
 def late(site: RuledSite, point: str, who: str, ago: timedelta, **more: Any) -> Any:
     """What a gate that was alone had granted a while ago, and tells now."""
     return site.scan(
-        point, who, offline_verdict=Verdict.GRANTED, gate_at=site.now - ago,
-        clock=ClockQuality.SYNCHRONISED, **more,
+        point,
+        who,
+        offline_verdict=Verdict.GRANTED,
+        gate_at=site.now - ago,
+        clock=ClockQuality.SYNCHRONISED,
+        **more,
     )
 
 
@@ -125,6 +138,7 @@ def test_a_gate_says_of_its_own_doors_only_that_they_are_shut():
     site.recorded(site.passage("armoury-in", PassageOutcome.FORCED))
     site.denied("barrack-in", "sergeant", Reason.INTERLOCK)
     from gatekeeper.model.ids import AccessPointId
+
     site.take(site.status("shed-reader", StatusKind.CLOSED_AGAIN, access_point=AccessPointId("armoury-in")))
     site.denied("barrack-in", "sergeant", Reason.INTERLOCK)
 
@@ -203,7 +217,14 @@ def direct(document: dict[str, Any]) -> dict[str, Any]:
     """A door from outside straight into the barrack."""
     names = {"en": "back", "nl": "achter"}
     document["access_point"].append(
-        {"id": "back-in", "gate": "inner", "from": "outside", "to": "barrack", "direction": "in", "name": names}
+        {
+            "id": "back-in",
+            "gate": "inner",
+            "from": "outside",
+            "to": "barrack",
+            "direction": "in",
+            "name": names,
+        }
     )
     return document
 
@@ -253,10 +274,12 @@ def test_one_person_does_not_let_contractors_in_at_an_alert_by_adding_an_escort_
 
 def test_an_exempt_host_brings_no_more_people_in_than_there_is_room_for():
     site = RuledSite(
-        {"barrack": {
-            "occupancy": {"most": 1, "exempt": ["army/escort"]},
-            "escort": {"by": ["army/escort"], "seconds": 60, "most": 2},
-        }}
+        {
+            "barrack": {
+                "occupancy": {"most": 1, "exempt": ["army/escort"]},
+                "escort": {"by": ["army/escort"], "seconds": 60, "most": 2},
+            }
+        }
     )
     site.enrol("host", "escort")
     for name in ("first", "second"):
@@ -270,10 +293,12 @@ def test_an_exempt_host_brings_no_more_people_in_than_there_is_room_for():
 
 def test_an_exempt_person_takes_nobody_out_who_leaves_another_alone():
     site = RuledSite(
-        {"barrack": {
-            "occupancy": {"least": 2, "exempt": ["army/escort"]},
-            "two_persons": {"seconds": 60, "leaving": True},
-        }}
+        {
+            "barrack": {
+                "occupancy": {"least": 2, "exempt": ["army/escort"]},
+                "two_persons": {"seconds": 60, "leaving": True},
+            }
+        }
     )
     site.enrol("officer", "escort")
     site.enrol("one")
@@ -307,6 +332,7 @@ def test_a_guards_yes_that_comes_after_the_time_out_opens_nothing():
 
 def test_a_token_whose_issuer_key_was_revoked_while_the_guard_looked_opens_nothing():
     """The registration is by the new key, the badge by the old one, which the trust list revokes meanwhile."""
+
     def listing(state: KeyState, version: int) -> Any:
         made = listed()
         army = made.tenants[TenantId("army")]
@@ -322,7 +348,8 @@ def test_a_token_whose_issuer_key_was_revoked_while_the_guard_looked_opens_nothi
     holder = replace(site.holders["sergeant"], version=2)
     site.flow.register.put_holder(
         HolderRecord(id=holder.id, document=register_holder(holder, by="army issuer 2")),
-        tenant=holder.tenant, badges=holder.badges,
+        tenant=holder.tenant,
+        badges=holder.badges,
     )
     found = waiting(site)
     site.changed(TrustChange(document=listing(KeyState.REVOKED, 3)))
@@ -445,6 +472,7 @@ def test_a_grant_that_was_proposed_before_an_operator_was_revoked_does_not_bring
     document = signed_account(gone, site=SITE, key=key_of("army signing"))
     assert site.supervise(OperatorChange(operator=gone.id, document=document)).outcome.code == APPLIED
     from gatekeeper.core.change import ApprovalChange
+
     outcome = site.supervise(ApprovalChange(digest=digest_of(proposal)), by="colonel").outcome
     assert outcome.code != APPLIED, outcome
 

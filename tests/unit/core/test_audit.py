@@ -42,6 +42,7 @@ from gatekeeper.model.ids import AccessPointId, GateId, HolderId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.reasons import Reason
+from tests.support.clocks import FAR_FROM_GREENWICH, running_in
 from tests.support.operators import account, signed_account
 from tests.support.rules_site import RuledSite
 from tests.support.sites import BADGES, CARD, NOON, SITE, SmallSite, ground, issue, key_of, register_holder
@@ -353,3 +354,9 @@ def test_what_is_kept_is_enough_to_decide_again():
         assert decision.policy.hex() == made.public["policy"]
         again += 1
     assert again > 30
+
+
+@pytest.mark.parametrize("zone", FAR_FROM_GREENWICH)
+def test_a_time_is_one_of_utc_wherever_the_service_runs(zone: str):
+    with running_in(zone):
+        assert timestamp(NOON) == "2026-06-03T10:00:00.000000Z"

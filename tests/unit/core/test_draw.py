@@ -1,6 +1,8 @@
 """The lot for searches: bound before it is drawn, shown afterwards, and the same for whoever draws again."""
 
 import hashlib
+import hmac
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,6 +11,7 @@ from gatekeeper.core.draw import Draws, number
 from gatekeeper.core.flow import Recorded
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.model.reasons import Reason
+from tests.support.clocks import FAR_FROM_GREENWICH, running_in
 from tests.support.sites import HOST, NOON, SITE, SmallSite, key_of, site_document
 
 SECRET = bytes(range(32))
@@ -44,6 +47,14 @@ def test_one_in_so_many_is_drawn():
     seed = DRAWS.seed(NOON.date())
     drawn = sum(number(seed, hashlib.sha256(str(scan).encode()).digest()) % 20 == 0 for scan in range(40_000))
     assert 1_850 < drawn < 2_150  # 2,000 expected; three and a half deviations
+
+
+def test_the_number_is_the_first_six_bytes_of_the_hmac_so_that_every_reader_of_json_reads_it_whole():
+    seed = DRAWS.seed(NOON.date())
+    for scan in range(100):
+        digest = hashlib.sha256(str(scan).encode()).digest()
+        mac = hmac.new(seed, digest, hashlib.sha256).hexdigest()
+        assert number(seed, digest) == int(mac[:12], 16)
 
 
 def test_who_is_drawn_is_let_in_and_told():
@@ -87,11 +98,29 @@ def test_whoever_has_the_log_can_draw_again():
         assert _drawn(tap) is (again % 3 == 0)
 
 
+@pytest.fixture(params=FAR_FROM_GREENWICH)
+def _far_from_greenwich(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A service that runs where the day is another one."""
+    with running_in(request.param):
+        yield
+
+
+@pytest.mark.usefixtures("_far_from_greenwich")
 @pytest.mark.parametrize("hour", [0, 12, 23])
-def test_a_day_is_one_of_utc(hour: int):
+def test_a_day_is_one_of_utc_wherever_the_service_runs(hour: int):
     now = datetime(2026, 6, 3, hour, 30, tzinfo=UTC)
     assert DRAWS.announcement(now)["day"] == "2026-06-03"
     assert DRAWS.number(bytes(32), now) == number(DRAWS.seed(date(2026, 6, 3)), bytes(32))
+
+
+@pytest.mark.usefixtures("_far_from_greenwich")
+def test_the_log_binds_a_seed_once_a_day_wherever_the_service_runs():
+    site = Searching(1)
+    days = []
+    for _ in range(8):
+        days += [draft.public["day"] for draft in site.tap("front-in", "sergeant").drafts[:-1]]
+        site.advance(hours=6)
+    assert days == ["2026-06-03", "2026-06-04", "2026-06-05"]
 
 
 def test_a_site_that_searches_nobody_says_nothing_of_seeds():

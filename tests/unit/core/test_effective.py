@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, ProfileId
 from gatekeeper.model.people import Holder, HolderKind, PinRecord
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.reasons import Reason
-from tests.support.rules_site import document_with, policy_with
+from tests.support.rules_site import SECOND, document_with, policy_with
 from tests.support.sites import BADGES, NOON, compiled, ground
 
 CALM, TENSE, GRAVE = range(3)
@@ -237,6 +237,22 @@ def test_guests_of_an_event_gain_its_zones_and_nobody_else_does():
     ]
 
 
+def test_an_event_that_is_over_gives_nothing():
+    over = {
+        "id": "exercise", "name": {"en": "Exercise", "nl": "Oefening"}, "zones": ["school-house"],
+        "from": NOON - timedelta(days=1), "until": NOON, "guests": ["sergeant"], "highest_alert": "grave",
+    }  # fmt: skip
+    without = document_with()
+    without["profile"][0]["grants"] = []
+    policy = policy_of(without | {"event": [over]})
+    assert rights_of(Outlook(policy, NOON), subject("sergeant")).keys() == {
+        (AccessPointId("school-out"), alert) for alert in (CALM, TENSE, GRAVE)
+    }
+    assert (AccessPointId("school-in"), CALM) in rights_of(
+        Outlook(policy, NOON - SECOND), subject("sergeant")
+    )
+
+
 # -- call-ups and rules on trial ---------------------------------------------------------------------------------------
 
 MEMBER = person("member")
@@ -386,3 +402,54 @@ def test_holders_who_are_alike_are_one_question_and_all_are_named():
 def test_holders_who_differ_in_what_a_rule_asks_are_asked_apart(other: dict[str, Any]):
     people = [person("private"), person("private", **{"id": HolderId("other"), **other})]
     assert len(subjects(people, [policy_with()])) == 2
+
+
+FIRE = {"barrack": {"certificates": ["fire"]}}
+NO_BARRACK = {"barrack": {"level": 5}}
+LIFE = timedelta(days=365)
+"""How long the school's badges may live."""
+
+
+@pytest.mark.parametrize(
+    ("who", "at", "beyond", "rules"),
+    [
+        ("private", {"badge": {"not_before": NOON}}, {"badge": {"not_before": NOON + SECOND}}, NO_BARRACK),
+        ("private", {"badge": {"expires": NOON}}, {"badge": {"expires": NOON + SECOND}}, NO_BARRACK),
+        ("private", {"badge": {"epoch": 1}}, {"badge": {"epoch": 0}}, NO_BARRACK),
+        ("private", {"since": NOON}, {"since": NOON + SECOND}, NO_BARRACK),
+        ("private", {"until": NOON}, {"until": NOON + SECOND}, NO_BARRACK),
+        (
+            "private",
+            {"certificates": (("fire", NOON),)},
+            {"certificates": (("fire", NOON + SECOND),)},
+            FIRE,
+        ),
+        (
+            "teacher",
+            {"badge": {"not_before": NOON, "expires": NOON + LIFE}},
+            {"badge": {"not_before": NOON, "expires": NOON + LIFE + SECOND}},
+            NO_BARRACK,
+        ),
+    ],
+)
+def test_who_is_at_a_bound_and_who_is_beyond_it_are_told_apart(
+    who: str, at: dict[str, Any], beyond: dict[str, Any], rules: dict[str, Any]
+):
+    people = [person(who, **at), person(who, **{"id": HolderId("other"), **beyond})]
+    before, after = policy_with(), policy_with(rules)
+
+    def named(*asked: tuple[Holder, Badge, int]) -> set[tuple[AccessPointId, HolderId]]:
+        return {(one.access_point, holder) for one in planned(before, after, asked) for holder in one.holders}
+
+    apart = named(people[0]) | named(people[1])
+    assert named(*people) == named(*reversed(people)) == apart
+    assert len({holder for _, holder in apart}) == 1
+
+
+def test_people_whose_dates_differ_and_say_the_same_today_are_all_named():
+    people = [
+        person("private", id=HolderId(f"private-{day}"), until=NOON + timedelta(days=day)) for day in (1, 2)
+    ]
+    assert {one.holders for one in planned(policy_with(), policy_with(FIRE), people)} == {
+        (HolderId("private-1"), HolderId("private-2"))
+    }

@@ -74,6 +74,7 @@ def test_a_request_with_anything_wrong_is_refused(document: bytes, code: Enrolme
     assert isinstance(refused, EnrolmentRefused)
     assert refused.code is code
     assert refused.code.sentence
+    assert refused.detail, "and where it failed"
 
 
 def test_a_request_with_one_bit_changed_is_refused():

@@ -86,6 +86,20 @@ def test_who_waits_is_asked_for_again_when_somebody_comes():
     assert site.where("guest") is None
 
 
+def test_one_of_two_who_wait_may_be_too_late_and_the_other_is_not():
+    site = visited("barrack")
+    site.enrol(
+        "short",
+        tenant="school",
+        kind=HolderKind.VISITOR,
+        until=site.now.replace(microsecond=0) + timedelta(seconds=30),
+    )
+    for visitor in ("visitor", "short"):
+        site.denied("barrack-in", visitor, Reason.NO_ESCORT)
+    site.advance(seconds=30)
+    assert site.ask("barrack-in", "host").guests == {"visitor"}
+
+
 def test_a_host_whose_badge_is_stopped_brings_nobody_in():
     site = visited("barrack")
     site.granted("barrack-in", "host")
@@ -144,6 +158,12 @@ def test_a_door_that_is_closed_again_is_shut():
     site.granted("armoury-in", "sergeant")
 
 
+def test_a_door_that_was_never_known_to_be_open_may_be_closed_again():
+    site = RuledSite(interlock=LOCK)
+    site.recorded(site.status("inner", StatusKind.CLOSED_AGAIN, access_point="barrack-in"))
+    site.granted("armoury-in", "sergeant")
+
+
 def test_a_host_who_did_not_pass_brings_nobody():
     site = visited("barrack")
     site.turned_back("barrack-in", site.granted("barrack-in", "host"))
@@ -186,3 +206,39 @@ def test_a_door_offline_opens_what_a_keyholder_opens():
     site.enrol("keyholder", "keyholder")
     site.tap("barrack-in", "keyholder", offline_verdict=Verdict.GRANTED)
     site.granted("barrack-in", "private")
+
+
+def test_who_would_come_in_alone_by_now_goes_along_with_whoever_comes_first():
+    site = RuledSite({"barrack": {"occupancy": {"least": 2, "seconds": 60}}})
+    site.enrol("third")
+    site.denied("barrack-in", "private", Reason.LOWER_OCCUPANCY)
+    site.denied("corridor", "teacher", Reason.LOWER_OCCUPANCY)
+    site.granted("corridor", "third")
+    assert [one.holder for one in site.ask("barrack-in", "sergeant").party] == ["private"]
+
+
+def test_whoever_does_not_count_fills_no_zone_also_when_they_come_along():
+    exempt = {"most": 2, "exempt": ["army/escort"]}
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}, "occupancy": exempt}})
+    site.enrol("escort", "escort")
+    site.enrol("fourth")
+    site.denied("barrack-in", "escort", Reason.NO_ACCOMPANIMENT)
+    site.granted("barrack-in", "sergeant")
+    site.enrol("second-escort", "escort")
+    site.denied("barrack-in", "second-escort", Reason.NO_ACCOMPANIMENT)
+    site.granted("barrack-in", "private")
+
+
+def test_a_companion_who_waits_has_brought_nobody():
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)
+    (companion,) = site.ask("barrack-in", "sergeant").party
+    assert (companion.holder, companion.waiting, companion.brought) == ("private", True, 0)
+
+
+def test_a_stolen_badge_alarms_in_the_log_when_it_is_used():
+    site = RuledSite()
+    assert "alarm" not in site.tap("front-in", "private").drafts[0].public
+    site.changed(BadgeStateChange(badge=site.badges["private"].badge.id, state=BadgeState.STOLEN))
+    used = site.tap("front-in", "private")
+    assert (used.drafts[0].public["alarm"], used.alarms) == (True, (Reason.BADGE_STOLEN.code,))

@@ -343,6 +343,10 @@ def test_every_status_has_its_word(kind: StatusKind, site: SmallSite):
     assert (draft.kind, draft.public["status"]) == (Kind.GATE_STATUS, kind.name.lower())
 
 
+def test_a_status_of_the_gate_itself_names_no_door(site: SmallSite):
+    assert not {"access_point", "from", "to"} & entry(site.recorded(site.status("front"))).public.keys()
+
+
 def test_a_status_of_a_door_says_where_it_stands(site: SmallSite):
     draft = entry(site.recorded(site.status("front", access_point=AccessPointId("front-in"))))
     assert (draft.public["access_point"], draft.public["from"], draft.public["to"]) == (

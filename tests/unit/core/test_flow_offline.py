@@ -1,7 +1,7 @@
 """Past events: what a gate did alone is written as it happened, and decided no more."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from gatekeeper.model.badges import BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.reasons import Reason
+from tests.support.rules_site import RuledSite
 from tests.support.sites import BADGES, Sent, SmallSite, issue
 from tests.support.transcripts import entry, here
 
@@ -92,3 +93,55 @@ def test_a_past_event_is_seen_by_the_next_scan(site: SmallSite):
     site.walk("front-in", "sergeant")
     site.recorded(offline(site, "barrack-in", "sergeant", Verdict.GRANTED))
     assert site.tap("barrack-in", "sergeant").decision.reason is Reason.PASSBACK
+
+
+# -- what the next rule remembers of it -------------------------------------------------------------------------------
+
+KEYHOLDERS = {"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}}
+
+
+@pytest.mark.parametrize(
+    ("gate_at", "clock", "earlier"),
+    [
+        (timedelta(hours=-5), ClockQuality.SYNCHRONISED, timedelta(hours=5)),
+        (timedelta(hours=1), ClockQuality.SYNCHRONISED, timedelta()),
+        (timedelta(hours=-5), ClockQuality.FREE_RUNNING, timedelta()),
+        (None, ClockQuality.SYNCHRONISED, timedelta()),
+    ],
+)
+def test_a_badge_was_used_and_a_zone_opened_when_the_gate_says_so_if_it_knows_the_time(
+    gate_at: timedelta | None, clock: ClockQuality, earlier: timedelta
+):
+    site = RuledSite(KEYHOLDERS, rules={"inactivity_days": 90})
+    site.enrol("keyholder", "keyholder")
+    told = None if gate_at is None else site.now + gate_at
+    taken = site.tap("barrack-in", "keyholder", offline_verdict=Verdict.GRANTED, gate_at=told, clock=clock)
+    ((badge, usage),) = taken.remembered.usage
+    then = site.now - earlier
+    assert (badge, usage.last_at, usage.uses) == (site.badges["keyholder"].badge.id, then, 1)
+    assert taken.remembered.opened == (("barrack", then),)
+    assert taken.receipt.holder == "keyholder"
+
+
+def test_where_nobody_asks_for_uses_none_is_kept_of_a_past_event(site: SmallSite):
+    taken = site.tap("front-in", "sergeant", offline_verdict=Verdict.GRANTED)
+    assert (taken.remembered.usage, taken.remembered.opened) == ((), ())
+
+
+@pytest.mark.parametrize("verdict", [Verdict.GRANTED, Verdict.DENIED])
+def test_a_stolen_badge_that_was_used_while_a_gate_was_alone_alarms(verdict: Verdict, site: SmallSite):
+    calm = site.tap("front-in", "sergeant", offline_verdict=verdict)
+    assert (calm.alarms, "alarm" in entry(calm).public) == ((), False)
+    site.flow.register.set_state(BADGES["sergeant"].badge.id, BadgeState.STOLEN)
+    stolen = site.tap("front-in", "sergeant", offline_verdict=verdict)
+    assert (stolen.alarms, entry(stolen).public["alarm"]) == ((Reason.BADGE_STOLEN.code,), True)
+
+
+def test_whoever_does_not_count_fills_no_zone_also_when_they_were_let_in_alone_or_their_passage_was_seen():
+    site = RuledSite({"barrack": {"occupancy": {"most": 1, "exempt": ["army/escort"]}}})
+    for name in ("alone", "seen"):
+        site.enrol(name, "escort")
+    site.tap("barrack-in", "alone", offline_verdict=Verdict.GRANTED)
+    site.walk("barrack-in", "seen")
+    site.granted("barrack-in", "private")
+    site.denied("barrack-in", "sergeant", Reason.UPPER_OCCUPANCY)

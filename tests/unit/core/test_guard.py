@@ -1,5 +1,6 @@
 """A grant that waits for a guard's word: yes opens, no and silence do not, and nothing opens in the meantime."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Recorded, Repeated
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.core.supervise import APPLIED
-from gatekeeper.model.messages import Answer, Verdict
+from gatekeeper.model.ids import HolderId
+from gatekeeper.model.messages import Answer, PassageOutcome, Verdict
 from gatekeeper.model.reasons import Reason
-from tests.support.sites import HOST, SITE, Sent, SmallSite, key_of, site_document
+from tests.support.sites import HOST, SITE, Sent, SmallSite, ground, issue, key_of, site_document
 
 
 class Watched(SmallSite):
@@ -67,6 +69,32 @@ def test_a_guards_yes_opens(site: Watched):
     ]
     assert [draft.seq for draft in (done.draft, *done.settled.drafts)] == [1, 2]
     assert site.where("sergeant") == "yard"
+    assert (waiting.settles, done.settled.settles) == (False, True)
+
+
+def test_a_passage_claims_the_grant_that_a_guards_yes_made(site: Watched):
+    sent, waiting = site.ask()
+    granted = site.say(waiting.drafts[0].seq, yes=True).settled
+    assert granted is not None
+    passed = site.recorded(site.passage("front-in", PassageOutcome.TAKEN, scan=sent))
+    assert passed.drafts[0].public["grant"] == granted.drafts[0].seq
+    assert [presence.holder for presence in passed.moved] == ["sergeant"]
+
+
+def test_who_is_forced_alarms_once_when_a_guard_is_asked_and_not_again_when_he_answers(site: Watched):
+    """The badge's own cry for help was heard when it was presented."""
+    forced = issue("forced", "army", duress=True)
+    site.enter(
+        "forced",
+        forced,
+        replace(ground().holders["sergeant"], id=HolderId("forced"), badges=(forced.badge.id,)),
+    )
+    waiting = site.tap("front-in", "forced")
+    assert waiting.alarms == (Reason.DURESS.code,)
+    done = site.say(waiting.drafts[0].seq, yes=True).settled
+    assert done is not None
+    assert Reason.DURESS in done.decision.reasons
+    assert (done.alarms, "alarm" in done.drafts[0].public) == ((), False)
 
 
 def test_a_guards_no_and_his_silence_do_not(site: Watched):

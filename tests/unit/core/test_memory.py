@@ -1,17 +1,23 @@
 """What a site remembers: as much as is asked, as long as it counts, and over a restart what was committed."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from gatekeeper.core.facts import NO_PAST, Factor, Past
 from gatekeeper.core.memory import LONGEST_WINDOW, NEVER_USED
+from gatekeeper.core.policy_document import compile_from
+from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.trust import Trust, Use, read_trust
 from gatekeeper.core.verify import Presented
-from gatekeeper.model.ids import AccessPointId, HolderId
+from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
 from gatekeeper.model.messages import PassageOutcome
 from gatekeeper.model.people import HolderKind
+from gatekeeper.model.policy import Policy
 from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import RuledSite, document_with
+from tests.support.sites import ground, issue, listed, register_holder, signed_trust, trusted
 
 
 def past(site: RuledSite, access_point: str, who: str, *, factor: Factor = Factor.NONE) -> Past:
@@ -119,6 +125,76 @@ def test_a_host_is_company_as_one_who_was_let_in_and_has_brought_so_many():
     site.granted("barrack-in", "visitor")
     host = next(one for one in past(site, "barrack-in", "teacher").company if one.holder == "host")
     assert (host.waiting, host.brought) == (False, 1)
+
+
+ESCORTED = {"escort": {"seconds": 60, "most": 1, "by": ["army/escort"]}}
+
+
+def escorted(*visitors: str, **badge: object) -> RuledSite:
+    site = RuledSite({"barrack": ESCORTED})
+    site.enrol("host", "escort")
+    for visitor in visitors:
+        site.enrol(visitor, tenant="school", kind=HolderKind.VISITOR, badge=badge)
+    return site
+
+
+def test_of_those_who_wait_only_whoever_comes_along_has_used_their_badge():
+    site = escorted("earlier", "later", max_uses=1)
+    for visitor in ("earlier", "later"):
+        site.denied("barrack-in", visitor, Reason.NO_ESCORT)
+    outcome = site.tap("barrack-in", "host")
+    assert [badge for badge, _ in outcome.remembered.usage] == [site.badges["later"].badge.id]
+
+
+def test_a_host_who_badges_again_at_a_door_is_full_of_those_he_brought_by_another():
+    site = escorted("first", "second")
+    site.granted("barrack-in", "host")
+    site.granted("corridor", "host")
+    site.granted("corridor", "first")
+    site.granted("barrack-in", "host")
+    site.denied("barrack-in", "second", Reason.NO_ESCORT)
+
+
+def test_a_host_who_came_in_by_one_door_too_may_still_bring_a_visitor_by_the_other():
+    site = escorted("first")
+    site.granted("barrack-in", "host")
+    site.granted("corridor", "host")
+    assert site.ask("barrack-in", "first").host == "host"
+
+
+def test_nobody_answers_for_visitors_with_a_badge_that_is_nobodys():
+    site = escorted()
+    site.enter("stray", issue("stray", "army"))
+    assert past(site, "barrack-out", "stray").visitors == 0
+    assert Reason.VISITORS_INSIDE not in site.ask("barrack-out", "stray").reasons
+
+
+def test_whoever_is_let_through_after_a_lock_out_has_none_on_record():
+    site = RuledSite(rules={"lock_out": {"failures": 2, "minutes": 5, "for_minutes": 15}})
+    for _ in range(2):
+        site.denied("armoury-in", "private", Reason.CLEARANCE)
+    site.advance(minutes=15)
+    ((_, usage),) = site.tap("front-in", "private").remembered.usage
+    assert (usage.locked_until, usage.failures, usage.uses) == (None, (), 1)
+
+
+def test_what_a_site_remembers_is_counted_under_the_trust_list_that_is_believed_now():
+    """An escort registered by an issuer who is new in the list does not count, also when the door saw them pass."""
+    site = RuledSite({"barrack": {"occupancy": {"most": 1, "exempt": ["army/escort"]}}})
+    army = listed().tenants[TenantId("army")]
+    second = trusted("army second issuer", use=Use.ISSUER, owner="army")
+    tenants = {**listed().tenants, TenantId("army"): replace(army, issuers=(*army.issuers, second))}
+    later = read_trust(signed_trust(listed(version=2, tenants=tenants)), anchor=ground().anchor, not_below=2)
+    assert isinstance(later, Trust)
+    policy = compile_from(site.flow.policy_source, trust=later)
+    assert isinstance(policy, Policy)
+    site.flow.adopt(policy, source=site.flow.policy_source, trust=later)
+    escort = site.enrol("escort", "escort")
+    document = register_holder(escort, by="army second issuer")
+    record = HolderRecord(id=escort.id, document=document)
+    site.flow.register.put_holder(record, tenant=escort.tenant, badges=escort.badges)
+    site.walk("barrack-in", "escort")
+    site.granted("barrack-in", "private")
 
 
 # -- what was committed -----------------------------------------------------------------------------------------------

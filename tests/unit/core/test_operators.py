@@ -31,6 +31,7 @@ from gatekeeper.core.operators import (
     read_operator,
 )
 from gatekeeper.core.trust import KeyState, Trust, Use, read_trust
+from gatekeeper.model.fields import UINT
 from gatekeeper.model.ids import OperatorId, TenantId
 from tests.support.operators import FROM, UNTIL, account, cast, operator_key, recorded_account, signed_account
 from tests.support.sites import HOST, NOON, SITE, ground, key_of, listed, signed_trust, trusted
@@ -141,8 +142,9 @@ def test_the_documents_name_every_role():
 # -- accounts ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_is_read_as_it_was_signed():
-    one = account("jansma", SCHOOL, [TENANT_ADMIN, REGISTRAR], version=7, revoked=True)
+@pytest.mark.parametrize("version", [7, UINT])
+def test_an_account_is_read_as_it_was_signed(version: int):
+    one = account("jansma", SCHOOL, [TENANT_ADMIN, REGISTRAR], version=version, revoked=True)
     assert read_operator(record(one).document, trust=trust()) == one
 
 

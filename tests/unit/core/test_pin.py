@@ -22,6 +22,7 @@ from gatekeeper.core.register import HolderRecord, read_holder
 from gatekeeper.core.verify import PinDesk
 from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import Verdict
+from gatekeeper.model.people import PinRecord
 from gatekeeper.model.reasons import Reason
 from tests.support.sites import HOST, SITE, SmallSite, key_of, register_holder, site_document
 
@@ -62,6 +63,15 @@ def test_how_long_a_pin_is_does_not_show_and_what_is_none_is_never_right():
         assert (opened == bytes(8)) is not is_pin(typed)
 
 
+@pytest.mark.parametrize("pin", ["2580", "258014", "25801470"])
+def test_a_pin_of_any_length_is_right_as_it_was_sealed(pin: str):
+    record = make_pin_record(pin, duress=None, pepper=PEPPER, salt=SALT)
+    sealed = seal_pin(pin, public_der=SEAL.public_der, info=b"here")
+    opened = cose.SealKey.from_pem(SEAL.to_pem()).open(sealed, info=b"here")
+    assert opened is not None
+    assert CHECKER.check(opened, record) is Factor.RIGHT
+
+
 def test_without_a_pin_on_record_none_is_right():
     assert CHECKER.check(b"25801470", None) is Factor.WRONG
 
@@ -89,11 +99,12 @@ def test_nothing_shows_a_pin_or_what_is_kept_of_it():
         assert str(RECORD.digest) not in shown
 
 
-def test_a_registration_carries_its_pin_record():
-    holder = replace(SmallSite().holders["sergeant"], pin=RECORD)
+@pytest.mark.parametrize("record", [RECORD, replace(RECORD, duress=None)])
+def test_a_registration_carries_its_pin_record(record: PinRecord):
+    holder = replace(SmallSite().holders["sergeant"], pin=record)
     read = read_holder(register_holder(holder), trust=SmallSite().flow.trust)
     assert read is not None
-    assert (read.pin.salt, read.pin.digest, read.pin.duress) == (RECORD.salt, RECORD.digest, RECORD.duress)
+    assert (read.pin.salt, read.pin.digest, read.pin.duress) == (record.salt, record.digest, record.duress)
 
 
 # -- at the gate ------------------------------------------------------------------------------------------------------
@@ -119,11 +130,16 @@ class Keypads(SmallSite):
         self.flow.register.put_holder(record, tenant=holder.tenant, badges=holder.badges)
 
     def type(
-        self, pin: str | None, *, access_point: str = "front-in", sealed_for: str = "front-in"
+        self,
+        pin: str | None,
+        *,
+        access_point: str = "front-in",
+        sealed_for: str = "front-in",
+        **changes: Any,
     ) -> Recorded:
         info = pin_info(site=SITE, gate=GateId("front"), access_point=AccessPointId(sealed_for))
         sealed = None if pin is None else seal_pin(pin, public_der=SEAL.public_der, info=info)
-        return self.tap(access_point, "sergeant", sealed_pin=sealed)
+        return self.tap(access_point, "sergeant", sealed_pin=sealed, **changes)
 
 
 def _reasons(recorded: Recorded) -> set[Reason]:
@@ -159,6 +175,24 @@ def test_a_right_pin_makes_wrong_ones_forgotten():
     assert site.type("25801470").answer.verdict is Verdict.GRANTED
     assert _reasons(site.type("1111")) >= {Reason.PIN_WRONG}
     assert Reason.MAX_ATTEMPTS not in _reasons(site.type("25801470"))
+
+
+def test_the_right_pin_leaves_nothing_of_the_wrong_ones_on_record():
+    site = Keypads(pin={"tries": 2, "for_minutes": 10})
+    for _ in range(2):
+        site.type("1111")
+    site.advance(minutes=10)
+    site.type("1111")
+    ((_, usage),) = site.type("25801470").remembered.usage
+    assert (usage.pin_tries, usage.pin_blocked_until) == (0, None)
+
+
+def test_a_pin_that_comes_with_a_badge_that_is_not_believed_is_not_looked_at():
+    site = Keypads(pin={"tries": 2, "for_minutes": 10})
+    for _ in range(5):
+        stale = site.type("1111", beacon=bytes(16))
+        assert _reasons(stale) == {Reason.STALE_PROOF, Reason.WRONG_PROOF, Reason.PIN_MISSING}
+    assert site.type("25801470").answer.verdict is Verdict.GRANTED
 
 
 def test_a_pin_sealed_for_another_door_is_none():

@@ -46,11 +46,12 @@ def test_the_contact_makes_the_same_grant_sure():
     assert (taken.access_point, taken.came_from) == ("shed-in", None)
 
 
-def test_who_did_not_pass_is_where_they_came_from():
+def test_who_did_not_pass_is_where_they_came_from_and_was_seen_last_at_that_door():
     grant = entering(entering(None, YARD, seq=3), SHED, seq=4)
     back = put_back(grant, grant=4, outside=OUTSIDE, at=LATER, seq=5)
     assert back is not None
     assert (back.zone, back.came_from, back.seq) == (YARD, None, 5)
+    assert (back.access_point, back.since, back.quality) == ("shed-in", LATER, Quality.TAKEN)
 
 
 def test_who_came_from_nowhere_is_put_outside():
@@ -61,6 +62,9 @@ def test_who_came_from_nowhere_is_put_outside():
 
 def test_a_host_answers_for_a_visitor_until_they_are_outside():
     inside = entering(None, YARD, seq=3, host="corporal")
+    taken = confirmed(inside, grant=3, at=LATER, seq=4)
+    assert taken is not None
+    assert taken.host == "corporal"
     deeper = entering(inside, SHED, seq=4)
     assert (inside.host, deeper.host) == ("corporal", "corporal")
     out = entering(deeper, OUTSIDE, seq=5)

@@ -27,10 +27,20 @@ from gatekeeper.core.operators import Operator, Role
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import MOST_PROPOSALS, PROPOSAL_LASTS, Ending, Proposal, Proposals, digest_of
 from gatekeeper.core.supervise import APPLIED, EXPIRED, PROPOSED, WITHDRAWN, Supervised, expire_proposals
-from gatekeeper.core.trust import KeyState
+from gatekeeper.core.trust import KeyState, Use
 from gatekeeper.model.ids import GateId, OperatorId, TenantId
 from tests.support.operators import account, signed_account
-from tests.support.sites import HOST, NOON, SITE, SmallSite, key_of, listed, signed_trust, site_document
+from tests.support.sites import (
+    HOST,
+    NOON,
+    SITE,
+    SmallSite,
+    key_of,
+    listed,
+    signed_trust,
+    site_document,
+    trusted,
+)
 
 RELEASE = LockdownChange(scope="site", on=False)
 
@@ -126,7 +136,7 @@ def test_who_releases_a_lockdown_proposes_it_and_nothing_is_released(site: Groun
 def test_another_approves_and_it_is_made_at_once(site: Ground):
     proposal = site.proposed(RELEASE, by="officer")
     done = site.approve(proposal, by="admin")
-    assert done.outcome.code == APPLIED
+    assert (done.outcome.code, done.outcome.detail, done.outcome.seq) == (APPLIED, "", 2)
     assert site.flow.lockdowns == frozenset()
     approved, released = done.drafts
     assert [draft.kind for draft in done.drafts] == ["proposal.approved", "lockdown.changed"]
@@ -176,6 +186,7 @@ def test_what_takes_does_not_wait(site: Ground):
 
 
 def test_only_an_officer_lowers_the_alert_state(site: Ground):
+    site.made(AlertChange(state="grave"), by="guard")
     site.made(AlertChange(state="grave"), by="guard")
     assert site.refused(AlertChange(state="tense"), by="guard") == "change-role"
     site.made(AlertChange(state="tense"), by="officer")
@@ -281,8 +292,19 @@ def test_whose_author_has_another_role_meanwhile_is_not_made_either(site: Ground
 def test_a_policy_is_proposed_against_the_one_in_force(site: Ground):
     laxer = site.proposed(site.policy(level=0), by="admin")
     assert laxer.gives == ("yard is of level 0, not 1",)
+    assert "subject" not in site.drafts[-1].public
     site.made(site.policy(level=3), by="admin")
     assert site.refused(ApprovalChange(digest=laxer.digest), by="officer") == "proposal-outdated"
+
+
+def test_a_trust_list_is_proposed_against_the_policy_in_force(site: Ground):
+    wider = replace(
+        listed(version=2),
+        services=(*listed().services, (Use.DECISION, trusted("another", use=Use.DECISION, owner="service"))),
+    )
+    proposal = site.proposed(TrustChange(document=signed_trust(wider)), by="admin")
+    site.made(site.policy(level=3), by="admin")
+    assert site.refused(ApprovalChange(digest=proposal.digest), by="officer") == "proposal-outdated"
     anew = site.proposed(site.policy(level=0), by="admin")
     done = site.approve(anew, by="officer")
     assert [draft.kind for draft in done.drafts] == ["proposal.approved", "policy.changed"]

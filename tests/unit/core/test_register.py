@@ -12,11 +12,13 @@ from gatekeeper.core.register import HOLDER_TYPE, HolderRecord, Register, holder
 from gatekeeper.core.trust import KeyState, Trust, read_trust
 from gatekeeper.cose import cbor
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
+from gatekeeper.model.fields import UINT
 from gatekeeper.model.ids import BadgeId, HolderId, SiteId, TenantId
-from gatekeeper.model.people import Holder, HolderKind
+from gatekeeper.model.people import Holder, HolderKind, PinRecord
 from tests.support.sites import (
     BADGES,
     CARD,
+    NOON,
     SITE,
     Issued,
     SmallSite,
@@ -80,6 +82,25 @@ def test_what_the_site_does_not_have_is_not_found(register: Register):
     assert register.tenant_of_card(Card(CardTechnology.MIFARE, b"\0")) is None
     assert register.holder_of(NOBODYS, trust=ground().trust) is None
     assert register.holder(HolderId("ghost"), trust=ground().trust) is None
+
+
+def test_of_every_badge_the_token_is_held_and_those_that_are_believed_can_be_gone_through(register: Register):
+    put_badge(register, replace(BADGES["pupil"], token=b"signed by nobody"))
+    tokens = {register.token(badge_of(who)) for who in BADGES}
+    assert tokens == {one.token for who, one in BADGES.items() if who != "pupil"} | {b"signed by nobody"}
+    assert register.token(NOBODYS) is None
+    believed = {badge.id for badge in register.badges(trust=ground().trust)}
+    assert believed == {badge_of(who) for who in BADGES} - {badge_of("pupil")}
+
+
+def test_of_a_holders_badges_those_count_that_are_there_and_believed():
+    site = SmallSite()
+    sergeant = ground().holders["sergeant"]
+    forged = replace(issue("forged", "army"), token=b"signed by nobody")
+    put_badge(site.flow.register, forged)
+    put(site.flow.register, replace(sergeant, badges=(*sergeant.badges, forged.badge.id, NOBODYS)))
+    assert site.flow.badges_of(SERGEANT) == [BADGES["sergeant"].badge]
+    assert site.flow.badges_of(HolderId("ghost")) == []
 
 
 def test_whose_a_badge_a_holder_and_a_card_number_are(register: Register):
@@ -160,6 +181,19 @@ def test_a_new_registration_is_read_in_the_place_of_the_one_that_was_remembered(
 def test_every_kind_of_holder_is_read_as_it_was_written(kind: HolderKind):
     holder = replace(ground().holders["sergeant"], kind=kind)
     assert read_holder(register_holder(holder), trust=ground().trust) == holder
+
+
+def test_a_registration_that_says_all_that_one_can_is_read_as_it_was_written():
+    pin = PinRecord(salt=bytes(16), digest=bytes(32), duress=None)
+    certificates = (("arms", NOON), ("fire", NOON + timedelta(days=1)))
+    full = replace(
+        ground().holders["sergeant"],
+        version=UINT,
+        certificates=certificates,
+        host=HolderId("private"),
+        pin=pin,
+    )
+    assert read_holder(register_holder(full), trust=ground().trust) == full
 
 
 GOOD: dict[int, Any] = cbor.decode(holder_payload(ground().holders["sergeant"], site=SITE))

@@ -2,20 +2,31 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from gatekeeper.core.audit import Draft, seal_body, seal_personal
-from gatekeeper.core.facts import GuardsWord
-from gatekeeper.core.replay import DECIDED, recollect, redecide
+from gatekeeper.core.audit import Draft, canonical_json, facts_document, seal_body, seal_personal
+from gatekeeper.core.facts import NO_PAST, Factor, Facts, GuardsWord, Past
+from gatekeeper.core.replay import DECIDED, Difference, recollect, redecide
+from gatekeeper.model.fields import UINT
+from gatekeeper.model.ids import AccessPointId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.reasons import Reason
-from tests.support.rules_site import DURESS_PIN, PIN, PIN_RECORD, RuledSite, document_with
-from tests.support.sites import BADGES, SITE
+from tests.support.rules_site import (
+    DURESS_PIN,
+    PIN,
+    PIN_RECORD,
+    RuledSite,
+    at_noon,
+    companion,
+    document_with,
+)
+from tests.support.sites import BADGES, NOON, SITE
 
 Entry = tuple[dict[str, Any], dict[str, Any]]
 
@@ -175,6 +186,19 @@ def test_altered_facts_are_a_difference(path: tuple[str, ...], value: object):
     assert differing(site.flow.policy, (body, personal)) != []
 
 
+def test_a_difference_says_what_the_log_holds_and_what_is_decided():
+    site, (body, personal) = a_denial()
+    asked = recollect(body, personal, site=SITE)
+    altered = body | {"reason": Reason.DENY_ALL.code}
+    assert redecide(site.flow.policy, asked, altered) == [
+        Difference(what="reason", logged=Reason.DENY_ALL.code, decided=Reason.CLEARANCE.code)
+    ]
+    version = site.flow.policy.version.hex()
+    assert redecide(site.flow.policy, asked, body | {"policy": "00" * 32}) == [
+        Difference(what="policy", logged="00" * 32, decided=version)
+    ]
+
+
 def test_another_policy_is_a_difference_and_nothing_is_decided_under_it():
     site, entry = a_denial()
     site.write(document_with())
@@ -234,6 +258,12 @@ def having(value: object, *path: str) -> Callable[[dict[str, Any], dict[str, Any
         having("site", "personal", "facts", "lockdowns"),
         having("no", "personal", "facts", "holder_unproven"),
         having("5", "personal", "facts", "holder", "clearance"),
+        having(9, "personal", "facts", "holder", "clearance"),
+        having(1 << 64, "personal", "facts", "holder", "version"),
+        having(1 << 64, "personal", "facts", "epoch"),
+        having(1 << 64, "personal", "facts", "badge", "epoch"),
+        having(1 << 64, "personal", "facts", "badge", "max_uses"),
+        having(1 << 64, "personal", "facts", "past", "draw"),
         having(9, "personal", "facts", "badge", "ceiling"),
         having(1 << 60, "personal", "facts", "badge", "expires"),
         having({"armoury": "1"}, "personal", "facts", "past", "crowds"),
@@ -279,3 +309,84 @@ def test_a_badge_is_recollected_as_far_as_rules_look_at_it():
         5,
     )
     assert (badge.confirmation, badge.card) == (None, None)
+
+
+# -- kept and read again ----------------------------------------------------------------------------------------------
+
+EVERYTHING = Past(
+    since=NOON - timedelta(minutes=1),
+    last_point=AccessPointId("front-in"),
+    last_at=NOON - timedelta(minutes=2),
+    visitors=3,
+    uses=4,
+    last_used=NOON - timedelta(minutes=5),
+    locked_until=NOON + timedelta(minutes=6),
+    factor=Factor.DURESS,
+    crowds={ZoneId("yard"): 7, ZoneId("shed"): 0},
+    company=(
+        companion("host", "army/escort", "army/soldier", waiting=False, brought=2),
+        companion("guest", kind=HolderKind.VISITOR, host=HolderId("host")),
+    ),
+    opened={ZoneId("barrack"): NOON - timedelta(hours=8)},
+    open_doors=frozenset({AccessPointId("barrack-in"), AccessPointId("armoury-in")}),
+    draw=(1 << 53) - 1,
+    guard=GuardsWord.SILENCE,
+    asked=NOON - timedelta(seconds=9),
+)
+
+
+def read_again(facts: Facts) -> Facts:
+    """The facts that the log gives back of these."""
+    body, personal = a_denial()[1]
+    kept = json.loads(canonical_json(facts_document(facts)))
+    return recollect(body, personal | {"facts": kept}, site=SITE).facts
+
+
+@pytest.mark.parametrize("past", [EVERYTHING, Past(draw=0)])
+def test_all_that_was_known_of_the_past_is_read_again(past: Past):
+    assert read_again(at_noon(past=past)).past == past
+
+
+def test_all_that_was_the_case_is_read_again():
+    known = at_noon("teacher")
+    assert known.badge is not None
+    assert known.holder is not None
+    certified = (("arms", NOON), ("fire", NOON + timedelta(days=1)))
+    facts = replace(
+        known,
+        holder=replace(known.holder, certificates=certified, host=HolderId("private"), version=UINT),
+        holder_unproven=True,
+        epoch=UINT,
+        badge=replace(known.badge, epoch=UINT, max_uses=UINT),
+        whereabouts=ZoneId("yard"),
+        alert=2,
+        lockdowns=frozenset({"site", "zone:yard"}),
+        suspended=frozenset({TenantId("school"), TenantId("club")}),
+        findings=(Reason.STALE_PROOF, Reason.WRONG_PROOF),
+    )
+    again = read_again(facts)
+    assert replace(again, badge=None, holder=None) == replace(facts, badge=None, holder=None)
+    assert again.badge is not None
+    assert (again.badge.epoch, again.badge.max_uses) == (UINT, UINT)
+    assert facts.holder is not None
+    assert again.holder == replace(facts.holder, badges=(), pin=None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("suspended",),
+        ("past",),
+        ("badge", "max_uses"),
+        ("badge", "duress"),
+        ("holder", "certificates"),
+        ("holder", "host"),
+    ],
+)
+def test_an_entry_from_before_a_fact_was_kept_is_read_as_if_there_was_nothing_of_it(path: tuple[str, ...]):
+    _, (body, personal) = a_denial()
+    whole = recollect(body, personal, site=SITE)
+    without("personal", "facts", *path)(body, personal)
+    assert recollect(body, personal, site=SITE) == (
+        replace(whole, facts=replace(whole.facts, past=NO_PAST)) if path == ("past",) else whole
+    )

@@ -176,6 +176,13 @@ def test_another_gate_cannot_speak_on_this_gates_topic(site: SmallSite):
     assert heard(SCANS, wire) == Rejected(MessageRefusal.FOREIGN_GATE, "", FRONT)
 
 
+def test_of_a_message_that_is_not_signed_as_it_must_be_the_gate_of_its_topic_is_told(site: SmallSite):
+    sent = site.scan("front-in", "sergeant")
+    refused = heard(SCANS, sent.wire[:-1] + bytes([sent.wire[-1] ^ 1]))
+    assert isinstance(refused, Rejected)
+    assert refused.gate == FRONT
+
+
 def test_a_message_moved_to_another_topic_does_not_verify(site: SmallSite):
     sent = site.scan("barrack-in", "sergeant")
     assert sent.topic == gate_topic(SITE, GateId("inner"), Channel.SCAN)

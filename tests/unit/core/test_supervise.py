@@ -150,6 +150,17 @@ def test_a_lockdown_holds_until_it_is_released_and_no_other_release_ends_it(site
 @pytest.mark.parametrize("scope", ["zone:moon", "gate:moon", "zone:front", "gate:yard"])
 def test_a_lockdown_of_nothing_is_refused_so_that_nobody_trusts_it(scope: str, site: SmallSite):
     assert refused(site, LockdownChange(scope=scope, on=True)) == "scope-unknown"
+    assert refused(site, LockdownChange(scope=scope, on=False)) == "scope-unknown"
+
+
+def test_a_lockdown_of_what_the_site_has_lost_since_can_be_released_once_and_not_said_again(site: SmallSite):
+    made(site, LockdownChange(scope="gate:front", on=True))
+    gates = {name: gate for name, gate in site.flow.policy.gates.items() if name != "front"}
+    site.flow.policy = replace(site.flow.policy, gates=gates)
+    assert refused(site, LockdownChange(scope="gate:front", on=True)) == "scope-unknown"
+    agreed(site, LockdownChange(scope="gate:front", on=False))
+    assert site.flow.lockdowns == frozenset()
+    assert refused(site, LockdownChange(scope="gate:front", on=False)) == "scope-unknown"
 
 
 # -- badges -----------------------------------------------------------------------------------------------------------

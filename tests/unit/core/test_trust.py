@@ -25,6 +25,7 @@ from gatekeeper.core.trust import (
     trust_payload,
 )
 from gatekeeper.cose import cbor
+from gatekeeper.model.fields import UINT
 from gatekeeper.model.ids import GateId, SiteId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement
 from tests.support.sites import (
@@ -302,6 +303,18 @@ def altered(change: Callable[[dict[int, Any]], object]) -> bytes:
 
 def test_the_fields_of_the_contract_are_read():
     assert isinstance(read(altered(lambda _fields: None)), Trust)
+
+
+def test_a_long_list_and_great_numbers_are_read():
+    gates = {
+        GateId(f"gate-{number}"): trusted(f"gate {number}", use=Use.GATE, owner=f"gate-{number}")
+        for number in range(200)
+    }
+    school = replace(listed().tenants[SCHOOL], epoch=UINT)
+    written = listed(version=UINT, gates=gates, tenants={**listed().tenants, SCHOOL: school})
+    found = read(signed_trust(written))
+    assert isinstance(found, Trust)
+    assert (found.version, found.epoch(SCHOOL), len(found.listing.gates)) == (UINT, UINT, 200)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff", b"\x80", b"\xa0", b"\x01"])

@@ -1,22 +1,17 @@
-"""What gives more, one edit at a time: what a site file asks for less, and what a trust list says of keys and agreements."""
+"""What gives more, one edit at a time: what a site file asks for less."""
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from gatekeeper.core.trust import KeyState, Trust, TrustListing, Use, read_trust
-from gatekeeper.core.widening import policy_gains, trust_gains
-from gatekeeper.model.ids import GateId, TenantId, ZoneId
-from gatekeeper.model.people import Agreement
+from gatekeeper.core.widening import policy_gains
 from gatekeeper.model.policy import Policy
 from tests.support.rules_site import document_with
-from tests.support.sites import compiled, cosigned_agreement, ground, listed, signed_trust, trusted
+from tests.support.sites import compiled, ground
 
-SCHOOL = TenantId("school")
 Edit = Callable[[dict[str, Any]], Any]
 
 RULES: dict[str, dict[str, Any]] = {
@@ -150,6 +145,11 @@ def _of(site: dict[str, Any], table: str, name: str) -> dict[str, Any]:
 
 LESSONS = [{"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "until": "17:00"}]
 
+ANNEX = {
+    "id": "annex", "name": {"en": "Annex", "nl": "Aanbouw"}, "parent": "yard", "owner": "army", "level": 5, "assurance": 2,
+    "anti_passback": "none",
+}  # fmt: skip
+
 MORE: list[tuple[Edit, str]] = [
     (zone("yard", level=0), "yard is of level 0, not 1"),
     (zone("yard", assurance=0), "yard asks for assurance 0, not 1"),
@@ -179,6 +179,9 @@ MORE: list[tuple[Edit, str]] = [
     (first("call_up", until=datetime(2026, 7, 1, tzinfo=UTC)), "reservists are called up at other times"),
     (first("alert", assurance=1), "the alert state tense demands less"),
     (lambda site: site["alert"].pop(), "the alert state grave demands less"),
+    (lambda site: site["alert"][1].pop("pin"), "the alert state grave demands less"),
+    (lambda site: site["alert"][1].pop("escort"), "the alert state grave demands less"),
+    (lambda site: site["alert"][1].pop("excluded"), "the alert state grave demands less"),
     (everywhere(lock_out=None), "the lock-out after failures is another"),
     (everywhere(lock_out={"failures": 9, "minutes": 5, "for_minutes": 10}), "the lock-out after failures is another"),
     (everywhere(pin={"tries": 4, "for_minutes": 30}), "a PIN may be tried more often"),
@@ -191,6 +194,8 @@ MORE: list[tuple[Edit, str]] = [
     (grant("pupil", access_point="corridor"), "school/pupil leads further at 1 access point"),
     (lambda site: _of(site, "schedule", "lessons").update(windows=[{**LESSONS[0], "until": "18:00"}]), "school/pupil leads further at 4 access points"),
     (lambda site: _of(site, "schedule", "lessons").update(on_special_days=[{"from": "08:00", "until": "09:00"}]), "school/pupil leads further at 4 access points"),
+    (lambda site: [_of(site, "schedule", "lessons").pop(key) for key in ("calendar", "on_special_days")], "school/pupil leads further at 4 access points"),
+    (lambda site: site["zone"].insert(0, ANNEX), "annex lies in what was agreed with school"),
     (lambda site: site["site"].update(unlock_seconds=5), "front-in: it stays unlocked for longer"),
     (lambda site: site["site"].update(time_zone="Europe/London"), "the time zone is another"),
     (lambda site: _of(site, "access_point", "corridor").update({"from": "yard"}), "corridor leads elsewhere"),
@@ -248,6 +253,28 @@ def test_giving_and_taking_at_once_gives_more(edit: Edit):
     assert gains(edit, zone("shed", level=3))
 
 
+def test_what_is_new_hides_nothing_of_what_is_asked_less_of_the_others():
+    names = {"en": "Navy", "nl": "Marine"}
+
+    def first_of_all(site: dict[str, Any]) -> None:
+        site["tenant"].insert(0, {**site["tenant"][-1], "id": "navy", "name": names})
+        site["zone"].insert(0, ANNEX)
+
+    assert gains(first_of_all, without("veto"), zone("yard", level=0)) == (
+        "navy is a tenant",
+        "school is not vetoed in armoury",
+        "annex lies in what was agreed with school",
+        "yard is of level 0, not 1",
+    )
+
+
+def test_a_site_with_another_list_of_alert_states_gives_more():
+    def one_more(site: dict[str, Any]) -> None:
+        site["site"]["alert_states"] = [*site["site"]["alert_states"], "dire"]
+
+    assert "host, outside or alert states are others" in gains(one_more)
+
+
 def test_the_same_site_in_another_order_gives_nothing_more():
     def turned(site: dict[str, Any]) -> None:
         for table in ("schedule", "profile", "zone", "access_point"):
@@ -290,120 +317,3 @@ def test_a_new_tenant_and_a_new_profile_give_more():
     assert gains(lambda site: site["profile"].append(added)) == (
         "school/cadet leads further at 1 access point",
     )
-
-
-# -- trust lists ------------------------------------------------------------------------------------------------------
-
-
-def listing_gains(
-    change: Callable[[TrustListing], TrustListing], *, first_change: Any = None
-) -> tuple[str, ...]:
-    before = listed() if first_change is None else first_change(listed())
-    return trust_gains(_trust(before), _trust(replace(change(before), version=2)))
-
-
-def _trust(listing: TrustListing) -> Trust:
-    found = read_trust(signed_trust(listing), anchor=ground().anchor, not_below=0)
-    assert isinstance(found, Trust), found
-    return found
-
-
-def of_school(**changes: Any) -> Callable[[TrustListing], TrustListing]:
-    """The school's part of the list, written otherwise."""
-
-    def change(listing: TrustListing) -> TrustListing:
-        school = replace(listing.tenants[SCHOOL], **changes)
-        return replace(listing, tenants={**listing.tenants, SCHOOL: school})
-
-    return change
-
-
-def agreed(**changes: Any) -> Callable[[TrustListing], TrustListing]:
-    """Another agreement with the school."""
-    former = ground().trust.agreements[SCHOOL]
-    document = cosigned_agreement(replace(former, **changes), by=("army signing", "school signing"))
-    return of_school(agreement=document)
-
-
-def issuer(state: KeyState, *, since: datetime | None = None, name: str = "school issuer") -> Any:
-    return trusted(name, use=Use.ISSUER, owner=SCHOOL, state=state, since=since)
-
-
-EARLY, LATE = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
-BOTH = (issuer(KeyState.ACTIVE), issuer(KeyState.ACTIVE, name="school second issuer"))
-
-GIVES: list[tuple[Any, tuple[str, ...]]] = [
-    (agreed(ceiling=4), ("school: a ceiling of 4, not 3",)),
-    (agreed(zones=frozenset({ZoneId("yard"), ZoneId("armoury")})), ("school: armoury is agreed",)),
-    (agreed(until=datetime(2028, 1, 1, tzinfo=UTC)), ("school: the agreement lasts longer",)),
-    (agreed(since=datetime(2025, 1, 1, tzinfo=UTC)), ("school: the agreement lasts longer",)),
-    (agreed(badge_life=timedelta(days=400)), ("school: badges live longer",)),
-    (of_school(issuers=BOTH), ("school: another issuer key",)),
-    (of_school(epoch=0), ("school: withdrawn badges return",)),
-    (
-        lambda listing: replace(
-            listing, services=(*listing.services, (Use.DECISION, trusted("other", use=Use.DECISION, owner="service")))
-        ),
-        ("a key of the service for decision",),
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("change", "said"), GIVES, ids=[said[0] for _, said in GIVES])
-def test_a_trust_list_says_what_it_gives(change: Any, said: tuple[str, ...]):
-    assert listing_gains(change) == said
-
-
-TAKES: dict[str, Callable[[TrustListing], TrustListing]] = {
-    "nothing": lambda listing: listing,
-    "a lower ceiling": agreed(ceiling=2),
-    "fewer zones": agreed(zones=frozenset()),
-    "a shorter time": agreed(until=datetime(2026, 7, 1, tzinfo=UTC)),
-    "no agreement": of_school(agreement=None),
-    "withdrawn badges": of_school(epoch=2),
-    "a revoked issuer": of_school(issuers=(issuer(KeyState.REVOKED),)),
-    "a retired issuer": of_school(issuers=(issuer(KeyState.VERIFY_ONLY),)),
-    "another gate": lambda listing: replace(
-        listing, gates={**listing.gates, GateId("back"): trusted("back", use=Use.GATE, owner="back")}
-    ),
-    "no gate": lambda listing: replace(listing, gates={}),
-    "a tenant less": lambda listing: replace(
-        listing, tenants={name: one for name, one in listing.tenants.items() if name != SCHOOL}
-    ),
-}
-
-
-@pytest.mark.parametrize("change", TAKES.values(), ids=TAKES)
-def test_a_trust_list_that_only_takes_gives_nothing(change: Callable[[TrustListing], TrustListing]):
-    assert listing_gains(change) == ()
-
-
-KEYS: list[tuple[Any, Any, bool]] = [
-    (issuer(KeyState.VERIFY_ONLY), issuer(KeyState.ACTIVE), True),
-    (issuer(KeyState.REVOKED), issuer(KeyState.VERIFY_ONLY), True),
-    (issuer(KeyState.REVOKED, since=EARLY), issuer(KeyState.REVOKED, since=LATE), True),
-    (issuer(KeyState.REVOKED), issuer(KeyState.REVOKED, since=EARLY), True),
-    (issuer(KeyState.REVOKED, since=LATE), issuer(KeyState.REVOKED, since=EARLY), False),
-    (issuer(KeyState.REVOKED, since=LATE), issuer(KeyState.REVOKED), False),
-    (issuer(KeyState.ACTIVE), issuer(KeyState.REVOKED, since=LATE), False),
-]
-
-
-@pytest.mark.parametrize(("before", "after", "more"), KEYS)
-def test_a_key_that_counts_for_more_gives_more(before: Any, after: Any, *, more: bool):
-    said = listing_gains(of_school(issuers=(after,)), first_change=of_school(issuers=(before,)))
-    assert (said != ()) is more
-
-
-def test_an_agreement_where_there_was_none_gives_more():
-    said = listing_gains(agreed(), first_change=of_school(agreement=None))
-    assert said == ("school: an agreement",)
-
-
-def test_another_signing_key_gives_more():
-    key = trusted("school second signing", use=Use.TENANT, owner=SCHOOL)
-    agreement = Agreement(
-        tenant=SCHOOL, ceiling=1, zones=frozenset(), since=EARLY, until=LATE, badge_life=timedelta(1)
-    )
-    document = cosigned_agreement(agreement, by=("army signing", "school second signing"))
-    assert listing_gains(of_school(signing=key, agreement=document)) == ("school: another signing key",)

@@ -48,6 +48,16 @@ def test_both_of_two_stand_in_the_log_each_in_the_tree_of_their_tenant():
     site.denied("barrack-in", "teacher", Reason.NO_ACCOMPANIMENT)
     outcome = site.tap("barrack-in", "sergeant")
     granted, along = outcome.drafts
+    assert along.public == {
+        "access_point": "barrack-in",
+        "from": "yard",
+        "to": "barrack",
+        "gate": "inner",
+        "grant": granted.seq,
+        "tenant": "school",
+    }
+    assert along.personal == {"holder": "teacher"}
+    assert along.tenants == ("school", "army")
     assert (granted.kind, granted.person) == (Kind.ACCESS_GRANTED, "sergeant")
     assert (along.kind, along.person, along.public["grant"]) == (
         Kind.ACCESS_ACCOMPANIED,

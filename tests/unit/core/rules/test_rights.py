@@ -71,6 +71,12 @@ def test_an_event_invites_its_guests_and_to_its_zones_only():
     assert reasons(elsewhere, "barrack-in", at_noon("pupil")) == [Reason.NO_ACCESS_RIGHTS]
 
 
+def test_a_guest_without_a_badge_is_refused_for_that_and_not_for_the_hour():
+    policy = policy_with(event=[exercise()])
+    facts = at_noon("pupil", badge=None, badge_state=None)
+    assert reasons(policy, "school-in", facts, now=EVENING) == [Reason.UNKNOWN_CREDENTIAL]
+
+
 def test_an_invitation_lifts_no_level_and_no_veto():
     policy = policy_with(event=[exercise()])
     made = reasons(policy, "armoury-in", at_noon("pupil"))
