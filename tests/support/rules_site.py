@@ -70,7 +70,7 @@ def document_with(zones: Mapping[str, Mapping[str, Any]] | None = None, **tables
     for tenant, profile in _FURTHER_PROFILES:
         names = {"en": profile, "nl": profile}
         document["profile"].append(
-            {"id": profile, "tenant": tenant, "name": names, "grants": list(_EVERYWHERE)}
+            {"id": profile, "tenant": tenant, "name": names, "grants": [dict(grant) for grant in _EVERYWHERE]}
         )
     for zone in document["zone"]:
         rules = dict((zones or {}).get(zone["id"], {}))
