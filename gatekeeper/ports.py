@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from gatekeeper.core.memory import Usage
+from gatekeeper.core.memory import Opening, Usage
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
-from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId, ZoneId
+from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId
 from gatekeeper.transparency import Tile
 
 __all__ = [
@@ -133,7 +133,7 @@ class Batch:
     receipts: Sequence[Receipt]
     writes: Writes
     usage: Mapping[BadgeId, Usage] = field(default_factory=dict)
-    opened: Mapping[ZoneId, datetime | None] = field(default_factory=dict)
+    opened: Mapping[Opening, datetime | None] = field(default_factory=dict)
     settled: Sequence[Receipt] = ()
     """Receipts of scans that waited and are decided now."""
 
@@ -193,7 +193,7 @@ class Loaded:
     badges: Sequence[StoredBadge]
     presences: Sequence[Presence]
     usage: Mapping[BadgeId, Usage]
-    opened: Mapping[ZoneId, datetime]
+    opened: Mapping[Opening, datetime]
     suspended: frozenset[TenantId]
     receipts: Sequence[Receipt]
     closed_boots: Sequence[tuple[GateId, BootId]]

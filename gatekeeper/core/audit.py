@@ -181,28 +181,22 @@ def _past_document(past: Past) -> dict[str, Any]:
     """What was asked of the past; what was not asked for is left out."""
     if past is NO_PAST:
         return {}
-    document: dict[str, Any] = {}
-    for name in ("since", "last_at", "last_used", "locked_until", "asked"):
-        at = getattr(past, name)
-        if at is not None:
-            document[name] = timestamp(at)
-    for name in ("last_point", "visitors", "uses", "draw"):
-        value = getattr(past, name)
-        if value not in {None, 0} or (name == "draw" and value == 0):
-            document[name] = value
-    if past.factor is not Factor.NONE:
-        document["factor"] = past.factor.value
-    if past.guard is not GuardsWord.NOT_ASKED:
-        document["guard"] = past.guard.value
-    if past.crowds:
-        document["crowds"] = dict(past.crowds)
-    if past.company:
-        document["company"] = [_companion_document(one) for one in past.company]
-    if past.opened:
-        document["opened"] = {zone: timestamp(at) for zone, at in past.opened.items()}
-    if past.open_doors:
-        document["open_doors"] = sorted(past.open_doors)
-    return document
+    times = ("since", "last_at", "last_used", "locked_until", "asked")
+    found = {
+        **{name: timestamp(getattr(past, name)) for name in times if getattr(past, name) is not None},
+        "last_point": past.last_point,
+        "visitors": sorted(past.visitors),
+        "brought": past.brought,
+        "uses": past.uses,
+        "factor": None if past.factor is Factor.NONE else past.factor.value,
+        "guard": None if past.guard is GuardsWord.NOT_ASKED else past.guard.value,
+        "crowds": dict(past.crowds),
+        "company": [_companion_document(one) for one in past.company],
+        "opened": {zone: timestamp(at) for zone, at in past.opened.items()},
+        "open_doors": sorted(past.open_doors),
+    }
+    document = {name: value for name, value in found.items() if value}
+    return document if past.draw is None else document | {"draw": past.draw}
 
 
 def _companion_document(one: Companion) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from datetime import datetime
 
 from gatekeeper.core.decide import Decision
 from gatekeeper.core.facts import Facts
-from gatekeeper.core.memory import Asked, Memory, Usage
+from gatekeeper.core.memory import Asked, Memory, Opening, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.register import Register
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.trust import Trust
-from gatekeeper.model.ids import BadgeId, HolderId, ZoneId
+from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.ids import BadgeId, HolderId
 from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Scan, Status, StatusKind
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
@@ -29,8 +30,8 @@ class Remembered:
 
     moved: tuple[Presence, ...] = ()
     usage: tuple[tuple[BadgeId, Usage], ...] = ()
-    opened: tuple[tuple[ZoneId, datetime | None], ...] = ()
-    """When the first person came into a zone; None where it turned out that nobody has."""
+    opened: tuple[tuple[Opening, datetime | None], ...] = ()
+    """When the first person came into a zone on a grant; None where that counts no more."""
 
 
 NOTHING = Remembered()
@@ -62,56 +63,69 @@ class Crossing:
             known = self.register.holder(companion.holder, trust=self.trust)
             moved.append(self._move(companion.holder, known, point, now, seq, host=host))
         used = dict([] if typed is None else [(badge.id, typed)])
-        used |= self.memory.granted(point, decision, asked, now=now, grant=seq)
-        if decision.host is not None:
-            self.memory.brought_by(point.id, decision.host)
-        return Remembered(moved=tuple(moved), usage=tuple(used.items()), opened=self.memory.opened_by(seq))
+        used |= self.memory.granted(point, decision, asked, now=now)
+        on_their_own = [one.roles for one in decision.party if one.holder not in decision.guests]
+        opened = self.memory.opens(point, asked.who.roles.union(*on_their_own), at=now, grant=seq)
+        return Remembered(moved=tuple(moved), usage=tuple(used.items()), opened=tuple(opened))
 
     def let_in_alone(self, point: Point, scan: Scan, facts: Facts, *, now: datetime, seq: int) -> Remembered:
-        """A gate that was alone let somebody through: they are there, their badge was used, and they open what they may."""
-        badge, holder = facts.badge, facts.holder
-        if badge is None or holder is None:
-            return NOTHING
-        moved = self._move(holder.id, holder, point, now, seq)
-        at = now
-        if scan.gate_at is not None and scan.clock is ClockQuality.SYNCHRONISED:
-            at = min(now, scan.gate_at)
-        used = self.memory.used(badge, point, at=at)
-        roles = {(holder.tenant, profile) for profile in holder.profiles}
-        self.memory.opens(point, roles, at=at, grant=seq)
-        usage = () if used is None else ((badge.id, used),)
-        return Remembered(moved=(moved,), usage=usage, opened=self.memory.opened_by(seq))
+        """A gate that was alone let somebody through: they are there, their badge was used, and they open what they may.
 
-    def passed(self, passage: Passage, grant: Receipt | None, *, now: datetime, seq: int) -> Remembered:
+        It tells late: whatever is known of a later instant stays as it is. For a badge that did not prove itself it let in
+        nobody that the site knows, and only a gate that knows the time and a badge that is in force open a zone for others.
+        """
+        badge, holder = facts.badge, facts.holder
+        if badge is None or holder is None or any(finding.denies for finding in facts.findings):
+            return NOTHING
+        at, is_sure = now, False
+        if scan.gate_at is not None and scan.clock is ClockQuality.SYNCHRONISED:
+            at, is_sure = min(now, scan.gate_at), True
+        used = self.memory.used(badge, point, at=at)
+        here = self.memory.whereabouts.get(holder.id)
+        moved: tuple[Presence, ...] = ()
+        if here is None or here.since <= at:
+            moved = (self._move(holder.id, holder, point, at, seq),)
+            self.memory.came_through({holder.id}, point)
+        opened: list[tuple[Opening, datetime | None]] = []
+        if is_sure and facts.badge_state is BadgeState.ACTIVE:
+            roles = {(holder.tenant, profile) for profile in holder.profiles}
+            opened = self.memory.opens(point, roles, at=at, grant=seq)
+        usage = () if used is None else ((badge.id, used),)
+        return Remembered(moved=moved, usage=usage, opened=tuple(opened))
+
+    def passed(
+        self, point: Point, passage: Passage, grant: Receipt | None, *, now: datetime, seq: int
+    ) -> Remembered:
         """What the contact of a door saw, of all who passed on the grant that it claims, and of the door itself."""
-        self._door(passage, now)
+        self._door(point, passage.outcome, now)
         if grant is None:
             return NOTHING
         match passage.outcome:
             case PassageOutcome.TAKEN:
                 moved = self._settle(
-                    grant, lambda before: confirmed(before, grant=grant.seq, at=now, seq=seq)
+                    grant, point, lambda before: confirmed(before, grant=grant.seq, at=now, seq=seq)
                 )
-                return Remembered(moved=moved)
+                return Remembered(moved=moved, opened=tuple(self.memory.has_opened(grant.seq)))
             case PassageOutcome.NOT_TAKEN:
                 outside = self.policy.outside
                 moved = self._settle(
-                    grant, lambda before: put_back(before, grant=grant.seq, outside=outside, at=now, seq=seq)
+                    grant,
+                    point,
+                    lambda before: put_back(before, grant=grant.seq, outside=outside, at=now, seq=seq),
                 )
-                return Remembered(moved=moved, opened=self.memory.opens_nothing(grant.seq))
+                return Remembered(moved=moved, opened=tuple(self.memory.opens_nothing(grant.seq)))
             case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
                 return NOTHING
 
-    def reported(self, status: Status) -> None:
+    def reported(self, point: Point, status: Status) -> None:
         """What a gate says of a door."""
-        if status.kind is StatusKind.CLOSED_AGAIN and status.access_point is not None:
-            self.memory.door_closed(status.access_point)
+        if status.kind is StatusKind.CLOSED_AGAIN:
+            self.memory.door_closed(point.id)
 
-    def _door(self, passage: Passage, now: datetime) -> None:
-        point = self.policy.points.get(passage.access_point)
-        if point is None or not point.interlocked:
+    def _door(self, point: Point, outcome: PassageOutcome, now: datetime) -> None:
+        if not point.interlocked:
             return
-        match passage.outcome:
+        match outcome:
             case PassageOutcome.NOT_TAKEN:
                 self.memory.door_unused(point.id)
             case PassageOutcome.TAKEN:
@@ -120,11 +134,13 @@ class Crossing:
                 self.memory.door_opened(point.id, until=None)
 
     def _settle(
-        self, grant: Receipt, word: Callable[[Presence | None], Presence | None]
+        self, grant: Receipt, point: Point, word: Callable[[Presence | None], Presence | None]
     ) -> tuple[Presence, ...]:
+        """Say the word on everybody who is where this grant let them through here."""
         moved = []
         for holder in self.memory.on_grant(grant.seq):
-            after = word(self.memory.whereabouts.get(holder))
+            before = self.memory.whereabouts.get(holder)
+            after = word(before) if before is not None and before.access_point == point.id else None
             if after is not None:
                 self.memory.move(after, self.register.holder(holder, trust=self.trust))
                 moved.append(after)

@@ -49,7 +49,10 @@ class GuardsWord(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
-    """Somebody who asked at the same access point just before: `waiting` for company, or let in with so many guests."""
+    """Somebody who asked at the same access point just before: `waiting` for company, or let in.
+
+    `brought` is how many visitors they have brought into the zones that one comes into here, and that are still inside.
+    """
 
     holder: HolderId
     tenant: TenantId
@@ -69,8 +72,10 @@ class Past:
     since: datetime | None = None
     last_point: AccessPointId | None = None
     last_at: datetime | None = None
-    visitors: int = 0
+    visitors: frozenset[HolderId] = frozenset()
     """Visitors that this holder brought into a zone that would be left now, and that are still inside."""
+    brought: int = 0
+    """How many visitors this holder brought into the zones that would be entered now, and that are still inside."""
 
     # The badge.
     uses: int = 0

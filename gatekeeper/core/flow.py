@@ -32,7 +32,7 @@ from gatekeeper.core.drafting import (
     draft_of_status,
 )
 from gatekeeper.core.draw import Draws
-from gatekeeper.core.facts import NO_PAST, Companion, Facts, GuardsWord, Past, Request
+from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord, Past, Request
 from gatekeeper.core.memory import Asked, Memory
 from gatekeeper.core.operators import Operators
 from gatekeeper.core.presence import Presence
@@ -40,15 +40,15 @@ from gatekeeper.core.proposals import Proposals
 from gatekeeper.core.register import HolderRecord, Register
 from gatekeeper.core.scan import Authentic
 from gatekeeper.core.sequences import Receipt, Sequences
-from gatekeeper.core.trust import Trust
-from gatekeeper.core.verify import PinDesk, Presented, verify_scan
+from gatekeeper.core.trust import Trust, TrustedKey
+from gatekeeper.core.verify import PinDesk, Presented, still_presented, verify_scan
 from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
 from gatekeeper.model.messages import Answer, Hello, Passage, Scan, Status, Verdict
 from gatekeeper.model.people import Holder
 from gatekeeper.model.places import Direction
-from gatekeeper.model.policy import Policy
-from gatekeeper.model.reasons import MessageRefusal
+from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.reasons import MessageRefusal, Reason
 
 __all__ = [
     "Flow",
@@ -113,10 +113,11 @@ class _Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A scan that waits for a guard's word."""
+    """A scan that waits for a guard's word, and the key of its gate in the trust list of then."""
 
     question: _Question
     receipt: Receipt
+    key: TrustedKey | None
     asked: datetime
     until: datetime
 
@@ -202,7 +203,9 @@ class Flow:
             case Passage():
                 recorded_now = self._passage(authentic, message, now)
             case Status():
-                self._crossing.reported(message)
+                door = self._own_point(authentic, message.access_point)
+                if door is not None:
+                    self._crossing.reported(door, message)
                 seq = self._next()
                 draft = draft_of_status(self.policy, authentic, message, at=now, seq=seq)
                 recorded_now = self._written(draft, authentic)
@@ -224,32 +227,22 @@ class Flow:
         question = _Question(
             authentic=authentic, scan=scan, presented=presented, draw=self._draw(authentic, now)
         )
-        facts, decision = self._decide(question, now)
+        self._ask_again(scan.access_point, now)
+        facts = self._facts_of(question, now)
+        decision = decide(self.policy, facts, question.request, now)
         seq = self._next()
         receipt = _receipt(authentic, seq=seq, verdict=Verdict.DENIED, now=now, holder=facts.holder)
         if decision.waits is not None:
+            key = self.trust.listing.gates.get(authentic.gate)
             self._waiting[seq] = _Waiting(
-                question=question, receipt=receipt, asked=now, until=now + decision.waits
+                question=question, receipt=receipt, key=key, asked=now, until=now + decision.waits
             )
         decided = self._decided(question, facts, decision, receipt=receipt, now=now, settles=False)
         return replace(decided, drafts=(*seed, *decided.drafts)) if seed else decided
 
-    def _decide(
-        self,
-        question: _Question,
-        now: datetime,
-        *,
-        word: GuardsWord = GuardsWord.NOT_ASKED,
-        asked: datetime | None = None,
-    ) -> tuple[Facts, Decision]:
-        """Decide by all that is the case now; a guard who was `asked` has said his word."""
-        self._ask_again(question.scan.access_point, now)
-        facts = self.facts(
-            question.presented, access_point=question.scan.access_point, draw=question.draw, now=now
-        )
-        if asked is not None:
-            facts = replace(facts, past=replace(facts.past, guard=word, asked=asked))
-        return facts, decide(self.policy, facts, question.request, now)
+    def _facts_of(self, question: _Question, now: datetime) -> Facts:
+        point = question.scan.access_point
+        return self.facts(question.presented, access_point=point, draw=question.draw, now=now)
 
     def _ask_again(self, access_point: AccessPointId, now: datetime) -> None:
         """Ask again for those who wait here for company: who would be denied by now for anything else waits no more.
@@ -286,14 +279,36 @@ class Flow:
         return min((waiting.until for waiting in self._waiting.values()), default=None)
 
     def settle(self, seq: int, word: GuardsWord, *, now: datetime) -> Recorded | None:
-        """Decide a scan that waited, with a guard's word (or silence) and all that is the case now; None when none waits."""
-        waiting = self._waiting.pop(seq, None)
-        if waiting is None:
+        """Decide a scan that waited, with a guard's word (or silence) and all that is the case now.
+
+        None when none waits, or a word comes when its time is over: what is left then is silence.
+        """
+        waiting = self._waiting.get(seq)
+        if waiting is None or (word is not GuardsWord.SILENCE and now >= waiting.until):
             return None
-        facts, decision = self._decide(waiting.question, now, word=word, asked=waiting.asked)
-        receipt = waiting.receipt
+        del self._waiting[seq]
+        question, receipt = self._as_of_now(waiting), waiting.receipt
+        self._ask_again(question.scan.access_point, now)
+        facts = self._facts_of(question, now)
+        # The guard spoke of a face: nobody has spoken of another whose the badge is by now.
+        spoken = facts.holder is not None and facts.holder.id == receipt.holder
+        past = replace(facts.past, guard=word if spoken else GuardsWord.SILENCE, asked=waiting.asked)
+        facts = replace(facts, past=past)
+        decision = decide(self.policy, facts, question.request, now)
         receipt.seq, receipt.issued = self._next(), now
-        return self._decided(waiting.question, facts, decision, receipt=receipt, now=now, settles=True)
+        receipt.holder = facts.holder.id if facts.holder is not None else None
+        return self._decided(question, facts, decision, receipt=receipt, now=now, settles=True)
+
+    def _as_of_now(self, waiting: _Waiting) -> _Question:
+        """What waited, under the trust list of now: badge and gate may be believed no more."""
+        question = waiting.question
+        presented = still_presented(
+            question.presented, question.scan, register=self.register, trust=self.trust
+        )
+        if self.trust.listing.gates.get(question.authentic.gate) != waiting.key:
+            findings = (Reason.UNKNOWN_ACCESS_POINT, *presented.findings)
+            presented = replace(presented, findings=findings)
+        return replace(question, presented=presented)
 
     def _decided(
         self,
@@ -313,7 +328,7 @@ class Flow:
         draft = draft_of_decision(
             self.policy, authentic, question.scan, facts, decision, alarm=bool(alarms), at=now, seq=seq
         )
-        point = self.policy.points.get(question.scan.access_point)
+        point = self._own_point(authentic, question.scan.access_point)
         remembered, companions = NOTHING, []
         if point is not None:
             asked = _asked(question, facts.holder, now) if facts.holder is not None else None
@@ -340,7 +355,7 @@ class Flow:
         facts = self.facts(presented, access_point=scan.access_point, draw=None, now=now)
         seq, alarms = self._next(), alarms_of(facts, ())
         draft = draft_of_offline(self.policy, authentic, scan, facts, alarm=bool(alarms), at=now, seq=seq)
-        point, remembered = self.policy.points.get(scan.access_point), NOTHING
+        point, remembered = self._own_point(authentic, scan.access_point), NOTHING
         if point is not None and scan.offline_verdict is Verdict.GRANTED:
             remembered = self._crossing.let_in_alone(point, scan, facts, now=now, seq=seq)
         return self._written(draft, authentic, remembered=remembered, holder=facts.holder, alarms=alarms)
@@ -348,7 +363,10 @@ class Flow:
     def _passage(self, authentic: Authentic, passage: Passage, now: datetime) -> Recorded:
         seq = self._next()
         grant = self.sequences.grant_of(passage.scan, authentic.gate) if passage.scan is not None else None
-        remembered = self._crossing.passed(passage, grant, now=now, seq=seq)
+        point = self._own_point(authentic, passage.access_point)
+        remembered = (
+            self._crossing.passed(point, passage, grant, now=now, seq=seq) if point is not None else NOTHING
+        )
         tenant = self._tenant_of(grant.holder) if grant is not None else None
         draft = draft_of_passage(self.policy, authentic, passage, grant=grant, tenant=tenant, at=now, seq=seq)
         return self._written(draft, authentic, remembered=remembered)
@@ -390,6 +408,14 @@ class Flow:
 
     # -- pieces ---------------------------------------------------------------------------------------------------
 
+    def _own_point(self, authentic: Authentic, access_point: AccessPointId | None) -> Point | None:
+        """The access point of which a message speaks, if it is one of its gate's own.
+
+        INVARIANT: what a gate says of another's access points is written down, and changes nothing.
+        """
+        point = self.policy.points.get(access_point) if access_point is not None else None
+        return point if point is not None and point.gate == authentic.gate else None
+
     def badges_of(self, holder: HolderId) -> list[Badge]:
         """The badges of a holder whose tokens are believed."""
         registered = self.register.holder(holder, trust=self.trust)
@@ -405,10 +431,11 @@ class Flow:
         owner = self.register.holder_of(badge.id, trust=self.trust) if badge is not None else None
         holder = owner if isinstance(owner, Holder) else None
         here = self.whereabouts.get(holder.id) if holder is not None else None
+        factor, assurance = presented.against(holder)
         return Facts(
             badge=badge,
             badge_state=self.register.state(badge.id) if badge is not None else None,
-            assurance=presented.assurance,
+            assurance=assurance,
             findings=presented.findings,
             holder=holder,
             holder_unproven=isinstance(owner, HolderRecord),
@@ -417,19 +444,20 @@ class Flow:
             alert=self.alert,
             lockdowns=self.lockdowns,
             suspended=self.suspended,
-            past=self._past(presented, holder, access_point=access_point, draw=draw, now=now),
+            past=self._past(badge, holder, access_point=access_point, factor=factor, draw=draw, now=now),
         )
 
     def _past(
         self,
-        presented: Presented,
+        badge: Badge | None,
         holder: Holder | None,
         *,
         access_point: AccessPointId,
+        factor: Factor,
         draw: int | None,
         now: datetime,
     ) -> Past:
-        point, badge = self.policy.points.get(access_point), presented.badge
+        point = self.policy.points.get(access_point)
         if point is None or badge is None:
             return NO_PAST
         asked = self._asks_past.get(point.id)
@@ -439,7 +467,7 @@ class Flow:
             point,
             badge,
             holder,
-            factor=presented.factor,
+            factor=factor,
             draw=draw,
             now=now,
             asked=asked,

@@ -2,7 +2,7 @@
 
     whereabouts   who is where (see `presence`), and so who counts in every zone with a limit
     usage         of a badge: how often, when and where it was last let through, its late failures, its lock-out
-    opened        when the first person came into a zone
+    openings      by which grants a first person came into a zone, and when
     company       who asked at an access point just now: waits for company, or was let in and may bring guests
     doors         which doors of interlocks are open
 
@@ -14,6 +14,7 @@ as open until its gate says that it is closed again. It belongs to the flow, whi
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from gatekeeper.core.decide import Decision
 from gatekeeper.core.facts import NO_PAST, Companion, Factor, Past, Request
@@ -27,7 +28,7 @@ from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.rules import LockOut, ProfileRef
 
-__all__ = ["LONGEST_WINDOW", "NEVER_USED", "Asked", "Memory", "Usage"]
+__all__ = ["LONGEST_WINDOW", "NEVER_USED", "Asked", "Memory", "Opening", "Usage"]
 
 LONGEST_WINDOW = timedelta(hours=1)
 """No window of a rule about company is longer (the site file says so)."""
@@ -62,12 +63,8 @@ class Asked:
     draw: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """By which grant a zone was opened, and when it had been opened before."""
-
-    grant: int
-    before: datetime | None
+Opening: TypeAlias = tuple[ZoneId, int]
+"""A zone, and the grant (the seq of its entry) on which a first person came into it."""
 
 
 class Memory:
@@ -76,9 +73,8 @@ class Memory:
     def __init__(self, policy: Policy) -> None:
         self.whereabouts: dict[HolderId, Presence] = {}
         self.usage: dict[BadgeId, Usage] = {}
-        self.opened: dict[ZoneId, datetime] = {}
+        self.openings: dict[Opening, datetime] = {}
         self._company: dict[AccessPointId, list[Asked]] = {}
-        self._openings: dict[ZoneId, _Opening] = {}
         self._doors: dict[AccessPointId, datetime | None] = {}
         self._guests: dict[HolderId, set[HolderId]] = {}
         self._on_grant: dict[int, set[HolderId]] = {}
@@ -93,14 +89,14 @@ class Memory:
         self,
         presences: Iterable[Presence],
         usage: Mapping[BadgeId, Usage],
-        opened: Mapping[ZoneId, datetime],
+        openings: Mapping[Opening, datetime],
         *,
         register: Register,
         trust: Trust,
     ) -> None:
         """Take over what a former engine committed."""
         self.whereabouts = {presence.holder: presence for presence in presences}
-        self.usage, self.opened = dict(usage), dict(opened)
+        self.usage, self.openings = dict(usage), dict(openings)
         self.adopt(self._policy, register=register, trust=trust)
 
     def adopt(self, policy: Policy, *, register: Register, trust: Trust) -> None:
@@ -154,17 +150,14 @@ class Memory:
             last_point=usage.last_point,
             last_at=usage.last_at,
             visitors=self._visitors(point, holder),
+            brought=self._brought(holder.id, point) if holder is not None else 0,
             uses=usage.uses,
             last_used=usage.last_at,
             locked_until=locked,
             factor=self._factor(usage, factor, now),
             crowds=self._crowds(point, holder),
-            company=self._lately(point, now),
-            opened={
-                zone: self.opened[zone]
-                for zone, rules in point.entered
-                if rules.first_person is not None and zone in self.opened
-            },
+            company=self._lately(point, holder, now),
+            opened=self._opened(point),
             open_doors=frozenset(door for door in point.interlocked if self._is_open(door, now)),
             draw=draw if any(rules.search is not None for _, rules in point.entered) else None,
         )
@@ -198,25 +191,41 @@ class Memory:
                 found[zone] = len(inside) - (holder is not None and holder.id in inside)
         return found
 
-    def _visitors(self, point: Point, holder: Holder | None) -> int:
-        if holder is None or not point.left:
-            return 0
+    def _visitors(self, point: Point, holder: Holder | None) -> frozenset[HolderId]:
+        guests = self._guests.get(holder.id) if holder is not None else None
+        if not guests:
+            return frozenset()
         everywhere = self._policy.rules.escort is not None
         escorting = {zone for zone, rules in point.left if everywhere or rules.escort is not None}
-        guests = self._guests.get(holder.id, set())
-        return sum(self._is_within(self.whereabouts[guest].zone, escorting) for guest in guests)
+        return frozenset(
+            guest for guest in guests if self._is_within(self.whereabouts[guest].zone, escorting)
+        )
+
+    def _opened(self, point: Point) -> dict[ZoneId, datetime]:
+        """Since when the zones that wait for a first person are open: since the last who came in."""
+        waiting = {zone for zone, rules in point.entered if rules.first_person is not None}
+        found: dict[ZoneId, datetime] = {}
+        for (zone, _), at in self.openings.items() if waiting else ():
+            if zone in waiting and (zone not in found or found[zone] < at):
+                found[zone] = at
+        return found
 
     def _is_within(self, zone: ZoneId, zones: Iterable[ZoneId]) -> bool:
         return any(zone in self._policy.inside.get(outer, ()) for outer in zones)
 
-    def _lately(self, point: Point, now: datetime) -> tuple[Companion, ...]:
+    def _lately(self, point: Point, holder: Holder | None, now: datetime) -> tuple[Companion, ...]:
         company = [one for one in self._company.get(point.id, ()) if now - one.who.at <= LONGEST_WINDOW]
         if company:
             self._company[point.id] = company
         else:
             self._company.pop(point.id, None)
+        asking = holder.id if holder is not None else None
         return tuple(
-            one.who for one in company if one.who.waiting or self._has_come_in(one.who.holder, point)
+            one.who
+            if one.who.waiting
+            else replace(one.who, brought=self._brought(one.who.holder, point, but=asking))
+            for one in company
+            if one.who.waiting or self._has_come_in(one.who.holder, point)
         )
 
     def _has_come_in(self, host: HolderId, point: Point) -> bool:
@@ -287,65 +296,87 @@ class Memory:
             self._guests.get(before.host, set()).discard(holder)
 
     def granted(
-        self, point: Point, decision: Decision, asked: Asked, *, now: datetime, grant: int
+        self, point: Point, decision: Decision, asked: Asked, *, now: datetime
     ) -> list[tuple[BadgeId, Usage]]:
-        """Somebody was let through, and a party with them: open what they open, keep who may bring guests, count every badge."""
+        """Somebody was let through, and a party with them: keep who may bring guests, count every badge."""
         me = asked.who
         party = {one.holder for one in decision.party}
         came_along = [
             one for one in self._company.get(point.id, ()) if one.who.waiting and one.who.holder in party
         ]
-        self._wait_no_more({me.holder, *party}, point)
+        self.came_through({me.holder, *party}, point)
         if (
             any(rules.escort is not None for _, rules in point.entered)
             or self._policy.rules.escort is not None
         ):
-            host = replace(me, waiting=False, brought=self._brought(me.holder, point))
-            self._company.setdefault(point.id, []).append(replace(asked, who=host))
-        coming = me.roles.union(*(one.roles for one in decision.party if one.holder not in decision.guests))
-        self.opens(point, coming, at=now, grant=grant)
+            self._company.setdefault(point.id, []).append(replace(asked, who=replace(me, waiting=False)))
         if point.interlocked:
             self.door_opened(point.id, until=now + point.unlock + _DOOR_GRACE)
         badges = [one.presented.badge for one in (asked, *came_along)]
         used = [(badge.id, self.used(badge, point, at=now)) for badge in badges if badge is not None]
         return [(badge, usage) for badge, usage in used if usage is not None]
 
-    def opens(self, point: Point, roles: Collection[ProfileRef], *, at: datetime, grant: int) -> None:
-        """People of these profiles come in: zones that wait for a first person among them are open from now on."""
+    def opens(
+        self, point: Point, roles: Collection[ProfileRef], *, at: datetime, grant: int
+    ) -> list[tuple[Opening, datetime | None]]:
+        """People of these profiles come in: zones that wait for a first person among them are open from then on."""
+        found: list[tuple[Opening, datetime | None]] = []
         for zone, rules in point.entered:
-            if rules.first_person is not None and not rules.first_person.profiles.isdisjoint(roles):
-                self._openings[zone] = _Opening(grant, self.opened.get(zone))
-                self.opened[zone] = at
+            rule = rules.first_person
+            if rule is None or rule.profiles.isdisjoint(roles):
+                continue
+            over = [
+                one for one, since in self.openings.items() if one[0] == zone and at - since >= rule.lasting
+            ]
+            found += self._forget_openings(over)
+            self.openings[zone, grant] = at
+            found.append(((zone, grant), at))
+        return found
 
-    def opened_by(self, grant: int) -> tuple[tuple[ZoneId, datetime], ...]:
-        """The zones that a grant has opened, and when."""
-        return tuple((zone, self.opened[zone]) for zone, one in self._openings.items() if one.grant == grant)
+    def has_opened(self, grant: int) -> list[tuple[Opening, datetime | None]]:
+        """Somebody was seen to pass on a grant: whoever came into the same zones before them is not needed any more."""
+        mine = {zone: at for (zone, by), at in self.openings.items() if by == grant}
+        return self._forget_openings(
+            [
+                (zone, by)
+                for (zone, by), at in self.openings.items()
+                if by != grant and zone in mine and at <= mine[zone]
+            ]
+        )
 
-    def opens_nothing(self, grant: int) -> tuple[tuple[ZoneId, datetime | None], ...]:
-        """Nobody passed on a grant: what it opened is as it was before; None for a zone that nobody had opened."""
-        taken_back = [zone for zone, one in self._openings.items() if one.grant == grant]
-        found = []
-        for zone in taken_back:
-            before = self._openings.pop(zone).before
-            if before is None:
-                del self.opened[zone]
-            else:
-                self.opened[zone] = before
-            found.append((zone, before))
-        return tuple(found)
+    def opens_nothing(self, grant: int) -> list[tuple[Opening, datetime | None]]:
+        """Nobody passed on a grant: it has opened no zone."""
+        return self._forget_openings([one for one in self.openings if one[1] == grant])
+
+    def _forget_openings(self, openings: Iterable[Opening]) -> list[tuple[Opening, datetime | None]]:
+        found: list[tuple[Opening, datetime | None]] = []
+        for one in openings:
+            del self.openings[one]
+            found.append((one, None))
+        return found
 
     def used(self, badge: Badge, point: Point, *, at: datetime) -> Usage | None:
-        """A badge was let through; None where nothing asks how often, when or where."""
+        """A badge was let through; None where nothing asks how often, when or where.
+
+        What happened to it after that instant stays as it is: a gate that was alone tells later.
+        """
         before = self.usage.get(badge.id, NEVER_USED)
         if not self._keeps_usage and badge.max_uses is None and before == NEVER_USED:
             return None
-        usage = self.usage[badge.id] = replace(
-            before, uses=before.uses + 1, last_at=at, last_point=point.id, failures=(), locked_until=None
+        locked = before.locked_until
+        after = replace(
+            before,
+            uses=before.uses + 1,
+            failures=tuple(failed for failed in before.failures if failed > at),
+            locked_until=locked if locked is not None and at < locked else None,
         )
-        return usage
+        if before.last_at is None or before.last_at <= at:
+            after = replace(after, last_at=at, last_point=point.id)
+        self.usage[badge.id] = after
+        return after
 
-    def _wait_no_more(self, gone: Collection[HolderId], point: Point) -> None:
-        """Who passed waits at no door; what they brought in here before counts anew."""
+    def came_through(self, gone: Collection[HolderId], point: Point) -> None:
+        """Who passed waits at no door, and is known here anew."""
         for door, company in list(self._company.items()):
             left = [
                 one
@@ -357,20 +388,14 @@ class Memory:
             else:
                 del self._company[door]
 
-    def _brought(self, host: HolderId, point: Point) -> int:
-        """How many visitors a host has brought into the zones that he comes into, and are still there."""
+    def _brought(self, host: HolderId, point: Point, *, but: HolderId | None = None) -> int:
+        """How many visitors (but for one) a host has brought into the zones that are entered, and are still there."""
+        guests = self._guests.get(host)
+        if not guests:
+            return 0
         entered = [zone for zone, _ in point.entered]
-        guests = self._guests.get(host, set())
-        return sum(self._is_within(self.whereabouts[guest].zone, entered) for guest in guests)
-
-    def brought_by(self, point: AccessPointId, host: HolderId) -> None:
-        """A host who was let in before has brought one more guest."""
-        self._company[point] = [
-            replace(one, who=replace(one.who, brought=one.who.brought + 1))
-            if one.who.holder == host and not one.who.waiting
-            else one
-            for one in self._company.get(point, ())
-        ]
+        inside = [guest for guest in guests if self._is_within(self.whereabouts[guest].zone, entered)]
+        return len(inside) - (but in inside)
 
     def refused(
         self, point: Point, badge: Badge, decision: Decision, asked: Asked | None, *, now: datetime

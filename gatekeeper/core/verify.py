@@ -7,6 +7,7 @@ All time-dependent checks (dates, revocation, epoch) belong to the decision, whi
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from gatekeeper import cose
 from gatekeeper.core.facts import Factor
@@ -14,22 +15,35 @@ from gatekeeper.core.pin import PinChecker, pin_info
 from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.badges import Assurance, Badge
-from gatekeeper.model.ids import GateId
+from gatekeeper.model.ids import GateId, SiteId
 from gatekeeper.model.messages import ByCard, ByDigest, ByToken, Scan, proof_digest_input
-from gatekeeper.model.people import Holder
+from gatekeeper.model.people import Holder, PinRecord
 from gatekeeper.model.reasons import Reason
 
-__all__ = ["PinDesk", "Presented", "verify_scan"]
+__all__ = ["PinDesk", "Presented", "still_presented", "verify_scan"]
+
+_KNOWN: Final = frozenset({Factor.RIGHT, Factor.DURESS})
+"""What comes of a PIN that its holder knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
-    """What was presented: the badge if it is one, the assurance reached, and what was wrong with it."""
+    """What was presented: the badge if it is one, the assurance reached, and what was wrong with it.
+
+    `pin` is the record by which a PIN was found right: the holder's of then.
+    """
 
     badge: Badge | None
     assurance: Assurance
     findings: tuple[Reason, ...]
     factor: Factor = Factor.NONE
+    pin: PinRecord | None = None
+
+    def against(self, holder: Holder | None) -> tuple[Factor, Assurance]:
+        """What came of the PIN, and the assurance reached, for a holder as registered now: another PIN is not this one."""
+        if self.factor in _KNOWN and (holder is None or holder.pin != self.pin):
+            return Factor.WRONG, min(self.assurance, Assurance.KEY_BOUND)
+        return self.factor, self.assurance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -74,35 +88,44 @@ def verify_scan(
         else:
             findings.append(Reason.WRONG_PROOF)
     # A PIN costs time to check: one that comes with a badge that is not believed is not looked at.
-    asked = scan.sealed_pin is not None and not findings
-    factor = (
-        _factor(scan, badge, gate=gate, register=register, trust=trust, desk=desk) if asked else Factor.NONE
-    )
+    factor, pin = Factor.NONE, None
+    if scan.sealed_pin is not None and not findings:
+        owner = register.holder_of(badge.id, trust=trust)
+        pin = owner.pin if isinstance(owner, Holder) else None
+        factor = _factor(scan, scan.sealed_pin, pin, gate=gate, site=trust.site, desk=desk)
     return Presented(
         badge=badge,
         assurance=_reached(min(assurance, badge.assurance), factor),
         findings=tuple(findings),
         factor=factor,
+        pin=pin if factor in _KNOWN else None,
+    )
+
+
+def still_presented(presented: Presented, scan: Scan, *, register: Register, trust: Trust) -> Presented:
+    """What was presented a while ago, if its token still makes the same badge; else nothing that is believed."""
+    token = _token(scan, register)
+    badge = register.read_token(token, trust=trust) if token is not None else None
+    if presented.badge is None or badge == presented.badge:
+        return presented
+    return Presented(
+        badge=None, assurance=Assurance.CARD_NUMBER, findings=(Reason.BADGE_FORGED, *presented.findings)
     )
 
 
 def _reached(assurance: Assurance, factor: Factor) -> Assurance:
     """A key that proved itself and a person who knew the PIN are assurance 3."""
-    verified = assurance is Assurance.KEY_BOUND and factor in {Factor.RIGHT, Factor.DURESS}
+    verified = assurance is Assurance.KEY_BOUND and factor in _KNOWN
     return Assurance.KEY_BOUND_AND_VERIFIED if verified else assurance
 
 
 def _factor(
-    scan: Scan, badge: Badge, *, gate: GateId, register: Register, trust: Trust, desk: PinDesk | None
+    scan: Scan, sealed: bytes, pin: PinRecord | None, *, gate: GateId, site: SiteId, desk: PinDesk | None
 ) -> Factor:
-    if scan.sealed_pin is None:
-        return Factor.NONE
-    holder = register.holder_of(badge.id, trust=trust)
-    if desk is None or not isinstance(holder, Holder):
+    if desk is None:
         return Factor.WRONG
-    info = pin_info(site=trust.site, gate=gate, access_point=scan.access_point)
-    typed = desk.key.open(scan.sealed_pin, info=info)
-    return Factor.WRONG if typed is None else desk.checker.check(typed, holder.pin)
+    typed = desk.key.open(sealed, info=pin_info(site=site, gate=gate, access_point=scan.access_point))
+    return Factor.WRONG if typed is None else desk.checker.check(typed, pin)
 
 
 def _token(scan: Scan, register: Register) -> bytes | None:

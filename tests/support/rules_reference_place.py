@@ -139,35 +139,35 @@ class InPlace:
             if self.point.id in interlock.access_points and others & self.past.open_doors:
                 yield Reason.INTERLOCK
 
-    def limits(self, zones: list[Zone]) -> Iterator[tuple[Occupancy, int]]:
-        """The limits that hold for whoever asks, and how many are inside without them."""
+    def limits(self, zones: list[Zone]) -> Iterator[tuple[Occupancy, int, int, list[Companion]]]:
+        """The limits that anybody who passes counts for: how many are inside without whoever asks, whether that one
+        counts, and who counts of those who pass along."""
         for zone in zones:
             rule = zone.rules.occupancy
-            if rule is not None and not rule.exempt & self.roles():
-                yield rule, self.past.crowds.get(zone.id, 0)
+            if rule is None:
+                continue
+            me = 0 if rule.exempt & self.roles() else 1
+            along = [one for one in self.party() if not rule.exempt & one.roles]
+            if me or along:
+                yield rule, self.past.crowds.get(zone.id, 0), me, along
 
     def crowd(self) -> Iterator[Reason]:
         full = []
-        for rule, inside in self.limits(self.into):
-            counting = [one for one in self.party() if not rule.exempt & one.roles]
-            if rule.most is not None and inside + len(counting) + 1 > rule.most:
+        for rule, inside, me, along in self.limits(self.into):
+            if rule.most is not None and inside + len(along) + me > rule.most:
                 full.append(rule.enforcement)
         yield from self.enforced(Reason.UPPER_OCCUPANCY, full)
 
     def lonely(self) -> Iterator[Reason]:
         alone = []
-        for rule, inside in self.limits(self.into):
-            if rule.least is not None and inside + 1 + self.together(rule) < rule.least:
+        for rule, inside, me, along in self.limits(self.into):
+            together = [one for one in along if self.lately(one, rule.within)]
+            if rule.least is not None and inside + me + len(together) < rule.least:
                 alone.append(rule.enforcement)
-        for rule, inside in self.limits(self.out_of):
-            gone = sum(1 for one in self.party() if not rule.exempt & one.roles)
-            if rule.least is not None and 0 < inside - gone < rule.least:
+        for rule, inside, _, along in self.limits(self.out_of):
+            if rule.least is not None and 0 < inside - len(along) < rule.least:
                 alone.append(rule.enforcement)
         yield from self.enforced(Reason.LOWER_OCCUPANCY, alone)
-
-    def together(self, rule: Occupancy) -> int:
-        """How many who count come in along, having badged within the limit's own window."""
-        return sum(1 for one in self.party() if not rule.exempt & one.roles and self.lately(one, rule.within))
 
     # -- in company ----------------------------------------------------------------------------------------------------
 
@@ -186,11 +186,14 @@ class InPlace:
             and self.lately(one, within)
         ]
 
-    def escort_rule(self) -> Escort | None:
-        for zone in self.into:
-            if zone.rules.escort is not None:
-                return zone.rules.escort
-        return self.written.rules.escort if any(demands.escort for demands in self.demands()) else None
+    def escort_rules(self) -> list[Escort]:
+        """Every rule about an escort that holds on the way in."""
+        if self.out:
+            return []
+        rules = [zone.rules.escort for zone in self.into]
+        if any(demands.escort for demands in self.demands()):
+            rules.append(self.written.rules.escort)
+        return [rule for rule in rules if rule is not None]
 
     @staticmethod
     def is_led(one: Companion, rule: Escort) -> bool:
@@ -200,12 +203,12 @@ class InPlace:
         """Whether whoever asks may be the host of one who waits."""
         if self.holder is None or self.am_led(rule):
             return False
-        return self.holder.id == one.host or bool(self.roles() & rule.profiles)
+        named = (self.holder.id, self.holder.tenant) == (one.host, one.tenant)
+        return named or bool(self.roles() & rule.profiles)
 
     def led(self) -> list[Companion]:
         """Those who would pass along and need a host: whoever asks would be theirs."""
-        rule = self.escort_rule()
-        return [] if rule is None or self.out else [one for one in self.party() if self.is_led(one, rule)]
+        return [one for one in self.party() if any(self.is_led(one, rule) for rule in self.escort_rules())]
 
     def am_led(self, rule: Escort) -> bool:
         return self.holder is not None and self.holder.kind in rule.kinds and not self.roles() & rule.profiles
@@ -240,23 +243,25 @@ class InPlace:
             if self.counts(rule):
                 fits = [one for one in self.waiting(rule.within) if self.is_second(one, rule, self.holder)]
                 along |= {one.holder: one for one in fits[:1]}
-        for limit, _ in self.limits([*self.into, *self.out_of]):
-            if limit.least is not None:
+        for limit in [zone.rules.occupancy for zone in (*self.into, *self.out_of)]:
+            if limit is not None and limit.least is not None and not limit.exempt & self.roles():
                 fits = [one for one in self.waiting(limit.within) if not limit.exempt & one.roles]
                 along |= {one.holder: one for one in fits[: limit.least - 1]}
-        escort = self.escort_rule()
-        if escort is not None and not self.out and not self.am_led(escort):
-            fits = [
-                one
-                for one in self.waiting(escort.within)
-                if self.is_led(one, escort) and self.may_lead(one, escort)
-            ]
-            along |= {one.holder: one for one in fits[: escort.most]}
+        escorts = self.escort_rules()
+        if escorts:
+            room = min(rule.most for rule in escorts) - self.past.brought
+            fits = [one for one in self.waiting(min(rule.within for rule in escorts)) if self.would_lead(one)]
+            along |= {one.holder: one for one in fits[: max(room, 0)]}
         window = self.driver_window()
         if window is not None:
             fits = [one for one in self.waiting(window) if self.drive(one)]
             along |= {one.holder: one for one in fits[:1]}
         return list(along.values())
+
+    def would_lead(self, one: Companion) -> bool:
+        """Whether one who waits needs a host, and whoever asks may be theirs by every rule that says so."""
+        needing = [rule for rule in self.escort_rules() if self.is_led(one, rule)]
+        return bool(needing) and all(self.may_lead(one, rule) for rule in needing)
 
     def first_person(self) -> Iterator[Reason]:
         for zone in self.into:
@@ -284,23 +289,30 @@ class InPlace:
 
     def host(self) -> Companion | None:
         """The host with whom whoever asks comes in: the last who was let in here, lately, and has room."""
-        rule = self.escort_rule()
-        if self.holder is None or rule is None or self.out or not self.am_led(rule):
+        needing = [rule for rule in self.escort_rules() if self.am_led(rule)]
+        if self.holder is None or not needing:
             return None
         for one in reversed(self.past.company):
-            may = one.holder == self.holder.host or bool(one.roles & rule.profiles)
-            if may and not one.waiting and self.lately(one, rule.within) and one.brought < rule.most:
+            named = (one.holder, one.tenant) == (self.holder.host, self.holder.tenant)
+            fits = [
+                (named or bool(one.roles & rule.profiles))
+                and not self.is_led(one, rule)
+                and self.lately(one, rule.within)
+                and one.brought < rule.most
+                for rule in needing
+            ]
+            if not one.waiting and all(fits):
                 return one
         return None
 
     def escort(self) -> Iterator[Reason]:
-        rule = self.escort_rule()
-        if rule is not None and not self.out:
+        for rule in self.escort_rules():
             alone = self.am_led(rule) and self.host() is None
-            led = self.led()
-            if alone or len(led) > rule.most or not all(self.may_lead(one, rule) for one in led):
+            led = [one for one in self.party() if self.is_led(one, rule)]
+            full = bool(led) and self.past.brought + len(led) > rule.most
+            if alone or full or not all(self.may_lead(one, rule) for one in led):
                 yield Reason.NO_ESCORT
-        if self.out and self.past.visitors > 0:
+        if self.past.visitors - {one.holder for one in self.party()}:
             yield Reason.VISITORS_INSIDE
 
     def driver_window(self) -> timedelta | None:

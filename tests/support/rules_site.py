@@ -15,14 +15,14 @@ from gatekeeper.core.decide import Decision, decide
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Facts, Past, Request
 from gatekeeper.core.flow import Flow, Outcome, Recorded
-from gatekeeper.core.memory import Usage
+from gatekeeper.core.memory import Opening, Usage
 from gatekeeper.core.pin import SALT_BYTES, PinChecker, make_pin_record, pin_info, seal_pin
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import digest_of
 from gatekeeper.core.supervise import APPLIED, PROPOSED, Supervised
 from gatekeeper.core.verify import PinDesk
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId, ProfileId, TenantId, ZoneId
+from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId, ProfileId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.policy import Policy
@@ -147,13 +147,13 @@ def companion(
 
 
 class RuledSite(SmallSite):
-    """A living small site under such a policy; `presences`, `usage` and `opened` are what a database would hold."""
+    """A living small site under such a policy; `presences`, `usage` and `openings` are what a database would hold."""
 
     def __init__(self, zones: Mapping[str, Mapping[str, Any]] | None = None, **tables: Any) -> None:
         super().__init__()
         self.presences: dict[HolderId, Presence] = {}
         self.usage: dict[BadgeId, Usage] = {}
-        self.opened: dict[ZoneId, datetime] = {}
+        self.openings: dict[Opening, datetime] = {}
         self.flow.draws = Draws(secret=bytes(range(32)))
         seal = cose.SealKey.from_pem(key_of("seal").to_pem())
         self.flow.pin_desk = PinDesk(key=seal, checker=PinChecker(pepper=_PEPPER))
@@ -229,8 +229,8 @@ class RuledSite(SmallSite):
     def _commit(self, outcome: Recorded) -> None:
         self.presences |= {presence.holder: presence for presence in outcome.moved}
         self.usage |= dict(outcome.remembered.usage)
-        opened = self.opened | dict(outcome.remembered.opened)
-        self.opened = {zone: at for zone, at in opened.items() if at is not None}
+        openings = self.openings | dict(outcome.remembered.opened)
+        self.openings = {one: at for one, at in openings.items() if at is not None}
 
     def sealed(self, access_point: str, pin: str) -> bytes:
         """A PIN as a gate sends it."""
@@ -277,7 +277,7 @@ class RuledSite(SmallSite):
         flow.alert, flow.lockdowns, flow.suspended = before.alert, before.lockdowns, before.suspended
         flow.pin_desk, flow.draws, flow.operators = before.pin_desk, before.draws, before.operators
         flow.memory.restore(
-            self.presences.values(), self.usage, self.opened, register=before.register, trust=before.trust
+            self.presences.values(), self.usage, self.openings, register=before.register, trust=before.trust
         )
         flow.sequences.restore(self.receipts, ())
         return flow

@@ -184,7 +184,7 @@ def _remembered(world: World, now: datetime) -> dict[Rule, dict[str, st.SearchSt
                 st.sampled_from(zones), ages(HOURS).map(lambda age: now - age), max_size=3
             )
         },
-        Rule.ESCORT: {"visitors": st.integers(0, 1)},
+        Rule.ESCORT: {"visitors": some(HOLDERS), "brought": st.integers(0, 2)},
         Rule.SEARCH: {"draw": st.none() | st.integers(0, 6)},
         Rule.PIN: factors,
         Rule.ALERTS: factors,

@@ -149,7 +149,7 @@ class PostgresLedger:
                     row["badge"]: _usage(row) for row in await connection.fetch(_queries.badge_uses, site)
                 },
                 opened={
-                    row["zone"]: row["opened_at"]
+                    (row["zone"], row["grant_seq"]): row["opened_at"]
                     for row in await connection.fetch(_queries.zones_opened, site)
                 },
                 suspended=frozenset(state["suspended"]),
@@ -338,7 +338,8 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [usage.locked_until for usage in batch.usage.values()],
         [usage.pin_tries for usage in batch.usage.values()],
         [usage.pin_blocked_until for usage in batch.usage.values()],
-        list(batch.opened),
+        [zone for zone, _ in batch.opened],
+        [grant for _, grant in batch.opened],
         list(batch.opened.values()),
         # and of whereabouts, with whom they came to where they were before
         [presence.came_with for presence in moved],

@@ -1,7 +1,7 @@
 """One request with all that is known of it: what every rule looks at."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -35,7 +35,7 @@ class Case:
     openings: Sequence[Opening]
     roles: frozenset[ProfileRef]
     demands: AlertDemands
-    party: tuple[Companion, ...]
+    party: tuple[Companion, ...] = ()
     """Those who waited here for company, and would pass with whoever asks now."""
 
     @property
@@ -54,11 +54,9 @@ def case_of(
     request: Request,
     now: datetime,
     *,
-    party: Callable[
-        [Point, Facts, frozenset[ProfileRef], AlertDemands, Policy, datetime], tuple[Companion, ...]
-    ],
+    party: Callable[[Case], tuple[Companion, ...]],
 ) -> Case:
-    """Work out what several rules need."""
+    """Work out what several rules need; `party` says who would pass along."""
     tenant = facts.badge.tenant if facts.badge is not None else None
     rights = policy.tenants.get(tenant) if tenant is not None else None
     openings: list[Opening] = []
@@ -69,6 +67,5 @@ def case_of(
         for role in holder.profiles:
             openings += policy.profiles.get((holder.tenant, role), {}).get(point.id, ())
     demands = policy.demands[min(facts.alert, len(policy.demands) - 1)]
-    past = facts.past
-    joining = party(point, facts, roles, demands, policy, past.asked or now) if past.company else ()
-    return Case(policy, point, facts, request, now, tenant, rights, openings, roles, demands, joining)
+    alone = Case(policy, point, facts, request, now, tenant, rights, openings, roles, demands)
+    return replace(alone, party=party(alone)) if facts.past.company else alone

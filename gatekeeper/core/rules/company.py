@@ -7,13 +7,13 @@ point within the window, and whose company counts, opens for both. `party_of` sa
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from gatekeeper.core.facts import Companion, Facts
+from gatekeeper.core.facts import Companion
 from gatekeeper.core.rules.case import Case
 from gatekeeper.model.ids import HolderId
-from gatekeeper.model.people import Holder, HolderKind
-from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.people import HolderKind
+from gatekeeper.model.policy import Point
 from gatekeeper.model.reasons import Reason
-from gatekeeper.model.rules import AlertDemands, Differ, Escort, ProfileRef, TwoPersons
+from gatekeeper.model.rules import Differ, Escort, ProfileRef, TwoPersons
 
 __all__ = [
     "WAITS_FOR_COMPANY",
@@ -53,20 +53,20 @@ def _coming(case: Case) -> frozenset[ProfileRef]:
 
 def two_persons(case: Case) -> Reason | None:
     """A second person is there too."""
-    holder = case.facts.holder
-    if holder is None:
+    me = _asking(case)
+    if me is None:
         return None
-    alone = any(_counts(case.roles, rule) and not lately for rule, lately in _pairs(case, holder))
+    alone = any(_counts(case.roles, rule) and not lately for rule, lately in _pairs(case, me))
     return Reason.NO_ACCOMPANIMENT if alone else None
 
 
 def right_persons(case: Case) -> Reason | None:
     """Whoever asks counts here, and so does one of those who are there too."""
-    holder = case.facts.holder
-    if holder is None:
+    me = _asking(case)
+    if me is None:
         return None
-    for rule, lately in _pairs(case, holder):
-        right = not lately or any(_are_two(rule, holder, case.roles, one) for one in lately)
+    for rule, lately in _pairs(case, me):
+        right = not lately or any(_are_two(rule, me, one) for one in lately)
         if not right or not _counts(case.roles, rule):
             return Reason.INCORRECT_ACCOMPANIMENT
     return None
@@ -75,42 +75,44 @@ def right_persons(case: Case) -> Reason | None:
 def escort(case: Case) -> Reason | None:
     """Whoever needs a host has one, who badged here within the window and has not brought too many.
 
+    INVARIANT: no rule about an escort makes another say less: each that holds here is asked.
     INVARIANT: no other rule brings a visitor in: whoever would take one along may be the host of every one of them.
     """
-    holder, rule = case.facts.holder, _escort_rule(case.point, case.demands, case.policy)
-    if rule is None or holder is None or case.point.leaving:
+    me = _asking(case)
+    if me is None:
         return None
-    if _needs_host(holder.kind, case.roles, rule) and host_of(case) is None:
-        return Reason.NO_ESCORT
-    guests = [one for one in case.party if _needs_host(one.kind, one.roles, rule)]
-    led = all(_leads(holder, case.roles, rule, guest) for guest in guests)
-    return None if led and len(guests) <= rule.most else Reason.NO_ESCORT
+    for rule in _escort_rules(case):
+        if _needs_host(me, rule) and host_of(case) is None:
+            return Reason.NO_ESCORT
+        guests = [one for one in case.party if _needs_host(one, rule)]
+        too_many = bool(guests) and len(guests) + case.facts.past.brought > rule.most
+        if too_many or not all(_may_host(me, rule, guest) for guest in guests):
+            return Reason.NO_ESCORT
+    return None
 
 
 def host_of(case: Case) -> HolderId | None:
     """The host with whom whoever asks now comes in, when one is needed: the last who badged here and has room."""
-    holder, rule = case.facts.holder, _escort_rule(case.point, case.demands, case.policy)
-    if rule is None or holder is None or case.point.leaving or not _needs_host(holder.kind, case.roles, rule):
+    me = _asking(case)
+    rules = [rule for rule in _escort_rules(case) if me is not None and _needs_host(me, rule)]
+    if me is None or not rules:
         return None
-    for companion in reversed(case.facts.past.company):
-        in_time = timedelta() <= case.asked - companion.at <= rule.within
-        hosts = _may_host(companion.holder, companion.roles, rule, guest_of=holder.host)
-        if in_time and hosts and not companion.waiting and companion.brought < rule.most:
-            return companion.holder
+    for one in reversed(case.facts.past.company):
+        if not one.waiting and all(_receives(one, rule, me, case.asked) for rule in rules):
+            return one.holder
     return None
 
 
 def guests_of(case: Case) -> frozenset[HolderId]:
     """Those of the party who need a host: whoever asks now is theirs."""
-    rule = _escort_rule(case.point, case.demands, case.policy)
-    if rule is None or case.point.leaving:
-        return frozenset()
-    return frozenset(one.holder for one in case.party if _needs_host(one.kind, one.roles, rule))
+    rules = _escort_rules(case)
+    return frozenset(one.holder for one in case.party if any(_needs_host(one, rule) for rule in rules))
 
 
 def visitors_inside(case: Case) -> Reason | None:
-    """A host goes out after those he brought in."""
-    return Reason.VISITORS_INSIDE if case.point.leaving and case.facts.past.visitors > 0 else None
+    """A host goes out, or further in, with or after those he brought here."""
+    staying = case.facts.past.visitors.difference(one.holder for one in case.party)
+    return Reason.VISITORS_INSIDE if staying else None
 
 
 def driver(case: Case) -> Reason | None:
@@ -118,53 +120,60 @@ def driver(case: Case) -> Reason | None:
     within, holder = _driver_window(case.point), case.facts.holder
     if within is None or holder is None:
         return None
-    waiting = _waiting(case.facts.past.company, case.asked, within, but=holder.id)
+    waiting = _waiting(case, within, but=holder.id)
     return None if any(_drive_together(holder.kind, one.kind) for one in waiting) else Reason.NO_DRIVER
 
 
-def party_of(  # noqa: PLR0917 - asked once, while a case is made
-    point: Point,
-    facts: Facts,
-    roles: frozenset[ProfileRef],
-    demands: AlertDemands,
-    policy: Policy,
-    now: datetime,
-) -> tuple[Companion, ...]:
+def party_of(case: Case) -> tuple[Companion, ...]:
     """Those who wait here and would pass with whoever asks now; each of them once."""
-    holder = facts.holder
-    if holder is None:
+    me, point = _asking(case), case.point
+    if me is None:
         return ()
-    company = facts.past.company
     joining: dict[HolderId, Companion] = {}
 
     def join(within: timedelta, most: int, fits: Callable[[Companion], bool]) -> None:
-        found = [one for one in reversed(_waiting(company, now, within, but=holder.id)) if fits(one)]
-        joining.update({one.holder: one for one in found[:most]})
+        waiting = _waiting(case, within, but=me.holder)
+        found = [one for one in reversed(waiting) if fits(one)]
+        joining.update({one.holder: one for one in found[: max(most, 0)]})
 
-    for rule in _pair_rules(point):
-        if _counts(roles, rule):
-            join(rule.within, 1, lambda one, rule=rule: _are_two(rule, holder, roles, one))  # type: ignore[misc]
+    for pair in _pair_rules(point):
+        if _counts(case.roles, pair):
+            join(pair.within, 1, lambda one, pair=pair: _are_two(pair, me, one))  # type: ignore[misc]
     for rules in (*point.entered, *point.left):
         limit = rules[1].occupancy
-        if limit is not None and limit.least is not None and limit.exempt.isdisjoint(roles):
+        if limit is not None and limit.least is not None and limit.exempt.isdisjoint(case.roles):
             join(limit.within, limit.least - 1, lambda one, limit=limit: limit.exempt.isdisjoint(one.roles))  # type: ignore[misc]
-    hosting = _escort_rule(point, demands, policy)
-    if hosting is not None and not point.leaving:
-        join(
-            hosting.within,
-            hosting.most,
-            lambda one: _needs_host(one.kind, one.roles, hosting) and _leads(holder, roles, hosting, one),
-        )
+    escorts = _escort_rules(case)
+    if escorts:
+        room = min(rule.most for rule in escorts) - case.facts.past.brought
+        join(min(rule.within for rule in escorts), room, lambda one: _is_guest(one, escorts, me))
     within = _driver_window(point)
     if within is not None:
-        join(within, 1, lambda one: _drive_together(holder.kind, one.kind))
+        join(within, 1, lambda one: _drive_together(me.kind, one.kind))
     return tuple(joining.values())
 
 
-def _pairs(case: Case, holder: Holder) -> Iterator[tuple[TwoPersons, list[Companion]]]:
+def _asking(case: Case) -> Companion | None:
+    """Whoever asks now, as one of a company."""
+    holder = case.facts.holder
+    if holder is None:
+        return None
+    return Companion(
+        holder=holder.id,
+        tenant=holder.tenant,
+        kind=holder.kind,
+        roles=case.roles,
+        host=holder.host,
+        at=case.asked,
+        waiting=True,
+        brought=case.facts.past.brought,
+    )
+
+
+def _pairs(case: Case, me: Companion) -> Iterator[tuple[TwoPersons, list[Companion]]]:
     """Each rule for two persons here, with those who badged within its window."""
     for rule in _pair_rules(case.point):
-        yield rule, _waiting(case.facts.past.company, case.asked, rule.within, but=holder.id)
+        yield rule, _waiting(case, rule.within, but=me.holder)
 
 
 def _pair_rules(point: Point) -> list[TwoPersons]:
@@ -177,49 +186,60 @@ def _pair_rules(point: Point) -> list[TwoPersons]:
     return entering + leaving
 
 
-def _waiting(
-    company: tuple[Companion, ...], now: datetime, within: timedelta, *, but: HolderId
-) -> list[Companion]:
-    return [
-        one for one in company if one.waiting and one.holder != but and timedelta() <= now - one.at <= within
-    ]
+def _waiting(case: Case, within: timedelta, *, but: HolderId) -> list[Companion]:
+    company, asked = case.facts.past.company, case.asked
+    return [one for one in company if one.waiting and one.holder != but and _is_in_time(one, within, asked)]
+
+
+def _is_in_time(one: Companion, within: timedelta, asked: datetime) -> bool:
+    return timedelta() <= asked - one.at <= within
 
 
 def _counts(roles: frozenset[ProfileRef], rule: TwoPersons) -> bool:
     return not rule.profiles or not rule.profiles.isdisjoint(roles)
 
 
-def _are_two(rule: TwoPersons, holder: Holder, roles: frozenset[ProfileRef], other: Companion) -> bool:
+def _are_two(rule: TwoPersons, me: Companion, other: Companion) -> bool:
     if not _counts(other.roles, rule):
         return False
     match rule.differ:
         case Differ.HOLDER:
             return True
         case Differ.TENANT:
-            return holder.tenant != other.tenant
+            return me.tenant != other.tenant
         case Differ.ROLE:
-            return not (roles & other.roles & rule.profiles)
+            return not (me.roles & other.roles & rule.profiles)
 
 
-def _escort_rule(point: Point, demands: AlertDemands, policy: Policy) -> Escort | None:
-    own = next((rules.escort for _, rules in point.entered if rules.escort is not None), None)
-    return own if own is not None or not demands.escort else policy.rules.escort
+def _escort_rules(case: Case) -> list[Escort]:
+    """Those of the zones that are entered, and the site's own while the alert state demands it."""
+    if case.point.leaving:
+        return []
+    found = [rules.escort for _, rules in case.point.entered if rules.escort is not None]
+    everywhere = case.policy.rules.escort
+    return [*found, everywhere] if case.demands.escort and everywhere is not None else found
 
 
-def _needs_host(kind: HolderKind, roles: frozenset[ProfileRef], rule: Escort) -> bool:
-    return kind in rule.kinds and rule.profiles.isdisjoint(roles)
+def _needs_host(one: Companion, rule: Escort) -> bool:
+    return one.kind in rule.kinds and rule.profiles.isdisjoint(one.roles)
 
 
-def _may_host(
-    host: HolderId, roles: frozenset[ProfileRef], rule: Escort, *, guest_of: HolderId | None
-) -> bool:
-    return host == guest_of or not rule.profiles.isdisjoint(roles)
+def _may_host(host: Companion, rule: Escort, guest: Companion) -> bool:
+    """Whether somebody may be the host of another: by profile, or because a registration of their own tenant names them."""
+    named = host.holder == guest.host and host.tenant == guest.tenant
+    return not _needs_host(host, rule) and (named or not rule.profiles.isdisjoint(host.roles))
 
 
-def _leads(holder: Holder, roles: frozenset[ProfileRef], rule: Escort, guest: Companion) -> bool:
-    """Whether a holder may be the host of somebody who waits."""
-    leader = not _needs_host(holder.kind, roles, rule)
-    return leader and _may_host(holder.id, roles, rule, guest_of=guest.host)
+def _is_guest(one: Companion, rules: list[Escort], host: Companion) -> bool:
+    """Whether somebody who waits needs a host and may come in with this one, by every rule."""
+    asking = [rule for rule in rules if _needs_host(one, rule)]
+    return bool(asking) and all(_may_host(host, rule, one) for rule in asking)
+
+
+def _receives(host: Companion, rule: Escort, guest: Companion, asked: datetime) -> bool:
+    """Whether somebody who came in here still brings this guest in."""
+    in_time = _is_in_time(host, rule.within, asked)
+    return in_time and host.brought < rule.most and _may_host(host, rule, guest)
 
 
 def _driver_window(point: Point) -> timedelta | None:

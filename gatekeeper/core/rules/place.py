@@ -59,7 +59,7 @@ def upper_occupancy(case: Case) -> Reason | Reported | None:
     return _worst(
         (limit.enforcement, Reason.UPPER_OCCUPANCY)
         for zone, limit in _limits(case, case.point.entered)
-        if limit.most is not None and _inside(case, zone) + 1 + _joining(case, limit) > limit.most
+        if limit.most is not None and _inside(case, zone) + _moving(case, limit) > limit.most
     )
 
 
@@ -68,7 +68,7 @@ def lower_occupancy(case: Case) -> Reason | Reported | None:
     alone = [
         (limit.enforcement, Reason.LOWER_OCCUPANCY)
         for zone, limit in _limits(case, case.point.entered)
-        if limit.least is not None and _inside(case, zone) + 1 + _together(case, limit) < limit.least
+        if limit.least is not None and _inside(case, zone) + _together(case, limit) < limit.least
     ]
     alone += [
         (limit.enforcement, Reason.LOWER_OCCUPANCY)
@@ -79,9 +79,9 @@ def lower_occupancy(case: Case) -> Reason | Reported | None:
 
 
 def _limits(case: Case, zones: Iterable[tuple[ZoneId, ZoneRules]]) -> Iterator[tuple[ZoneId, Occupancy]]:
-    """The limits that hold for whoever asks."""
+    """The limits that somebody counts for who would pass now: whoever asks, or one of the party."""
     for zone, rules in zones:
-        if rules.occupancy is not None and rules.occupancy.exempt.isdisjoint(case.roles):
+        if rules.occupancy is not None and _moving(case, rules.occupancy):
             yield zone, rules.occupancy
 
 
@@ -89,16 +89,25 @@ def _inside(case: Case, zone: ZoneId) -> int:
     return case.facts.past.crowds.get(zone, 0)
 
 
+def _counts(case: Case, limit: Occupancy) -> bool:
+    return limit.exempt.isdisjoint(case.roles)
+
+
 def _joining(case: Case, limit: Occupancy) -> int:
     return sum(limit.exempt.isdisjoint(companion.roles) for companion in case.party)
 
 
+def _moving(case: Case, limit: Occupancy) -> int:
+    """Those who count of all who would pass now."""
+    return _counts(case, limit) + _joining(case, limit)
+
+
 def _together(case: Case, limit: Occupancy) -> int:
-    """Those who count and badged within the limit's own window.
+    """Those who count and badged within the limit's own window, whoever asks among them.
 
     INVARIANT: a host who brings visitors in because the alert state is higher is no less alone for it (promise 8).
     """
-    return sum(
+    return _counts(case, limit) + sum(
         limit.exempt.isdisjoint(companion.roles) and case.asked - companion.at <= limit.within
         for companion in case.party
     )

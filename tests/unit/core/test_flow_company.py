@@ -7,7 +7,7 @@ import pytest
 from gatekeeper.core.change import AlertChange, BadgeStateChange, SuspensionChange
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import TenantId
-from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
+from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import RuledSite
@@ -204,7 +204,8 @@ def test_the_first_scan_of_a_day_that_was_decided_offline_leaves_no_gap_in_the_l
 def test_a_door_offline_opens_what_a_keyholder_opens():
     site = RuledSite({"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}})
     site.enrol("keyholder", "keyholder")
-    site.tap("barrack-in", "keyholder", offline_verdict=Verdict.GRANTED)
+    clock = ClockQuality.SYNCHRONISED
+    site.tap("barrack-in", "keyholder", offline_verdict=Verdict.GRANTED, gate_at=site.now, clock=clock)
     site.granted("barrack-in", "private")
 
 

@@ -165,7 +165,7 @@ def test_a_host_who_came_in_by_one_door_too_may_still_bring_a_visitor_by_the_oth
 def test_nobody_answers_for_visitors_with_a_badge_that_is_nobodys():
     site = escorted()
     site.enter("stray", issue("stray", "army"))
-    assert past(site, "barrack-out", "stray").visitors == 0
+    assert past(site, "barrack-out", "stray").visitors == frozenset()
     assert Reason.VISITORS_INSIDE not in site.ask("barrack-out", "stray").reasons
 
 
@@ -217,7 +217,11 @@ def test_an_engine_that_takes_over_remembers_places_uses_and_opened_zones_and_no
     before = site.flow.memory
     site.restart()
     after = site.flow.memory
-    assert (after.whereabouts, after.usage, after.opened) == (before.whereabouts, before.usage, before.opened)
+    assert (after.whereabouts, after.usage, after.openings) == (
+        before.whereabouts,
+        before.usage,
+        before.openings,
+    )
     assert past(site, "barrack-in", "armourer").crowds == {"barrack": 1}
     assert past(site, "armoury-in", "armourer").company == ()
 

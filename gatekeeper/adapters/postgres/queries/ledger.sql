@@ -82,9 +82,15 @@ WITH advanced AS (
         locked_until = excluded.locked_until, pin_tries = excluded.pin_tries,
         pin_blocked_until = excluded.pin_blocked_until
 ), opened AS (
-    INSERT INTO zone_opened (site_id, zone, opened_at)
-    SELECT $1, * FROM unnest($51::text[], $52::timestamptz[])
-    ON CONFLICT (site_id, zone) DO UPDATE SET opened_at = excluded.opened_at
+    INSERT INTO zone_opened (site_id, zone, grant_seq, opened_at)
+    SELECT $1, said.*
+    FROM unnest($51::text[], $52::bigint[], $53::timestamptz[]) AS said (zone, grant_seq, opened_at)
+    WHERE said.opened_at IS NOT NULL
+), opened_no_more AS (
+    DELETE FROM zone_opened AS known
+    USING unnest($51::text[], $52::bigint[], $53::timestamptz[]) AS said (zone, grant_seq, opened_at)
+    WHERE known.site_id = $1 AND known.zone = said.zone AND known.grant_seq = said.grant_seq
+        AND said.opened_at IS NULL
 )
 SELECT moved FROM advanced;
 
@@ -152,7 +158,7 @@ WHERE site_id = $1;
 
 -- name: zones_opened
 -- When the first person came into zones that wait for one.
-SELECT zone, opened_at FROM zone_opened WHERE site_id = $1 AND opened_at IS NOT NULL;
+SELECT zone, grant_seq, opened_at FROM zone_opened WHERE site_id = $1;
 
 -- name: boots
 -- Every boot of every gate, oldest first.

@@ -127,7 +127,7 @@ def test_of_two_who_wait_for_one_more_only_the_latest_goes_along(rules: dict[str
 
 def test_whoever_receives_a_visitor_brings_this_one_also_when_the_visitor_was_there_first():
     site = RuledSite({"barrack": {"escort": {"seconds": 60, "most": 1, "by": ["army/escort"]}}})
-    site.enrol("guest", tenant="school", kind=HolderKind.VISITOR, host=HolderId("private"))
+    site.enrol("guest", kind=HolderKind.VISITOR, host=HolderId("private"))
     site.denied("barrack-in", "guest", Reason.NO_ESCORT)
     assert site.ask("barrack-in", "sergeant").guests == frozenset()
     assert site.ask("barrack-in", "private").guests == {"guest"}

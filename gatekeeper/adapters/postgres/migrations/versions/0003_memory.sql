@@ -22,12 +22,13 @@ CREATE TABLE badge_use (
     CHECK ((last_at IS NULL) = (last_point IS NULL))
 ) WITH (fillfactor = 70);
 
--- When the first person came into a zone that waits for one; null where it turned out that nobody has.
+-- When a first person came into a zone that waits for one, and on which grant (the seq of its entry).
 CREATE TABLE zone_opened (
     site_id    text NOT NULL,
     zone       text NOT NULL,
-    opened_at  timestamptz,
-    PRIMARY KEY (site_id, zone)
+    grant_seq  bigint NOT NULL CHECK (grant_seq >= 0),
+    opened_at  timestamptz NOT NULL,
+    PRIMARY KEY (site_id, zone, grant_seq)
 );
 
 -- A scan may wait for a guard (verdict 3) before it is decided.
