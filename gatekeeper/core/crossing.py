@@ -84,7 +84,7 @@ class Crossing:
 
     def passed(self, passage: Passage, grant: Receipt | None, *, now: datetime, seq: int) -> Remembered:
         """What the contact of a door saw, of all who passed on the grant that it claims, and of the door itself."""
-        self._door(passage, now)
+        self._door(passage)
         if grant is None:
             return NOTHING
         match passage.outcome:
@@ -107,16 +107,14 @@ class Crossing:
         if status.kind is StatusKind.CLOSED_AGAIN and status.access_point is not None:
             self.memory.door_closed(status.access_point)
 
-    def _door(self, passage: Passage, now: datetime) -> None:
+    def _door(self, passage: Passage) -> None:
         point = self.policy.points.get(passage.access_point)
         if point is None or not point.interlocked:
             return
         match passage.outcome:
             case PassageOutcome.NOT_TAKEN:
                 self.memory.door_unused(point.id)
-            case PassageOutcome.TAKEN:
-                self.memory.door_opened(point.id, until=now + point.unlock)
-            case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
+            case PassageOutcome.TAKEN | PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
                 self.memory.door_opened(point.id, until=None)
 
     def _settle(
