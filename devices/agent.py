@@ -89,7 +89,10 @@ def free_running_clock() -> WallTime:
 
 
 class GateAgent:
-    """One gate at work, for the length of a block. An access point without fittings is moved by `present` alone."""
+    """One gate at work, for the length of a block.
+
+    An access point without fittings begins closed, and is moved by `present` alone.
+    """
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class GateAgent:
         self._gate: Final = settings.gate
         self._link: Final = link
         self._fittings: Final = fittings or {}
+        self._unfitted: Final = [door.id for door in settings.doorways if door.id not in self._fittings]
         self._routes: Final = {**self._own_routes(settings), **(routes or {})}
         self._wall_clock: Final = wall_clock
         self._log: Final = structlog.get_logger().bind(gate=settings.gate)
@@ -130,6 +134,8 @@ class GateAgent:
         self._broken = asyncio.get_running_loop().create_future()
         self._spawn("broken", self._broken_off(self._broken))
         self._happens(Started())
+        for access_point in self._unfitted:
+            self.feel(access_point, opened=False)
         for access_point, fitted in self._fittings.items():
             self._spawn(f"reader {access_point}", self._read(access_point, fitted.reader))
             if fitted.contact is not None:

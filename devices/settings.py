@@ -1,14 +1,17 @@
 """The gate's folder, read once at the start; a gate whose folder is not in order does not start.
 
-    gate.json         {"site", "gate", "prefix", "access_points": [{"id", "direction": "in" | "out", "contact"?: bool}],
+    gate.json         {"site", "gate", "prefix",
+                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool}],
                        "held_seconds"?: 1..3600 (30), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
     key.pem           the gate's own key, made here                             its owner's eyes only
     broker-password   one line                                                  its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
 
-`contact` says whether the door has one; it is true, but for a bridge, whose readers have none. What is wrong is said in a
-sentence that names the file and what to do. A secret that others may read is refused: whoever read it can be this gate.
+`contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
+the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
+without a contact cannot be one. What is wrong is said in a sentence that names the file and what to do. A secret that
+others may read is refused: whoever read it can be this gate.
 """
 
 import json
@@ -34,7 +37,7 @@ _HELD: Final = 30
 _LONGEST_HELD: Final = 3600
 _OTHERS: Final = 0o077
 _KEYS: Final = frozenset({"site", "gate", "prefix", "access_points", "held_seconds", "bridge"})
-_POINT_KEYS: Final = frozenset({"id", "direction", "contact"})
+_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked"})
 _BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
 
 
@@ -173,8 +176,19 @@ def _doorway(point: Mapping[str, Any], bridge: BridgeSettings | None, held: time
         raise SettingsError(f"gate.json: the contact of {access_point} is true or false.")
     if bridged and has_contact:
         raise SettingsError(f"gate.json: {access_point} is bridged, so its contact is false.")
+    interlocked = point.get("interlocked", False)
+    if type(interlocked) is not bool:
+        raise SettingsError(f"gate.json: whether {access_point} is interlocked is true or false.")
+    if interlocked and not has_contact:
+        raise SettingsError(
+            f"gate.json: {access_point} is interlocked, so it needs a contact that feels when it is shut."
+        )
     return Doorway(
-        id=access_point, direction=Direction(point["direction"]), has_contact=has_contact, held=held
+        id=access_point,
+        direction=Direction(point["direction"]),
+        has_contact=has_contact,
+        interlocked=interlocked,
+        held=held,
     )
 
 

@@ -82,11 +82,15 @@ __all__ = ["Controller", "Doorway", "Limits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doorway:
-    """An access point as its gate knows it. `held` is how long it may stay open."""
+    """An access point as its gate knows it.
+
+    `interlocked` says that other doors wait until this one is shut; `held` is how long it may stay open.
+    """
 
     id: AccessPointId
     direction: Direction
     has_contact: bool
+    interlocked: bool
     held: timedelta
 
 
@@ -397,6 +401,10 @@ class Controller:
                 self._cancel(lane, TimerKind.HELD)
             case DoorAct.TELL_CLOSED:
                 self._tell(StatusKind.CLOSED_AGAIN, lane.doorway.id)
+            case DoorAct.TELL_SHUT:
+                # A scan under way may be granted already: its door would then count as shut while it is released.
+                if lane.doorway.interlocked and lane.scan is None:
+                    self._tell(StatusKind.CLOSED_AGAIN, lane.doorway.id)
             case DoorAct.TELL_TAKEN | DoorAct.TELL_NOT_TAKEN | DoorAct.TELL_FORCED | DoorAct.TELL_HELD:
                 # Without a contact nobody knows whether the grant was used, and the gate does not say so.
                 if lane.doorway.has_contact:

@@ -6,7 +6,9 @@
 
 Rules. Only a grant releases the strike, and only while the door is closed. The strike is secured as soon as the door
 opens, so that it falls into the lock behind whoever went through. A door that was forced or held says so once, and says
-once that it is closed again. What the table does not name changes nothing.
+once that it is closed again. A door of an interlock, for which other doors wait, says that it is shut after every passage
+too, and when its contact says closed while it is locked: its first word after a start, when the last may have been lost.
+What the table does not name changes nothing.
 
 Whether a grant is one is not asked here (see `belief`); time is counted by the timers that the acts start.
 """
@@ -52,6 +54,7 @@ class DoorAct(StrEnum):
     TELL_FORCED = "tell-forced"
     TELL_HELD = "tell-held"
     TELL_CLOSED = "tell-closed"
+    TELL_SHUT = "tell-shut"
 
 
 Acts: TypeAlias = tuple[DoorAct, ...]
@@ -61,11 +64,13 @@ _S, _I, _A = DoorState, DoorInput, DoorAct
 TRANSITIONS: Final[Mapping[tuple[DoorState, DoorInput], tuple[DoorState, Acts]]] = {
     (_S.LOCKED, _I.GRANT): (_S.UNLOCKED, (_A.UNLOCK, _A.AWAIT_OPENING)),
     (_S.LOCKED, _I.OPENED): (_S.FORCED, (_A.TELL_FORCED, _A.AWAIT_CLOSING)),
+    # After a start the strike may be released still, by a grant of before.
+    (_S.LOCKED, _I.CLOSED): (_S.LOCKED, (_A.LOCK, _A.TELL_SHUT)),
     # The next grant before the first is used: at a door without a contact, which cannot tell one passage from two.
     (_S.UNLOCKED, _I.GRANT): (_S.UNLOCKED, (_A.UNLOCK, _A.AWAIT_OPENING)),
     (_S.UNLOCKED, _I.OPENED): (_S.OPEN, (_A.OPENING_AWAITED, _A.LOCK, _A.TELL_TAKEN, _A.AWAIT_CLOSING)),
     (_S.UNLOCKED, _I.UNLOCK_OVER): (_S.LOCKED, (_A.LOCK, _A.TELL_NOT_TAKEN)),
-    (_S.OPEN, _I.CLOSED): (_S.LOCKED, (_A.CLOSING_AWAITED,)),
+    (_S.OPEN, _I.CLOSED): (_S.LOCKED, (_A.CLOSING_AWAITED, _A.TELL_SHUT)),
     (_S.OPEN, _I.OPEN_TOO_LONG): (_S.HELD, (_A.TELL_HELD,)),
     # The door was forced while the scan was decided: whoever was granted is not let in through it.
     (_S.FORCED, _I.GRANT): (_S.FORCED, (_A.TELL_NOT_TAKEN,)),

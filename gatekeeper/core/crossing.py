@@ -97,7 +97,7 @@ class Crossing:
         self, point: Point, passage: Passage, grant: Receipt | None, *, now: datetime, seq: int
     ) -> Remembered:
         """What the contact of a door saw, of all who passed on the grant that it claims, and of the door itself."""
-        self._door(point, passage.outcome, now)
+        self._door(point, passage.outcome)
         if grant is None:
             return NOTHING
         match passage.outcome:
@@ -122,15 +122,13 @@ class Crossing:
         if status.kind is StatusKind.CLOSED_AGAIN:
             self.memory.door_closed(point.id)
 
-    def _door(self, point: Point, outcome: PassageOutcome, now: datetime) -> None:
+    def _door(self, point: Point, outcome: PassageOutcome) -> None:
         if not point.interlocked:
             return
         match outcome:
             case PassageOutcome.NOT_TAKEN:
                 self.memory.door_unused(point.id)
-            case PassageOutcome.TAKEN:
-                self.memory.door_opened(point.id, until=now + point.unlock)
-            case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
+            case PassageOutcome.TAKEN | PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
                 self.memory.door_opened(point.id, until=None)
 
     def _settle(

@@ -7,7 +7,7 @@
     doors         which doors of interlocks are open
 
 The first three are committed with the entry that changes them and come back with the site. Company is a matter of seconds:
-after a restart people badge again. A door counts as shut until its gate says otherwise, and one that was forced or is held
+after a restart people badge again. A door counts as shut until its gate says otherwise, and one that its contact saw open
 as open until its gate says that it is closed again. It belongs to the flow, which alone changes it, in order.
 """
 

@@ -7,7 +7,7 @@ made from. Compiling the same sources gives the same version, on any machine; th
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -246,8 +246,21 @@ class _Ground:
             at = self.zones[at].parent
         return found
 
+    def leads_in(self, point: AccessPoint) -> bool:
+        """Whether what is written as a way out leads into what is protected more, or in from outside.
+
+        INVARIANT: no way out leads past what a zone demands. A site file that says so is refused; a policy that was signed
+        by other means is compiled as if it said "in".
+        """
+        if point.target == self.written.outside or point.target in self.around(point.source):
+            return False
+        more = self.zones[point.target].level > self.zones[point.source].level
+        return more or point.source == self.written.outside
+
 
 def _point(written: AccessPoint, ground: _Ground) -> Point:
+    if ground.leads_in(written):
+        written = replace(written, direction=Direction.IN)
     protected = ground.zones[written.protected]
     to, away = ground.around(written.target), ground.around(written.source)
     entered = [(zone, ground.zones[zone].rules) for zone in to if zone not in away]

@@ -123,7 +123,11 @@ class Gate:
     def named(cls, gate: GateId) -> "Gate":
         doorways = [
             Doorway(
-                id=AccessPointId(name), direction=direction, has_contact=contact, held=timedelta(seconds=30)
+                id=AccessPointId(name),
+                direction=direction,
+                has_contact=contact,
+                interlocked=False,
+                held=timedelta(seconds=30),
             )
             for name, direction, contact in _DOORS[gate]
         ]

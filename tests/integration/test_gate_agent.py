@@ -180,6 +180,25 @@ async def test_reader_strike_contact_and_display_are_served(side: SiteSide):
     assert [status.kind for status in side.seen(Status)] == [StatusKind.CLOSED_AGAIN]
 
 
+@pytest.mark.parametrize("has_fittings", [False, True])
+async def test_the_door_of_an_interlock_is_told_as_shut_at_the_start_and_after_every_passage(
+    side: SiteSide,
+    has_fittings: bool,  # noqa: FBT001
+):
+    point = {"id": IN, "direction": "in", "interlocked": True}
+    link = GateLink(side.broker.url, gate=side.gate, password=PASSWORD)
+    fittings = {IN: SimulatedDoor().fittings(SimulatedReader())} if has_fittings else {}
+    gate = GateAgent(side.settings(access_points=[point]), link, fittings=fittings)
+    async with side.serves(gate):
+        await eventually(lambda: len(side.seen(Status)) == 1)
+        assert (await gate.present(IN, CARD)).granted
+        await eventually(lambda: len(side.messages) == 5)
+    assert [type(message) for message in side.messages] == [Hello, Status, Scan, Passage, Status]
+    assert {(status.kind, status.access_point) for status in side.seen(Status)} == {
+        (StatusKind.CLOSED_AGAIN, IN)
+    }
+
+
 async def test_a_lost_link_heals_and_nothing_kept_is_lost(side: SiteSide, broker_proxy: FaultProxy):
     async with side.serves(make_gate(side.settings(), broker=broker_proxy.url)) as gate:
         assert (await gate.present(IN, CARD)).granted

@@ -65,10 +65,18 @@ class InPlace:
         self.written, self.facts, self.request, self.now, self.point = written, facts, request, now, point
         self.agreements = agreements
         self.badge, self.holder, self.past = facts.badge, facts.holder, facts.past
-        self.out = point.direction is Direction.OUT
+        self.out = point.direction is Direction.OUT and not self.leads_in()
         self.zone = zone_of(written, point.source if self.out else point.target)
         self.into, self.out_of = way(written, point)
         self.reported: set[Reason] = set()
+
+    def leads_in(self) -> bool:
+        """Whether the door leads into what is protected more than where it comes from, or in from the world outside."""
+        source, target = self.point.source, self.point.target
+        if target == self.written.outside or lies_in(self.written, source, target):
+            return False
+        more = zone_of(self.written, target).level > zone_of(self.written, source).level
+        return more or source == self.written.outside
 
     def demands(self) -> list[Any]:
         """What the alert state demands, and every state below it."""

@@ -19,7 +19,7 @@ from gatekeeper.core.flow import Recorded
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.model.badges import Assurance, BadgeRecord, BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import HolderId, ProfileId, TenantId
-from gatekeeper.model.messages import ClockQuality, PassageOutcome
+from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind
 from gatekeeper.model.people import Holder, HolderKind
 from tests.support.founded import FOUNDED
 from tests.support.rules_site import PIN_RECORD, RuledSite, document_with
@@ -241,6 +241,11 @@ class _Stage:
                 self.site.recorded(self.site.passage(door, outcome, scan=scan))
                 self._is_in(row)
                 return
+        if row.where.startswith("closes "):
+            door = row.where.removeprefix("closes ")
+            gate = self.site.gate_of(door)
+            self.site.recorded(self.site.status(gate, StatusKind.CLOSED_AGAIN, access_point=door))
+            return
         door, _, pin = row.where.partition(" PIN ")
         sent = self._scan(row.who, door, pin)
         outcome_now = self.site.recorded(sent)

@@ -134,7 +134,7 @@ class _Review(Known):
                     )
 
     def bridges(self, bridges: tuple[Bridge, ...]) -> None:
-        """A bridge stands at an access point of its gate, and there is one for a gate."""
+        """A bridge stands at an access point of its gate, at no door of an interlock, and there is one for a gate."""
         gates = {point.id: point.gate for point in self._policy.access_points}
         seen = set[GateId]()
         for number, bridge in enumerate(bridges, 1):
@@ -147,6 +147,13 @@ class _Review(Known):
             if bridge.gate in seen:
                 self.reading.problem(said, f"{bridge.gate} has a bridge already", place, "gate")
             seen.add(bridge.gate)
+            for interlock in self._policy.rules.interlocks:
+                for point in sorted(interlock.access_points):
+                    if gates.get(point) == bridge.gate:
+                        what = (
+                            f"a stock reader has no contact, so {point} cannot be in interlock {interlock.id}"
+                        )
+                        self.reading.problem(said, what, place, "access_point")
 
     def _stands_at(self, bridge: Bridge, gates: Mapping[AccessPointId, GateId]) -> bool:
         """Whether an access point belongs to a gate, or may."""

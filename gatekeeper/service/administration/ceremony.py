@@ -253,7 +253,12 @@ def _gate_file(plan: Plan, gate: GateId) -> bytes:
         "gate": gate,
         "prefix": PREFIX,
         "access_points": [
-            {"id": point.id, "direction": point.direction.value, "contact": bridge is None}
+            {
+                "id": point.id,
+                "direction": point.direction.value,
+                "contact": bridge is None,
+                "interlocked": point.id in plan.interlocked,
+            }
             for point in plan.access_points(gate)
         ],
     }

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gatekeeper.core.policy_document import MAX_POLICY_BYTES
-from gatekeeper.model.ids import GateId
+from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.places import AccessPoint
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.site_file import (
@@ -39,6 +39,11 @@ class Plan:
     def access_points(self, gate: GateId) -> tuple[AccessPoint, ...]:
         """The access points of one gate."""
         return tuple(point for point in self.written.access_points if point.gate == gate)
+
+    @property
+    def interlocked(self) -> frozenset[AccessPointId]:
+        """The access points whose doors wait for each other."""
+        return frozenset().union(*(one.access_points for one in self.written.rules.interlocks))
 
 
 def read_plan(document: Mapping[str, Any], *, now: datetime, lines: Lines | None = None) -> Plan:

@@ -174,8 +174,8 @@ def test_a_gates_folder_holds_all_that_the_gate_needs(barracks: Site):
         "gate": "main-gate",
         "prefix": "gk",
         "access_points": [
-            {"id": "main-gate-in", "direction": "in", "contact": True},
-            {"id": "main-gate-out", "direction": "out", "contact": True},
+            {"id": "main-gate-in", "direction": "in", "contact": True, "interlocked": False},
+            {"id": "main-gate-out", "direction": "out", "contact": True, "interlocked": False},
         ],
     }
     anchor = Anchor.from_json(barracks.folder.read(in_gate(gate, "anchor.json")).decode())
@@ -186,9 +186,21 @@ def test_a_gates_folder_holds_all_that_the_gate_needs(barracks: Site):
     assert request.record == barracks.trust.listing.gates[gate].record
 
 
+def test_a_gates_folder_says_which_of_its_doors_are_of_an_interlock(tmp_path: Path):
+    document = small_site()
+    document["access_point"].append(document["access_point"][0] | {"id": "hatch"})
+    document["interlock"] = [{"id": "lock", "access_points": ["front-in", "hatch"]}]
+    found_site(document, SiteFolder(tmp_path / "fort"), now=NOW)
+    content = json.loads((tmp_path / "fort/gates/front/gate.json").read_text())
+    told = {point["id"]: point["interlocked"] for point in content["access_points"]}
+    assert told == {"front-in": True, "front-out": False, "hatch": True}
+
+
 def test_a_bridges_folder_names_its_reader_and_has_no_contact(barracks: Site):
     content = json.loads(barracks.folder.read(in_gate(GateId("bicycle-shed-reader-in"), "gate.json")))
-    assert content["access_points"] == [{"id": "bicycle-shed-in", "direction": "in", "contact": False}]
+    assert content["access_points"] == [
+        {"id": "bicycle-shed-in", "direction": "in", "contact": False, "interlocked": False}
+    ]
     assert content["bridge"] == {
         "kind": "tasmota",
         "topic": "tele/fietsenstalling/SENSOR",

@@ -1,6 +1,7 @@
 """Both sides of a gate's conversation, for tests: the service with its keys, and a controller with a clock moved by hand."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -59,6 +60,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BOOT = BootId(b"boot-001")
 CARD = ByCard(Card(CardTechnology.MIFARE, bytes.fromhex("BA839D07")))
 GRANTED, NO_RIGHTS = 1, 135
+_DOORS = ((IN, Direction.IN, True), (OUT, Direction.OUT, True), (PLAIN, Direction.IN, False))
 _Effect = TypeVar("_Effect", bound=Effect)
 
 
@@ -189,7 +191,7 @@ def _trusted(key: cose.SigningKey, use: Use, owner: str) -> TrustedKey:
 class Talk:
     """A controller in conversation: what happens to it, and everything it did since the last look."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, interlocked: Collection[AccessPointId] = ()) -> None:
         self.key = cose.SigningKey.generate()
         self.service = Service({GATE: self.key, OTHER_GATE: cose.SigningKey.generate()})
         self.controller = Controller(
@@ -198,9 +200,14 @@ class Talk:
             key=self.key,
             trust=self.service.trust,
             doorways=[
-                Doorway(id=IN, direction=Direction.IN, has_contact=True, held=timedelta(seconds=30)),
-                Doorway(id=OUT, direction=Direction.OUT, has_contact=True, held=timedelta(seconds=30)),
-                Doorway(id=PLAIN, direction=Direction.IN, has_contact=False, held=timedelta(seconds=30)),
+                Doorway(
+                    id=access_point,
+                    direction=direction,
+                    has_contact=has_contact,
+                    interlocked=access_point in interlocked,
+                    held=timedelta(seconds=30),
+                )
+                for access_point, direction, has_contact in _DOORS
             ],
             boot=BOOT,
             agent="test",
@@ -211,9 +218,9 @@ class Talk:
         self.published: list[Publish] = []
 
     @classmethod
-    def ready(cls) -> "Talk":
+    def ready(cls, *, interlocked: Collection[AccessPointId] = ()) -> "Talk":
         """A gate that has started, is linked, has its hello recorded, and heard a beacon."""
-        talk = cls()
+        talk = cls(interlocked=interlocked)
         talk.happens(Started())
         talk.happens(LinkUp())
         talk.recorded()

@@ -11,10 +11,12 @@ from devices.core.events import (
     CancelTimer,
     ContactClosed,
     ContactOpened,
+    LinkUp,
     Lock,
     Publish,
     Show,
     Signal,
+    Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
@@ -199,3 +201,72 @@ def test_every_passage_carries_what_happened_and_nothing_is_published_twice():
     talk = Talk.ready()
     talk.granted()
     assert len(only(Publish, talk.happens(ContactOpened(IN)))) == 1
+
+
+# -- a door of an interlock -------------------------------------------------------------------------------------------
+
+
+def test_a_door_that_others_wait_for_says_after_every_passage_that_it_is_shut():
+    talk = Talk.ready(interlocked={IN})
+    scans = []
+    for _ in range(2):
+        scans.append(talk.granted())
+        talk.happens(ContactOpened(IN))
+        talk.happens(ContactClosed(IN))
+    passages = [((PassageOutcome.TAKEN, IN, digest(scan)), (StatusKind.CLOSED_AGAIN, IN)) for scan in scans]
+    assert told(talk) == [*passages[0], *passages[1]]
+
+
+def test_a_door_that_nobody_waits_for_says_no_more_than_before():
+    talk = Talk.ready(interlocked={IN})
+    scan = talk.granted(OUT)
+    talk.happens(ContactClosed(OUT))
+    talk.happens(ContactOpened(OUT))
+    talk.happens(ContactClosed(OUT))
+    assert told(talk) == [(PassageOutcome.TAKEN, OUT, digest(scan))]
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_door_that_others_wait_for_says_once_that_it_is_closed_again(is_held: bool):  # noqa: FBT001
+    talk = Talk.ready(interlocked={IN})
+    talk.happens(ContactOpened(IN))
+    if is_held:
+        talk.fires(TimerKind.HELD)
+    talk.happens(ContactClosed(IN))
+    assert told(talk).count((StatusKind.CLOSED_AGAIN, IN)) == 1
+
+
+def test_a_door_found_closed_at_the_start_is_secured_and_those_that_wait_for_it_are_told():
+    talk = Talk(interlocked={IN})
+    talk.happens(Started())
+    assert talk.happens(ContactClosed(IN)) == [Lock(access_point=IN)]
+    assert talk.happens(ContactClosed(OUT)) == [Lock(access_point=OUT)]
+    talk.happens(LinkUp())
+    assert told(talk) == [(StatusKind.CLOSED_AGAIN, IN)]
+
+
+def test_a_door_found_open_at_the_start_is_not_shut_until_it_closes():
+    talk = Talk(interlocked={IN})
+    talk.happens(Started())
+    talk.happens(LinkUp())
+    talk.happens(ContactOpened(IN))
+    assert told(talk) == [(PassageOutcome.FORCED, IN, None)]
+    talk.happens(ContactClosed(IN))
+    assert told(talk)[1:] == [(StatusKind.CLOSED_AGAIN, IN)]
+
+
+def test_a_door_is_not_said_to_be_shut_while_it_may_be_released():
+    talk = Talk.ready(interlocked={IN})
+    scan = talk.scans()
+    talk.happens(ContactClosed(IN))
+    talk.hears(talk.service.answer(scan))
+    assert talk.controller.door(IN) is DoorState.UNLOCKED
+    talk.happens(ContactClosed(IN))
+    assert told(talk) == []
+
+
+def test_only_a_closed_door_that_is_locked_says_that_it_is_shut():
+    for state, happened in product(DoorState, DoorInput):
+        after, acts = step(state, happened)
+        if {DoorAct.TELL_SHUT, DoorAct.TELL_CLOSED} & set(acts):
+            assert (happened, after) == (DoorInput.CLOSED, DoorState.LOCKED)

@@ -23,8 +23,8 @@ def test_a_folder_in_order_is_read_whole(tmp_path: Path):
     half_a_minute = timedelta(seconds=30)
     assert (settings.site, settings.gate, settings.prefix) == (SITE, GATE, "gk")
     assert settings.doorways == (
-        Doorway(id=IN, direction=Direction.IN, has_contact=True, held=half_a_minute),
-        Doorway(id=OUT, direction=Direction.OUT, has_contact=True, held=half_a_minute),
+        Doorway(id=IN, direction=Direction.IN, has_contact=True, interlocked=False, held=half_a_minute),
+        Doorway(id=OUT, direction=Direction.OUT, has_contact=True, interlocked=False, held=half_a_minute),
     )
     assert settings.key.kid == KEY.kid
     assert settings.password == PASSWORD
@@ -40,7 +40,15 @@ def test_a_secret_is_in_no_repr(tmp_path: Path):
 def test_held_seconds_and_contacts_are_settings(tmp_path: Path):
     written = gate_file(held_seconds=90, access_points=[{"id": IN, "direction": "in", "contact": False}])
     (doorway,) = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, written)).doorways
-    assert doorway == Doorway(id=IN, direction=Direction.IN, has_contact=False, held=timedelta(seconds=90))
+    assert (doorway.has_contact, doorway.held) == (False, timedelta(seconds=90))
+
+
+@pytest.mark.parametrize("interlocked", [True, False])
+def test_that_a_door_is_interlocked_is_a_setting(tmp_path: Path, interlocked: bool):  # noqa: FBT001
+    point = {"id": IN, "direction": "in", "interlocked": interlocked}
+    written = gate_file(access_points=[point])
+    (doorway,) = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, written)).doorways
+    assert doorway.interlocked is interlocked
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,18 @@ def test_a_bridge_has_a_reader_and_no_contact(tmp_path: Path, changes: dict[str,
         ({"access_points": [{"id": IN, "direction": "up"}]}, "in or out"),
         ({"access_points": [{"id": IN, "direction": "in", "open": True}]}, "open is no setting"),
         ({"access_points": [{"id": IN, "direction": "in", "contact": "yes"}]}, "true or false"),
+        (
+            {"access_points": [{"id": IN, "direction": "in", "interlocked": 1}]},
+            "interlocked is true or false",
+        ),
+        (
+            {"access_points": [{"id": IN, "direction": "in", "interlocked": True, "contact": False}]},
+            "needs a contact",
+        ),
+        (
+            {"bridge": BRIDGE, "access_points": [{"id": IN, "direction": "in", "interlocked": True}]},
+            "needs a contact",
+        ),
         ({"access_points": [{"id": IN, "direction": "in"}] * 2}, "twice"),
         ({"held_seconds": 0}, "from 1 to 3600"),
         ({"held_seconds": True}, "from 1 to 3600"),

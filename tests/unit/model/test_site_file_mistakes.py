@@ -33,11 +33,21 @@ assurance = 2
 profiles = ["soldier"]
 routine = "guard"
 home = "yard"
+[[gate]]
+id = "side"
+name = { en = "Side reader", nl = "Zijlezer" }
+[[access_point]]
+id = "side-in"
+gate = "side"
+from = "outside"
+to = "yard"
+direction = "in"
+name = { en = "Side", nl = "Zij" }
 [[bridge]]
 kind = "tasmota"
-gate = "front"
-topic = "tele/front/SENSOR"
-access_point = "front-in"
+gate = "side"
+topic = "tele/side/SENSOR"
+access_point = "side-in"
 """
 
 
@@ -275,8 +285,8 @@ def test_a_problem_is_a_sentence_for_a_person(before: str, after: str):
         ('home = "yard"', 'home = "attic"', "population group 1: there is no zone 'attic'"),
         ('profiles = ["soldier"]', 'profiles = ["pupil"]', "population group 1: army has no profile 'pupil'"),
         ("count = 3", "count = -1", "population group 1, count: -1 is no whole number from 0 to 1000000"),
-        ('gate = "front"\ntopic', 'gate = "back"\ntopic', "bridge 1: back has no access point 'front-in'"),
-        ('topic = "tele/front/SENSOR"', "topic = 5", "bridge 1, topic: a text of 1 to 200 characters is wanted"),
+        ('gate = "side"\ntopic', 'gate = "back"\ntopic', "bridge 1: back has no access point 'side-in'"),
+        ('topic = "tele/side/SENSOR"', "topic = 5", "bridge 1, topic: a text of 1 to 200 characters is wanted"),
     ],
 )  # fmt: skip
 def test_people_and_bridges_are_told_with_all_the_rest_each_at_its_line(
@@ -292,6 +302,17 @@ def test_people_and_bridges_are_told_with_all_the_rest_each_at_its_line(
     first = text.index("[[population.group]]" if problem.startswith("population") else "[[bridge]]")
     assert int(told.split(":")[1]) > text[:first].count("\n")
     assert told.split(": ", 1)[1] == problem
+
+
+def test_a_door_of_an_interlock_is_behind_no_stock_reader():
+    before, after = '"front-in", "vault-in"]', '"front-in", "side-in"]'
+    assert WRITTEN.count(before) == 1
+    text = WRITTEN.replace(before, after) + PEOPLE
+    with pytest.raises(SiteFileError) as refused:
+        read_site_file(tomllib.loads(text), lines=Lines.of(text, file=FILE))
+    what = "bridge 1: a stock reader has no contact, so side-in cannot be in interlock sluice"
+    line = line_of(text, 'access_point = "side-in"')
+    assert refused.value.problems == [f"{FILE}:{line}: {what}"]
 
 
 def test_problems_are_told_from_the_top_of_the_file_down():
