@@ -158,13 +158,14 @@ def edges(begin: datetime, sites: Iterable[World]) -> list[datetime]:
     periods = [one for each in rules for one in (*each.events, *each.call_ups)]
     bounds = {bound for one in periods for bound in (one.since, one.until)}
     days = {day for world in sites for schedule in world.written.schedules for day in schedule.special_days}
-    around = {bound.astimezone(ZONE).date() + timedelta(days=day) for bound in bounds for day in range(8)}
-    week = {begin.astimezone(ZONE).date() + timedelta(days=day) for day in range(8)}
+    # A weekday that is special, or cut short, comes again as it is within the week after.
+    begun = {bound.astimezone(ZONE).date() for bound in (*bounds, begin)} | days
+    weeks = {day + timedelta(days=further) for day in begun for further in range(8)}
     found = {
         datetime(day.year, day.month, day.day, minute // 60, minute % 60, fold=fold, tzinfo=ZONE).astimezone(
             UTC
         )
-        for day in days | around | week
+        for day in weeks
         for minute in BEGINNINGS
         for fold in (0, 1)
     }
