@@ -16,7 +16,7 @@ from gatekeeper.core.register import Register
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import BadgeId, HolderId
+from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId
 from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Scan, Status, StatusKind
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
@@ -47,7 +47,15 @@ class Crossing:
     trust: Trust
 
     def decided(
-        self, point: Point, facts: Facts, decision: Decision, asked: Asked | None, *, now: datetime, seq: int
+        self,
+        point: Point,
+        scan: Scan,
+        facts: Facts,
+        decision: Decision,
+        asked: Asked | None,
+        *,
+        now: datetime,
+        seq: int,
     ) -> Remembered:
         """A scan was decided: who moved, in whose company, and what became of the badges. `asked` is None for nobody."""
         badge, holder = facts.badge, facts.holder
@@ -57,6 +65,7 @@ class Crossing:
         if not decision.granted or holder is None or asked is None:
             failed = self.memory.refused(point, badge, decision, asked, now=now) or typed
             return NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
+        self.memory.is_news_of(point.id, scan)
         moved = [self._move(holder.id, holder, point, now, seq, host=decision.host)]
         for companion in decision.party:
             host = holder.id if companion.holder in decision.guests else None
@@ -97,7 +106,8 @@ class Crossing:
         self, point: Point, passage: Passage, grant: Receipt | None, *, now: datetime, seq: int
     ) -> Remembered:
         """What the contact of a door saw, of all who passed on the grant that it claims, and of the door itself."""
-        self._door(point, passage.outcome)
+        if point.interlocked and self.memory.is_news_of(point.id, passage):
+            self._door(point.id, passage.outcome)
         if grant is None:
             return NOTHING
         match passage.outcome:
@@ -113,23 +123,23 @@ class Crossing:
                     point,
                     lambda before: put_back(before, grant=grant.seq, outside=outside, at=now, seq=seq),
                 )
+                elsewhere = self.memory.turned_back(grant.holder, grant=grant.seq, point=point.id)
+                moved += () if elsewhere is None else (elsewhere,)
                 return Remembered(moved=moved, opened=tuple(self.memory.opens_nothing(grant.seq)))
             case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
                 return NOTHING
 
     def reported(self, point: Point, status: Status) -> None:
         """What a gate says of a door."""
-        if status.kind is StatusKind.CLOSED_AGAIN:
+        if status.kind is StatusKind.CLOSED_AGAIN and self.memory.is_news_of(point.id, status):
             self.memory.door_closed(point.id)
 
-    def _door(self, point: Point, outcome: PassageOutcome) -> None:
-        if not point.interlocked:
-            return
+    def _door(self, door: AccessPointId, outcome: PassageOutcome) -> None:
         match outcome:
             case PassageOutcome.NOT_TAKEN:
-                self.memory.door_unused(point.id)
+                self.memory.door_unused(door)
             case PassageOutcome.TAKEN | PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
-                self.memory.door_opened(point.id, until=None)
+                self.memory.door_opened(door, until=None)
 
     def _settle(
         self, grant: Receipt, point: Point, word: Callable[[Presence | None], Presence | None]

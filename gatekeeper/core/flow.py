@@ -332,7 +332,9 @@ class Flow:
         remembered, companions = NOTHING, []
         if point is not None:
             asked = _asked(question, facts.holder, now) if facts.holder is not None else None
-            remembered = self._crossing.decided(point, facts, decision, asked, now=now, seq=seq)
+            remembered = self._crossing.decided(
+                point, question.scan, facts, decision, asked, now=now, seq=seq
+            )
             companions = [
                 draft_of_companion(self.policy, companion, point, grant=seq, at=now, seq=self._next())
                 for companion in decision.party

@@ -23,7 +23,8 @@ from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Trust
 from gatekeeper.core.verify import Presented
 from gatekeeper.model.badges import Badge
-from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, ZoneId
+from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, HolderId, ZoneId
+from gatekeeper.model.messages import Upward
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.rules import LockOut, ProfileRef
@@ -76,6 +77,8 @@ class Memory:
         self.openings: dict[Opening, datetime] = {}
         self._company: dict[AccessPointId, list[Asked]] = {}
         self._doors: dict[AccessPointId, datetime | None] = {}
+        self._door_words: dict[AccessPointId, tuple[BootId, int]] = {}
+        self._passed_over: dict[HolderId, Presence] = {}
         self._guests: dict[HolderId, set[HolderId]] = {}
         self._on_grant: dict[int, set[HolderId]] = {}
         self._counted: dict[ZoneId, set[HolderId]] = {}
@@ -253,13 +256,32 @@ class Memory:
 
     def move(self, presence: Presence, holder: Holder | None) -> None:
         """Somebody is somewhere else now."""
-        self._forget_count(presence.holder)
+        before = self._forget_count(presence.holder)
         self.whereabouts[presence.holder] = presence
         self._count(presence, holder)
+        self._passed_over.pop(presence.holder, None)
+        if presence.quality is Quality.GRANTED and before is not None and before.quality is Quality.GRANTED:
+            self._passed_over[presence.holder] = before
+
+    def turned_back(self, holder: HolderId | None, *, grant: int, point: AccessPointId) -> Presence | None:
+        """Somebody did not pass on a grant, and was let through elsewhere since: they come from where they were before it.
+
+        So who is let through twice within seconds, and passes neither door, is where they were before the first.
+        """
+        before = self._passed_over.get(holder) if holder is not None else None
+        if holder is None or before is None or (before.seq, before.access_point) != (grant, point):
+            return None
+        del self._passed_over[holder]
+        here = self.whereabouts[holder]
+        after = self.whereabouts[holder] = replace(
+            here, came_from=before.came_from, came_with=before.came_with
+        )
+        return after
 
     def forgive(self, holder: HolderId) -> bool:
         """Forget where somebody is; False when nobody knew."""
         self._forget_count(holder)
+        self._passed_over.pop(holder, None)
         return self.whereabouts.pop(holder, None) is not None
 
     def on_grant(self, grant: int) -> tuple[HolderId, ...]:
@@ -281,10 +303,10 @@ class Memory:
         if presence.host is not None:
             self._guests.setdefault(presence.host, set()).add(presence.holder)
 
-    def _forget_count(self, holder: HolderId) -> None:
+    def _forget_count(self, holder: HolderId) -> Presence | None:
         before = self.whereabouts.get(holder)
         if before is None:
-            return
+            return None
         for zone in self._limited.get(before.zone, ()):
             self._counted[zone].discard(holder)
         if before.quality is Quality.GRANTED:
@@ -294,6 +316,7 @@ class Memory:
                 self._on_grant.pop(before.seq, None)
         if before.host is not None:
             self._guests.get(before.host, set()).discard(holder)
+        return before
 
     def granted(
         self, point: Point, decision: Decision, asked: Asked, *, now: datetime
@@ -418,6 +441,14 @@ class Memory:
             before, failures=() if locked is not None else failures, locked_until=locked
         )
         return usage
+
+    def is_news_of(self, door: AccessPointId, message: Upward) -> bool:
+        """Whether its gate sent this later than what the site has heard of a door: messages may overtake one another."""
+        heard = self._door_words.get(door)
+        if heard is not None and heard[0] == message.boot and message.sequence < heard[1]:
+            return False
+        self._door_words[door] = (message.boot, message.sequence)
+        return True
 
     def door_opened(self, door: AccessPointId, *, until: datetime | None) -> None:
         """A door of a lock stands open: until then at most, or (None) until its gate says that it is closed again."""
