@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.adapters.postgres.reading import WaitingRow
+from gatekeeper.adapters.postgres.reading import RegistrationRow, WaitingRow
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import for_the_site
@@ -24,6 +24,7 @@ from gatekeeper.core.trust import Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.model.messages import LONGEST_WAIT
 from gatekeeper.service.administration.photos import PhotoError, open_photo, suffix_of
+from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.words import counted, shown
 
 __all__ = ["verify"]
@@ -60,13 +61,34 @@ def verify(
     _show(waiting, json_output=json_output)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Face:
+    """Somebody whom a guard is to know again: their photo's file, or why there is none."""
+
+    holder: HolderId
+    registered: RegistrationRow | None
+    photo: Path | None = None
+    why_none: str = "see --photos"
+
+    @property
+    def name(self) -> str:
+        return self.registered.name if self.registered is not None else "-"
+
+    @property
+    def tenant(self) -> str:
+        return self.registered.tenant if self.registered is not None else "-"
+
+    def document(self) -> dict[str, Any]:
+        photo = None if self.photo is None else str(self.photo)
+        return {"holder": self.holder, "name": self.name, "tenant": self.tenant, "photo": photo}
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """Somebody who waits: their photo's file, or why there is none."""
+    """A scan that waits: whoever showed the badge first, and those who would pass along."""
 
     row: WaitingRow
-    photo: Path | None
-    why_none: str
+    faces: list[_Face]
 
     @property
     def access_point(self) -> str:
@@ -77,15 +99,15 @@ async def _waiting(settings: Settings, folder: Path | None) -> list[_Waiting]:
     site = the_site(settings)
     async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         rows = await reading.waiting(site, since=datetime.now(UTC) - _FORGOTTEN)
-        if not rows or folder is None:
-            return [_Waiting(row, None, "see --photos") for row in rows]
-        photos = await _Photos.of(settings, site, reading, vault_dsn)
-        return [await photos.written(row, folder) for row in rows]
+        if not rows:
+            return []
+        desk = await _Desk.of(settings, site, reading, vault_dsn)
+        return [await desk.waiting(row, folder) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
-class _Photos:
-    """Where photos come from: signed registrations, sealed pictures, and the persons' keys."""
+class _Desk:
+    """Where names and photos come from: signed registrations, sealed pictures, and the persons' keys."""
 
     site: SiteId
     reading: PostgresReading
@@ -93,40 +115,56 @@ class _Photos:
     trust: Trust
 
     @classmethod
-    async def of(
-        cls, settings: Settings, site: SiteId, reading: PostgresReading, vault_dsn: str
-    ) -> "_Photos":
+    async def of(cls, settings: Settings, site: SiteId, reading: PostgresReading, vault_dsn: str) -> "_Desk":
         anchor = site_folder(settings, site).read_anchor()
         trust = read_trust(await reading.document(site, "trust") or b"", anchor=anchor, not_below=0)
         if isinstance(trust, TrustRefused):
             raise SettingError(f"The trust list is not believed: {trust.code.sentence}")
         return cls(site, reading, PostgresKeyVault(vault_dsn), trust)
 
-    async def written(self, row: WaitingRow, folder: Path) -> _Waiting:
+    async def waiting(self, row: WaitingRow, folder: Path | None) -> _Waiting:
+        """Whose faces are to be looked at, with the photos written into a folder."""
+        who = [row.holder, *await self._party(row)]
+        registered = await self.reading.registrations(self.site, who)
+        faces = [_Face(holder=one, registered=registered.get(one)) for one in who]
+        if folder is not None:
+            names = [str(row.seq), *(f"{row.seq}-{place}" for place in range(1, len(faces)))]
+            faces = [await self._shown(face, folder, name) for face, name in zip(faces, names, strict=True)]
+        return _Waiting(row, faces)
+
+    async def _party(self, row: WaitingRow) -> list[HolderId]:
+        """Who else would pass on this guard's yes."""
+        key = await self._key(row.holder)
+        if row.personal is None or key is None:
+            return []
+        personal = json.loads(open_personal(row.personal, key=key, site=self.site, seq=row.seq))
+        return [HolderId(holder) for holder in personal.get("party", ())]
+
+    async def _shown(self, face: _Face, folder: Path, name: str) -> _Face:
         """Write somebody's photo into a folder."""
         try:
-            picture = await self._photo(row)
+            picture = await self._photo(face)
         except PhotoError as error:
-            return _Waiting(row, None, str(error))
+            return replace(face, why_none=str(error))
         if picture is None:
-            return _Waiting(row, None, "none is registered")
-        file = folder / f"{row.seq}{suffix_of(picture)}"
+            return replace(face, why_none="none is registered")
+        file = folder / f"{name}{suffix_of(picture)}"
         file.touch(mode=0o600)
         file.write_bytes(picture)
-        return _Waiting(row, file, "")
+        return replace(face, photo=file, why_none="")
 
-    async def _photo(self, row: WaitingRow) -> bytes | None:
-        holder = None if row.document is None else read_holder(row.document, trust=self.trust)
+    async def _photo(self, face: _Face) -> bytes | None:
+        holder = None if face.registered is None else read_holder(face.registered.document, trust=self.trust)
         if holder is None or holder.photo is None:
             return None
         sealed = await self.reading.photo(self.site, holder.id, holder.photo)
-        key = (await self._keys(holder.id)).get(holder.id)
+        key = await self._key(holder.id)
         if sealed is None or key is None:
             raise PhotoError("The photo that the tenant signed is not kept here.")
         return open_photo(sealed, key=key, site=self.site, holder=holder.id, digest=holder.photo)
 
-    async def _keys(self, holder: HolderId) -> dict[HolderId, bytes]:
-        return dict(await self.vault.keys_of(self.site, [holder]))
+    async def _key(self, holder: HolderId) -> bytes | None:
+        return (await self.vault.keys_of(self.site, [holder])).get(holder)
 
 
 def _show(waiting: Sequence[_Waiting], *, json_output: bool) -> None:
@@ -142,31 +180,33 @@ def _show(waiting: Sequence[_Waiting], *, json_output: bool) -> None:
         [
             (
                 one.row.seq,
-                shown(one.row.name or "-"),
-                one.row.holder or "-",
-                one.row.tenant or "-",
+                shown(face.name),
+                face.holder,
+                face.tenant,
                 one.access_point,
                 f"{(now - one.row.issued).total_seconds():.0f} s",
-                str(one.photo) if one.photo is not None else one.why_none,
+                str(face.photo) if face.photo is not None else face.why_none,
             )
             for one in waiting
+            for face in one.faces
         ],
         yielding=("name", "tenant"),
     )
+    people = sum(len(one.faces) for one in waiting)
+    together = "" if people == len(waiting) else " One word is for all under an entry: look at each."
     out.print(
-        f"{counted(len(waiting), 'person', 'people')}; say: gatekeeper verify ENTRY yes, or no.", style="dim"
+        f"{counted(people, 'person', 'people')}; say: gatekeeper verify ENTRY yes, or no.{together}",
+        style="dim",
     )
 
 
 def _document(one: _Waiting) -> dict[str, Any]:
-    row = one.row
+    first, *others = one.faces
     return {
-        "entry": row.seq,
-        "holder": row.holder,
-        "name": row.name,
-        "tenant": row.tenant,
+        "entry": one.row.seq,
+        **first.document(),
+        "with": [face.document() for face in others],
         "access_point": one.access_point,
-        "gate": row.gate,
-        "since": row.issued.isoformat(),
-        "photo": None if one.photo is None else str(one.photo),
+        "gate": one.row.gate,
+        "since": one.row.issued.isoformat(),
     }

@@ -48,7 +48,8 @@ class Decision:
 
     `shadow` are reasons of rules that only report. `party` are those who waited here and pass along with a grant; `host` is
     with whom a visitor comes in, `guests` are those of the party whose host the holder is.
-    `waits` is how long a guard has to say yes: until then nothing is granted, and nothing refused.
+    `waits` is how long a guard has to say yes, to the holder and to each of the party: until then nothing is granted, and
+    nothing refused.
     """
 
     granted: bool
@@ -294,6 +295,7 @@ def _granted(case: Case, reasons: tuple[Reason, ...], shadow: tuple[Reason, ...]
             policy=case.policy.version,
             unlock=None,
             waits=min(check.limit for check in checks),
+            party=case.party,
         )
     return Decision(
         granted=True,

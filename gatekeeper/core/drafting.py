@@ -6,6 +6,7 @@ Where, by which message of which gate, for whose trees, and whether somebody mus
 import hashlib
 from base64 import b64encode
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -64,8 +65,14 @@ def draft_of_decision(
     """A scan was granted, denied, or waits for a guard."""
     granted = Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED
     kind = granted if decision.waits is None else Kind.ACCESS_WAITING
-    return _of_scan(
+    draft = _of_scan(
         policy, kind, authentic, scan, facts, fields=decision_fields(decision), alarm=alarm, at=at, seq=seq
+    )
+    if decision.waits is None or not decision.party:
+        return draft
+    # Whose faces a guard must see too.
+    return replace(
+        draft, personal={**(draft.personal or {}), "party": [one.holder for one in decision.party]}
     )
 
 

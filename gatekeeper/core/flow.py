@@ -113,10 +113,11 @@ class _Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A scan that waits for a guard's word, and the key of its gate in the trust list of then."""
+    """A scan that waits for a guard's word: with whom they would pass, and the key of its gate in the trust list of then."""
 
     question: _Question
     receipt: Receipt
+    party: frozenset[HolderId]
     key: TrustedKey | None
     asked: datetime
     until: datetime
@@ -234,8 +235,10 @@ class Flow:
         receipt = _receipt(authentic, seq=seq, verdict=Verdict.DENIED, now=now, holder=facts.holder)
         if decision.waits is not None:
             key = self.trust.listing.gates.get(authentic.gate)
+            party = frozenset(one.holder for one in decision.party)
+            until = now + decision.waits
             self._waiting[seq] = _Waiting(
-                question=question, receipt=receipt, key=key, asked=now, until=now + decision.waits
+                question=question, receipt=receipt, party=party, key=key, asked=now, until=until
             )
         decided = self._decided(question, facts, decision, receipt=receipt, now=now, settles=False)
         return replace(decided, drafts=(*seed, *decided.drafts)) if seed else decided
@@ -292,7 +295,14 @@ class Flow:
         facts = self._facts_of(question, now)
         # The guard spoke of a face: nobody has spoken of another whose the badge is by now.
         spoken = facts.holder is not None and facts.holder.id == receipt.holder
-        past = replace(facts.past, guard=word if spoken else GuardsWord.SILENCE, asked=waiting.asked)
+        # INVARIANT: nobody passes on a guard's word whose face he was not shown.
+        company = tuple(one for one in facts.past.company if not one.waiting or one.holder in waiting.party)
+        past = replace(
+            facts.past,
+            guard=word if spoken else GuardsWord.SILENCE,
+            asked=waiting.asked,
+            company=company,
+        )
         facts = replace(facts, past=past)
         decision = decide(self.policy, facts, question.request, now)
         receipt.seq, receipt.issued = self._next(), now
@@ -337,7 +347,7 @@ class Flow:
             )
             companions = [
                 draft_of_companion(self.policy, companion, point, grant=seq, at=now, seq=self._next())
-                for companion in decision.party
+                for companion in (decision.party if decision.granted else ())
             ]
         receipt.verdict = answer.verdict
         if settles:

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.integration
 
 FACE, OTHER_FACE = b"\xff\xd8\xff\xe0 Anna, as she looks", b"\x89PNG\r\n\x1a\n another"
 
+_ESCORT = {"by": ["army/soldier"], "seconds": 60, "most": 1}
+
 
 @pytest.fixture(scope="module")
 def served(
@@ -27,7 +29,7 @@ def served(
 ) -> Iterator[Registry]:
     folder = tmp_path_factory.mktemp("guards")
     with served_site(
-        folder, postgres_server, broker, yard={"rules": {"guard_check": {"seconds": 60}}}
+        folder, postgres_server, broker, yard={"rules": {"guard_check": {"seconds": 60}, "escort": _ESCORT}}
     ) as registry:
         yield registry
 
@@ -48,11 +50,15 @@ class Visit:
     """Somebody with a badge, who shows it at the gate and waits."""
 
     def __init__(self, registry: Registry, folder: Path, gate: ThreadPoolExecutor) -> None:
-        self.registry, self.gate = registry, gate
-        self.holder = registry.done("holder", "add", "Anna de Vries", "--kind", "staff", "--clearance", 2, "--profiles", "pupil", "--tenant", "school")  # fmt: skip
-        file = folder / f"{self.holder}.json"
-        registry.done("badge", "issue", self.holder, "--assurance", 1, "--out", file)
-        self.badge = SimulatedBadge.bearer(base64.b64decode(json.loads(file.read_text())["token"]))
+        self.registry, self.folder, self.gate = registry, folder, gate
+        self.holder, self.badge = self.somebody("Anna de Vries", "staff")
+
+    def somebody(self, name: str, kind: str, *words: object) -> tuple[str, SimulatedBadge]:
+        """A person of the school, and a badge of theirs."""
+        holder = self.registry.done("holder", "add", name, "--kind", kind, "--clearance", 2, "--profiles", "pupil", "--tenant", "school", *words)  # fmt: skip
+        file = self.folder / f"{holder}.json"
+        self.registry.done("badge", "issue", holder, "--assurance", 1, "--out", file)
+        return holder, SimulatedBadge.bearer(base64.b64decode(json.loads(file.read_text())["token"]))
 
     def asks(self) -> tuple[Future[Outcome], int]:
         """Show the badge; give what will come of it, and the entry under which it waits."""
@@ -91,6 +97,27 @@ def test_a_guard_sees_name_and_photo_and_his_yes_opens(registry: Registry, visit
     assert registry("verify", entry, "yes").code == 0
     assert asked.result(20).granted
     assert visit.waiting() == []
+    assert registry.scan(visit.badge, OUT).granted
+
+
+def test_a_guard_sees_the_faces_of_all_who_would_pass_on_his_yes(
+    registry: Registry, visit: Visit, tmp_path: Path
+):
+    visit.photo(tmp_path, FACE)
+    guest, badge = visit.somebody("Bo Bakker", "visitor", "--host", visit.holder)
+    assert registry.scan(badge).reason == Reason.NO_ESCORT.bacnet
+    asked, entry = visit.asks()
+    (shown,) = visit.waiting("--photos", tmp_path / "faces")
+    assert (shown["name"], Path(shown["photo"]).read_bytes()) == ("Anna de Vries", FACE)
+    assert shown["with"] == [{"holder": guest, "name": "Bo Bakker", "tenant": "school", "photo": None}]
+    said = " ".join(registry("verify", entry).out.split())
+    assert "Bo Bakker" in said
+    assert "2 people" in said
+    registry.done("verify", entry, "yes")
+    assert asked.result(20).granted
+    there = registry.run("SELECT holder FROM presence WHERE site_id = $1 AND zone = 'yard'")
+    assert {row["holder"] for row in there} == {visit.holder, guest}
+    assert registry.scan(badge, OUT).granted
     assert registry.scan(visit.badge, OUT).granted
 
 

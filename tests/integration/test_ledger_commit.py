@@ -65,7 +65,7 @@ def _full(written: Written) -> Written:
         receipts=[receipt(first, 1, opens_boot=True), receipt(first + 1, 2, holder=SERGEANT)],
         moved=[presence(SERGEANT, "yard", seq=first)],
         usage={BadgeId("0" * 32): replace(NEVER_USED, failures=(NOW, NOW), pin_tries=2)},
-        opened={ZoneId("yard"): NOW},
+        opened={(ZoneId("yard"), first): NOW},
         writes=Writes(
             alert=1,
             lockdowns=frozenset({"site"}),

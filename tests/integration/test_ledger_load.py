@@ -169,13 +169,14 @@ async def test_who_moves_is_in_one_place_with_every_quality(quality: Quality, fo
     assert list((await _load(fort)).presences) == [there]
 
 
-async def test_a_zone_is_open_since_the_last_that_was_said_of_it(fort: Fort):
+async def test_zones_are_open_by_the_grants_that_still_count(fort: Fort):
     yard, shed = ZoneId("yard"), ZoneId("shed")
-    await fort.commit(fort.pen.write(1).holding(opened={yard: NOW, shed: NOW}))
-    await fort.commit(fort.pen.write(1).holding(opened={yard: None, shed: NOW + timedelta(hours=1)}))
-    assert (await _load(fort)).opened == {shed: NOW + timedelta(hours=1)}
-    await fort.commit(fort.pen.write(1).holding(opened={yard: NOW}))
-    assert (await _load(fort)).opened == {yard: NOW, shed: NOW + timedelta(hours=1)}
+    later = NOW + timedelta(hours=1)
+    await fort.commit(fort.pen.write(1).holding(opened={(yard, 0): NOW, (shed, 0): NOW}))
+    await fort.commit(fort.pen.write(1).holding(opened={(yard, 0): None, (shed, 1): later, (shed, 9): None}))
+    assert (await _load(fort)).opened == {(shed, 0): NOW, (shed, 1): later}
+    await fort.commit(fort.pen.write(1).holding(opened={(yard, 2): NOW, (shed, 0): None}))
+    assert (await _load(fort)).opened == {(yard, 2): NOW, (shed, 1): later}
 
 
 # -- what is the case, and who is who ---------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from gatekeeper.model.ids import BadgeId, GateId, HolderId, SiteId, TenantId, Zo
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
 
-__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow", "WaitingRow"]
+__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow", "RegistrationRow", "WaitingRow"]
 
 _queries = Queries("gatekeeper.adapters.postgres", "reading")
 _PAGE = 2000
@@ -52,16 +52,24 @@ class BadgeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRow:
-    """A scan that waits for a guard's word: its entry, and what is registered of the badge's holder."""
+    """A scan that waits for a guard's word: its entry, with the sealed personal part, and whose badge it is."""
 
     seq: int
     gate: GateId
     issued: datetime
+    holder: HolderId
     body: bytes
-    holder: HolderId | None
-    name: str | None
-    tenant: TenantId | None
-    document: bytes | None
+    personal: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationRow:
+    """What is registered of somebody: the name beside what their tenant signed."""
+
+    holder: HolderId
+    tenant: TenantId
+    name: str
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +157,13 @@ class PostgresReading:
         """The scans that wait for a guard's word, of those asked after an instant; longest first."""
         rows = await self._connection.fetch(_queries.waiting_scans, site, since)
         return [WaitingRow(**row) for row in rows]
+
+    async def registrations(
+        self, site: SiteId, holders: Sequence[HolderId]
+    ) -> Mapping[HolderId, RegistrationRow]:
+        """What is registered of some holders."""
+        rows = await self._connection.fetch(_queries.registrations, site, list(holders))
+        return {row["holder"]: RegistrationRow(**row) for row in rows}
 
     async def photo(self, site: SiteId, holder: HolderId, digest: bytes) -> bytes | None:
         """A holder's sealed photo, by the SHA-256 of the picture."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.change import (
+    ApprovalChange,
     BadgeStateChange,
     GuardChange,
     HolderChange,
@@ -21,7 +22,7 @@ from gatekeeper.core.supervise import APPLIED, PROPOSED
 from gatekeeper.core.trust import KeyState, Use
 from gatekeeper.core.widening import policy_gains
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import HolderId, TenantId
+from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
@@ -137,8 +138,6 @@ def test_a_gate_says_of_its_own_doors_only_that_they_are_shut():
     site = RuledSite(**LOCK)
     site.recorded(site.passage("armoury-in", PassageOutcome.FORCED))
     site.denied("barrack-in", "sergeant", Reason.INTERLOCK)
-    from gatekeeper.model.ids import AccessPointId
-
     site.take(site.status("shed-reader", StatusKind.CLOSED_AGAIN, access_point=AccessPointId("armoury-in")))
     site.denied("barrack-in", "sergeant", Reason.INTERLOCK)
 
@@ -252,9 +251,10 @@ def test_a_zones_own_escort_does_not_switch_off_what_the_alert_state_demands_eve
     assert not site.ask("barrack-in", "worker").granted
 
 
-def test_an_escort_rule_that_lets_somebody_in_without_a_host_is_no_change_that_only_takes():
+def test_an_escort_rule_more_lets_nobody_in_and_one_less_is_no_change_that_only_takes():
     before, after = policy_with(**ALERT), policy_with({"barrack": {"escort": NARROW}}, **ALERT)
-    assert policy_gains(before, after)
+    assert not policy_gains(before, after)
+    assert policy_gains(after, before)
 
 
 def test_one_person_does_not_let_contractors_in_at_an_alert_by_adding_an_escort_rule():
@@ -394,8 +394,19 @@ def test_who_passes_in_company_where_a_guard_looks_at_faces_was_looked_at_too():
     site.denied("barrack-in", "impostor", Reason.NO_ACCOMPANIMENT)
     found = waiting(site, "sergeant")
     site.answer(found, yes=True)
-    asked_about = {draft.person for draft in site.drafts if draft.kind is Kind.ACCESS_WAITING}
-    assert site.where("impostor") is None or "impostor" in asked_about
+    (shown,) = [draft.personal for draft in site.drafts if draft.kind is Kind.ACCESS_WAITING]
+    assert (shown["holder"], shown["party"]) == ("sergeant", ["impostor"])
+    assert site.where("impostor") == "barrack"
+
+
+def test_nobody_comes_along_on_a_guards_word_who_was_not_there_when_he_was_asked():
+    site = RuledSite({"barrack": {"guard_check": {"seconds": 30}, "occupancy": {"least": 2, "seconds": 60}}})
+    site.enrol("impostor")
+    site.denied("barrack-in", "private", Reason.LOWER_OCCUPANCY)
+    found = waiting(site, "sergeant")
+    waiting(site, "impostor")
+    site.answer(found, yes=True)
+    assert (site.where("private"), site.where("impostor")) == ("barrack", None)
 
 
 # -- the register -----------------------------------------------------------------------------------------------------
@@ -471,8 +482,6 @@ def test_a_grant_that_was_proposed_before_an_operator_was_revoked_does_not_bring
     gone = account("guard", "army", [Role.GUARD], version=2, revoked=True)
     document = signed_account(gone, site=SITE, key=key_of("army signing"))
     assert site.supervise(OperatorChange(operator=gone.id, document=document)).outcome.code == APPLIED
-    from gatekeeper.core.change import ApprovalChange
-
     outcome = site.supervise(ApprovalChange(digest=digest_of(proposal)), by="colonel").outcome
     assert outcome.code != APPLIED, outcome
 
@@ -555,6 +564,28 @@ def test_an_out_door_into_another_zone_asks_for_that_zones_level():
     site.write(document)
     site.enrol("low", clearance=0)
     assert not site.ask("hatch", "low").granted
+
+
+def test_a_door_that_closed_before_it_was_released_again_is_not_shut_by_the_news():
+    site = RuledSite(**LOCK)
+    scan = site.granted("armoury-in", "sergeant")
+    site.recorded(site.passage("armoury-in", TAKEN, scan=scan))
+    closed = site.status("inner", StatusKind.CLOSED_AGAIN, access_point=AccessPointId("armoury-in"))
+    site.granted("armoury-in", "sergeant")
+    site.recorded(closed)
+    site.enrol("other")
+    site.denied("barrack-in", "other", Reason.INTERLOCK)
+
+
+def test_a_passage_that_is_told_after_the_closing_leaves_the_door_shut():
+    site = RuledSite(**LOCK)
+    scan = site.granted("armoury-in", "sergeant")
+    passage = site.passage("armoury-in", TAKEN, scan=scan)
+    site.recorded(site.status("inner", StatusKind.CLOSED_AGAIN, access_point=AccessPointId("armoury-in")))
+    site.recorded(passage)
+    assert site.where("sergeant") == "armoury"
+    site.enrol("other")
+    site.granted("barrack-in", "other")
 
 
 def test_two_grants_that_are_both_not_taken_leave_the_holder_where_he_was():

@@ -53,7 +53,7 @@ WITH advanced AS (
     SELECT $1, *
     FROM unnest(
         $23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::text[], $29::bigint[], $30::text[],
-        $53::text[]
+        $54::text[]
     )
     ON CONFLICT (site_id, holder) DO UPDATE
     SET zone = excluded.zone, since = excluded.since, quality = excluded.quality, access_point = excluded.access_point,

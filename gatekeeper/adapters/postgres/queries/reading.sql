@@ -51,13 +51,17 @@ SELECT sealed FROM holder_photo WHERE site_id = $1 AND holder = $2 AND digest = 
 DELETE FROM holder_photo WHERE site_id = $1 AND holder = $2 AND digest IS DISTINCT FROM $3;
 
 -- name: waiting_scans
--- Scans that wait for a guard's word since an instant, longest first, with whose badge it is.
-SELECT receipt.seq, receipt.gate, receipt.issued, receipt.holder, holder.name, holder.tenant, holder.document, entry.body
+-- Scans that wait for a guard's word since an instant, longest first.
+SELECT receipt.seq, receipt.gate, receipt.issued, receipt.holder, entry.body, personal.sealed AS personal
 FROM receipt
 JOIN entry USING (site_id, seq)
-LEFT JOIN holder ON holder.site_id = receipt.site_id AND holder.holder = receipt.holder
+LEFT JOIN personal ON personal.site_id = receipt.site_id AND personal.seq = receipt.seq
 WHERE receipt.site_id = $1 AND receipt.verdict = 3 AND receipt.issued > $2
 ORDER BY receipt.seq;
+
+-- name: registrations
+-- What is registered of some holders.
+SELECT holder, tenant, name, document FROM holder WHERE site_id = $1 AND holder = ANY ($2);
 
 -- name: badge_owner
 -- Whose badge it is.
