@@ -355,6 +355,9 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     former = register.holder(holder.id, trust=making.flow.trust)
     if former is not None and former.version >= holder.version:
         return Declined("registration-old", f"version {holder.version} follows {former.version}")
+    # INVARIANT: no two registrations name one badge, so that no order in which they are read makes it another's.
+    if any(register.named_by(badge) not in {None, holder.id} for badge in holder.badges):
+        return Declined("badge-held", "another holder's registration names a badge of these")
     for issue in change.badges:
         if register.state(issue.badge) is not None:
             return Declined("badge-known", "a badge is entered once")

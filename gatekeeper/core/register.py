@@ -221,6 +221,10 @@ class Register:
         state = self._badges[badge].state
         return state is BadgeState.REVOKED or (state is BadgeState.ACTIVE and badge not in self._owner)
 
+    def named_by(self, badge: BadgeId) -> HolderId | None:
+        """Whose registration names a badge, believed or not; None for nobody's."""
+        return self._owner.get(badge)
+
     def state(self, badge: BadgeId) -> BadgeState | None:
         """What its tenant last said of a badge; None when the site does not know it."""
         known = self._badges.get(badge)

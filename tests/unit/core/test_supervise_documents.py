@@ -1,6 +1,7 @@
 """Documents in changes: registrations, policies and trust lists, believed by their own signatures and swapped whole."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -123,6 +124,32 @@ def test_a_badge_is_entered_once(site: SmallSite):
     again = registration(replace(site.holders["pupil"], version=2), BADGES["pupil"])
     assert refused(site, again, by="school") == "badge-known"
     assert reason(site, "front-in", "pupil") is Reason.REVOKED
+
+
+def test_a_badge_that_anothers_registration_names_is_not_registered_for_somebody_else(site: SmallSite):
+    pupil = site.holders["pupil"]
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
+    both = newcomer(badges=(NEW.badge.id, *pupil.badges))
+    assert refused(site, registration(both, NEW), by="school") == "badge-held"
+    assert refused(site, registration(newcomer(badges=pupil.badges), BADGES["pupil"]), by="school") == (
+        "badge-held"
+    )
+    made(site, registration(replace(pupil, version=2, badges=())), by="school")
+    made(site, registration(newcomer(badges=pupil.badges)), by="school")
+    assert refused(site, registration(replace(pupil, version=3)), by="school") == "badge-held"
+    made(site, registration(newcomer(badges=pupil.badges, version=2)), by="school")
+
+
+def test_a_badge_is_held_also_by_a_registration_that_is_over_or_not_believed(site: SmallSite):
+    pupil = site.holders["pupil"]
+    over = registration(replace(pupil, version=2, until=pupil.since + timedelta(days=1)))
+    made(site, over, by="school")
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
+    unsigned = HolderRecord(id=pupil.id, document=b"signed by nobody")
+    site.flow.register.put_holder(unsigned, tenant=SCHOOL, badges=pupil.badges)
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
+    made(site, registration(replace(pupil, badges=())), by="school")
+    made(site, registration(newcomer(badges=pupil.badges)), by="school")
 
 
 def test_two_badges_do_not_answer_to_one_card_number(site: SmallSite):
