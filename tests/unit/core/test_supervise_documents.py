@@ -1,7 +1,7 @@
 """Documents in changes: registrations, policies and trust lists, believed by their own signatures and swapped whole."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,17 +20,18 @@ from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.scan import Rejected
 from gatekeeper.core.supervise import StoredBadge, StoredHolder
-from gatekeeper.core.trust import KeyState, TenantTrust
+from gatekeeper.core.trust import KeyState, TenantTrust, Use
 from gatekeeper.model.badges import Assurance, BadgeRecord, BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import GateId, HolderId, TenantId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.model.people import Holder
 from gatekeeper.model.reasons import Reason
-from tests.support.changes import made, reason, refused
+from tests.support.changes import agreed, made, reason, refused
 from tests.support.operators import account, signed_account
 from tests.support.sites import (
     BADGES,
     CARD,
+    NOON,
     SITE,
     Issued,
     SmallSite,
@@ -41,6 +42,7 @@ from tests.support.sites import (
     register_holder,
     signed_trust,
     site_document,
+    trusted,
 )
 
 ARMY, SCHOOL = TenantId("army"), TenantId("school")
@@ -335,6 +337,35 @@ def test_a_key_that_is_only_verified_with_makes_no_operator_and_those_it_made_st
     appointed = OperatorChange(operator=clerk.id, document=document)
     assert refused(site, appointed, by="school") == "change-key-retired"
     made(site, BadgeStateChange(badge=BADGES["pupil"].badge.id, state=BadgeState.LOST), by="school")
+
+
+@pytest.mark.parametrize(
+    ("state", "since"), [(KeyState.VERIFY_ONLY, None), (KeyState.REVOKED, NOON + timedelta(days=1))]
+)
+def test_an_issuer_key_that_is_retired_registers_nobody_and_issues_nothing_and_what_it_signed_stays(
+    state: KeyState, since: datetime | None, site: SmallSite
+):
+    """A revoked one counts for badges of before: it may not date a new one back."""
+    issuers = (
+        trusted("school issuer", use=Use.ISSUER, owner="school", state=state, since=since),
+        trusted("school issuer 2", use=Use.ISSUER, owner="school"),
+    )
+    agreed(site, trust_change(site, tenants=with_tenant(SCHOOL, issuers=issuers)))
+    good = registration(newcomer(), NEW)
+    renewed = replace(good, document=register_holder(newcomer(), by="school issuer 2"))
+    known = "change-key-retired" if state is KeyState.VERIFY_ONLY else "change-registration"
+    assert refused(site, good, by="school") == known
+    assert refused(site, renewed, by="school") == "change-key-retired"
+    token = issue("newcomer", "school", by="school issuer 2", assurance=Assurance.CARD_NUMBER, card=NEW_CARD)
+    anew = replace(renewed, badges=registration(newcomer(), token).badges)
+    assert refused(site, replace(anew, document=good.document), by="school") == known
+    made(site, anew, by="school")
+    teacher = replace(site.holders["teacher"], version=2)
+    promoted = HolderChange(
+        holder=teacher.id, document=register_holder(teacher, by="school issuer 2"), badges=()
+    )
+    made(site, promoted, by="school")
+    assert reason(site, "front-in", "teacher") is Reason.GRANTED, "the badge is by the former key"
 
 
 def test_a_trust_list_is_not_rolled_back_in_two_steps(site: SmallSite):
