@@ -224,14 +224,21 @@ def _weigh_operator(change: OperatorChange, flow: Flow, now: datetime) -> Weighe
     able = operators.can_grant(trust=trust, now=now)
     if able and not operators.can_grant(trust=trust, now=now, after=operator):
         return Declined("operator-last", "without this operator no two are left who can make another")
-    takes = operator.revoked or (former is not None and operator.within(former))
+    # Who is entered as revoked, and was nobody before, takes a name that the whole site shares.
+    takes = former is not None and operator.within(former)
     return Weighed(
         content=change,
         deed=Deed.WITHDRAW_OPERATOR if takes else Deed.GRANT_OPERATOR,
-        gives=() if takes else tuple(f"{operator.id} is {role}" for role in sorted(operator.roles)),
+        gives=() if takes else _given(operator),
         subject=operator.id,
         operator=operator,
     )
+
+
+def _given(operator: Operator) -> tuple[str, ...]:
+    if operator.revoked:
+        return (f"{operator.id} is a name of {operator.tenant}",)
+    return tuple(f"{operator.id} is {role}" for role in sorted(operator.roles))
 
 
 # -- making -------------------------------------------------------------------------------------------------------------

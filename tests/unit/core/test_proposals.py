@@ -384,6 +384,17 @@ def test_a_tenant_takes_from_its_own_operators_and_gives_to_none(site: Ground):
     site.made(site.appointment(gone), by="school")
 
 
+def test_who_was_nobody_is_entered_as_revoked_by_two_for_it_takes_a_name(site: Ground):
+    squat = account("general", "school", [Role.TENANT_ADMIN], revoked=True)
+    for by in ("school", "officer"):
+        assert site.refused(site.appointment(squat), by=by) == "change-role"
+    proposal = site.proposed(site.appointment(squat), by="admin")
+    assert proposal.gives == ("general is a name of school",)
+    assert site.approve(proposal, by="officer").outcome.code == APPLIED
+    general = account("general", HOST, [Role.GUARD], key="another")
+    assert site.refused(site.appointment(general), by="admin") == "operator-known"
+
+
 def test_an_account_of_an_older_version_is_refused(site: Ground):
     guard = account("guard", HOST, [Role.GUARD])
     assert site.refused(site.appointment(guard), by="admin") == "operator-old"
