@@ -226,11 +226,13 @@ def _weigh_operator(change: OperatorChange, flow: Flow, now: datetime) -> Weighe
         return Declined("operator-last", "without this operator no two are left who can make another")
     # Who is entered as revoked, and was nobody before, takes a name that the whole site shares.
     takes = former is not None and operator.within(former)
+    known = operators.document(operator.id)
     return Weighed(
         content=change,
         deed=Deed.WITHDRAW_OPERATOR if takes else Deed.GRANT_OPERATOR,
         gives=() if takes else _given(operator),
         subject=operator.id,
+        base=b"" if known is None else hashlib.sha256(known).digest(),
         operator=operator,
     )
 

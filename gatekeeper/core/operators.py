@@ -298,6 +298,11 @@ class Operators:
         known = self._records.get(operator)
         return known.tenant if known is not None else None
 
+    def document(self, operator: OperatorId) -> bytes | None:
+        """The document under this name, believed or not; None for a name that nobody has."""
+        known = self._records.get(operator)
+        return known.document if known is not None else None
+
     def key_taken(self, operator: Operator, *, trust: Trust) -> bool:
         """Whether an operator's key has another use already: another operator's, or one in the trust list."""
         others = self.believed(trust=trust).values()
