@@ -52,16 +52,16 @@ class Crossing:
         badge, holder = facts.badge, facts.holder
         if badge is None or decision.waits is not None:
             return NOTHING
-        typed = self.memory.pin_typed(badge, facts.past.factor, now=now)
+        used = dict(self.memory.pin_typed(badge, holder, facts.past.factor, now=now))
         if not decision.granted or holder is None or asked is None:
-            failed = self.memory.refused(point, badge, decision, asked, now=now) or typed
-            return NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
+            failed = self.memory.refused(point, badge, decision, asked, now=now)
+            used |= {} if failed is None else {badge.id: failed}
+            return Remembered(usage=tuple(used.items())) if used else NOTHING
         moved = [self._move(holder.id, holder, point, now, seq, host=decision.host)]
         for companion in decision.party:
             host = holder.id if companion.holder in decision.guests else None
             known = self.register.holder(companion.holder, trust=self.trust)
             moved.append(self._move(companion.holder, known, point, now, seq, host=host))
-        used = dict([] if typed is None else [(badge.id, typed)])
         used |= self.memory.granted(point, decision, asked, now=now, grant=seq)
         if decision.host is not None:
             self.memory.brought_by(point.id, decision.host)
