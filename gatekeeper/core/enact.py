@@ -327,6 +327,9 @@ def _guard(change: GuardChange, making: Making) -> Done | Declined:
         return Declined(
             "scan-not-waiting", "no scan waits under this entry: it was answered, or its time is over"
         )
+    # INVARIANT: who was forgiven and is let in within the same commit is somewhere, also after it.
+    here = {presence.holder for presence in settled.moved}
+    making.writes.forgiven[:] = [holder for holder in making.writes.forgiven if holder not in here]
     return Done(
         kind=Kind.GUARD_ANSWERED,
         public={"scan": change.entry, "yes": change.yes},

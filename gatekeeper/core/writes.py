@@ -49,6 +49,7 @@ class Writes:
     lockdowns: frozenset[str] | None = None
     suspended: frozenset[TenantId] | None = None
     forgiven: list[HolderId] = field(default_factory=list)
+    """Whose whereabouts are forgotten, after all that the same commit says of where people are."""
     documents: list[tuple[str, int, bytes]] = field(default_factory=list)
     holders: list[StoredHolder] = field(default_factory=list)
     badges: list[StoredBadge] = field(default_factory=list)
