@@ -59,7 +59,7 @@ SiteChange: TypeAlias = (
 """What changes the site; approvals and withdrawals change what becomes of proposals."""
 
 DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
-    BadgeStateChange: (Deed.STOP_BADGE, Deed.REINSTATE_BADGE),
+    BadgeStateChange: (Deed.STOP_BADGE, Deed.REINSTATE_BADGE, Deed.LET_BADGE_GO),
     AlertChange: (Deed.RAISE_ALERT, Deed.LOWER_ALERT),
     LockdownChange: (Deed.LOCK_DOWN, Deed.RELEASE),
     SuspensionChange: (Deed.SUSPEND_TENANT, Deed.REINSTATE_TENANT),
@@ -74,6 +74,8 @@ DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
     WithdrawalChange: (),
 }
 """What a change of each kind can amount to; which of these it is depends on the site."""
+
+_SAYS_MORE: Final = tuple(BadgeState)  # the later says more
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """A change on its way: the flow it alters, the writes it adds to, and the entry that it will be."""
+    """A change on its way: the flow it alters, the writes it adds to, the entry that it will be, and whose word it is."""
 
     flow: Flow
     writes: Writes
     seq: int
+    by: TenantId
     name: str
     now: datetime
 
@@ -133,10 +136,8 @@ def weigh(content: SiteChange, flow: Flow, *, anchor: Anchor, now: datetime) -> 
             return _weigh_lockdown(content, flow)
         case SuspensionChange(on=on):
             return Weighed(content=content, deed=Deed.SUSPEND_TENANT if on else Deed.REINSTATE_TENANT)
-        case BadgeStateChange(state=state):
-            return Weighed(
-                content=content, deed=Deed.REINSTATE_BADGE if state is BadgeState.ACTIVE else Deed.STOP_BADGE
-            )
+        case BadgeStateChange():
+            return Weighed(content=content, deed=_badge_deed(content, flow))
         case ForgivenessChange() | GuardChange() | HolderChange():
             (deed,) = DEEDS[type(content)]
             return Weighed(content=content, deed=deed)
@@ -158,6 +159,19 @@ def _weigh_alert(change: AlertChange, flow: Flow) -> Weighed | Declined:
         return Declined("alert-unknown", f"the site's alert states are {', '.join(states)}")
     lower = states.index(change.state) < flow.alert
     return Weighed(content=change, deed=Deed.LOWER_ALERT if lower else Deed.RAISE_ALERT)
+
+
+def _badge_deed(change: BadgeStateChange, flow: Flow) -> Deed:
+    register, host = flow.register, flow.trust.host
+    before = register.state(change.badge)
+    # INVARIANT: what the host says of a tenant's badge, the tenant alone makes nothing less of.
+    if (
+        before not in {None, BadgeState.REVOKED}
+        and _SAYS_MORE.index(change.state) < _SAYS_MORE.index(before)
+        and host in register.stopped_by(change.badge) - {register.tenant_of_badge(change.badge)}
+    ):
+        return Deed.LET_BADGE_GO
+    return Deed.REINSTATE_BADGE if change.state is BadgeState.ACTIVE else Deed.STOP_BADGE
 
 
 def _weigh_lockdown(change: LockdownChange, flow: Flow) -> Weighed | Declined:
@@ -346,13 +360,18 @@ def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
         return Declined("badge-unknown", "the site has no such badge")
     if before is BadgeState.REVOKED and change.state is not before:
         return Declined("badge-revoked", "it is revoked, and that is for good: issue another")
-    register.set_state(change.badge, change.state)
-    making.writes.badge_states.append((change.badge, change.state))
+    state, stopped_by = change.state, register.stopped_by(change.badge) | {making.by}
+    if state is BadgeState.ACTIVE:
+        # What another has stopped too is not active again: each lets go of their own word.
+        stopped_by -= {making.by}
+        state = before if stopped_by else state
+    register.set_state(change.badge, state, stopped_by=stopped_by)
+    making.writes.badge_states.append((change.badge, state, stopped_by))
     holder = register.holder_of(change.badge, trust=making.flow.trust)
     making.flow.memory.leaves_company(holder.id if holder is not None else None)
     return Done(
         kind=Kind.BADGE_CHANGED,
-        public={"tenant": tenant, "from": before.value, "to": change.state.value},
+        public={"tenant": tenant, "from": before.value, "to": state.value},
         tenants=_concerned(making.flow, tenant),
         person=holder.id if holder is not None else None,
         personal={"badge": change.badge, "holder": holder.id} if holder is not None else None,
@@ -405,9 +424,8 @@ def _let_go(card: Card | None, holder: Holder, making: Making) -> None:
     badge = None if card is None else register.badge_of_card(card)
     if badge is None:
         return
-    token, state, tenant = register.token(badge), register.state(badge), register.tenant_of_badge(badge)
-    if token is not None and state is not None and tenant is not None:
-        record = BadgeRecord(id=badge, token=token, state=state)
+    record, tenant = register.record(badge), register.tenant_of_badge(badge)
+    if record is not None and tenant is not None:
         making.writes.badges.append(StoredBadge(record=record, tenant=tenant, holder=holder.id, card=None))
 
 

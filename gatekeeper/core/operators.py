@@ -71,6 +71,7 @@ class Deed(StrEnum):
     REINSTATE_TENANT = "reinstate a tenant"
     STOP_BADGE = "stop a badge"
     REINSTATE_BADGE = "reinstate a badge"
+    LET_BADGE_GO = "let go a badge that the host stopped"
     REGISTER_HOLDER = "register a holder"
     CHANGE_POLICY = "change the policy"
     WIDEN_POLICY = "change the policy so that it gives more"
@@ -111,6 +112,7 @@ WORDS: Final[Mapping[Deed, Word]] = MappingProxyType(
         Deed.REINSTATE_TENANT: Word(host=_OFFICER),
         Deed.STOP_BADGE: Word(host=_OFFICER, own=_DESK),
         Deed.REINSTATE_BADGE: Word(own=_DESK),
+        Deed.LET_BADGE_GO: Word(host=_OFFICER),
         Deed.REGISTER_HOLDER: Word(own=_DESK),
         Deed.CHANGE_POLICY: Word(host=_ADMIN),
         Deed.WIDEN_POLICY: Word(host=_ADMIN, second=_SECOND),

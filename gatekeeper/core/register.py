@@ -179,12 +179,14 @@ class Register:
         held = self._held[record.id] = tuple(badges)
         self._owner.update(dict.fromkeys(held, record.id))
 
-    def set_state(self, badge: BadgeId, state: BadgeState) -> bool:
-        """Change the state of a badge; False when there is no such badge."""
+    def set_state(
+        self, badge: BadgeId, state: BadgeState, *, stopped_by: frozenset[TenantId] = frozenset()
+    ) -> bool:
+        """Change the state of a badge, and who has stopped it; False when there is no such badge."""
         known = self._badges.get(badge)
         if known is None:
             return False
-        self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state)
+        self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state, stopped_by=stopped_by)
         return True
 
     def tenant_of_badge(self, badge: BadgeId) -> TenantId | None:
@@ -229,6 +231,17 @@ class Register:
         """What its tenant last said of a badge; None when the site does not know it."""
         known = self._badges.get(badge)
         return known.state if known is not None else None
+
+    def stopped_by(self, badge: BadgeId) -> frozenset[TenantId]:
+        """Whose operators have stopped a badge; its tenant's where nothing else is known."""
+        known = self._badges.get(badge)
+        if known is None or known.state is BadgeState.ACTIVE:
+            return frozenset()
+        return known.stopped_by or frozenset({self._badge_tenants[badge]})
+
+    def record(self, badge: BadgeId) -> BadgeRecord | None:
+        """A badge as it is stored."""
+        return self._badges.get(badge)
 
     def token(self, badge: BadgeId) -> bytes | None:
         """The token of a badge."""
