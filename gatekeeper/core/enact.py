@@ -386,9 +386,11 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     former = register.holder(holder.id, trust=making.flow.trust)
     if former is not None and former.version >= holder.version:
         return Declined("registration-old", f"version {holder.version} follows {former.version}")
-    # INVARIANT: no two registrations name one badge, so that no order in which they are read makes it another's.
-    if any(register.named_by(badge) not in {None, holder.id} for badge in holder.badges):
-        return Declined("badge-held", "another holder's registration names a badge of these")
+    # INVARIANT: a badge is one holder's, for good: no order in which registrations come or are read makes it another's.
+    if not all(register.may_be_of(badge, holder.id) for badge in holder.badges):
+        return Declined(
+            "badge-held", "a badge of these was issued to another, or another's registration names it"
+        )
     for issue in change.badges:
         if register.state(issue.badge) is not None:
             return Declined("badge-known", "a badge is entered once")
@@ -405,7 +407,7 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     for issue in change.badges:
         _let_go(issue.card, holder, making)
         badge = BadgeRecord(id=issue.badge, token=issue.token, state=BadgeState.ACTIVE)
-        register.put_badge(badge, tenant=holder.tenant, card=issue.card)
+        register.put_badge(badge, tenant=holder.tenant, card=issue.card, holder=holder.id)
         making.writes.badges.append(
             StoredBadge(record=badge, tenant=holder.tenant, holder=holder.id, card=issue.card)
         )

@@ -53,7 +53,7 @@ CARD = Card(CardTechnology.MIFARE, b"\x04\x01\x02\x03\x04\x05\x06")
 def register_of(site: Site) -> Register:
     register = Register()
     for badge in site.founding.badges:
-        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card, holder=badge.holder)
     for holder in site.founding.holders:
         register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
     return register

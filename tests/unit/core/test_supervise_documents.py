@@ -137,9 +137,18 @@ def test_a_badge_that_anothers_registration_names_is_not_registered_for_somebody
         "badge-held"
     )
     made(site, registration(replace(pupil, version=2, badges=())), by="school")
-    made(site, registration(newcomer(badges=pupil.badges)), by="school")
-    assert refused(site, registration(replace(pupil, version=3)), by="school") == "badge-held"
-    made(site, registration(newcomer(badges=pupil.badges, version=2)), by="school")
+    taken = registration(newcomer(badges=pupil.badges))
+    assert refused(site, taken, by="school") == "badge-held", "it was issued to the pupil"
+    made(site, registration(replace(pupil, version=3)), by="school")
+
+
+def test_a_badge_that_is_not_there_yet_is_held_by_whoever_names_it_first(site: SmallSite):
+    made(site, registration(replace(site.holders["pupil"], version=2, badges=(NEW.badge.id,))), by="school")
+    assert refused(site, registration(newcomer(), NEW), by="school") == "badge-held"
+    made(site, registration(replace(site.holders["pupil"], version=3)), by="school")
+    made(site, registration(newcomer(), NEW), by="school")
+    again = registration(replace(site.holders["pupil"], version=4, badges=(NEW.badge.id,)))
+    assert refused(site, again, by="school") == "badge-held"
 
 
 def test_a_badge_is_held_also_by_a_registration_that_is_over_or_not_believed(site: SmallSite):
@@ -151,7 +160,7 @@ def test_a_badge_is_held_also_by_a_registration_that_is_over_or_not_believed(sit
     site.flow.register.put_holder(unsigned, tenant=SCHOOL, badges=pupil.badges)
     assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
     made(site, registration(replace(pupil, badges=())), by="school")
-    made(site, registration(newcomer(badges=pupil.badges)), by="school")
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
 
 
 def test_two_badges_do_not_answer_to_one_card_number(site: SmallSite):
