@@ -6,6 +6,7 @@
 
 `set` says the same with the state's own name, for programs that have one at hand.
 
+What an officer of the host has stopped, the host lets go (`reinstate --operator`), and not the badge's tenant.
 For a holder's id, each goes for all their badges of whom less was said before; what was replaced stays revoked.
 """
 

@@ -37,10 +37,10 @@ from gatekeeper.core.change_content import (
     spelled,
 )
 from gatekeeper.core.operators import OPERATOR_USE, WORDS, Deed, Operator, Operators, may, read_operator
-from gatekeeper.core.register import Register, read_holder
+from gatekeeper.core.register import HOLDER_TYPE, Register, read_holder
 from gatekeeper.core.trust import KeyState, Trust
 from gatekeeper.cose import cbor
-from gatekeeper.model.badges import Card
+from gatekeeper.model.badges import BADGE_TYPE, Card
 from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, SiteId, TenantId, is_name
 
 __all__ = [
@@ -123,7 +123,7 @@ _SENTENCES = {
     ChangeRefusal.MALFORMED: "The change is signed, but its content is no change that is known.",
     ChangeRefusal.AUTHOR: "The change names another operator than the one whose key signed it.",
     ChangeRefusal.OPERATOR: "The operator is revoked, or the time of the account has not begun or is over.",
-    ChangeRefusal.KEY_RETIRED: "The tenant's signing key may be verified with, but signs no operator any more.",
+    ChangeRefusal.KEY_RETIRED: "The tenant's key is retired: what it signed counts, and it signs nothing new.",
     ChangeRefusal.ROLE: "None of the operator's roles may say this.",
     ChangeRefusal.NOT_YOURS: "A tenant changes its own badges, holders and operators; all else is the host's.",
     ChangeRefusal.REGISTRATION: "The registration or a badge in it is not signed by its tenant, or they do not fit.",
@@ -241,6 +241,8 @@ def _registering(change: HolderChange, trust: Trust, owners: Ownership) -> Tenan
     holder = read_holder(change.document, trust=trust)
     if holder is None or holder.id != change.holder:
         return ChangeRefused(code=ChangeRefusal.REGISTRATION, detail="registration")
+    if not _issued_now(change.document, HOLDER_TYPE, holder.tenant, trust):
+        return ChangeRefused(code=ChangeRefusal.KEY_RETIRED, detail="registration")
     if len({issue.badge for issue in change.badges}) < len(change.badges):
         return ChangeRefused(code=ChangeRefusal.REGISTRATION, detail="a badge twice")
     for issue in change.badges:
@@ -249,6 +251,8 @@ def _registering(change: HolderChange, trust: Trust, owners: Ownership) -> Tenan
             return ChangeRefused(code=ChangeRefusal.REGISTRATION, detail="badge")
         if badge.id not in holder.badges:
             return ChangeRefused(code=ChangeRefusal.REGISTRATION, detail="a badge that is not the holder's")
+        if not _issued_now(issue.token, BADGE_TYPE, holder.tenant, trust):
+            return ChangeRefused(code=ChangeRefusal.KEY_RETIRED, detail="badge")
     # INVARIANT: a holder, badge or card number of one tenant is never taken over by another's registration.
     cards = [issue.card for issue in change.badges if issue.card is not None]
     if len(set(cards)) < len(cards):
@@ -261,6 +265,12 @@ def _registering(change: HolderChange, trust: Trust, owners: Ownership) -> Tenan
     if known - {None, holder.tenant}:
         return ChangeRefused(code=ChangeRefusal.NOT_YOURS)
     return holder.tenant
+
+
+def _issued_now(document: bytes, typ: str, tenant: TenantId, trust: Trust) -> bool:
+    """Whether a key that issues for its tenant now signed what is believed already; a retired one may have long ago."""
+    parsed = cose.parse(document, typ=typ)
+    return not isinstance(parsed, cose.Refused) and trust.issues(tenant, parsed.kid)
 
 
 def _payload(content: ChangeContent, *, site: SiteId, change_id: bytes, author: str, at: datetime) -> bytes:

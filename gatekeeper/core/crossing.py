@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gatekeeper.core.decide import Decision
-from gatekeeper.core.facts import Facts
+from gatekeeper.core.facts import Factor, Facts
 from gatekeeper.core.memory import Asked, Memory, Opening, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.register import Register
@@ -61,17 +61,19 @@ class Crossing:
         badge, holder = facts.badge, facts.holder
         if badge is None or decision.waits is not None:
             return NOTHING
-        typed = self.memory.pin_typed(badge, facts.past.factor, now=now)
+        # A badge that is not in force opens nothing with any PIN: whoever found it does not block its holder's.
+        factor = facts.past.factor if facts.badge_state is BadgeState.ACTIVE else Factor.NONE
+        used = dict(self.memory.pin_typed(badge, holder, factor, now=now))
         if not decision.granted or holder is None or asked is None:
-            failed = self.memory.refused(point, badge, decision, asked, now=now) or typed
-            return NOTHING if failed is None else Remembered(usage=((badge.id, failed),))
+            failed = self.memory.refused(point, badge, decision, asked, now=now)
+            used |= {} if failed is None else {badge.id: failed}
+            return Remembered(usage=tuple(used.items())) if used else NOTHING
         self.memory.is_news_of(point.id, scan)
         moved = [self._move(holder.id, holder, point, now, seq, host=decision.host)]
         for companion in decision.party:
             host = holder.id if companion.holder in decision.guests else None
             known = self.register.holder(companion.holder, trust=self.trust)
             moved.append(self._move(companion.holder, known, point, now, seq, host=host))
-        used = dict([] if typed is None else [(badge.id, typed)])
         used |= self.memory.granted(point, decision, asked, now=now)
         on_their_own = [one.roles for one in decision.party if one.holder not in decision.guests]
         opened = self.memory.opens(point, asked.who.roles.union(*on_their_own), at=now, grant=seq)

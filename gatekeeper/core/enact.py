@@ -59,7 +59,7 @@ SiteChange: TypeAlias = (
 """What changes the site; approvals and withdrawals change what becomes of proposals."""
 
 DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
-    BadgeStateChange: (Deed.STOP_BADGE, Deed.REINSTATE_BADGE),
+    BadgeStateChange: (Deed.STOP_BADGE, Deed.REINSTATE_BADGE, Deed.LET_BADGE_GO),
     AlertChange: (Deed.RAISE_ALERT, Deed.LOWER_ALERT),
     LockdownChange: (Deed.LOCK_DOWN, Deed.RELEASE),
     SuspensionChange: (Deed.SUSPEND_TENANT, Deed.REINSTATE_TENANT),
@@ -74,6 +74,8 @@ DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
     WithdrawalChange: (),
 }
 """What a change of each kind can amount to; which of these it is depends on the site."""
+
+_SAYS_MORE: Final = tuple(BadgeState)  # the later says more
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """A change on its way: the flow it alters, the writes it adds to, and the entry that it will be."""
+    """A change on its way: the flow it alters, the writes it adds to, the entry that it will be, and whose word it is."""
 
     flow: Flow
     writes: Writes
     seq: int
+    by: TenantId
     name: str
     now: datetime
 
@@ -133,10 +136,8 @@ def weigh(content: SiteChange, flow: Flow, *, anchor: Anchor, now: datetime) -> 
             return _weigh_lockdown(content, flow)
         case SuspensionChange(on=on):
             return Weighed(content=content, deed=Deed.SUSPEND_TENANT if on else Deed.REINSTATE_TENANT)
-        case BadgeStateChange(state=state):
-            return Weighed(
-                content=content, deed=Deed.REINSTATE_BADGE if state is BadgeState.ACTIVE else Deed.STOP_BADGE
-            )
+        case BadgeStateChange():
+            return Weighed(content=content, deed=_badge_deed(content, flow))
         case ForgivenessChange() | GuardChange() | HolderChange():
             (deed,) = DEEDS[type(content)]
             return Weighed(content=content, deed=deed)
@@ -158,6 +159,19 @@ def _weigh_alert(change: AlertChange, flow: Flow) -> Weighed | Declined:
         return Declined("alert-unknown", f"the site's alert states are {', '.join(states)}")
     lower = states.index(change.state) < flow.alert
     return Weighed(content=change, deed=Deed.LOWER_ALERT if lower else Deed.RAISE_ALERT)
+
+
+def _badge_deed(change: BadgeStateChange, flow: Flow) -> Deed:
+    register, host = flow.register, flow.trust.host
+    before = register.state(change.badge)
+    # INVARIANT: what the host says of a tenant's badge, the tenant alone makes nothing less of.
+    if (
+        before not in {None, BadgeState.REVOKED}
+        and _SAYS_MORE.index(change.state) < _SAYS_MORE.index(before)
+        and host in register.stopped_by(change.badge) - {register.tenant_of_badge(change.badge)}
+    ):
+        return Deed.LET_BADGE_GO
+    return Deed.REINSTATE_BADGE if change.state is BadgeState.ACTIVE else Deed.STOP_BADGE
 
 
 def _weigh_lockdown(change: LockdownChange, flow: Flow) -> Weighed | Declined:
@@ -224,14 +238,23 @@ def _weigh_operator(change: OperatorChange, flow: Flow, now: datetime) -> Weighe
     able = operators.can_grant(trust=trust, now=now)
     if able and not operators.can_grant(trust=trust, now=now, after=operator):
         return Declined("operator-last", "without this operator no two are left who can make another")
-    takes = operator.revoked or (former is not None and operator.within(former))
+    # Who is entered as revoked, and was nobody before, takes a name that the whole site shares.
+    takes = former is not None and operator.within(former)
+    known = operators.document(operator.id)
     return Weighed(
         content=change,
         deed=Deed.WITHDRAW_OPERATOR if takes else Deed.GRANT_OPERATOR,
-        gives=() if takes else tuple(f"{operator.id} is {role}" for role in sorted(operator.roles)),
+        gives=() if takes else _given(operator),
         subject=operator.id,
+        base=b"" if known is None else hashlib.sha256(known).digest(),
         operator=operator,
     )
+
+
+def _given(operator: Operator) -> tuple[str, ...]:
+    if operator.revoked:
+        return (f"{operator.id} is a name of {operator.tenant}",)
+    return tuple(f"{operator.id} is {role}" for role in sorted(operator.roles))
 
 
 # -- making -------------------------------------------------------------------------------------------------------------
@@ -318,6 +341,9 @@ def _guard(change: GuardChange, making: Making) -> Done | Declined:
         return Declined(
             "scan-not-waiting", "no scan waits under this entry: it was answered, or its time is over"
         )
+    # INVARIANT: who was forgiven and is let in within the same commit is somewhere, also after it.
+    here = {presence.holder for presence in settled.moved}
+    making.writes.forgiven[:] = [holder for holder in making.writes.forgiven if holder not in here]
     return Done(
         kind=Kind.GUARD_ANSWERED,
         public={"scan": change.entry, "yes": change.yes},
@@ -334,13 +360,18 @@ def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
         return Declined("badge-unknown", "the site has no such badge")
     if before is BadgeState.REVOKED and change.state is not before:
         return Declined("badge-revoked", "it is revoked, and that is for good: issue another")
-    register.set_state(change.badge, change.state)
-    making.writes.badge_states.append((change.badge, change.state))
+    state, stopped_by = change.state, register.stopped_by(change.badge) | {making.by}
+    if state is BadgeState.ACTIVE:
+        # What another has stopped too is not active again: each lets go of their own word.
+        stopped_by -= {making.by}
+        state = before if stopped_by else state
+    register.set_state(change.badge, state, stopped_by=stopped_by)
+    making.writes.badge_states.append((change.badge, state, stopped_by))
     holder = register.holder_of(change.badge, trust=making.flow.trust)
     making.flow.memory.leaves_company(holder.id if holder is not None else None)
     return Done(
         kind=Kind.BADGE_CHANGED,
-        public={"tenant": tenant, "from": before.value, "to": change.state.value},
+        public={"tenant": tenant, "from": before.value, "to": state.value},
         tenants=_concerned(making.flow, tenant),
         person=holder.id if holder is not None else None,
         personal={"badge": change.badge, "holder": holder.id} if holder is not None else None,
@@ -355,6 +386,11 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     former = register.holder(holder.id, trust=making.flow.trust)
     if former is not None and former.version >= holder.version:
         return Declined("registration-old", f"version {holder.version} follows {former.version}")
+    # INVARIANT: a badge is one holder's, for good: no order in which registrations come or are read makes it another's.
+    if not all(register.may_be_of(badge, holder.id) for badge in holder.badges):
+        return Declined(
+            "badge-held", "a badge of these was issued to another, or another's registration names it"
+        )
     for issue in change.badges:
         if register.state(issue.badge) is not None:
             return Declined("badge-known", "a badge is entered once")
@@ -371,7 +407,7 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     for issue in change.badges:
         _let_go(issue.card, holder, making)
         badge = BadgeRecord(id=issue.badge, token=issue.token, state=BadgeState.ACTIVE)
-        register.put_badge(badge, tenant=holder.tenant, card=issue.card)
+        register.put_badge(badge, tenant=holder.tenant, card=issue.card, holder=holder.id)
         making.writes.badges.append(
             StoredBadge(record=badge, tenant=holder.tenant, holder=holder.id, card=issue.card)
         )
@@ -390,9 +426,8 @@ def _let_go(card: Card | None, holder: Holder, making: Making) -> None:
     badge = None if card is None else register.badge_of_card(card)
     if badge is None:
         return
-    token, state, tenant = register.token(badge), register.state(badge), register.tenant_of_badge(badge)
-    if token is not None and state is not None and tenant is not None:
-        record = BadgeRecord(id=badge, token=token, state=state)
+    record, tenant = register.record(badge), register.tenant_of_badge(badge)
+    if record is not None and tenant is not None:
         making.writes.badges.append(StoredBadge(record=record, tenant=tenant, holder=holder.id, card=None))
 
 

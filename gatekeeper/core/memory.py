@@ -47,7 +47,7 @@ class Usage:
     failures: tuple[datetime, ...]
     locked_until: datetime | None
     pin_tries: int = 0
-    """Wrong PINs in a row."""
+    """Wrong PINs in a row that came with this badge; what counts is the sum over all badges of its holder."""
     pin_blocked_until: datetime | None = None
 
 
@@ -157,7 +157,7 @@ class Memory:
             uses=usage.uses,
             last_used=usage.last_at,
             locked_until=locked,
-            factor=self._factor(usage, factor, now),
+            factor=self._factor(badge, holder, factor, now),
             crowds=self._crowds(point, holder),
             company=self._lately(point, holder, now),
             opened=self._opened(point),
@@ -165,26 +165,47 @@ class Memory:
             draw=draw if any(rules.search is not None for _, rules in point.entered) else None,
         )
 
-    @staticmethod
-    def _factor(usage: Usage, factor: Factor, now: datetime) -> Factor:
-        blocked = usage.pin_blocked_until is not None and now < usage.pin_blocked_until
-        return Factor.BLOCKED if blocked and factor is not Factor.NONE else factor
+    def _factor(self, badge: Badge, holder: Holder | None, factor: Factor, now: datetime) -> Factor:
+        if factor is Factor.NONE:
+            return factor
+        blocks = [usage.pin_blocked_until for usage in self._usage_of(badge, holder).values()]
+        return Factor.BLOCKED if any(until is not None and now < until for until in blocks) else factor
 
-    def pin_typed(self, badge: Badge, factor: Factor, *, now: datetime) -> Usage | None:
-        """A PIN was typed: count wrong ones in a row, and block after too many; None when nothing changed."""
-        before = self.usage.get(badge.id, NEVER_USED)
+    def pin_typed(
+        self, badge: Badge, holder: Holder | None, factor: Factor, *, now: datetime
+    ) -> list[tuple[BadgeId, Usage]]:
+        """A PIN was typed: count wrong ones in a row, and block after too many; give what changed, badge by badge.
+
+        A PIN is its holder's, and so are the tries: they count over all their badges.
+        """
+        before = self._usage_of(badge, holder)
         match factor:
             case Factor.WRONG:
-                tries = before.pin_tries + 1
-                limit = self._policy.rules.pin
-                blocked = now + limit.blocked if tries >= limit.tries else before.pin_blocked_until
-                after = replace(before, pin_tries=tries % limit.tries, pin_blocked_until=blocked)
-            case Factor.RIGHT | Factor.DURESS if before.pin_tries:
-                after = replace(before, pin_tries=0, pin_blocked_until=None)
+                after = self._one_more_wrong(badge, before, now)
+            case Factor.RIGHT | Factor.DURESS:
+                after = {
+                    one: replace(usage, pin_tries=0, pin_blocked_until=None)
+                    for one, usage in before.items()
+                    if usage.pin_tries or usage.pin_blocked_until is not None
+                }
             case _:
-                return None
-        self.usage[badge.id] = after
-        return after
+                return []
+        self.usage |= after
+        return list(after.items())
+
+    def _one_more_wrong(
+        self, badge: Badge, before: Mapping[BadgeId, Usage], now: datetime
+    ) -> dict[BadgeId, Usage]:
+        limit, used = self._policy.rules.pin, before[badge.id]
+        if sum(usage.pin_tries for usage in before.values()) + 1 < limit.tries:
+            return {badge.id: replace(used, pin_tries=used.pin_tries + 1)}
+        after = {one: replace(usage, pin_tries=0) for one, usage in before.items() if usage.pin_tries}
+        return after | {badge.id: replace(used, pin_tries=0, pin_blocked_until=now + limit.blocked)}
+
+    def _usage_of(self, badge: Badge, holder: Holder | None) -> dict[BadgeId, Usage]:
+        """What became of a badge, and of all others of its holder."""
+        held = () if holder is None else holder.badges
+        return {one: self.usage.get(one, NEVER_USED) for one in (badge.id, *held)}
 
     def _crowds(self, point: Point, holder: Holder | None) -> dict[ZoneId, int]:
         found = {}

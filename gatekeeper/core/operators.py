@@ -71,6 +71,7 @@ class Deed(StrEnum):
     REINSTATE_TENANT = "reinstate a tenant"
     STOP_BADGE = "stop a badge"
     REINSTATE_BADGE = "reinstate a badge"
+    LET_BADGE_GO = "let go a badge that the host stopped"
     REGISTER_HOLDER = "register a holder"
     CHANGE_POLICY = "change the policy"
     WIDEN_POLICY = "change the policy so that it gives more"
@@ -111,6 +112,7 @@ WORDS: Final[Mapping[Deed, Word]] = MappingProxyType(
         Deed.REINSTATE_TENANT: Word(host=_OFFICER),
         Deed.STOP_BADGE: Word(host=_OFFICER, own=_DESK),
         Deed.REINSTATE_BADGE: Word(own=_DESK),
+        Deed.LET_BADGE_GO: Word(host=_OFFICER),
         Deed.REGISTER_HOLDER: Word(own=_DESK),
         Deed.CHANGE_POLICY: Word(host=_ADMIN),
         Deed.WIDEN_POLICY: Word(host=_ADMIN, second=_SECOND),
@@ -297,6 +299,11 @@ class Operators:
         """Whose operator has this name, whatever has become of it."""
         known = self._records.get(operator)
         return known.tenant if known is not None else None
+
+    def document(self, operator: OperatorId) -> bytes | None:
+        """The document under this name, believed or not; None for a name that nobody has."""
+        known = self._records.get(operator)
+        return known.document if known is not None else None
 
     def key_taken(self, operator: Operator, *, trust: Trust) -> bool:
         """Whether an operator's key has another use already: another operator's, or one in the trust list."""

@@ -151,6 +151,7 @@ class Register:
         self._badge_tenants: dict[BadgeId, TenantId] = {}
         self._holder_tenants: dict[HolderId, TenantId] = {}
         self._owner: dict[BadgeId, HolderId] = {}
+        self._issued_to: dict[BadgeId, HolderId] = {}
         self._held: dict[HolderId, tuple[BadgeId, ...]] = {}
         self._by_digest: dict[bytes, BadgeId] = {}
         self._by_card: dict[Card, BadgeId] = {}
@@ -160,13 +161,20 @@ class Register:
     def __len__(self) -> int:
         return len(self._badges)
 
-    def put_badge(self, record: BadgeRecord, *, tenant: TenantId, card: Card | None) -> None:
-        """Enter or replace a badge; `card` is where to find it when a reader knows only a number."""
+    def put_badge(
+        self, record: BadgeRecord, *, tenant: TenantId, card: Card | None, holder: HolderId | None = None
+    ) -> None:
+        """Enter or replace a badge; `card` is where to find it when a reader knows only a number.
+
+        `holder` is to whom it was issued, where that is known: it gives them nothing, and nobody else gets it.
+        """
         self._badges[record.id] = record
         self._badge_tenants[record.id] = tenant
         self._by_digest[hashlib.sha256(record.token).digest()] = record.id
         if card is not None:
             self._by_card[card] = record.id
+        if holder is not None:
+            self._issued_to.setdefault(record.id, holder)
 
     def put_holder(self, record: HolderRecord, *, tenant: TenantId, badges: Iterable[BadgeId]) -> None:
         """Enter or replace a registration; `badges` is an index, believed only when the registration says the same."""
@@ -179,12 +187,14 @@ class Register:
         held = self._held[record.id] = tuple(badges)
         self._owner.update(dict.fromkeys(held, record.id))
 
-    def set_state(self, badge: BadgeId, state: BadgeState) -> bool:
-        """Change the state of a badge; False when there is no such badge."""
+    def set_state(
+        self, badge: BadgeId, state: BadgeState, *, stopped_by: frozenset[TenantId] = frozenset()
+    ) -> bool:
+        """Change the state of a badge, and who has stopped it; False when there is no such badge."""
         known = self._badges.get(badge)
         if known is None:
             return False
-        self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state)
+        self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state, stopped_by=stopped_by)
         return True
 
     def tenant_of_badge(self, badge: BadgeId) -> TenantId | None:
@@ -221,10 +231,29 @@ class Register:
         state = self._badges[badge].state
         return state is BadgeState.REVOKED or (state is BadgeState.ACTIVE and badge not in self._owner)
 
+    def may_be_of(self, badge: BadgeId, holder: HolderId) -> bool:
+        """Whether a badge was issued to nobody else, and no other's registration, believed or not, names it."""
+        return {self._issued_to.get(badge), self._owner.get(badge)} <= {None, holder}
+
+    def issued_to(self, badge: BadgeId) -> HolderId | None:
+        """To whom a badge was issued, as far as that is known."""
+        return self._issued_to.get(badge)
+
     def state(self, badge: BadgeId) -> BadgeState | None:
         """What its tenant last said of a badge; None when the site does not know it."""
         known = self._badges.get(badge)
         return known.state if known is not None else None
+
+    def stopped_by(self, badge: BadgeId) -> frozenset[TenantId]:
+        """Whose operators have stopped a badge; its tenant's where nothing else is known."""
+        known = self._badges.get(badge)
+        if known is None or known.state is BadgeState.ACTIVE:
+            return frozenset()
+        return known.stopped_by or frozenset({self._badge_tenants[badge]})
+
+    def record(self, badge: BadgeId) -> BadgeRecord | None:
+        """A badge as it is stored."""
+        return self._badges.get(badge)
 
     def token(self, badge: BadgeId) -> bytes | None:
         """The token of a badge."""

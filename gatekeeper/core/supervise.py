@@ -159,7 +159,9 @@ def _judge(change: Change, desk: _Desk) -> Weighed | Declined:
 def _make(change: Change, weighed: Weighed, desk: _Desk, **further: Any) -> Supervised | Declined:
     """Make a change that was judged; `further` is what its entry says beside."""
     seq = desk.flow.next_seq
-    making = Making(flow=desk.flow, writes=desk.writes, seq=seq, name=desk.name, now=desk.now)
+    making = Making(
+        flow=desk.flow, writes=desk.writes, seq=seq, by=change.tenant, name=desk.name, now=desk.now
+    )
     desk.flow.next_seq += 1
     done = enact(weighed, making)
     if isinstance(done, Declined):

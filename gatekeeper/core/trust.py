@@ -209,6 +209,13 @@ class Trust:
         listed = self.listing.tenants.get(tenant)
         return listed.epoch if listed is not None else 0
 
+    def issues(self, tenant: TenantId, kid: bytes) -> bool:
+        """Whether a key issues for a tenant now, and is not only verified with."""
+        listed = self.listing.tenants.get(tenant)
+        return listed is not None and any(
+            key.record.kid == kid and key.state is KeyState.ACTIVE for key in listed.issuers
+        )
+
 
 def agreement_payload(agreement: Agreement, *, site: SiteId) -> bytes:
     """The content of a tenancy agreement, to be cosigned by host and tenant."""

@@ -49,10 +49,12 @@ class Writes:
     lockdowns: frozenset[str] | None = None
     suspended: frozenset[TenantId] | None = None
     forgiven: list[HolderId] = field(default_factory=list)
+    """Whose whereabouts are forgotten, after all that the same commit says of where people are."""
     documents: list[tuple[str, int, bytes]] = field(default_factory=list)
     holders: list[StoredHolder] = field(default_factory=list)
     badges: list[StoredBadge] = field(default_factory=list)
-    badge_states: list[tuple[BadgeId, BadgeState]] = field(default_factory=list)
+    badge_states: list[tuple[BadgeId, BadgeState, frozenset[TenantId]]] = field(default_factory=list)
+    """What has become of badges, and whose operators have stopped them."""
     operators: list[OperatorRecord] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
     endings: list[tuple[bytes, Ending, int]] = field(default_factory=list)

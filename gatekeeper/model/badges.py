@@ -113,6 +113,8 @@ class BadgeRecord:
     id: BadgeId
     token: bytes
     state: BadgeState
+    stopped_by: frozenset[TenantId] = frozenset()
+    """Whose operators have stopped it, and have not let it go: its tenant's, the host's."""
 
 
 @dataclass(frozen=True, slots=True)

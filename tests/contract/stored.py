@@ -73,7 +73,7 @@ def flow() -> Flow:
         assert holder is not None
         assert badge is not None
         record = BadgeRecord(id=badge.id, token=token, state=BadgeState.ACTIVE)
-        register.put_badge(record, tenant=badge.tenant, card=badge.card)
+        register.put_badge(record, tenant=badge.tenant, card=badge.card, holder=holder.id)
         register.put_holder(
             HolderRecord(id=holder.id, document=document), tenant=holder.tenant, badges=holder.badges
         )

@@ -123,6 +123,14 @@ async def test_an_empty_batch_with_the_outcome_of_a_refused_change_needs_no_entr
         await fort.ledger.commit(fort.site, epoch=fort.epoch + 1, batch=empty)
 
 
+async def test_what_a_commit_forgets_it_forgets_after_all_that_it_says_of_where_people_are(fort: Fort):
+    written = fort.pen.write(1)
+    moved = [presence(SERGEANT, "yard", seq=0), presence(PUPIL, "yard", seq=0)]
+    await fort.commit(written.holding(moved=moved, writes=Writes(forgiven=[SERGEANT])))
+    rows = await fort.run("SELECT holder FROM presence WHERE site_id = $1")
+    assert [row["holder"] for row in rows] == [PUPIL]
+
+
 # -- or not at all ----------------------------------------------------------------------------------------------------
 
 
@@ -376,7 +384,8 @@ async def test_a_commit_cut_between_the_log_and_the_state_beside_it_leaves_neith
     )
     written = fort.pen.write(3).holding(
         writes=Writes(
-            documents=[("policy", 0, b"a policy")], badge_states=[(BadgeId(f"{1:032x}"), BadgeState.LOST)]
+            documents=[("policy", 0, b"a policy")],
+            badge_states=[(BadgeId(f"{1:032x}"), BadgeState.LOST, frozenset({SCHOOL}))],
         )
     )
     before = await fort.everything()

@@ -197,7 +197,9 @@ async def test_documents_state_holders_and_badges_come_back_as_they_were(fort: F
     )
     card = replace(
         plain,
-        record=BadgeRecord(id=BadgeId("b" * 32), token=b"t", state=BadgeState.STOLEN),
+        record=BadgeRecord(
+            id=BadgeId("b" * 32), token=b"t", state=BadgeState.STOLEN, stopped_by=frozenset({ARMY})
+        ),
         card=Card(CardTechnology.WIEGAND, bytes.fromhex("010076a068")),
     )
     writes = Writes(
@@ -266,8 +268,12 @@ async def test_what_has_become_of_a_badge_is_kept(state: BadgeState, fort: Fort)
     record = BadgeRecord(id=BadgeId("a" * 32), token=b"t", state=BadgeState.ACTIVE)
     issued = StoredBadge(record=record, tenant=TenantId("army"), holder=SERGEANT, card=None)
     await fort.commit(fort.pen.write(1).holding(writes=Writes(badges=[issued])))
-    await fort.commit(fort.pen.write(1).holding(writes=Writes(badge_states=[(record.id, state)])))
-    assert [badge.record.state for badge in (await _load(fort)).badges] == [state]
+    stopped_by = frozenset({SCHOOL, ARMY}) if state is BadgeState.SUSPENDED else frozenset()
+    written = Writes(badge_states=[(record.id, state, stopped_by)])
+    await fort.commit(fort.pen.write(1).holding(writes=written))
+    assert [badge.record for badge in (await _load(fort)).badges] == [
+        replace(record, state=state, stopped_by=stopped_by)
+    ]
 
 
 async def test_nothing_of_another_site_comes_back(fort: Fort, postgres_server: EmbeddedPostgres):

@@ -24,7 +24,14 @@ def state_of(site: SmallSite) -> Any:
         (
             site.snapshot(),
             *(flow.policy.version, flow.policy_source, flow.trust.document),
-            *(register._badges, register._holders, register._owner, register._by_card, register._by_digest),
+            *(
+                register._badges,
+                register._holders,
+                register._owner,
+                register._issued_to,
+                register._by_card,
+                register._by_digest,
+            ),
             *(register._badge_tenants, register._holder_tenants),
             *(getattr(writes, name) for name in Writes.__slots__ if name != "outcomes"),
         )

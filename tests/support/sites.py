@@ -163,8 +163,8 @@ class SmallSite:
         register = Register()
         for name, issued in BADGES.items():
             record = BadgeRecord(id=issued.badge.id, token=issued.token, state=BadgeState.ACTIVE)
-            register.put_badge(record, tenant=issued.badge.tenant, card=issued.badge.card)
             holder = ground().holders[name]
+            register.put_badge(record, tenant=issued.badge.tenant, card=issued.badge.card, holder=holder.id)
             document = ground().registrations[name]
             register.put_holder(
                 HolderRecord(id=holder.id, document=document), tenant=holder.tenant, badges=holder.badges
@@ -177,7 +177,12 @@ class SmallSite:
         """Put a further badge into the register, with its holder's registration when given."""
         self.badges[name] = issued
         record = BadgeRecord(id=issued.badge.id, token=issued.token, state=BadgeState.ACTIVE)
-        self.flow.register.put_badge(record, tenant=issued.badge.tenant, card=card or issued.badge.card)
+        self.flow.register.put_badge(
+            record,
+            tenant=issued.badge.tenant,
+            card=card or issued.badge.card,
+            holder=None if holder is None else holder.id,
+        )
         if holder is not None:
             self.holders[name] = holder
             stored = HolderRecord(id=holder.id, document=register_holder(holder))

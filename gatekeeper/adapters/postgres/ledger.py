@@ -384,7 +384,8 @@ async def _write(connection: Any, site: SiteId, writes: Writes) -> None:
     )
     await connection.executemany(_queries.put_badge, [_badge_row(site, badge) for badge in writes.badges])
     await connection.executemany(
-        _queries.set_badge_state, [(site, badge, state.value) for badge, state in writes.badge_states]
+        _queries.set_badge_state,
+        [(site, badge, state.value, sorted(by)) for badge, state, by in writes.badge_states],
     )
     await connection.executemany(
         _queries.put_operator, [(site, one.id, one.tenant, one.document) for one in writes.operators]
@@ -435,6 +436,7 @@ def _badge_row(site: SiteId, badge: StoredBadge) -> tuple[Any, ...]:
         badge.record.state.value,
         technology,
         number,
+        sorted(badge.record.stopped_by),
     )
 
 
@@ -457,7 +459,12 @@ def _holder(row: Any) -> StoredHolder:
 def _badge(row: Any) -> StoredBadge:
     technology = row["card_technology"]
     return StoredBadge(
-        record=BadgeRecord(id=row["badge"], token=row["token"], state=BadgeState(row["state"])),
+        record=BadgeRecord(
+            id=row["badge"],
+            token=row["token"],
+            state=BadgeState(row["state"]),
+            stopped_by=frozenset(row["stopped_by"]),
+        ),
         tenant=row["tenant"],
         holder=row["holder"],
         card=None if technology is None else Card(CardTechnology(technology), row["card_number"]),

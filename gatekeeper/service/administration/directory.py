@@ -97,7 +97,7 @@ class Directory:
         holders, badges = self._rows
         register = Register()
         for badge in badges:
-            register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+            register.put_badge(badge.record, tenant=badge.tenant, card=badge.card, holder=badge.holder)
         for holder in holders:
             register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
         return register

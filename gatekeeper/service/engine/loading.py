@@ -26,7 +26,7 @@ def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
         raise SiteUnusableError(f"The policy is not believed: {policy.code.sentence} {policy.detail}")
     register = Register()
     for badge in loaded.badges:
-        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card, holder=badge.holder)
     for holder in loaded.holders:
         register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
     flow = Flow(

@@ -248,7 +248,7 @@ def signed_by_roots(site: Site, listing: TrustListing) -> bytes:
 def test_every_token_and_registration_is_believed_by_the_register(barracks: Site):
     register = Register()
     for badge in barracks.founding.badges:
-        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card, holder=badge.holder)
     for holder in barracks.founding.holders:
         register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
     assert len(register) == len(barracks.founding.holders) == 500

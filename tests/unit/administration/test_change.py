@@ -53,7 +53,7 @@ CARD = Card(CardTechnology.MIFARE, b"\x04\x01\x02\x03\x04\x05\x06")
 def register_of(site: Site) -> Register:
     register = Register()
     for badge in site.founding.badges:
-        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card)
+        register.put_badge(badge.record, tenant=badge.tenant, card=badge.card, holder=badge.holder)
     for holder in site.founding.holders:
         register.put_holder(holder.record, tenant=holder.tenant, badges=holder.badges)
     return register
@@ -450,7 +450,7 @@ def test_a_registration_must_fit_its_badges_and_its_signatures(standing_fort: Si
     (twin,) = registration(standing_fort, "school", badge=second).badges
     for bad in (
         replace(good, holder=HolderId("h-other")),
-        replace(good, document=good.document[:-1] + b"\0"),
+        replace(good, document=good.document[:-1] + bytes([good.document[-1] ^ 1])),
         replace(good, badges=foreign.badges),
         replace(good, badges=(issue, issue)),
         replace(good, badges=(replace(issue, badge=BadgeId("00" * 16)),)),

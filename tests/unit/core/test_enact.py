@@ -110,6 +110,28 @@ def test_nobody_is_forgiven_who_is_nowhere(holder: str, code: str):
     assert (done.outcome.code, done.drafts, site.writes.forgiven) == (code, (), [])
 
 
+@pytest.mark.parametrize(("first", "forgotten"), [("forgiven", []), ("let in", ["teacher"])])
+def test_who_is_forgiven_and_let_in_within_one_commit_is_where_the_last_word_says(
+    first: str, forgotten: list[str]
+):
+    """What a commit forgets it forgets last: who comes in after being forgiven is not among them any more."""
+    site = RuledSite({"shed": {"guard_check": {"seconds": 20}}})
+    site.walk("front-in", "teacher")
+    site.walk("front-in", "pupil")
+    (waiting,) = site.tap("shed-in", "teacher").drafts
+    forgiveness, word = (
+        ForgivenessChange(holder=HolderId("teacher")),
+        GuardChange(entry=waiting.seq, yes=True),
+    )
+    for change in (forgiveness, word) if first == "forgiven" else (word, forgiveness):
+        assert site.supervise(change).outcome.code == APPLIED
+    assert site.writes.forgiven == forgotten
+    assert site.where("teacher") == (None if forgotten else "shed")
+    assert site.presences.keys() == {"pupil"} | ({"teacher"} if not forgotten else set())
+    site.supervise(ForgivenessChange(holder=HolderId("pupil")))
+    assert site.writes.forgiven == [*forgotten, "pupil"]
+
+
 def test_who_waits_for_company_waits_on_while_another_is_registered_anew():
     site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
     site.denied("barrack-in", "private", Reason.NO_ACCOMPANIMENT)

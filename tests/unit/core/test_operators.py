@@ -68,6 +68,7 @@ ROLES: dict[Deed, tuple[set[Role], set[Role], set[Role]]] = {
     Deed.REINSTATE_TENANT: ({OFFICER}, set(), set()),
     Deed.STOP_BADGE: ({OFFICER}, {REGISTRAR, TENANT_ADMIN}, set()),
     Deed.REINSTATE_BADGE: (set(), {REGISTRAR, TENANT_ADMIN}, set()),
+    Deed.LET_BADGE_GO: ({OFFICER}, set(), set()),
     Deed.REGISTER_HOLDER: (set(), {REGISTRAR, TENANT_ADMIN}, set()),
     Deed.CHANGE_POLICY: ({ADMIN}, set(), set()),
     Deed.WIDEN_POLICY: ({ADMIN}, set(), {OFFICER, ADMIN}),

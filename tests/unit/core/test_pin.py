@@ -20,11 +20,11 @@ from gatekeeper.core.pin import (
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.core.register import HolderRecord, read_holder
 from gatekeeper.core.verify import PinDesk
-from gatekeeper.model.ids import AccessPointId, GateId
+from gatekeeper.model.ids import AccessPointId, BadgeId, GateId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.model.people import PinRecord
 from gatekeeper.model.reasons import Reason
-from tests.support.sites import HOST, SITE, SmallSite, key_of, register_holder, site_document
+from tests.support.sites import BADGES, HOST, SITE, SmallSite, issue, key_of, register_holder, site_document
 
 PEPPER, SALT = bytes(range(32)), bytes(range(SALT_BYTES))
 RECORD = make_pin_record("25801470", duress="08520741", pepper=PEPPER, salt=SALT)
@@ -135,11 +135,12 @@ class Keypads(SmallSite):
         *,
         access_point: str = "front-in",
         sealed_for: str = "front-in",
+        who: str = "sergeant",
         **changes: Any,
     ) -> Recorded:
         info = pin_info(site=SITE, gate=GateId("front"), access_point=AccessPointId(sealed_for))
         sealed = None if pin is None else seal_pin(pin, public_der=SEAL.public_der, info=info)
-        return self.tap(access_point, "sergeant", sealed_pin=sealed, **changes)
+        return self.tap(access_point, who, sealed_pin=sealed, **changes)
 
 
 def _reasons(recorded: Recorded) -> set[Reason]:
@@ -185,6 +186,42 @@ def test_the_right_pin_leaves_nothing_of_the_wrong_ones_on_record():
     site.type("1111")
     ((_, usage),) = site.type("25801470").remembered.usage
     assert (usage.pin_tries, usage.pin_blocked_until) == (0, None)
+
+
+def _with_a_spare(site: Keypads) -> BadgeId:
+    """Give the sergeant a second badge."""
+    spare, sergeant = issue("spare", "army"), site.holders["sergeant"]
+    both = replace(sergeant, pin=RECORD, version=3, badges=(*sergeant.badges, spare.badge.id))
+    site.enter("spare", spare)
+    site.enter("sergeant", site.badges["sergeant"], both)
+    return spare.badge.id
+
+
+def test_wrong_pins_are_counted_over_all_badges_of_their_holder():
+    site = Keypads(pin={"tries": 3, "for_minutes": 10})
+    spare, own = _with_a_spare(site), BADGES["sergeant"].badge.id
+    for who in ("sergeant", "spare"):
+        assert _reasons(site.type("1111", who=who)) == {Reason.PIN_WRONG}
+    third = dict(site.type("1111", who="sergeant").remembered.usage)
+    assert {badge: usage.pin_tries for badge, usage in third.items()} == {own: 0, spare: 0}
+    for who in ("sergeant", "spare"):
+        assert _reasons(site.type("25801470", who=who)) == {Reason.MAX_ATTEMPTS}
+    site.advance(minutes=10)
+    assert _reasons(site.type("1111", who="spare")) == {Reason.PIN_WRONG}
+    right = dict(site.type("25801470", who="sergeant").remembered.usage)
+    assert {(usage.pin_tries, usage.pin_blocked_until) for usage in right.values()} == {(0, None)}
+    assert right.keys() == {own, spare}
+    for who in ("spare", "sergeant"):
+        assert _reasons(site.type("1111", who=who)) >= {Reason.PIN_WRONG}
+
+
+def test_wrong_pins_of_one_holder_are_not_anothers():
+    site = Keypads(pin={"tries": 2, "for_minutes": 10})
+    private = replace(site.holders["private"], pin=RECORD, version=2)
+    site.enter("private", site.badges["private"], private)
+    for _ in range(2):
+        site.type("1111")
+    assert site.type("25801470", who="private").answer.verdict is Verdict.GRANTED
 
 
 def test_a_pin_that_comes_with_a_badge_that_is_not_believed_is_not_looked_at():

@@ -384,6 +384,32 @@ def test_a_tenant_takes_from_its_own_operators_and_gives_to_none(site: Ground):
     site.made(site.appointment(gone), by="school")
 
 
+def test_who_was_nobody_is_entered_as_revoked_by_two_for_it_takes_a_name(site: Ground):
+    squat = account("general", "school", [Role.TENANT_ADMIN], revoked=True)
+    for by in ("school", "officer"):
+        assert site.refused(site.appointment(squat), by=by) == "change-role"
+    proposal = site.proposed(site.appointment(squat), by="admin")
+    assert proposal.gives == ("general is a name of school",)
+    assert site.approve(proposal, by="officer").outcome.code == APPLIED
+    general = account("general", HOST, [Role.GUARD], key="another")
+    assert site.refused(site.appointment(general), by="admin") == "operator-known"
+
+
+def test_what_was_to_be_given_to_an_operator_is_outdated_once_something_else_was_said_of_them(site: Ground):
+    """Who was revoked does not come back by a grant that was proposed before: it must be proposed anew."""
+    guard = account("guard", HOST, [Role.GUARD, Role.SECURITY_OFFICER], version=3)
+    proposal = site.proposed(site.appointment(guard), by="admin")
+    other = site.proposed(site.appointment(account("clerk", "school", [Role.REGISTRAR])), by="admin")
+    assert (len(proposal.base), other.base) == (32, b"")
+    site.made(site.appointment(account("guard", HOST, [Role.GUARD], version=2, revoked=True)), by="officer")
+    assert site.refused(ApprovalChange(digest=proposal.digest), by="officer") == "proposal-outdated"
+    site.restart()
+    assert site.refused(ApprovalChange(digest=proposal.digest), by="officer") == "proposal-outdated"
+    assert site.approve(other, by="officer").outcome.code == APPLIED, "of the clerk nothing else was said"
+    again = site.proposed(site.appointment(guard), by="admin")
+    assert site.approve(again, by="officer").outcome.code == APPLIED
+
+
 def test_an_account_of_an_older_version_is_refused(site: Ground):
     guard = account("guard", HOST, [Role.GUARD])
     assert site.refused(site.appointment(guard), by="admin") == "operator-old"

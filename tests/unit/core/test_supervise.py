@@ -192,8 +192,63 @@ def test_a_badge_is_what_its_tenant_or_the_host_said_last(
     public = done.draft.public
     assert (public["tenant"], public["from"], public["to"]) == ("school", "active", state.value)
     assert (done.draft.person, done.draft.personal) == ("teacher", {"badge": badge, "holder": "teacher"})
-    assert site.writes.badge_states == [(badge, state)]
+    stopped_by = frozenset() if state is BadgeState.ACTIVE else frozenset({by})
+    assert site.writes.badge_states == [(badge, state, stopped_by)]
     assert reason(site, "front-in", "teacher") is expected
+
+
+TEACHERS = BADGES["teacher"].badge.id
+SUSPENDED, LOST, STOLEN = BadgeState.SUSPENDED, BadgeState.LOST, BadgeState.STOLEN
+
+
+def said(state: BadgeState) -> BadgeStateChange:
+    return BadgeStateChange(badge=TEACHERS, state=state)
+
+
+@pytest.mark.parametrize("stopped", [SUSPENDED, LOST, STOLEN])
+def test_what_the_host_has_stopped_the_host_lets_go_and_not_the_tenant(stopped: BadgeState, site: SmallSite):
+    made(site, said(stopped))
+    lighter = [
+        state for state in BadgeState if list(BadgeState).index(state) < list(BadgeState).index(stopped)
+    ]
+    for state in lighter:
+        assert refused(site, said(state), by="school") == "change-role"
+        assert refused(site, said(state), by="guard") == "change-role"
+        assert refused(site, said(state), by="club") == "change-not-yours"
+    done = made(site, said(BadgeState.ACTIVE), by="officer")
+    assert (done.draft.public["from"], done.draft.public["to"]) == (stopped.value, "active")
+    assert site.writes.badge_states[-1] == (TEACHERS, BadgeState.ACTIVE, frozenset())
+    made(site, said(SUSPENDED), by="school")
+    made(site, said(BadgeState.ACTIVE), by="school")
+
+
+@pytest.mark.parametrize("first", ["school", "army"])
+def test_what_both_have_stopped_is_active_when_both_have_let_it_go(first: str, site: SmallSite):
+    for by, state in {"school": [("school", SUSPENDED), ("army", LOST)]}.get(
+        first, [("army", SUSPENDED), ("school", LOST)]
+    ):
+        made(site, said(state), by=by)
+    assert refused(site, said(BadgeState.ACTIVE), by="school") == "change-role"
+    done = made(site, said(BadgeState.ACTIVE), by="army")
+    assert (done.draft.public["from"], done.draft.public["to"]) == ("lost", "lost")
+    assert site.writes.badge_states[-1] == (TEACHERS, LOST, {"school"})
+    assert reason(site, "front-in", "teacher") is Reason.BADGE_LOST
+    assert refused(site, said(BadgeState.ACTIVE), by="army") == "change-not-yours"
+    made(site, said(BadgeState.ACTIVE), by="school")
+    assert reason(site, "front-in", "teacher") is Reason.GRANTED
+
+
+def test_the_tenant_says_more_of_what_the_host_has_stopped_and_revokes_it(site: SmallSite):
+    made(site, said(SUSPENDED))
+    made(site, said(STOLEN), by="school")
+    made(site, said(BadgeState.REVOKED), by="school")
+    assert refused(site, said(BadgeState.ACTIVE), by="school") == "badge-revoked"
+
+
+def test_a_badge_of_which_nobody_knows_who_stopped_it_is_its_tenants_to_reinstate(site: SmallSite):
+    site.flow.register.set_state(TEACHERS, SUSPENDED)
+    assert refused(site, said(BadgeState.ACTIVE)) == "change-not-yours"
+    made(site, said(BadgeState.ACTIVE), by="school")
 
 
 def test_the_host_stops_anybodys_badge_and_gives_back_its_own_only(site: SmallSite):

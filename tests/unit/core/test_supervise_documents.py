@@ -1,6 +1,7 @@
 """Documents in changes: registrations, policies and trust lists, believed by their own signatures and swapped whole."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,17 +20,18 @@ from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.scan import Rejected
 from gatekeeper.core.supervise import StoredBadge, StoredHolder
-from gatekeeper.core.trust import KeyState, TenantTrust
+from gatekeeper.core.trust import KeyState, TenantTrust, Use
 from gatekeeper.model.badges import Assurance, BadgeRecord, BadgeState, Card, CardTechnology
 from gatekeeper.model.ids import GateId, HolderId, TenantId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.model.people import Holder
 from gatekeeper.model.reasons import Reason
-from tests.support.changes import made, reason, refused
+from tests.support.changes import agreed, made, reason, refused
 from tests.support.operators import account, signed_account
 from tests.support.sites import (
     BADGES,
     CARD,
+    NOON,
     SITE,
     Issued,
     SmallSite,
@@ -40,6 +42,7 @@ from tests.support.sites import (
     register_holder,
     signed_trust,
     site_document,
+    trusted,
 )
 
 ARMY, SCHOOL = TenantId("army"), TenantId("school")
@@ -123,6 +126,41 @@ def test_a_badge_is_entered_once(site: SmallSite):
     again = registration(replace(site.holders["pupil"], version=2), BADGES["pupil"])
     assert refused(site, again, by="school") == "badge-known"
     assert reason(site, "front-in", "pupil") is Reason.REVOKED
+
+
+def test_a_badge_that_anothers_registration_names_is_not_registered_for_somebody_else(site: SmallSite):
+    pupil = site.holders["pupil"]
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
+    both = newcomer(badges=(NEW.badge.id, *pupil.badges))
+    assert refused(site, registration(both, NEW), by="school") == "badge-held"
+    assert refused(site, registration(newcomer(badges=pupil.badges), BADGES["pupil"]), by="school") == (
+        "badge-held"
+    )
+    made(site, registration(replace(pupil, version=2, badges=())), by="school")
+    taken = registration(newcomer(badges=pupil.badges))
+    assert refused(site, taken, by="school") == "badge-held", "it was issued to the pupil"
+    made(site, registration(replace(pupil, version=3)), by="school")
+
+
+def test_a_badge_that_is_not_there_yet_is_held_by_whoever_names_it_first(site: SmallSite):
+    made(site, registration(replace(site.holders["pupil"], version=2, badges=(NEW.badge.id,))), by="school")
+    assert refused(site, registration(newcomer(), NEW), by="school") == "badge-held"
+    made(site, registration(replace(site.holders["pupil"], version=3)), by="school")
+    made(site, registration(newcomer(), NEW), by="school")
+    again = registration(replace(site.holders["pupil"], version=4, badges=(NEW.badge.id,)))
+    assert refused(site, again, by="school") == "badge-held"
+
+
+def test_a_badge_is_held_also_by_a_registration_that_is_over_or_not_believed(site: SmallSite):
+    pupil = site.holders["pupil"]
+    over = registration(replace(pupil, version=2, until=pupil.since + timedelta(days=1)))
+    made(site, over, by="school")
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
+    unsigned = HolderRecord(id=pupil.id, document=b"signed by nobody")
+    site.flow.register.put_holder(unsigned, tenant=SCHOOL, badges=pupil.badges)
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
+    made(site, registration(replace(pupil, badges=())), by="school")
+    assert refused(site, registration(newcomer(badges=pupil.badges)), by="school") == "badge-held"
 
 
 def test_two_badges_do_not_answer_to_one_card_number(site: SmallSite):
@@ -308,6 +346,35 @@ def test_a_key_that_is_only_verified_with_makes_no_operator_and_those_it_made_st
     appointed = OperatorChange(operator=clerk.id, document=document)
     assert refused(site, appointed, by="school") == "change-key-retired"
     made(site, BadgeStateChange(badge=BADGES["pupil"].badge.id, state=BadgeState.LOST), by="school")
+
+
+@pytest.mark.parametrize(
+    ("state", "since"), [(KeyState.VERIFY_ONLY, None), (KeyState.REVOKED, NOON + timedelta(days=1))]
+)
+def test_an_issuer_key_that_is_retired_registers_nobody_and_issues_nothing_and_what_it_signed_stays(
+    state: KeyState, since: datetime | None, site: SmallSite
+):
+    """A revoked one counts for badges of before: it may not date a new one back."""
+    issuers = (
+        trusted("school issuer", use=Use.ISSUER, owner="school", state=state, since=since),
+        trusted("school issuer 2", use=Use.ISSUER, owner="school"),
+    )
+    agreed(site, trust_change(site, tenants=with_tenant(SCHOOL, issuers=issuers)))
+    good = registration(newcomer(), NEW)
+    renewed = replace(good, document=register_holder(newcomer(), by="school issuer 2"))
+    known = "change-key-retired" if state is KeyState.VERIFY_ONLY else "change-registration"
+    assert refused(site, good, by="school") == known
+    assert refused(site, renewed, by="school") == "change-key-retired"
+    token = issue("newcomer", "school", by="school issuer 2", assurance=Assurance.CARD_NUMBER, card=NEW_CARD)
+    anew = replace(renewed, badges=registration(newcomer(), token).badges)
+    assert refused(site, replace(anew, document=good.document), by="school") == known
+    made(site, anew, by="school")
+    teacher = replace(site.holders["teacher"], version=2)
+    promoted = HolderChange(
+        holder=teacher.id, document=register_holder(teacher, by="school issuer 2"), badges=()
+    )
+    made(site, promoted, by="school")
+    assert reason(site, "front-in", "teacher") is Reason.GRANTED, "the badge is by the former key"
 
 
 def test_a_trust_list_is_not_rolled_back_in_two_steps(site: SmallSite):

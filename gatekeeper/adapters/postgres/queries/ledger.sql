@@ -144,7 +144,7 @@ SELECT holder, tenant, name, document, badges FROM holder WHERE site_id = $1;
 
 -- name: badges
 -- All badges of a site.
-SELECT badge, tenant, holder, token, state, card_technology, card_number FROM badge WHERE site_id = $1;
+SELECT badge, tenant, holder, token, state, card_technology, card_number, stopped_by FROM badge WHERE site_id = $1;
 
 -- name: presences
 -- Where everybody is.
@@ -204,15 +204,15 @@ SET name = CASE excluded.name WHEN '' THEN holder.name ELSE excluded.name END, d
 
 -- name: put_badge
 -- Enter or replace a badge.
-INSERT INTO badge (site_id, badge, tenant, holder, token, state, card_technology, card_number)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO badge (site_id, badge, tenant, holder, token, state, card_technology, card_number, stopped_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (site_id, badge) DO UPDATE
 SET token = excluded.token, state = excluded.state, card_technology = excluded.card_technology,
-    card_number = excluded.card_number;
+    card_number = excluded.card_number, stopped_by = excluded.stopped_by;
 
 -- name: set_badge_state
--- Say what has become of a badge.
-UPDATE badge SET state = $3 WHERE site_id = $1 AND badge = $2;
+-- Say what has become of a badge, and who has stopped it.
+UPDATE badge SET state = $3, stopped_by = $4 WHERE site_id = $1 AND badge = $2;
 
 -- name: operators
 -- All operators of a site.

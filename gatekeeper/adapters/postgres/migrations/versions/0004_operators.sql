@@ -11,6 +11,9 @@ CREATE TABLE operator (
     PRIMARY KEY (site_id, operator)
 );
 
+-- Whose operators have stopped a badge: its tenant's, the host's. Each lets go of their own word.
+ALTER TABLE badge ADD COLUMN stopped_by text[] NOT NULL DEFAULT '{}';
+
 -- Proposals, by the SHA-256 of the signed change that they are; `ended` is the entry that says how one ended.
 CREATE TABLE proposal (
     site_id   text NOT NULL REFERENCES site,
