@@ -18,7 +18,7 @@ WRONG_PIN = "1111"
 
 def ruled_drafts() -> Iterator[tuple[Draft, ...]]:
     """The entries of every flow."""
-    for flow in (_habits, _factors, _visitors, _alarms):
+    for flow in (_habits, _factors, _visitors, _together, _alarms):
         yield tuple(flow().drafts)
 
 
@@ -100,6 +100,15 @@ def _visitors() -> RuledSite:
     assert site.ask("barrack-in", "second-guest").granted
     assert not site.ask("barrack-out", "guide").granted
     assert not site.ask("barrack-out", "guide", proof=None).granted
+    assert site.ask("barrack-in", "guide").granted
+    return site
+
+
+def _together() -> RuledSite:
+    """Two who pass on one word of a guard, who looks at both."""
+    site = RuledSite({"barrack": {"guard_check": {"seconds": 30}, "two_persons": {"seconds": 60}}})
+    assert not site.ask("barrack-in", "private").granted
+    _say(site, site.tap("barrack-in", "sergeant"), GuardsWord.YES)
     return site
 
 

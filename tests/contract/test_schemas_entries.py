@@ -168,10 +168,8 @@ def test_personal_parts_have_all_that_their_schema_names():
         assert {frozenset(fact[part]) for fact in facts if fact[part] is not None} == {frozenset(described)}
         assert any(fact[part] is None for fact in facts)
     shapes = {frozenset(json.loads(personal)) for _, personal in made() if personal is not None}
-    described = {
-        frozenset(one["properties"]) for one in schema("personal")["$defs"].values() if "properties" in one
-    }
-    assert shapes == described
+    parts = [one for one in schema("personal")["$defs"].values() if "properties" in one]
+    assert shapes == {frozenset(one[key]) for one in parts for key in ("properties", "required")}
 
 
 def test_every_decision_of_the_vectors_log_can_be_made_again_from_what_the_log_holds():
