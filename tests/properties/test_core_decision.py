@@ -16,6 +16,7 @@ from gatekeeper.core.decide import RULES, Decision, Facts
 from gatekeeper.model.badges import Assurance, BadgeState
 from gatekeeper.model.people import Agreement, Names, Veto
 from gatekeeper.model.reasons import Reason
+from tests.support.rules_reference_place import protected_by
 from tests.support.worlds import ALERTS, HOST, TENANTS, Case, World, any_scope, cases
 
 OF_PROFILES = {Reason.NO_ACCESS_RIGHTS, Reason.OUT_OF_TIME_RANGE, Reason.THREAT_LEVEL}
@@ -68,7 +69,7 @@ def test_what_opens_has_everything_that_opening_needs(case: Case):
     assert badge is not None
     assert holder is not None
     door = next(door for door in written.access_points if door.id == case.request.access_point)
-    zone = next(zone for zone in written.zones if zone.id == door.protected)
+    zone = protected_by(written, door)
     assert door.gate == case.request.gate
     assert facts.badge_state is BadgeState.ACTIVE
     assert badge.not_before <= now < badge.expires

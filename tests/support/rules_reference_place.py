@@ -12,7 +12,7 @@ from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import AntiPassback, Differ, Enforcement, Escort, Occupancy, TwoPersons
 
-__all__ = ["InPlace", "is_open", "lies_in", "up", "way", "zone_of"]
+__all__ = ["InPlace", "is_open", "lies_in", "protected_by", "up", "way", "zone_of"]
 
 # -- the ground -------------------------------------------------------------------------------------------------------
 
@@ -41,6 +41,21 @@ def way(written: SitePolicy, point: AccessPoint) -> tuple[list[Zone], list[Zone]
     return into, out_of
 
 
+def goes_out(written: SitePolicy, point: AccessPoint) -> bool:
+    """Whether a door leads out: so it is written, and it leads neither in from outside nor into what is protected more."""
+    if point.direction is Direction.IN:
+        return False
+    if point.target == written.outside or lies_in(written, point.source, point.target):
+        return True
+    more = zone_of(written, point.target).level > zone_of(written, point.source).level
+    return not more and point.source != written.outside
+
+
+def protected_by(written: SitePolicy, point: AccessPoint) -> Zone:
+    """The zone that a door protects: the one that is left on the way out, else the one that is entered."""
+    return zone_of(written, point.source if goes_out(written, point) else point.target)
+
+
 def is_open(written: SitePolicy, schedule: str, now: datetime) -> bool:
     """Whether the wall clock of the site stands in a window of a schedule."""
     wanted = next(one for one in written.schedules if one.id == schedule)
@@ -65,18 +80,10 @@ class InPlace:
         self.written, self.facts, self.request, self.now, self.point = written, facts, request, now, point
         self.agreements = agreements
         self.badge, self.holder, self.past = facts.badge, facts.holder, facts.past
-        self.out = point.direction is Direction.OUT and not self.leads_in()
-        self.zone = zone_of(written, point.source if self.out else point.target)
+        self.out = goes_out(written, point)
+        self.zone = protected_by(written, point)
         self.into, self.out_of = way(written, point)
         self.reported: set[Reason] = set()
-
-    def leads_in(self) -> bool:
-        """Whether the door leads into what is protected more than where it comes from, or in from the world outside."""
-        source, target = self.point.source, self.point.target
-        if target == self.written.outside or lies_in(self.written, source, target):
-            return False
-        more = zone_of(self.written, target).level > zone_of(self.written, source).level
-        return more or source == self.written.outside
 
     def demands(self) -> list[Any]:
         """What the alert state demands, and every state below it."""
