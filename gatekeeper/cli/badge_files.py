@@ -14,14 +14,13 @@ from gatekeeper.cli.csv_files import (
     ExcelNl,
     FileArgument,
     FileOption,
+    HandedIn,
     content_of,
     counted,
     hand_in_lines,
     refuse_problems,
-    refused_documents,
-    tell_refused,
+    tell_done,
     tell_unchanged,
-    tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
 from gatekeeper.cli.exports import ApprovedOption, Listing, ReasonOption, export
@@ -169,30 +168,17 @@ def _tell_done(
         for line in lines
     ]
     waiting = sum(len(lines) for lines, one in zip(groups, outcomes, strict=True) if one is None)
-    refused = sum(map(len, groups)) - len(done) - waiting
-
-    def named(place: int) -> tuple[int, str]:
-        return groups[place][0].line, groups[place][0].holder
-
-    if json_output:
-        json_line(
-            {
-                "tenant": at.tenant,
-                **_plan_document(plan),
-                "problems": [],
-                "done": len(done),
-                "waiting": waiting,
-                "refused": refused_documents(outcomes, named),
-            }
-        )
-    else:
+    handed = HandedIn(
+        plan=_plan_document(plan),
+        outcomes=outcomes,
+        named=lambda place: (groups[place][0].line, groups[place][0].holder),
+        done=len(done),
+        refused=sum(map(len, groups)) - len(done) - waiting,
+        unchanged=[line.line for line in plan.unchanged],
+    )
+    if not json_output:
         _table(at, done)
-        tell_refused(outcomes, named)
-        tell_unchanged([line.line for line in plan.unchanged])
-        tell_waiting(outcomes)
-        say(f"Done: {len(done)} issued, {refused} refused.")
-    if refused:
-        raise typer.Exit(1)
+    tell_done(at, handed, f"{len(done)} issued", json_output=json_output)
 
 
 def _table(at: OpenDesk, lines: Sequence[BadgeLine]) -> None:

@@ -1,10 +1,11 @@
 """What the commands that take or give a CSV file have in common: reading it, telling what is wrong, handing it in."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
@@ -20,15 +21,14 @@ __all__ = [
     "ExcelNl",
     "FileArgument",
     "FileOption",
+    "HandedIn",
     "content_of",
     "counted",
     "give",
     "hand_in_lines",
     "refuse_problems",
-    "refused_documents",
-    "tell_refused",
+    "tell_done",
     "tell_unchanged",
-    "tell_waiting",
 ]
 
 FileArgument = Annotated[
@@ -100,38 +100,54 @@ def hand_in_lines(
             raise typer.Exit(_INTERRUPTED) from None
 
 
-Named = Callable[[int], tuple[int, str]]
+Named: TypeAlias = Callable[[int], tuple[int, str]]
 """The line and whom it is about, of a change by its place among those that were handed in."""
 
 
-def tell_refused(outcomes: Sequence[ChangeOutcome | None], named: Named) -> None:
-    """Tell of each change that was refused why, by its line."""
-    for place in _refused(outcomes)[:_SHOWN]:
-        line, whom = named(place)
-        outcome = outcomes[place]
-        say(f"line {line}: {whom}: {refusal(outcome) if outcome is not None else ''}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedIn:
+    """What became of a file: its plan as JSON, the outcomes of its changes, and how many lines they were."""
+
+    plan: Mapping[str, Any]
+    outcomes: Sequence[ChangeOutcome | None]
+    named: Named
+    done: int
+    refused: int
+    unchanged: Sequence[int]
+
+    @property
+    def waiting(self) -> int:
+        """How many changes nobody has looked at yet."""
+        return sum(one is None for one in self.outcomes)
 
 
-def refused_documents(outcomes: Sequence[ChangeOutcome | None], named: Named) -> list[dict[str, Any]]:
-    """What was refused, as JSON."""
-    told = []
-    for place in _refused(outcomes):
-        line, whom = named(place)
-        outcome = outcomes[place]
-        if outcome is not None:
-            told.append({"line": line, "holder": whom, "outcome": outcome.code, "detail": outcome.detail})
-    return told
+def tell_done(at: OpenDesk, handed: HandedIn, words: str, *, json_output: bool) -> None:
+    """Tell what became of a file, and exit 1 when something was refused; `words` say what was done."""
+    if json_output:
+        told = {"done": handed.done, "waiting": handed.waiting, "refused": _refused_documents(handed)}
+        json_line({"tenant": at.tenant, **handed.plan, "problems": [], **told})
+    else:
+        for line, whom, outcome in list(_refused(handed))[:_SHOWN]:
+            say(f"line {line}: {whom}: {refusal(outcome)}")
+        tell_unchanged(handed.unchanged)
+        if handed.waiting:
+            say(f"{handed.waiting} handed in, and no engine runs this site now; they are made when one does.")
+        say(f"Done: {words}, {handed.refused} refused.")
+    if handed.refused:
+        raise typer.Exit(1)
 
 
-def _refused(outcomes: Sequence[ChangeOutcome | None]) -> list[int]:
-    return [place for place, one in enumerate(outcomes) if one is not None and one.code != APPLIED]
+def _refused_documents(handed: HandedIn) -> list[dict[str, Any]]:
+    return [
+        {"line": line, "holder": whom, "outcome": outcome.code, "detail": outcome.detail}
+        for line, whom, outcome in _refused(handed)
+    ]
 
 
-def tell_waiting(outcomes: Sequence[ChangeOutcome | None]) -> None:
-    """Tell how many changes nobody has looked at yet."""
-    waiting = sum(one is None for one in outcomes)
-    if waiting:
-        say(f"{waiting} handed in, and no engine runs this site now; they are made when one does.")
+def _refused(handed: HandedIn) -> Iterator[tuple[int, str, ChangeOutcome]]:
+    for place, outcome in enumerate(handed.outcomes):
+        if outcome is not None and outcome.code != APPLIED:
+            yield (*handed.named(place), outcome)
 
 
 def tell_unchanged(lines: Sequence[int]) -> None:

@@ -5,21 +5,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import typer
-
 from gatekeeper import cose
 from gatekeeper.cli.csv_files import (
     DryRun,
     ExcelNl,
     FileArgument,
     FileOption,
+    HandedIn,
     content_of,
     hand_in_lines,
     refuse_problems,
-    refused_documents,
-    tell_refused,
+    tell_done,
     tell_unchanged,
-    tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
 from gatekeeper.cli.exports import ApprovedOption, Listing, ReasonOption, export
@@ -137,31 +134,16 @@ def _tell_done(
     json_output: bool,
 ) -> None:
     made = [line for line, one in zip(todo, outcomes, strict=True) if one is not None and one.code == APPLIED]
-    waiting = sum(one is None for one in outcomes)
-    refused = len(todo) - len(made) - waiting
-
-    def named(place: int) -> tuple[int, str]:
-        return todo[place].line, todo[place].holder
-
-    if json_output:
-        json_line(
-            {
-                "tenant": at.tenant,
-                **_plan_document(plan),
-                "problems": [],
-                "done": len(made),
-                "waiting": waiting,
-                "refused": refused_documents(outcomes, named),
-            }
-        )
-    else:
-        tell_refused(outcomes, named)
-        tell_unchanged([line.line for line in plan.unchanged])
-        tell_waiting(outcomes)
-        new = sum(line.former is None for line in made)
-        say(f"Done: {new} registered, {len(made) - new} changed, {refused} refused.")
-    if refused:
-        raise typer.Exit(1)
+    handed = HandedIn(
+        plan=_plan_document(plan),
+        outcomes=outcomes,
+        named=lambda place: (todo[place].line, todo[place].holder),
+        done=len(made),
+        refused=len(todo) - len(made) - sum(one is None for one in outcomes),
+        unchanged=[line.line for line in plan.unchanged],
+    )
+    new = sum(line.former is None for line in made)
+    tell_done(at, handed, f"{new} registered, {len(made) - new} changed", json_output=json_output)
 
 
 # -- export -------------------------------------------------------------------------------------------------------------

@@ -13,14 +13,13 @@ from gatekeeper.cli.badge_files import PassFolder, must_be_folder, write_passes
 from gatekeeper.cli.csv_files import (
     DryRun,
     FileArgument,
+    HandedIn,
     content_of,
     counted,
     hand_in_lines,
     refuse_problems,
-    refused_documents,
-    tell_refused,
+    tell_done,
     tell_unchanged,
-    tell_waiting,
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
 from gatekeeper.cli.options import JsonOutput, by_an_operator
@@ -159,31 +158,17 @@ def _tell_done(
     at: OpenDesk, plan: VisitorPlan, outcomes: Sequence[ChangeOutcome | None], *, json_output: bool
 ) -> None:
     done = [line for line, one in zip(plan.new, outcomes, strict=True) if one and one.code == APPLIED]
-    waiting = sum(one is None for one in outcomes)
-    refused = len(plan.new) - len(done) - waiting
-
-    def named(place: int) -> tuple[int, str]:
-        return plan.new[place].line, plan.new[place].visitor
-
-    if json_output:
-        json_line(
-            {
-                "tenant": at.tenant,
-                **_plan_document(plan),
-                "problems": [],
-                "done": len(done),
-                "waiting": waiting,
-                "refused": refused_documents(outcomes, named),
-            }
-        )
-    else:
+    handed = HandedIn(
+        plan=_plan_document(plan),
+        outcomes=outcomes,
+        named=lambda place: (plan.new[place].line, plan.new[place].visitor),
+        done=len(done),
+        refused=len(plan.new) - len(done) - sum(one is None for one in outcomes),
+        unchanged=[line.line for line in plan.unchanged],
+    )
+    if not json_output:
         _table(at, done)
-        tell_refused(outcomes, named)
-        tell_unchanged([line.line for line in plan.unchanged])
-        tell_waiting(outcomes)
-        say(f"Done: {len(done)} registered, {refused} refused.")
-    if refused:
-        raise typer.Exit(1)
+    tell_done(at, handed, f"{len(done)} registered", json_output=json_output)
 
 
 def _table(at: OpenDesk, lines: Sequence[VisitorLine]) -> None:

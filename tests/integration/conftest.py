@@ -1,4 +1,4 @@
-"""A site on databases of its own for every command that needs one."""
+"""A site on databases of its own for every command that needs one, and the command line to a site that is served."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from gatekeeper.embedded import EmbeddedPostgres
 from tests.integration.cli_hold import Hold, found_hold, made_databases
+from tests.integration.people_site import Registry, saying
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,10 @@ def hold(
 ) -> Hold:
     """A small site, founded and opened, and the command line to speak of it."""
     return found_hold(hold_databases, capfd, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
+    """The command line to the site that a module has `served`, with what it says in this test."""
+    served.say = saying(capfd)
+    return served

@@ -10,7 +10,7 @@ import pytest
 from devices.hardware.simulated import SimulatedBadge
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.service.administration.pass_text import read_pass_text
-from tests.integration.people_site import Registry, saying, served_site
+from tests.integration.people_site import Registry, served_site
 from tests.unit.administration.qr_reader import read_svg, text_of
 
 pytestmark = pytest.mark.integration
@@ -26,12 +26,6 @@ def served(
 ) -> Iterator[Registry]:
     with served_site(tmp_path_factory.mktemp("badge-files"), postgres_server, broker) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from gatekeeper.core.audit import canonical_json, timestamp
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
-from tests.integration.people_site import Registry, saying, served_site
+from tests.integration.people_site import Registry, served_site
 
 pytestmark = pytest.mark.integration
 
@@ -23,12 +23,6 @@ def served(
 ) -> Iterator[Registry]:
     with served_site(tmp_path_factory.mktemp("exports"), postgres_server, broker) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 @pytest.fixture

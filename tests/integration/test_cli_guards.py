@@ -14,7 +14,7 @@ from devices.core.events import Signal
 from devices.hardware.simulated import SimulatedBadge
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.reasons import Reason
-from tests.integration.people_site import OUT, Registry, saying, served_site
+from tests.integration.people_site import OUT, Registry, served_site
 
 pytestmark = pytest.mark.integration
 
@@ -32,12 +32,6 @@ def served(
         folder, postgres_server, broker, yard={"rules": {"guard_check": {"seconds": 60}, "escort": _ESCORT}}
     ) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from devices.hardware.simulated import SimulatedBadge
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.reasons import Reason
-from tests.integration.people_site import OUT, Registry, Say, saying, served_site
+from tests.integration.people_site import OUT, Registry, Say, served_site
 from tests.support.commands import Said
 
 pytestmark = pytest.mark.integration
@@ -33,12 +33,6 @@ def served(
     folder = tmp_path_factory.mktemp("pins")
     with served_site(folder, postgres_server, broker, yard={"rules": {"pin": "always"}}) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 @pytest.fixture

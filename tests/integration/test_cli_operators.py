@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
-from tests.integration.people_site import Registry, saying, served_site
+from tests.integration.people_site import Registry, served_site
 
 pytestmark = pytest.mark.integration
 
@@ -19,12 +19,6 @@ def served(
 ) -> Iterator[Registry]:
     with served_site(tmp_path_factory.mktemp("operators"), postgres_server, broker) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 def key_of(registry: Registry, name: str) -> Path:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
-from tests.integration.people_site import Registry, saying, served_site
+from tests.integration.people_site import Registry, served_site
 
 pytestmark = pytest.mark.integration
 
@@ -28,12 +28,6 @@ def served(
 ) -> Iterator[Registry]:
     with served_site(tmp_path_factory.mktemp("files"), postgres_server, broker) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 @pytest.fixture

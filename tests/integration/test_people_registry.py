@@ -26,7 +26,7 @@ from gatekeeper.model.reasons import Reason
 from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.pass_text import pass_text, read_pass_text
 from gatekeeper.service.administration.people import BadgeOrder
-from tests.integration.people_site import OUT, Registry, saying, served_site
+from tests.integration.people_site import OUT, Registry, served_site
 from tests.unit.administration.qr_reader import Matrix, read_png, read_svg, text_of
 
 pytestmark = pytest.mark.integration
@@ -42,12 +42,6 @@ def served(
 ) -> Iterator[Registry]:
     with served_site(tmp_path_factory.mktemp("registry"), postgres_server, broker) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 def teacher(registry: Registry, *words: object, name: str = "Anna de Vries") -> str:

@@ -24,7 +24,7 @@ from gatekeeper.service.administration.folder import SiteFolder, issuer_of
 from gatekeeper.service.administration.issuing import register_holder
 from gatekeeper.service.administration.operators import Signer, key_of_operator, keys_of_operators
 from gatekeeper.service.administration.people import BadgeOrder, Desk
-from tests.integration.people_site import Registry, saying, served_site
+from tests.integration.people_site import Registry, served_site
 from tests.support.waiting import eventually
 from tests.unit.administration.people import anna
 
@@ -40,12 +40,6 @@ def served(
 ) -> Iterator[Registry]:
     with served_site(tmp_path_factory.mktemp("tenants"), postgres_server, broker) as registry:
         yield registry
-
-
-@pytest.fixture
-def registry(served: Registry, capfd: pytest.CaptureFixture[str]) -> Registry:
-    served.say = saying(capfd)
-    return served
 
 
 @pytest.fixture
