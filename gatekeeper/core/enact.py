@@ -33,7 +33,7 @@ from gatekeeper.core.flow import Flow, Recorded
 from gatekeeper.core.operators import Deed, Operator, OperatorRecord, read_operator
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.core.register import HolderRecord, read_holder
-from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
+from gatekeeper.core.trust import Anchor, KeyState, Trust, TrustRefused, read_trust
 from gatekeeper.core.widening import policy_gains, trust_gains
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card
@@ -188,6 +188,8 @@ def _weigh_lockdown(change: LockdownChange, flow: Flow) -> Weighed | Declined:
 
 
 def _weigh_policy(change: PolicyChange, flow: Flow) -> Weighed | Declined:
+    if flow.trust.listing.tenants[flow.trust.host].signing.state is not KeyState.ACTIVE:
+        return Declined("policy-key-retired", "the host's key signs nothing new")
     policy = compile_from(change.document, trust=flow.trust)
     if isinstance(policy, PolicyRefused):
         return Declined(policy.code, policy.detail)

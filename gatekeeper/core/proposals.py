@@ -19,10 +19,12 @@ from typing import Final
 
 from gatekeeper.model.ids import OperatorId, TenantId
 
-__all__ = ["MOST_PROPOSALS", "PROPOSAL_LASTS", "Ending", "Proposal", "Proposals", "digest_of"]
+__all__ = ["MOST_OF_ONE", "MOST_PROPOSALS", "PROPOSAL_LASTS", "Ending", "Proposal", "Proposals", "digest_of"]
 
 PROPOSAL_LASTS: Final = timedelta(hours=24)
 MOST_PROPOSALS: Final = 64
+MOST_OF_ONE: Final = 16
+"""So many of one author: nobody fills the desk alone."""
 """So many wait at most: each may be a document of a megabyte."""
 
 
@@ -72,10 +74,10 @@ class Proposals:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @property
-    def full(self) -> bool:
-        """Whether no more can wait."""
-        return len(self._waiting) >= MOST_PROPOSALS
+    def is_full(self, author: OperatorId) -> bool:
+        """Whether no more of this author can wait."""
+        of_one = sum(one.author == author for one in self._waiting.values())
+        return len(self._waiting) >= MOST_PROPOSALS or of_one >= MOST_OF_ONE
 
     def find(self, digest: bytes) -> Proposal | None:
         """The proposal of these bytes, when it waits."""
@@ -83,7 +85,7 @@ class Proposals:
 
     def make(self, proposal: Proposal) -> None:
         """Let a proposal wait. Raise ValueError when it does already, or when too many do."""
-        if self.full or proposal.digest in self._waiting:
+        if self.is_full(proposal.author) or proposal.digest in self._waiting:
             raise ValueError("this proposal cannot wait here")
         self._waiting[proposal.digest] = proposal
 

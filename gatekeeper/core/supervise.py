@@ -208,7 +208,7 @@ def _propose(change: Change, document: bytes, weighed: Weighed, desk: _Desk) -> 
     flow, digest = desk.flow, digest_of(document)
     if flow.proposals.find(digest) is not None:
         return Declined("proposal-known", "it waits already")
-    if flow.proposals.full:
+    if flow.proposals.is_full(change.author):
         return Declined("proposals-full", "too many proposals wait: approve or withdraw some")
     proposal = Proposal(
         digest=digest,

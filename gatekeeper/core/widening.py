@@ -9,7 +9,7 @@ change gives to whom today is for `effective` to say, before it is signed.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from gatekeeper.core.trust import KeyState, TenantTrust, Trust, TrustedKey
+from gatekeeper.core.trust import KeyState, TenantTrust, Trust, TrustedKey, Use
 from gatekeeper.model.ids import ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement
 from gatekeeper.model.policy import Opening, Point, Policy
@@ -240,7 +240,10 @@ def _rule_gains(before: SiteRules, after: SiteRules) -> Iterator[str]:
 
 
 def trust_gains(before: Trust, after: Trust) -> tuple[str, ...]:
-    """What a trust list gives that the one before it does not, in words. A gate's key asks, and gives nothing."""
+    """What a trust list gives that the one before it does not, in words.
+
+    The key of a gate that has none yet asks, and gives nothing; another in its place would speak for the gate's doors.
+    """
     found = []
     for tenant, listed in after.listing.tenants.items():
         former = before.listing.tenants.get(tenant)
@@ -252,14 +255,19 @@ def trust_gains(before: Trust, after: Trust) -> tuple[str, ...]:
             f"{tenant}: {gain}"
             for gain in _agreement_gains(after.agreements.get(tenant), before.agreements.get(tenant))
         ]
-    known = {
-        (use, key.record.kid) for use, key in before.listing.services if key.state is not KeyState.REVOKED
-    }
+    gates = before.listing.gates
     found += [
-        f"a key of the service for {use.value}"
-        for use, key in after.listing.services
-        if key.state is not KeyState.REVOKED and (use, key.record.kid) not in known
+        f"another key of gate {gate}"
+        for gate, key in after.listing.gates.items()
+        if gate in gates and _counts_more(key, {gates[gate].record.kid: gates[gate]})
     ]
+    for use in Use:
+        known = {key.record.kid: key for of, key in before.listing.services if of is use}
+        found += [
+            f"a key of the service for {use.value}"
+            for of, key in after.listing.services
+            if of is use and _counts_more(key, known)
+        ]
     return tuple(found)
 
 

@@ -192,6 +192,7 @@ def test_every_bound_is_the_one_of_the_code():
         "age of a change, hours": supervise._FRESH // timedelta(hours=1),
         "a change waits for a second person, hours": proposals.PROPOSAL_LASTS // timedelta(hours=1),
         "changes that wait for one at most": proposals.MOST_PROPOSALS,
+        "of these, changes of one author": proposals.MOST_OF_ONE,
         "period of the beacon, ms": beacons.PERIOD // MS,
         "beacons that count": beacons._COUNTED,
         "resend of a scan, ms": limits.resend // MS,

@@ -25,7 +25,15 @@ from gatekeeper.core.change import (
 )
 from gatekeeper.core.operators import Operator, Role
 from gatekeeper.core.policy_document import sign_policy
-from gatekeeper.core.proposals import MOST_PROPOSALS, PROPOSAL_LASTS, Ending, Proposal, Proposals, digest_of
+from gatekeeper.core.proposals import (
+    MOST_OF_ONE,
+    MOST_PROPOSALS,
+    PROPOSAL_LASTS,
+    Ending,
+    Proposal,
+    Proposals,
+    digest_of,
+)
 from gatekeeper.core.supervise import APPLIED, EXPIRED, PROPOSED, WITHDRAWN, Supervised, expire_proposals
 from gatekeeper.core.trust import KeyState, Use
 from gatekeeper.model.ids import GateId, OperatorId, TenantId
@@ -250,12 +258,35 @@ def test_a_proposal_that_was_signed_yesterday_does_not_wait_for_another_day(site
     assert max(one.expires for one in site.flow.proposals) == NOON + PROPOSAL_LASTS
 
 
-def test_so_many_wait_and_no_more(site: Ground):
-    for _ in range(MOST_PROPOSALS):
+def test_nobody_fills_the_desk_alone(site: Ground):
+    for _ in range(MOST_OF_ONE):
         site.proposed(RELEASE, by="officer")
-    assert site.refused(RELEASE, by="army") == "proposals-full"
+    assert site.refused(RELEASE, by="officer") == "proposals-full"
+    site.proposed(RELEASE, by="army")
     site.approve(next(iter(site.flow.proposals)), by="admin")
     site.proposed(RELEASE, by="officer")
+
+
+def test_so_many_wait_and_no_more(site: Ground):
+    made = site.proposed(RELEASE, by="officer")
+    others = [
+        replace(made, digest=bytes([number]) * 32, author=OperatorId(f"officer-{number % 5}"))
+        for number in range(1, MOST_PROPOSALS)
+    ]
+    for one in others:
+        site.flow.proposals.make(one)
+    assert site.refused(RELEASE, by="army") == "proposals-full"
+    site.flow.proposals.end(others[0].digest)
+    site.proposed(RELEASE, by="army")
+
+
+def test_a_policy_that_the_host_signs_with_a_retired_key_is_declined(site: Ground):
+    army = listed().tenants[TenantId(HOST)]
+    retired = replace(army, signing=replace(army.signing, state=KeyState.VERIFY_ONLY))
+    tenants = {**listed().tenants, TenantId(HOST): retired}
+    site.made(TrustChange(document=signed_trust(listed(version=2, tenants=tenants))))
+    document = sign_policy(site_document(), site=SITE, key=key_of("army signing"))
+    assert site.refused(PolicyChange(document=document), by="army") == "policy-key-retired"
 
 
 # -- what has become impossible ---------------------------------------------------------------------------------------

@@ -67,6 +67,12 @@ GIVES: list[tuple[Any, tuple[str, ...]]] = [
         ),
         ("a key of the service for decision",),
     ),
+    (
+        lambda listing: replace(
+            listing, gates={**listing.gates, GateId("front"): trusted("other", use=Use.GATE, owner="front")}
+        ),
+        ("another key of gate front",),
+    ),
 ]  # fmt: skip
 
 
@@ -116,6 +122,24 @@ KEYS: list[tuple[Any, Any, bool]] = [
 def test_a_key_that_counts_for_more_gives_more(before: Any, after: Any, *, more: bool):
     said = listing_gains(of_school(issuers=(after,)), first_change=of_school(issuers=(before,)))
     assert (said != ()) is more
+
+
+def service(state: KeyState) -> Callable[[TrustListing], TrustListing]:
+    """A key to seal PINs for, in a state."""
+    sealing = (Use.SEAL, trusted("seal", use=Use.SEAL, owner="service", state=state))
+
+    def change(listing: TrustListing) -> TrustListing:
+        others = [one for one in listing.services if one[0] is not Use.SEAL]
+        return replace(listing, services=(*others, sealing))
+
+    return change
+
+
+def test_a_key_of_the_service_that_counts_again_gives_more():
+    assert listing_gains(service(KeyState.ACTIVE), first_change=service(KeyState.VERIFY_ONLY)) == (
+        "a key of the service for seal",
+    )
+    assert listing_gains(service(KeyState.REVOKED), first_change=service(KeyState.ACTIVE)) == ()
 
 
 @pytest.mark.parametrize(("since", "more"), [(EARLY, True), (None, False)])
