@@ -216,6 +216,10 @@ class Controller:
 
     # -- the way of a card --------------------------------------------------------------------------------------------
 
+    def _has_more_to_say(self, lane: _Lane) -> bool:
+        """Whether a word of an interlocked door has no number yet: a scan would overtake it, and look like the later one."""
+        return lane.doorway.interlocked and self._outbox.waits_of(lane.doorway.id)
+
     def _card(self, lane: _Lane, card: CardPresented) -> None:
         beacon = self._beacons.fresh(at=self._at)
         if not lane.takes_cards:
@@ -223,7 +227,7 @@ class Controller:
             self._show(lane, Signal.BUSY)
         elif not fits_a_scan(card.credential):
             self._show(lane, Signal.DENIED)
-        elif beacon is None or not self._outbox.has_room_for_scan:
+        elif beacon is None or not self._outbox.has_room_for_scan or self._has_more_to_say(lane):
             self.tally.no_service += 1
             self._show(lane, Signal.NO_SERVICE)
         else:

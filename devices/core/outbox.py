@@ -19,7 +19,7 @@ from typing import Final
 from devices.core.belief import Ignored
 from gatekeeper import cose
 from gatekeeper.core.scan import UpwardMessage
-from gatekeeper.model.ids import BootId, GateId, SiteId
+from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId
 from gatekeeper.model.messages import (
     HELLO_TYPE,
     PASSAGE_TYPE,
@@ -78,6 +78,10 @@ class Outbox:
     def has_room_for_scan(self) -> bool:
         """Whether a scan made now would leave every unanswered message within the service's window."""
         return self._span < _SCAN_SPAN
+
+    def waits_of(self, access_point: AccessPointId) -> bool:
+        """Whether what was kept of an access point waits for its number."""
+        return any(getattr(message, "access_point", None) == access_point for message in self._waiting)
 
     @property
     def kept(self) -> Iterable[Sent]:

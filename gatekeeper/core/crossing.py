@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gatekeeper.core.decide import Decision
-from gatekeeper.core.facts import Factor, Facts
+from gatekeeper.core.facts import Companion, Factor, Facts
 from gatekeeper.core.memory import Asked, Memory, Opening, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.register import Register
@@ -20,6 +20,7 @@ from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId
 from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Scan, Status, StatusKind
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.rules import ProfileRef
 
 __all__ = ["NOTHING", "Crossing", "Remembered"]
 
@@ -62,7 +63,7 @@ class Crossing:
         if badge is None or decision.waits is not None:
             return NOTHING
         # A badge that is not in force opens nothing with any PIN: whoever found it does not block its holder's.
-        factor = facts.past.factor if facts.badge_state is BadgeState.ACTIVE else Factor.NONE
+        factor = facts.past.factor if _is_in_force(facts, now) else Factor.NONE
         used = dict(self.memory.pin_typed(badge, holder, factor, now=now))
         if not decision.granted or holder is None or asked is None:
             failed = self.memory.refused(point, badge, decision, asked, now=now)
@@ -75,8 +76,7 @@ class Crossing:
             known = self.register.holder(companion.holder, trust=self.trust)
             moved.append(self._move(companion.holder, known, point, now, seq, host=host))
         used |= self.memory.granted(point, decision, asked, now=now)
-        on_their_own = [one.roles for one in decision.party if one.holder not in decision.guests]
-        opened = self.memory.opens(point, asked.who.roles.union(*on_their_own), at=now, grant=seq)
+        opened = self.memory.opens(point, _on_their_own(asked.who, decision), at=now, grant=seq)
         return Remembered(moved=tuple(moved), usage=tuple(used.items()), opened=tuple(opened))
 
     def let_in_alone(self, point: Point, scan: Scan, facts: Facts, *, now: datetime, seq: int) -> Remembered:
@@ -98,15 +98,13 @@ class Crossing:
             moved = (self._move(holder.id, holder, point, at, seq),)
             self.memory.came_through({holder.id}, point)
         opened: list[tuple[Opening, datetime | None]] = []
-        if is_sure and facts.badge_state is BadgeState.ACTIVE:
+        if is_sure and _is_in_force(facts, at):
             roles = {(holder.tenant, profile) for profile in holder.profiles}
             opened = self.memory.opens(point, roles, at=at, grant=seq)
         usage = () if used is None else ((badge.id, used),)
         return Remembered(moved=moved, usage=usage, opened=tuple(opened))
 
-    def passed(
-        self, point: Point, passage: Passage, grant: Receipt | None, *, now: datetime, seq: int
-    ) -> Remembered:
+    def passed(self, point: Point, passage: Passage, grant: Receipt | None, *, seq: int) -> Remembered:
         """What the contact of a door saw, of all who passed on the grant that it claims, and of the door itself."""
         if point.interlocked and self.memory.is_news_of(point.id, passage):
             self._door(point.id, passage.outcome)
@@ -114,27 +112,39 @@ class Crossing:
             return NOTHING
         match passage.outcome:
             case PassageOutcome.TAKEN:
-                moved = self._settle(
-                    grant, point, lambda before: confirmed(before, grant=grant.seq, at=now, seq=seq)
-                )
+                moved = self._settle(grant, point, lambda before: confirmed(before, grant=grant.seq, seq=seq))
                 return Remembered(moved=moved, opened=tuple(self.memory.has_opened(grant.seq)))
             case PassageOutcome.NOT_TAKEN:
-                outside = self.policy.outside
+                unused = self._unused(grant, point)
                 moved = self._settle(
                     grant,
                     point,
-                    lambda before: put_back(before, grant=grant.seq, outside=outside, at=now, seq=seq),
+                    lambda before: put_back(before, grant=grant.seq, source=point.source, seq=seq),
                 )
-                elsewhere = self.memory.turned_back(grant.holder, grant=grant.seq, point=point.id)
-                moved += () if elsewhere is None else (elsewhere,)
-                return Remembered(moved=moved, opened=tuple(self.memory.opens_nothing(grant.seq)))
+                opened = tuple(self.memory.opens_nothing(grant.seq))
+                return Remembered(moved=moved, usage=unused, opened=opened)
             case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
                 return NOTHING
 
+    def _unused(self, grant: Receipt, point: Point) -> tuple[tuple[BadgeId, Usage], ...]:
+        """Nobody passed on a grant: of the badges of whoever it let through, that use counts no more."""
+        found = []
+        for holder in self.memory.on_grant(grant.seq):
+            known = self.register.holder(holder, trust=self.trust)
+            for badge in known.badges if known is not None else ():
+                usage = self.memory.unused(badge, point, at=grant.issued)
+                if usage is not None:
+                    found.append((badge, usage))
+        return tuple(found)
+
     def reported(self, point: Point, status: Status) -> None:
         """What a gate says of a door."""
-        if status.kind is StatusKind.CLOSED_AGAIN and self.memory.is_news_of(point.id, status):
+        if status.kind is not StatusKind.CLOSED_AGAIN:
+            return
+        if self.memory.is_news_of(point.id, status):
             self.memory.door_closed(point.id)
+        else:
+            self.memory.door_was_closed(point.id)
 
     def _door(self, door: AccessPointId, outcome: PassageOutcome) -> None:
         match outcome:
@@ -179,3 +189,19 @@ class Crossing:
         )
         self.memory.move(after, holder)
         return after
+
+
+def _is_in_force(facts: Facts, at: datetime) -> bool:
+    """Whether a badge counts at an instant, and its holder is in service."""
+    badge, holder = facts.badge, facts.holder
+    if badge is None or holder is None or facts.badge_state is not BadgeState.ACTIVE:
+        return False
+    valid = badge.not_before <= at < badge.expires and badge.epoch >= facts.epoch
+    return valid and holder.since <= at < holder.until
+
+
+def _on_their_own(me: Companion, decision: Decision) -> frozenset[ProfileRef]:
+    """The profiles of those who come in without a host: a visitor opens a zone for nobody else."""
+    free = [] if decision.host is not None else [me]
+    free += [one for one in decision.party if one.holder not in decision.guests]
+    return frozenset().union(*(one.roles for one in free))

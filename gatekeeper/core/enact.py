@@ -291,7 +291,7 @@ def enact(weighed: Weighed, making: Making) -> Done | Declined:
 def _alert(change: AlertChange, making: Making) -> Done:
     states = making.flow.policy.alert_states
     before, making.flow.alert = making.flow.alert, states.index(change.state)
-    making.flow.memory.part_company()
+    making.flow.memory.nobody_waits()
     making.writes.alert = making.flow.alert
     return Done(kind=Kind.ALERT_CHANGED, public={"from": states[before], "to": change.state})
 
@@ -299,7 +299,7 @@ def _alert(change: AlertChange, making: Making) -> Done:
 def _lockdown(change: LockdownChange, making: Making) -> Done:
     scope = frozenset({change.scope})
     making.flow.lockdowns = making.flow.lockdowns | scope if change.on else making.flow.lockdowns - scope
-    making.flow.memory.part_company()
+    making.flow.memory.nobody_waits()
     making.writes.lockdowns = making.flow.lockdowns
     return Done(kind=Kind.LOCKDOWN_CHANGED, public={"scope": change.scope, "on": change.on})
 
@@ -311,7 +311,7 @@ def _suspension(change: SuspensionChange, making: Making) -> Done | Declined:
         return Declined("tenant-unknown", "only a tenant of the site can be suspended, and never the host")
     tenant = frozenset({change.tenant})
     flow.suspended = flow.suspended | tenant if change.on else flow.suspended - tenant
-    flow.memory.part_company()
+    flow.memory.nobody_waits(suspended=change.tenant if change.on else None)
     making.writes.suspended = flow.suspended
     kind = Kind.TENANT_SUSPENDED if change.on else Kind.TENANT_REINSTATED
     return Done(kind=kind, public={"tenant": change.tenant}, tenants=(change.tenant,))
@@ -370,7 +370,8 @@ def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
     register.set_state(change.badge, state, stopped_by=stopped_by)
     making.writes.badge_states.append((change.badge, state, stopped_by))
     holder = register.holder_of(change.badge, trust=making.flow.trust)
-    making.flow.memory.leaves_company(holder.id if holder is not None else None)
+    if holder is not None:
+        making.flow.memory.leaves_company(holder.id)
     return Done(
         kind=Kind.BADGE_CHANGED,
         public={"tenant": tenant, "from": before.value, "to": state.value},
@@ -402,7 +403,7 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
             return Declined("card-known", "another badge answers to this card number")
     record = HolderRecord(id=holder.id, document=change.document)
     register.put_holder(record, tenant=holder.tenant, badges=holder.badges)
-    making.flow.memory.leaves_company(holder.id)
+    making.flow.memory.registered(holder)
     making.writes.holders.append(
         StoredHolder(record=record, tenant=holder.tenant, name=making.name, badges=holder.badges)
     )

@@ -43,8 +43,8 @@ from gatekeeper.core.sequences import Receipt, Sequences
 from gatekeeper.core.trust import Trust, TrustedKey
 from gatekeeper.core.verify import PinDesk, Presented, still_presented, verify_scan
 from gatekeeper.model.badges import Badge
-from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
-from gatekeeper.model.messages import Answer, Hello, Passage, Scan, Status, Verdict
+from gatekeeper.model.ids import AccessPointId, GateId, HolderId, TenantId
+from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Status, Verdict
 from gatekeeper.model.people import Holder
 from gatekeeper.model.places import Direction
 from gatekeeper.model.policy import Point, Policy
@@ -113,11 +113,11 @@ class _Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A scan that waits for a guard's word: with whom they would pass, and the key of its gate in the trust list of then."""
+    """A scan that waits for a guard's word: hosts and party when it was asked, and the key of its gate in the list of then."""
 
     question: _Question
     receipt: Receipt
-    party: frozenset[HolderId]
+    company: tuple[Companion, ...]
     key: TrustedKey | None
     asked: datetime
     until: datetime
@@ -235,10 +235,15 @@ class Flow:
         receipt = _receipt(authentic, seq=seq, verdict=Verdict.DENIED, now=now, holder=facts.holder)
         if decision.waits is not None:
             key = self.trust.listing.gates.get(authentic.gate)
-            party = frozenset(one.holder for one in decision.party)
+            hosts = [one for one in facts.past.company if not one.waiting]
             until = now + decision.waits
             self._waiting[seq] = _Waiting(
-                question=question, receipt=receipt, party=party, key=key, asked=now, until=until
+                question=question,
+                receipt=receipt,
+                company=(*hosts, *decision.party),
+                key=key,
+                asked=now,
+                until=until,
             )
         decided = self._decided(question, facts, decision, receipt=receipt, now=now, settles=False)
         return replace(decided, drafts=(*seed, *decided.drafts)) if seed else decided
@@ -296,7 +301,12 @@ class Flow:
         # The guard spoke of a face: nobody has spoken of another whose the badge is by now.
         spoken = facts.holder is not None and facts.holder.id == receipt.holder
         # INVARIANT: nobody passes on a guard's word whose face he was not shown.
-        company = tuple(one for one in facts.past.company if not one.waiting or one.holder in waiting.party)
+        there = {(one.holder, one.waiting): one for one in facts.past.company}
+        company = tuple(
+            replace(one, brought=there[one.holder, one.waiting].brought)
+            for one in waiting.company
+            if (one.holder, one.waiting) in there
+        )
         past = replace(
             facts.past,
             guard=word if spoken else GuardsWord.SILENCE,
@@ -308,6 +318,13 @@ class Flow:
         receipt.seq, receipt.issued = self._next(), now
         receipt.holder = facts.holder.id if facts.holder is not None else None
         return self._decided(question, facts, decision, receipt=receipt, now=now, settles=True)
+
+    def _given_up(self, scan: bytes, gate: GateId, now: datetime) -> None:
+        """A gate waits for no guard any more: nothing is left of a scan that waits but silence."""
+        for seq, waiting in self._waiting.items():
+            authentic = waiting.question.authentic
+            if (authentic.digest, authentic.gate) == (scan, gate):
+                self._waiting[seq] = replace(waiting, until=min(now, waiting.until))
 
     def _as_of_now(self, waiting: _Waiting) -> _Question:
         """What waited, under the trust list of now: badge and gate may be believed no more."""
@@ -367,18 +384,19 @@ class Flow:
         facts = self.facts(presented, access_point=scan.access_point, draw=None, now=now)
         seq, alarms = self._next(), alarms_of(facts, ())
         draft = draft_of_offline(self.policy, authentic, scan, facts, alarm=bool(alarms), at=now, seq=seq)
-        point, remembered = self._own_point(authentic, scan.access_point), NOTHING
+        point, remembered, let_in = self._own_point(authentic, scan.access_point), NOTHING, None
         if point is not None and scan.offline_verdict is Verdict.GRANTED:
             remembered = self._crossing.let_in_alone(point, scan, facts, now=now, seq=seq)
-        return self._written(draft, authentic, remembered=remembered, holder=facts.holder, alarms=alarms)
+            let_in = facts.holder
+        return self._written(draft, authentic, remembered=remembered, holder=let_in, alarms=alarms)
 
     def _passage(self, authentic: Authentic, passage: Passage, now: datetime) -> Recorded:
         seq = self._next()
         grant = self.sequences.grant_of(passage.scan, authentic.gate) if passage.scan is not None else None
+        if passage.outcome is PassageOutcome.NOT_TAKEN and passage.scan is not None:
+            self._given_up(passage.scan, authentic.gate, now)
         point = self._own_point(authentic, passage.access_point)
-        remembered = (
-            self._crossing.passed(point, passage, grant, now=now, seq=seq) if point is not None else NOTHING
-        )
+        remembered = self._crossing.passed(point, passage, grant, seq=seq) if point is not None else NOTHING
         tenant = self._tenant_of(grant.holder) if grant is not None else None
         draft = draft_of_passage(self.policy, authentic, passage, grant=grant, tenant=tenant, at=now, seq=seq)
         return self._written(draft, authentic, remembered=remembered)
@@ -452,7 +470,7 @@ class Flow:
             holder=holder,
             holder_unproven=isinstance(owner, HolderRecord),
             epoch=self.trust.epoch(badge.tenant) if badge is not None else 0,
-            whereabouts=here.zone if here is not None else None,
+            whereabouts=here.zone if here is not None and here.zone in self.policy.zones else None,
             alert=self.alert,
             lockdowns=self.lockdowns,
             suspended=self.suspended,

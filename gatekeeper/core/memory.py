@@ -23,18 +23,18 @@ from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Trust
 from gatekeeper.core.verify import Presented
 from gatekeeper.model.badges import Badge
-from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, HolderId, ZoneId
-from gatekeeper.model.messages import Upward
-from gatekeeper.model.people import Holder
+from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, HolderId, TenantId, ZoneId
+from gatekeeper.model.messages import LONGEST_WAIT, Upward
+from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import LockOut, ProfileRef
 
-__all__ = ["LONGEST_WINDOW", "NEVER_USED", "Asked", "Memory", "Opening", "Usage"]
-
-LONGEST_WINDOW = timedelta(hours=1)
-"""No window of a rule about company is longer (the site file says so)."""
+__all__ = ["NEVER_USED", "Asked", "Memory", "Opening", "Usage"]
 
 _DOOR_GRACE = timedelta(seconds=5)
+_NOT_THEIRS = frozenset({Reason.VERIFICATION_TIMEOUT, Reason.INTERLOCK})
+"""What keeps out, and is nothing that whoever asks has done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Memory:
         self._company: dict[AccessPointId, list[Asked]] = {}
         self._doors: dict[AccessPointId, datetime | None] = {}
         self._door_words: dict[AccessPointId, tuple[BootId, int]] = {}
-        self._passed_over: dict[HolderId, Presence] = {}
+        self._released: dict[AccessPointId, datetime] = {}
         self._guests: dict[HolderId, set[HolderId]] = {}
         self._on_grant: dict[int, set[HolderId]] = {}
         self._counted: dict[ZoneId, set[HolderId]] = {}
@@ -118,14 +118,21 @@ class Memory:
             self._count(presence, register.holder(presence.holder, trust=trust))
 
     def part_company(self) -> None:
-        """Forget who waits at which door: what they lacked was said under other circumstances. They badge again."""
+        """Forget who asked at which door: they were asked under another policy, or are registered otherwise."""
         self._company = {}
 
-    def leaves_company(self, holder: HolderId | None) -> None:
-        """Of a holder something else is said now: they wait nowhere and bring nobody. Of one who is not known, nobody does."""
-        if holder is None:
-            self.part_company()
-            return
+    def nobody_waits(self, *, suspended: TenantId | None = None) -> None:
+        """Forget who waits at which door: what they lacked was said under other circumstances. They badge again.
+
+        Who was let in is in still and brings guests, unless their tenant is suspended.
+        """
+        for door, company in self._company.items():
+            self._company[door] = [
+                one for one in company if not one.who.waiting and one.who.tenant != suspended
+            ]
+
+    def leaves_company(self, holder: HolderId) -> None:
+        """Of a holder something else is said now: they wait nowhere and bring nobody."""
         for door, company in self._company.items():
             self._company[door] = [one for one in company if one.who.holder != holder]
 
@@ -238,19 +245,42 @@ class Memory:
         return any(zone in self._policy.inside.get(outer, ()) for outer in zones)
 
     def _lately(self, point: Point, holder: Holder | None, now: datetime) -> tuple[Companion, ...]:
-        company = [one for one in self._company.get(point.id, ()) if now - one.who.at <= LONGEST_WINDOW]
-        if company:
-            self._company[point.id] = company
+        """Who waits here, and who came in here and may be the host of whoever asks, as long as a rule looks back."""
+        company, longest = self._company.get(point.id), self._longest(point)
+        if not company:
+            return ()
+        left = [one for one in company if now - one.who.at <= longest]
+        if left:
+            self._company[point.id] = left
         else:
-            self._company.pop(point.id, None)
-        asking = holder.id if holder is not None else None
-        return tuple(
-            one.who
-            if one.who.waiting
-            else replace(one.who, brought=self._brought(one.who.holder, point, but=asking))
-            for one in company
-            if one.who.waiting or self._has_come_in(one.who.holder, point)
+            del self._company[point.id]
+        found = []
+        for one in left:
+            if one.who.waiting:
+                found.append(one.who)
+            elif self._may_receive(one.who, point, holder):
+                brought = self._brought(one.who.holder, point, but=None if holder is None else holder.id)
+                found.append(replace(one.who, brought=brought))
+        return tuple(found)
+
+    def _longest(self, point: Point) -> timedelta:
+        """How long ago somebody may have asked here and still matter: the longest window, and a guard's time."""
+        zones = [rules for _, rules in (*point.entered, *point.left)]
+        rules = [rule for zone in zones for rule in (zone.two_persons, zone.occupancy, zone.escort)]
+        windows = [rule.within for rule in (*rules, self._policy.rules.escort) if rule is not None]
+        windows += [zone.driver for zone in zones if zone.driver is not None]
+        return max(windows, default=timedelta()) + LONGEST_WAIT
+
+    def _may_receive(self, host: Companion, point: Point, holder: Holder | None) -> bool:
+        """Whether somebody who came in here may be the host of whoever asks, and is in there still."""
+        rules = [zone.escort for _, zone in point.entered]
+        escorts = [rule for rule in (*rules, self._policy.rules.escort) if rule is not None]
+        if holder is None or not any(holder.kind in rule.kinds for rule in escorts):
+            return False
+        named = host.holder == holder.host or any(
+            not rule.profiles.isdisjoint(host.roles) for rule in escorts
         )
+        return named and self._has_come_in(host.holder, point)
 
     def _has_come_in(self, host: HolderId, point: Point) -> bool:
         """Whether somebody who was let in here is in there still: only then do they bring guests in."""
@@ -277,32 +307,21 @@ class Memory:
 
     def move(self, presence: Presence, holder: Holder | None) -> None:
         """Somebody is somewhere else now."""
-        before = self._forget_count(presence.holder)
+        self._forget_count(presence.holder)
         self.whereabouts[presence.holder] = presence
         self._count(presence, holder)
-        self._passed_over.pop(presence.holder, None)
-        if presence.quality is Quality.GRANTED and before is not None and before.quality is Quality.GRANTED:
-            self._passed_over[presence.holder] = before
 
-    def turned_back(self, holder: HolderId | None, *, grant: int, point: AccessPointId) -> Presence | None:
-        """Somebody did not pass on a grant, and was let through elsewhere since: they come from where they were before it.
-
-        So who is let through twice within seconds, and passes neither door, is where they were before the first.
-        """
-        before = self._passed_over.get(holder) if holder is not None else None
-        if holder is None or before is None or (before.seq, before.access_point) != (grant, point):
-            return None
-        del self._passed_over[holder]
-        here = self.whereabouts[holder]
-        after = self.whereabouts[holder] = replace(
-            here, came_from=before.came_from, came_with=before.came_with
-        )
-        return after
+    def registered(self, holder: Holder) -> None:
+        """Of a holder something else is registered: they count anew where they are, and wait nowhere."""
+        self.leaves_company(holder.id)
+        here = self.whereabouts.get(holder.id)
+        if here is not None:
+            self._forget_count(holder.id)
+            self._count(here, holder)
 
     def forgive(self, holder: HolderId) -> bool:
         """Forget where somebody is; False when nobody knew."""
         self._forget_count(holder)
-        self._passed_over.pop(holder, None)
         return self.whereabouts.pop(holder, None) is not None
 
     def on_grant(self, grant: int) -> tuple[HolderId, ...]:
@@ -315,7 +334,8 @@ class Memory:
             if holder is not None
             else frozenset()
         )
-        for zone in self._limited.get(presence.zone, ()):
+        is_person = holder is None or holder.kind is not HolderKind.VEHICLE
+        for zone in self._limited.get(presence.zone, ()) if is_person else ():
             limit = self._policy.zones[zone].rules.occupancy
             if limit is not None and limit.exempt.isdisjoint(roles):
                 self._counted[zone].add(presence.holder)
@@ -324,10 +344,10 @@ class Memory:
         if presence.host is not None:
             self._guests.setdefault(presence.host, set()).add(presence.holder)
 
-    def _forget_count(self, holder: HolderId) -> Presence | None:
+    def _forget_count(self, holder: HolderId) -> None:
         before = self.whereabouts.get(holder)
         if before is None:
-            return None
+            return
         for zone in self._limited.get(before.zone, ()):
             self._counted[zone].discard(holder)
         if before.quality is Quality.GRANTED:
@@ -337,7 +357,6 @@ class Memory:
                 self._on_grant.pop(before.seq, None)
         if before.host is not None:
             self._guests.get(before.host, set()).discard(holder)
-        return before
 
     def granted(
         self, point: Point, decision: Decision, asked: Asked, *, now: datetime
@@ -355,7 +374,8 @@ class Memory:
         ):
             self._company.setdefault(point.id, []).append(replace(asked, who=replace(me, waiting=False)))
         if point.interlocked:
-            self.door_opened(point.id, until=now + point.unlock + _DOOR_GRACE)
+            until = self._released[point.id] = now + point.unlock + _DOOR_GRACE
+            self.door_opened(point.id, until=until)
         badges = [one.presented.badge for one in (asked, *came_along)]
         used = [(badge.id, self.used(badge, point, at=now)) for badge in badges if badge is not None]
         return [(badge, usage) for badge, usage in used if usage is not None]
@@ -419,6 +439,14 @@ class Memory:
         self.usage[badge.id] = after
         return after
 
+    def unused(self, badge: BadgeId, point: Point, *, at: datetime) -> Usage | None:
+        """A badge was let through at an instant, and nobody passed: that use counts no more; None when it is not known."""
+        before = self.usage.get(badge, NEVER_USED)
+        if not before.uses or (before.last_at, before.last_point) != (at, point.id):
+            return None
+        after = self.usage[badge] = replace(before, uses=before.uses - 1)
+        return after
+
     def came_through(self, gone: Collection[HolderId], point: Point) -> None:
         """Who passed waits at no door, and is known here anew."""
         for door, company in list(self._company.items()):
@@ -450,7 +478,8 @@ class Memory:
             self._company[point.id] = [*(one for one in company if one.who.holder != asked.who.holder), asked]
             return None
         rule = self._policy.rules.lock_out
-        return self._failed(badge, rule, now) if rule is not None else None
+        theirs = any(reason.denies and reason not in _NOT_THEIRS for reason in decision.reasons)
+        return self._failed(badge, rule, now) if rule is not None and theirs else None
 
     def _failed(self, badge: Badge, rule: LockOut, now: datetime) -> Usage | None:
         before = self.usage.get(badge.id, NEVER_USED)
@@ -476,10 +505,17 @@ class Memory:
         stands_open = door in self._doors and self._doors[door] is None
         if not stands_open:
             self._doors[door] = until
+        if until is None:
+            self._released.pop(door, None)
 
     def door_closed(self, door: AccessPointId) -> None:
         """A door of a lock is shut."""
         self._doors.pop(door, None)
+
+    def door_was_closed(self, door: AccessPointId) -> None:
+        """A door of a lock was shut before it was last released: it stands open no longer than that release lasts."""
+        if self._doors.get(door, ...) is None and door in self._released:
+            self._doors[door] = self._released[door]
 
     def door_unused(self, door: AccessPointId) -> None:
         """A door was released and not opened; one that stands open for another reason still does."""

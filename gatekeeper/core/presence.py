@@ -6,7 +6,8 @@
     operator   a person said so
 
 A grant moves a holder at once, because the next scan must see it (a badge handed back over the fence); when the gate
-reports that nobody passed, the holder is put back where they were.
+reports that nobody passed, the holder is where they badged: before that door. They are there since they badged, however
+late the gate tells.
 """
 
 from dataclasses import dataclass
@@ -29,14 +30,13 @@ class Quality(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """One holder's whereabouts; `seq` is the log entry that says so, `came_from` where a grant took them from."""
+    """One holder's whereabouts; `seq` is the log entry that says so."""
 
     holder: HolderId
     zone: ZoneId
     since: datetime
     quality: Quality
     access_point: AccessPointId | None
-    came_from: ZoneId | None
     seq: int
     host: HolderId | None = None
     """Who brought a visitor in, and answers for them until they are outside."""
@@ -63,42 +63,37 @@ def granted(
         since=at,
         quality=Quality.GRANTED,
         access_point=access_point,
-        came_from=before.zone if before is not None else None,
         seq=seq,
         host=host if host is not None or target == outside else came_with,
         came_with=came_with,
     )
 
 
-def confirmed(before: Presence | None, *, grant: int, at: datetime, seq: int) -> Presence | None:
+def confirmed(before: Presence | None, *, grant: int, seq: int) -> Presence | None:
     """The contact saw the passage of grant `grant`; None when the holder has moved on since."""
     if before is None or before.seq != grant:
         return None
     return Presence(
         holder=before.holder,
         zone=before.zone,
-        since=at,
+        since=before.since,
         quality=Quality.TAKEN,
         access_point=before.access_point,
-        came_from=None,
         seq=seq,
         host=before.host,
     )
 
 
-def put_back(
-    before: Presence | None, *, grant: int, outside: ZoneId, at: datetime, seq: int
-) -> Presence | None:
-    """Nobody passed on grant `grant`; None when the holder has moved on since."""
+def put_back(before: Presence | None, *, grant: int, source: ZoneId, seq: int) -> Presence | None:
+    """Nobody passed on grant `grant`, at a door out of `source`; None when the holder has moved on since."""
     if before is None or before.seq != grant:
         return None
     return Presence(
         holder=before.holder,
-        zone=before.came_from if before.came_from is not None else outside,
-        since=at,
+        zone=source,
+        since=before.since,
         quality=Quality.TAKEN,
         access_point=before.access_point,
-        came_from=None,
         seq=seq,
         host=before.came_with,
     )

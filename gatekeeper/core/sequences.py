@@ -26,7 +26,10 @@ _KEPT_GRANTS = 65_536
 
 @dataclass(slots=True, kw_only=True)
 class Receipt:
-    """What the site remembers of one message, and stores: its digest, its answer, and whom a grant let through."""
+    """What the site remembers of one message, and stores: its digest, its answer, and whom a grant let through.
+
+    `holder` is who asked, of a scan that was decided; of one that its gate decided alone, who was let through.
+    """
 
     gate: GateId
     boot: BootId
@@ -110,8 +113,9 @@ class Sequences:
         return gap
 
     def remember_grant(self, receipt: Receipt) -> None:
-        """Keep a grant for its passage. Of the grants of long ago the oldest are let go."""
-        if receipt.verdict is Verdict.GRANTED:
+        """Keep a grant for its passage, the site's own or that of a gate that was alone. The oldest are let go."""
+        alone = receipt.verdict is Verdict.RECORDED and receipt.holder is not None
+        if receipt.verdict is Verdict.GRANTED or alone:
             self._grants[receipt.digest] = receipt
             if len(self._grants) > _KEPT_GRANTS:
                 self._grants.popitem(last=False)

@@ -146,7 +146,7 @@ async def test_the_boots_of_one_gate_close_none_of_another(fort: Fort):
 async def test_presences_come_back_as_they_were(fort: Fort):
     given = [
         presence(SERGEANT, "yard", seq=0),
-        presence(PUPIL, "shed", seq=1, quality=Quality.TAKEN, access_point=None, came_from=None),
+        presence(PUPIL, "shed", seq=1, quality=Quality.TAKEN, access_point=None),
         presence(HolderId("member"), "shed", seq=2, host=PUPIL, came_with=SERGEANT),
     ]
     await fort.commit(fort.pen.write(3).holding(moved=given))
@@ -163,7 +163,6 @@ async def test_who_moves_is_in_one_place_with_every_quality(quality: Quality, fo
         quality=quality,
         since=NOW + timedelta(seconds=1),
         access_point=None,
-        came_from=None,
     )
     await fort.commit(fort.pen.write(1).holding(moved=[there]))
     assert list((await _load(fort)).presences) == [there]

@@ -255,13 +255,13 @@ class LivingSite(RuleBasedStateMachine):
         for draft in self.site.drafts:
             who = draft.person
             if draft.kind in GRANTS and who in self.site.holders and "to" in draft.public:
-                last_grant[who] = draft.seq, zones.get(who, "outside")
+                last_grant[who] = draft.seq, draft.public["from"]
                 zones[who] = draft.public["to"]
             elif draft.kind in {Kind.PASSAGE_TAKEN, Kind.PASSAGE_NOT_TAKEN} and who is not None:
-                grant, came_from = last_grant.get(who, (-1, ""))
+                grant, before_the_door = last_grant.get(who, (-1, ""))
                 if grant == draft.public.get("grant"):
                     del last_grant[who]
-                    zones[who] = came_from if draft.kind is Kind.PASSAGE_NOT_TAKEN else zones[who]
+                    zones[who] = before_the_door if draft.kind is Kind.PASSAGE_NOT_TAKEN else zones[who]
         return zones
 
     def teardown(self) -> None:

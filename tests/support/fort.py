@@ -155,7 +155,6 @@ def presence(holder: HolderId, zone: str, *, seq: int, **changes: Any) -> Presen
         since=NOW,
         quality=Quality.GRANTED,
         access_point=AccessPointId("front-in"),
-        came_from=ZoneId("outside"),
         seq=seq,
     )
     return replace(here, **changes)

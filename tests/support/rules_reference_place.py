@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gatekeeper.core.facts import Companion, Facts, Request
-from gatekeeper.model.people import Agreement, Holder
+from gatekeeper.model.people import Agreement, Holder, HolderKind
 from gatekeeper.model.places import AccessPoint, Direction, Zone
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.reasons import Reason
@@ -161,10 +161,17 @@ class InPlace:
             rule = zone.rules.occupancy
             if rule is None:
                 continue
-            me = 0 if rule.exempt & self.roles() else 1
-            along = [one for one in self.party() if not rule.exempt & one.roles]
+            me = 1 if self.is_person() and not rule.exempt & self.roles() else 0
+            along = [one for one in self.party() if self.is_counted(one, rule)]
             if me or along:
                 yield rule, self.past.crowds.get(zone.id, 0), me, along
+
+    def is_person(self) -> bool:
+        return self.holder is None or self.holder.kind is not HolderKind.VEHICLE
+
+    @staticmethod
+    def is_counted(one: Companion, rule: Occupancy) -> bool:
+        return one.kind is not HolderKind.VEHICLE and not rule.exempt & one.roles
 
     def crowd(self) -> Iterator[Reason]:
         full = []
@@ -191,7 +198,7 @@ class InPlace:
         return one.at <= asked <= one.at + within
 
     def waiting(self, within: timedelta) -> list[Companion]:
-        """Who waits here, the latest first."""
+        """Who waits here and may pass with whoever asks, the latest first."""
         return [
             one
             for one in reversed(self.past.company)
@@ -199,6 +206,7 @@ class InPlace:
             and self.holder is not None
             and one.holder != self.holder.id
             and self.lately(one, within)
+            and all(self.may_lead(one, rule) for rule in self.escort_rules() if self.is_led(one, rule))
         ]
 
     def escort_rules(self) -> list[Escort]:
@@ -238,7 +246,7 @@ class InPlace:
         return [rule for rule in rules if rule is not None]
 
     def is_second(self, one: Companion, rule: TwoPersons, holder: Holder) -> bool:
-        if rule.profiles and not rule.profiles & one.roles:
+        if one.kind is HolderKind.VEHICLE or (rule.profiles and not rule.profiles & one.roles):
             return False
         if rule.differ is Differ.TENANT:
             return one.tenant != holder.tenant
@@ -247,7 +255,7 @@ class InPlace:
         return True
 
     def counts(self, rule: TwoPersons) -> bool:
-        return not rule.profiles or bool(rule.profiles & self.roles())
+        return self.is_person() and (not rule.profiles or bool(rule.profiles & self.roles()))
 
     def party(self) -> list[Companion]:
         """Who would pass along."""
@@ -259,24 +267,37 @@ class InPlace:
                 fits = [one for one in self.waiting(rule.within) if self.is_second(one, rule, self.holder)]
                 along |= {one.holder: one for one in fits[:1]}
         for limit in [zone.rules.occupancy for zone in (*self.into, *self.out_of)]:
-            if limit is not None and limit.least is not None and not limit.exempt & self.roles():
-                fits = [one for one in self.waiting(limit.within) if not limit.exempt & one.roles]
+            if limit is None or limit.least is None or not self.is_person():
+                continue
+            if not limit.exempt & self.roles():
+                fits = [one for one in self.waiting(limit.within) if self.is_counted(one, limit)]
                 along |= {one.holder: one for one in fits[: limit.least - 1]}
-        escorts = self.escort_rules()
-        if escorts:
-            room = min(rule.most for rule in escorts) - self.past.brought
-            fits = [one for one in self.waiting(min(rule.within for rule in escorts)) if self.would_lead(one)]
-            along |= {one.holder: one for one in fits[: max(room, 0)]}
         window = self.driver_window()
         if window is not None:
             fits = [one for one in self.waiting(window) if self.drive(one)]
             along |= {one.holder: one for one in fits[:1]}
+        escorts = self.escort_rules()
+        if escorts:
+            for one in self.waiting(min(rule.within for rule in escorts)):
+                led = any(self.is_led(one, rule) for rule in escorts)
+                if led and one.holder not in along and self.has_room(list(along.values()), escorts):
+                    along[one.holder] = one
         return list(along.values())
 
-    def would_lead(self, one: Companion) -> bool:
-        """Whether one who waits needs a host, and whoever asks may be theirs by every rule that says so."""
-        needing = [rule for rule in self.escort_rules() if self.is_led(one, rule)]
-        return bool(needing) and all(self.may_lead(one, rule) for rule in needing)
+    def has_room(self, along: list[Companion], escorts: list[Escort]) -> bool:
+        """Whether whoever asks may bring one more guest beside those who pass along."""
+        guests = [one for one in along if any(self.is_led(one, rule) for rule in escorts)]
+        if any(self.past.brought + len(guests) >= rule.most for rule in escorts):
+            return False
+        for zone in self.into:
+            rule = zone.rules.occupancy
+            if rule is None or rule.most is None or rule.enforcement is not Enforcement.DENIED:
+                continue
+            coming = [one for one in along if self.is_counted(one, rule)]
+            me = 1 if self.is_person() and not rule.exempt & self.roles() else 0
+            if self.past.crowds.get(zone.id, 0) + len(coming) + me >= rule.most:
+                return False
+        return True
 
     def first_person(self) -> Iterator[Reason]:
         for zone in self.into:
@@ -294,7 +315,7 @@ class InPlace:
         for rule in self.pair_rules():
             if self.holder is None:
                 continue
-            there = self.waiting(rule.within)
+            there = [one for one in self.waiting(rule.within) if one.kind is not HolderKind.VEHICLE]
             if not self.counts(rule):
                 yield Reason.INCORRECT_ACCOMPANIMENT
             elif not there:
@@ -325,8 +346,11 @@ class InPlace:
             alone = self.am_led(rule) and self.host() is None
             led = [one for one in self.party() if self.is_led(one, rule)]
             full = bool(led) and self.past.brought + len(led) > rule.most
-            if alone or full or not all(self.may_lead(one, rule) for one in led):
+            if alone or full:
                 yield Reason.NO_ESCORT
+        demanded = any(demands.escort for demands in self.demands())
+        if not demanded and all(zone.rules.escort is None for zone in self.out_of):
+            return
         if self.past.visitors - {one.holder for one in self.party()}:
             yield Reason.VISITORS_INSIDE
 

@@ -312,9 +312,9 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [presence.since for presence in moved],
         [presence.quality.value for presence in moved],
         [presence.access_point for presence in moved],
-        [presence.came_from for presence in moved],
         [presence.seq for presence in moved],
         [presence.host for presence in moved],
+        [presence.came_with for presence in moved],
         # receipts
         [receipt.gate for receipt in receipts],
         [receipt.boot for receipt in receipts],
@@ -341,8 +341,6 @@ def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [zone for zone, _ in batch.opened],
         [grant for _, grant in batch.opened],
         list(batch.opened.values()),
-        # and of whereabouts, with whom they came to where they were before
-        [presence.came_with for presence in moved],
     ]
 
 
@@ -478,7 +476,6 @@ def _presence(row: Any) -> Presence:
         since=row["since"],
         quality=Quality(row["quality"]),
         access_point=row["access_point"],
-        came_from=row["came_from"],
         seq=row["seq"],
         host=row["host"],
         came_with=row["came_with"],

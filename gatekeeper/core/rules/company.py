@@ -13,10 +13,12 @@ from gatekeeper.model.ids import HolderId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.policy import Point
 from gatekeeper.model.reasons import Reason
-from gatekeeper.model.rules import Differ, Escort, ProfileRef, TwoPersons
+from gatekeeper.model.rules import Differ, Enforcement, Escort, Occupancy, ProfileRef, TwoPersons
 
 __all__ = [
     "WAITS_FOR_COMPANY",
+    "asking",
+    "counts",
     "driver",
     "escort",
     "first_person",
@@ -53,21 +55,21 @@ def _coming(case: Case) -> frozenset[ProfileRef]:
 
 def two_persons(case: Case) -> Reason | None:
     """A second person is there too."""
-    me = _asking(case)
+    me = asking(case)
     if me is None:
         return None
-    alone = any(_counts(case.roles, rule) and not lately for rule, lately in _pairs(case, me))
+    alone = any(not lately for rule, lately in _pairs(case, me) if _counts(me, rule))
     return Reason.NO_ACCOMPANIMENT if alone else None
 
 
 def right_persons(case: Case) -> Reason | None:
     """Whoever asks counts here, and so does one of those who are there too."""
-    me = _asking(case)
+    me = asking(case)
     if me is None:
         return None
     for rule, lately in _pairs(case, me):
         right = not lately or any(_are_two(rule, me, one) for one in lately)
-        if not right or not _counts(case.roles, rule):
+        if not right or not _counts(me, rule):
             return Reason.INCORRECT_ACCOMPANIMENT
     return None
 
@@ -76,24 +78,23 @@ def escort(case: Case) -> Reason | None:
     """Whoever needs a host has one, who badged here within the window and has not brought too many.
 
     INVARIANT: no rule about an escort makes another say less: each that holds here is asked.
-    INVARIANT: no other rule brings a visitor in: whoever would take one along may be the host of every one of them.
+    INVARIANT: no other rule brings a visitor in: who needs a host passes with theirs only (`_with`).
     """
-    me = _asking(case)
+    me = asking(case)
     if me is None:
         return None
     for rule in _escort_rules(case):
         if _needs_host(me, rule) and host_of(case) is None:
             return Reason.NO_ESCORT
         guests = [one for one in case.party if _needs_host(one, rule)]
-        too_many = bool(guests) and len(guests) + case.facts.past.brought > rule.most
-        if too_many or not all(_may_host(me, rule, guest) for guest in guests):
+        if guests and len(guests) + case.facts.past.brought > rule.most:
             return Reason.NO_ESCORT
     return None
 
 
 def host_of(case: Case) -> HolderId | None:
     """The host with whom whoever asks now comes in, when one is needed: the last who badged here and has room."""
-    me = _asking(case)
+    me = asking(case)
     rules = [rule for rule in _escort_rules(case) if me is not None and _needs_host(me, rule)]
     if me is None or not rules:
         return None
@@ -106,54 +107,81 @@ def host_of(case: Case) -> HolderId | None:
 def guests_of(case: Case) -> frozenset[HolderId]:
     """Those of the party who need a host: whoever asks now is theirs."""
     rules = _escort_rules(case)
-    return frozenset(one.holder for one in case.party if any(_needs_host(one, rule) for rule in rules))
+    return frozenset(one.holder for one in case.party if _is_led(one, rules))
+
+
+def counts(one: Companion, limit: Occupancy) -> bool:
+    """Whether somebody counts for a limit of a zone: a person who is not exempt."""
+    return one.kind is not HolderKind.VEHICLE and limit.exempt.isdisjoint(one.roles)
 
 
 def visitors_inside(case: Case) -> Reason | None:
     """A host goes out, or further in, with or after those he brought here."""
+    if not (case.demands.escort or any(rules.escort is not None for _, rules in case.point.left)):
+        return None
     staying = case.facts.past.visitors.difference(one.holder for one in case.party)
     return Reason.VISITORS_INSIDE if staying else None
 
 
 def driver(case: Case) -> Reason | None:
     """A vehicle has its driver, and a driver a vehicle."""
-    within, holder = _driver_window(case.point), case.facts.holder
-    if within is None or holder is None:
+    within, me = _driver_window(case.point), asking(case)
+    if within is None or me is None:
         return None
-    waiting = _waiting(case, within, but=holder.id)
-    return None if any(_drive_together(holder.kind, one.kind) for one in waiting) else Reason.NO_DRIVER
+    there = _with(case, me, within)
+    return None if any(_drive_together(me.kind, one.kind) for one in there) else Reason.NO_DRIVER
 
 
 def party_of(case: Case) -> tuple[Companion, ...]:
     """Those who wait here and would pass with whoever asks now; each of them once."""
-    me, point = _asking(case), case.point
+    me, point = asking(case), case.point
     if me is None:
         return ()
     joining: dict[HolderId, Companion] = {}
 
     def join(within: timedelta, most: int, fits: Callable[[Companion], bool]) -> None:
-        waiting = _waiting(case, within, but=me.holder)
-        found = [one for one in reversed(waiting) if fits(one)]
+        found = [one for one in reversed(_with(case, me, within)) if fits(one)]
         joining.update({one.holder: one for one in found[: max(most, 0)]})
 
     for pair in _pair_rules(point):
-        if _counts(case.roles, pair):
+        if _counts(me, pair):
             join(pair.within, 1, lambda one, pair=pair: _are_two(pair, me, one))  # type: ignore[misc]
     for rules in (*point.entered, *point.left):
         limit = rules[1].occupancy
-        if limit is not None and limit.least is not None and limit.exempt.isdisjoint(case.roles):
-            join(limit.within, limit.least - 1, lambda one, limit=limit: limit.exempt.isdisjoint(one.roles))  # type: ignore[misc]
-    escorts = _escort_rules(case)
-    if escorts:
-        room = min(rule.most for rule in escorts) - case.facts.past.brought
-        join(min(rule.within for rule in escorts), room, lambda one: _is_guest(one, escorts, me))
+        if limit is not None and limit.least is not None and counts(me, limit):
+            join(limit.within, limit.least - 1, lambda one, limit=limit: counts(one, limit))  # type: ignore[misc]
     within = _driver_window(point)
     if within is not None:
         join(within, 1, lambda one: _drive_together(me.kind, one.kind))
+    escorts = _escort_rules(case)
+    if escorts:
+        guests = sum(_is_led(one, escorts) for one in joining.values())
+        room = min(rule.most for rule in escorts) - case.facts.past.brought - guests
+        room = min(room, _room(case, [me, *joining.values()]))
+        new = [
+            one for one in _with(case, me, min(rule.within for rule in escorts)) if one.holder not in joining
+        ]
+        found = [one for one in reversed(new) if _is_led(one, escorts)]
+        joining.update({one.holder: one for one in found[: max(room, 0)]})
     return tuple(joining.values())
 
 
-def _asking(case: Case) -> Companion | None:
+def _room(case: Case, coming: list[Companion]) -> int:
+    """For how many more there is room in every zone with a limit, beside those who come in."""
+    limits = [
+        (case.facts.past.crowds.get(zone, 0), rules.occupancy)
+        for zone, rules in case.point.entered
+        if rules.occupancy is not None and rules.occupancy.enforcement is Enforcement.DENIED
+    ]
+    free = [
+        limit.most - inside - sum(counts(one, limit) for one in coming)
+        for inside, limit in limits
+        if limit.most is not None
+    ]
+    return min(free, default=len(case.facts.past.company))
+
+
+def asking(case: Case) -> Companion | None:
     """Whoever asks now, as one of a company."""
     holder = case.facts.holder
     if holder is None:
@@ -173,7 +201,7 @@ def _asking(case: Case) -> Companion | None:
 def _pairs(case: Case, me: Companion) -> Iterator[tuple[TwoPersons, list[Companion]]]:
     """Each rule for two persons here, with those who badged within its window."""
     for rule in _pair_rules(case.point):
-        yield rule, _waiting(case, rule.within, but=me.holder)
+        yield rule, [one for one in _with(case, me, rule.within) if one.kind is not HolderKind.VEHICLE]
 
 
 def _pair_rules(point: Point) -> list[TwoPersons]:
@@ -186,21 +214,30 @@ def _pair_rules(point: Point) -> list[TwoPersons]:
     return entering + leaving
 
 
-def _waiting(case: Case, within: timedelta, *, but: HolderId) -> list[Companion]:
-    company, asked = case.facts.past.company, case.asked
-    return [one for one in company if one.waiting and one.holder != but and _is_in_time(one, within, asked)]
+def _with(case: Case, me: Companion, within: timedelta) -> list[Companion]:
+    """Those who wait here and may pass with whoever asks now: who needs a host, with theirs only."""
+    company, escorts = case.facts.past.company, _escort_rules(case)
+    return [
+        one
+        for one in company
+        if one.waiting
+        and one.holder != me.holder
+        and _is_in_time(one, within, case.asked)
+        and all(_may_host(me, rule, one) for rule in escorts if _needs_host(one, rule))
+    ]
 
 
 def _is_in_time(one: Companion, within: timedelta, asked: datetime) -> bool:
     return timedelta() <= asked - one.at <= within
 
 
-def _counts(roles: frozenset[ProfileRef], rule: TwoPersons) -> bool:
-    return not rule.profiles or not rule.profiles.isdisjoint(roles)
+def _counts(one: Companion, rule: TwoPersons) -> bool:
+    person = one.kind is not HolderKind.VEHICLE
+    return person and (not rule.profiles or not rule.profiles.isdisjoint(one.roles))
 
 
 def _are_two(rule: TwoPersons, me: Companion, other: Companion) -> bool:
-    if not _counts(other.roles, rule):
+    if not _counts(other, rule):
         return False
     match rule.differ:
         case Differ.HOLDER:
@@ -230,10 +267,8 @@ def _may_host(host: Companion, rule: Escort, guest: Companion) -> bool:
     return not _needs_host(host, rule) and (named or not rule.profiles.isdisjoint(host.roles))
 
 
-def _is_guest(one: Companion, rules: list[Escort], host: Companion) -> bool:
-    """Whether somebody who waits needs a host and may come in with this one, by every rule."""
-    asking = [rule for rule in rules if _needs_host(one, rule)]
-    return bool(asking) and all(_may_host(host, rule, one) for rule in asking)
+def _is_led(one: Companion, rules: list[Escort]) -> bool:
+    return any(_needs_host(one, rule) for rule in rules)
 
 
 def _receives(host: Companion, rule: Escort, guest: Companion, asked: datetime) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from gatekeeper.core.rules.case import Case, Reported
+from gatekeeper.core.rules.company import asking, counts
 from gatekeeper.model.ids import ZoneId
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import AntiPassback, Enforcement, Occupancy, ZoneRules
@@ -90,11 +91,12 @@ def _inside(case: Case, zone: ZoneId) -> int:
 
 
 def _counts(case: Case, limit: Occupancy) -> bool:
-    return limit.exempt.isdisjoint(case.roles)
+    me = asking(case)
+    return me is None or counts(me, limit)
 
 
 def _joining(case: Case, limit: Occupancy) -> int:
-    return sum(limit.exempt.isdisjoint(companion.roles) for companion in case.party)
+    return sum(counts(companion, limit) for companion in case.party)
 
 
 def _moving(case: Case, limit: Occupancy) -> int:
@@ -108,8 +110,7 @@ def _together(case: Case, limit: Occupancy) -> int:
     INVARIANT: a host who brings visitors in because the alert state is higher is no less alone for it (promise 8).
     """
     return _counts(case, limit) + sum(
-        limit.exempt.isdisjoint(companion.roles) and case.asked - companion.at <= limit.within
-        for companion in case.party
+        counts(companion, limit) and case.asked - companion.at <= limit.within for companion in case.party
     )
 
 

@@ -173,13 +173,13 @@ def test_a_grant_moves_at_once_and_the_passage_makes_it_sure(site: SmallSite):
         since=site.now,
         quality=Quality.GRANTED,
         access_point=AccessPointId("front-in"),
-        came_from=None,
         seq=granted.receipt.seq,
     )
+    asked = site.now
     site.advance(seconds=3)
     passed = site.recorded(site.passage("front-in", TAKEN, scan=scan))
     assert passed.moved == (here(site),)
-    assert (here(site).zone, here(site).quality, here(site).since) == ("yard", Quality.TAKEN, site.now)
+    assert (here(site).zone, here(site).quality, here(site).since) == ("yard", Quality.TAKEN, asked)
     assert here(site).seq == passed.receipt.seq
 
 

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from devices.core.events import (
     CancelTimer,
+    ContactClosed,
+    ContactOpened,
     LinkDown,
     LinkUp,
     Publish,
@@ -150,3 +152,18 @@ def test_a_scan_is_never_kept_longer_than_its_deadline():
     talk.fires(TimerKind.DEADLINE)
     again = only(Publish, talk.happens(LinkUp()))
     assert not any(isinstance(talk.service.read(sent), Scan) for sent in again)
+
+
+def test_what_a_gate_has_felt_at_an_interlocked_door_is_numbered_before_the_next_scan_there():
+    talk = Talk.ready(interlocked={IN})
+    for _ in range(20):
+        talk.happens(ContactOpened(OUT))
+        talk.happens(ContactClosed(OUT))
+    talk.happens(ContactOpened(IN))
+    talk.happens(ContactClosed(IN))
+    assert [sent for sent in talk.presents(IN) if isinstance(sent, Publish)] == []
+    talk.recorded()
+    told = [one for one in talk.messages() if isinstance(one, Status) and one.access_point == IN]
+    (scan,) = [talk.service.read(sent) for sent in talk.presents(IN) if isinstance(sent, Publish)]
+    assert told
+    assert all(one.sequence < scan.sequence for one in told)

@@ -49,15 +49,14 @@ WITH advanced AS (
     INSERT INTO tile (site_id, tree, level, index, hashes)
     SELECT $1, * FROM unnest($19::text[], $20::smallint[], $21::bigint[], $22::bytea[])
 ), presences AS (
-    INSERT INTO presence (site_id, holder, zone, since, quality, access_point, came_from, seq, host, came_with)
+    INSERT INTO presence (site_id, holder, zone, since, quality, access_point, seq, host, came_with)
     SELECT $1, *
     FROM unnest(
-        $23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::text[], $29::bigint[], $30::text[],
-        $54::text[]
+        $23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::text[]
     )
     ON CONFLICT (site_id, holder) DO UPDATE
     SET zone = excluded.zone, since = excluded.since, quality = excluded.quality, access_point = excluded.access_point,
-        came_from = excluded.came_from, seq = excluded.seq, host = excluded.host, came_with = excluded.came_with
+        seq = excluded.seq, host = excluded.host, came_with = excluded.came_with
 ), receipts AS (
     INSERT INTO receipt (site_id, gate, boot, sequence, digest, seq, verdict, issued, holder, answer)
     SELECT $1, *
@@ -148,7 +147,7 @@ SELECT badge, tenant, holder, token, state, card_technology, card_number, stoppe
 
 -- name: presences
 -- Where everybody is.
-SELECT holder, zone, since, quality, access_point, came_from, seq, host, came_with FROM presence WHERE site_id = $1;
+SELECT holder, zone, since, quality, access_point, seq, host, came_with FROM presence WHERE site_id = $1;
 
 -- name: badge_uses
 -- What became of every badge that was used.

@@ -6,6 +6,8 @@ ALTER TABLE site ADD COLUMN suspended text[] NOT NULL DEFAULT '{}';
 -- Who brought a visitor in, and who had brought them to where a grant took them from.
 ALTER TABLE presence ADD COLUMN host text;
 ALTER TABLE presence ADD COLUMN came_with text;
+-- Who turns back is before the door at which they badged: nobody asks any more where they were before.
+ALTER TABLE presence DROP COLUMN came_from;
 
 -- What became of a badge so far; `failures` are the instants of its late refusals, in ISO 8601, apart by spaces.
 CREATE TABLE badge_use (
