@@ -64,7 +64,8 @@ UntilOption = Annotated[
     ),
 ]
 MaxUsesOption = Annotated[
-    int | None, typer.Option("--max-uses", min=1, help="How often it may be used; else without limit.")
+    int | None,
+    typer.Option("--max-uses", min=1, max=2**31 - 1, help="How often it may be used; else without limit."),
 ]
 CardOption = Annotated[
     str | None,

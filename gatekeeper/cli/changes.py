@@ -163,9 +163,10 @@ def tell(handed_in: HandedIn) -> None:
     """Tell what became of a change; exit 1 when it was refused."""
     outcome = handed_in.outcome
     if outcome is None:
-        say("Handed in. No engine runs this site now; the change is made when one does.")
+        say("Handed in, and NOT in force: no engine runs this site now. The change is made when one does.")
     elif outcome.code == APPLIED:
-        say(f"Done; entry {outcome.seq} of the log.")
+        said = f": {outcome.detail}" if outcome.detail else ""
+        say(f"Done{said}; entry {outcome.seq} of the log.")
     elif outcome.code == PROPOSED:
         say(
             f"Proposed; entry {outcome.seq} of the log. It takes a second person"

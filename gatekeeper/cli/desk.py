@@ -313,7 +313,7 @@ async def _hand_in(
 def tell(outcome: ChangeOutcome | None) -> None:
     """Tell what became of a change; exit 1 when it was refused."""
     if outcome is None:
-        say("Handed in. No engine runs this site now; the change is made when one does.")
+        say("Handed in, and NOT in force: no engine runs this site now. The change is made when one does.")
     elif outcome.code == APPLIED:
         say(f"Done; entry {outcome.seq} of the log.")
     else:

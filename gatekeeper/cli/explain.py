@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -13,12 +14,13 @@ from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.options import JsonOutput, at_a_site, run
 from gatekeeper.cli.talk import data as out
-from gatekeeper.cli.talk import json_line, local, progress, say, table
+from gatekeeper.cli.talk import json_line, progress, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.flow import Flow
 from gatekeeper.model.ids import AccessPointId, HolderId, SiteId
 from gatekeeper.model.reasons import Reason
 from gatekeeper.ports import StoredEntry
+from gatekeeper.service.administration.instants import read_instant
 from gatekeeper.service.engine.loading import flow_of
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.explaining import may
@@ -53,11 +55,8 @@ def can(
     verb: Annotated[str, typer.Argument(metavar="enter", help="The word: enter.")],
     access_point: Annotated[str, typer.Argument(help="The access point's id.")],
     at: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-            help="When; else now. Local time unless it says its zone.",
-        ),
+        str | None,
+        typer.Option(help="When, by the site's clock (2027-12-31T17:00, or 17:00 for today); else now."),
     ] = None,
     alert: Annotated[str | None, typer.Option(help="In which alert state; else the site's.")] = None,
     json_output: JsonOutput = False,
@@ -67,8 +66,7 @@ def can(
     """Say whether a holder may pass an access point, and every reason why not; exit 0 yes, 1 no."""
     if verb != "enter":
         raise SettingError(f"Say: gatekeeper can {holder} enter {access_point}.")
-    when = datetime.now(UTC) if at is None else at.astimezone(UTC)
-    if not run(_can(settings, HolderId(holder), AccessPointId(access_point), when, alert, json_output)):
+    if not run(_can(settings, HolderId(holder), AccessPointId(access_point), at, alert, json_output)):
         raise typer.Exit(_NO)
 
 
@@ -76,7 +74,7 @@ async def _can(
     settings: Settings,
     holder: HolderId,
     access_point: AccessPointId,
-    when: datetime,
+    at: str | None,
     alert: str | None,
     json_output: bool,
 ) -> bool:
@@ -90,10 +88,13 @@ async def _can(
         if alert is not None and alert not in policy.alert_states:
             raise SettingError(f"The site's alert states are {', '.join(policy.alert_states)}.")
         state = None if alert is None else policy.alert_states.index(alert)
+        zone = policy.timetable.time_zone
+        when = datetime.now(UTC) if at is None else _instant(at, zone)
         answers = may(flow, holder, access_point, at=when, alert=state)
         best = answers[0].decision
         said = policy.alert_states[flow.alert if state is None else state]
-    reasons = [reason for reason in best.reasons if reason.denies]
+    # What waits for a guard is no yes, and nothing denies it.
+    reasons = [reason for reason in best.reasons if reason.denies or best.waits is not None]
     if json_output:
         json_line(
             {
@@ -109,11 +110,19 @@ async def _can(
             }
         )
         return best.granted
-    out.print(
-        f"{'Yes' if best.granted else 'No'}: {holder} at {access_point}, {local(when)}, alert state {said}."
-    )
-    table(("reason", "in words"), [(reason.code, reason.english) for reason in (*reasons, *best.shadow)])
+    clock = f"{when.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
+    out.print(f"{'Yes' if best.granted else 'No'}: {holder} at {access_point}, {clock}, alert state {said}.")
+    told = [(reason.code, reason.english) for reason in (*reasons, *best.shadow)]
+    if told:
+        table(("reason", "in words"), told)
     return best.granted
+
+
+def _instant(text: str, zone: ZoneInfo) -> datetime:
+    try:
+        return read_instant(text, zone, ends=False, today=datetime.now(zone).date())
+    except ValueError as error:
+        raise SettingError(f"--at: {error}.") from None
 
 
 # -- why ----------------------------------------------------------------------------------------------------------------
@@ -121,7 +130,7 @@ async def _can(
 
 @at_a_site
 def why(
-    seq: Annotated[int, typer.Argument(help="The entry's number in the log.")],
+    seq: Annotated[int, typer.Argument(min=0, max=2**63 - 1, help="The entry's number in the log.")],
     json_output: JsonOutput = False,
     *,
     settings: Settings,

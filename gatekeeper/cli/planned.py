@@ -1,6 +1,7 @@
 """What a change would give and take, as a table or as JSON: `site plan` and `alert set --dry-run`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,25 @@ from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.effective import Changed
 from gatekeeper.core.flow import Flow
+from gatekeeper.core.widening import policy_gains
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.policy import SitePolicy, compile_policy
 from gatekeeper.service.explaining import PlannedChange, plan_alert, plan_policy
 
 __all__ = ["show_alert_plan", "show_policy_plan"]
 
-_NAMED = 4
+_NAMED, _TOLD = 4, 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Demands:
+    """What is demanded otherwise than today: where the file is laxer, and what of today it is stricter than."""
+
+    laxer: Sequence[str] = ()
+    stricter: Sequence[str] = ()
+
+
+_NO_OTHER = _Demands()
 
 
 def show_alert_plan(settings: Settings, state: str, json_output: bool) -> None:
@@ -36,21 +49,22 @@ async def _plan_alert(settings: Settings, site: SiteId, state: str) -> PlannedCh
 
 def show_policy_plan(settings: Settings, site: SiteId, written: SitePolicy, json_output: bool) -> None:
     """Say who gains and who loses what when a site file is applied."""
-    planned, unsigned = run(_plan_policy(settings, site, written))
+    planned, demands, unsigned = run(_plan_policy(settings, site, written))
     for tenant in unsigned:
         say(
             f"The agreement of {tenant} in the file is not the one that host and {tenant} signed: "
             "it counts when both have signed it."
         )
-    _show(planned, json_output)
+    _show(planned, json_output, demands)
 
 
 async def _plan_policy(
     settings: Settings, site: SiteId, written: SitePolicy
-) -> tuple[PlannedChange, Sequence[str]]:
+) -> tuple[PlannedChange, _Demands, Sequence[str]]:
     async with databases(settings) as (dsn, _), open_flow(settings, site, dsn) as flow:
         after = compile_policy(written, agreements=flow.trust.agreements, sources=())
-        return plan_policy(flow, after, now=datetime.now(UTC)), _unsigned(flow, written)
+        demands = _Demands(policy_gains(flow.policy, after), policy_gains(after, flow.policy))
+        return plan_policy(flow, after, now=datetime.now(UTC)), demands, _unsigned(flow, written)
 
 
 def _unsigned(flow: Flow, written: SitePolicy) -> list[str]:
@@ -61,11 +75,12 @@ def _unsigned(flow: Flow, written: SitePolicy) -> list[str]:
     ]
 
 
-def _show(planned: PlannedChange, json_output: bool) -> None:
+def _show(planned: PlannedChange, json_output: bool, demands: _Demands = _NO_OTHER) -> None:
     states = planned.alert_states
     if json_output:
-        changes = [_document(change, states) for change in planned.changes]
-        json_line({"holders": planned.holders, "changes": changes})
+        told = [_document(change, states) for change in planned.changes]
+        others = {"laxer": demands.laxer, "stricter": demands.stricter}
+        json_line({"holders": planned.holders, "changes": told, **others})
         return
     rows = []
     for change in planned.changes:
@@ -80,8 +95,17 @@ def _show(planned: PlannedChange, json_output: bool) -> None:
     if rows:
         table(("change", "access point", "alert states", "holders", "who"), rows)
     else:
-        say("Nobody gains and nobody loses anything.")
+        say("Nobody gains and nobody loses a right.")
+    _show_demands("The file is laxer than today", demands.laxer)
+    _show_demands("The file is stricter; today", demands.stricter)
     say(f"{planned.holders} holders looked at.")
+
+
+def _show_demands(heading: str, told: Sequence[str]) -> None:
+    for one in told[:_TOLD]:
+        say(f"{heading}: {one}.")
+    if len(told) > _TOLD:
+        say(f"... and {len(told) - _TOLD} more (--json tells all).")
 
 
 def _document(change: Changed, states: Sequence[str]) -> dict[str, Any]:

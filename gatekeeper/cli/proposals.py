@@ -48,7 +48,7 @@ def list_proposals(
         (one.digest.hex()[:8], one.author, one.kind, "; ".join(one.gives), local(one.expires), one.seq)
         for one in waiting
     ]
-    table(("proposal", "by", "what", "gives", "until", "entry"), rows)
+    table(("proposal", "by", "what", "gives", "until", "entry"), rows, yielding=("gives",))
 
 
 @app.command()

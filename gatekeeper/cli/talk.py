@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import orjson
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,6 +17,9 @@ __all__ = ["data", "json_line", "local", "local_zone", "progress", "say", "table
 
 data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_LEAST = 12
+"""Of a column that yields, so much is left."""
 
 
 def say(text: str) -> None:
@@ -30,13 +34,24 @@ def json_line(document: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, yielding: Collection[str] = ()) -> None:
-    """Print rows for a person, each on one line; columns named in `yielding` are cut short where the screen is narrow."""
+    """Print rows for a person, each on one line; columns named in `yielding` are cut short where the screen is narrow.
+
+    Nothing else is cut: what must be typed again is there whole, and what is piped is there all.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, said)) for said in zip(columns, *cells, strict=True)]
+    least = [
+        min(width, _LEAST) if column in yielding else width
+        for column, width in zip(columns, widths, strict=True)
+    ]
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column, no_wrap=column not in yielding)
-    for row in rows:
-        drawn.add_row(*(Text(str(cell), no_wrap=True, overflow="ellipsis") for cell in row))
-    data.print(drawn, soft_wrap=False)
+    for column, width in zip(columns, least, strict=True):
+        drawn.add_column(column, no_wrap=column not in yielding, min_width=width)
+    for row in cells:
+        drawn.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+    between = 2 * len(columns)
+    width = max(data.width, sum(least) + between) if sys.stdout.isatty() else sum(widths) + between
+    data.print(drawn, soft_wrap=False, width=width, crop=False)
 
 
 def local_zone() -> timezone:

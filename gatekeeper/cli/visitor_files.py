@@ -62,7 +62,9 @@ def visitor_import(
     ] = None,
     max_uses: Annotated[
         int | None,
-        typer.Option("--max-uses", min=1, help="How often a pass may be used; else without limit."),
+        typer.Option(
+            "--max-uses", min=1, max=2**31 - 1, help="How often a pass may be used; else without limit."
+        ),
     ] = None,
     dry_run: DryRun = False,
     qr: PassFolder = None,

@@ -110,6 +110,8 @@ class Done:
     person: HolderId | None = None
     personal: dict[str, Any] | None = None
     settled: Recorded | None = None
+    says: str = ""
+    """What is the case now, for whoever asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,17 +248,18 @@ def _weigh_operator(change: OperatorChange, flow: Flow, now: datetime) -> Weighe
     return Weighed(
         content=change,
         deed=Deed.WITHDRAW_OPERATOR if takes else Deed.GRANT_OPERATOR,
-        gives=() if takes else _given(operator),
+        gives=() if takes else _given(operator, former),
         subject=operator.id,
         base=b"" if known is None else hashlib.sha256(known).digest(),
         operator=operator,
     )
 
 
-def _given(operator: Operator) -> tuple[str, ...]:
+def _given(operator: Operator, former: Operator | None) -> tuple[str, ...]:
     if operator.revoked:
         return (f"{operator.id} is a name of {operator.tenant}",)
-    return tuple(f"{operator.id} is {role}" for role in sorted(operator.roles))
+    again = ", whose account was ended," if former is not None and former.revoked else ""
+    return tuple(f"{operator.id} of {operator.tenant}{again} is {role}" for role in sorted(operator.roles))
 
 
 # -- making -------------------------------------------------------------------------------------------------------------
@@ -293,15 +296,22 @@ def _alert(change: AlertChange, making: Making) -> Done:
     before, making.flow.alert = making.flow.alert, states.index(change.state)
     making.flow.memory.nobody_waits()
     making.writes.alert = making.flow.alert
-    return Done(kind=Kind.ALERT_CHANGED, public={"from": states[before], "to": change.state})
+    says = (
+        f"the alert state is {change.state} already"
+        if before == making.flow.alert
+        else f"the alert state goes from {states[before]} to {change.state}"
+    )
+    return Done(kind=Kind.ALERT_CHANGED, public={"from": states[before], "to": change.state}, says=says)
 
 
 def _lockdown(change: LockdownChange, making: Making) -> Done:
     scope = frozenset({change.scope})
+    already = " already" if (change.scope in making.flow.lockdowns) is change.on else ""
     making.flow.lockdowns = making.flow.lockdowns | scope if change.on else making.flow.lockdowns - scope
     making.flow.memory.nobody_waits()
     making.writes.lockdowns = making.flow.lockdowns
-    return Done(kind=Kind.LOCKDOWN_CHANGED, public={"scope": change.scope, "on": change.on})
+    says = f"{change.scope} is {'locked down' if change.on else 'released'}{already}"
+    return Done(kind=Kind.LOCKDOWN_CHANGED, public={"scope": change.scope, "on": change.on}, says=says)
 
 
 def _suspension(change: SuspensionChange, making: Making) -> Done | Declined:
@@ -310,11 +320,13 @@ def _suspension(change: SuspensionChange, making: Making) -> Done | Declined:
     if rights is None or rights.is_host:
         return Declined("tenant-unknown", "only a tenant of the site can be suspended, and never the host")
     tenant = frozenset({change.tenant})
+    already = " already" if (change.tenant in flow.suspended) is change.on else ""
     flow.suspended = flow.suspended | tenant if change.on else flow.suspended - tenant
     flow.memory.nobody_waits(suspended=change.tenant if change.on else None)
     making.writes.suspended = flow.suspended
     kind = Kind.TENANT_SUSPENDED if change.on else Kind.TENANT_REINSTATED
-    return Done(kind=kind, public={"tenant": change.tenant}, tenants=(change.tenant,))
+    says = f"{change.tenant} is {'suspended' if change.on else 'reinstated'}{already}"
+    return Done(kind=kind, public={"tenant": change.tenant}, tenants=(change.tenant,), says=says)
 
 
 def _forgiveness(change: ForgivenessChange, making: Making) -> Done | Declined:

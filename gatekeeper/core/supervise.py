@@ -177,7 +177,7 @@ def _make(change: Change, weighed: Weighed, desk: _Desk, **further: Any) -> Supe
         personal=done.personal,
     )
     overtaken = _overtake(change, seq, desk)
-    outcome = ChangeOutcome(change=change.id, code=APPLIED, detail="", seq=seq)
+    outcome = ChangeOutcome(change=change.id, code=APPLIED, detail=done.says, seq=seq)
     return Supervised(drafts=(draft, *overtaken), outcome=outcome, settled=done.settled)
 
 
@@ -265,7 +265,8 @@ def _make_approved(
         flow.next_seq = seq
         return made
     _end(proposal, Ending.APPLIED, made.outcome, approved.seq, flow=flow, writes=desk.writes)
-    outcome = ChangeOutcome(change=change.id, code=APPLIED, detail="", seq=approved.seq)
+    detail = made.outcome.detail
+    outcome = ChangeOutcome(change=change.id, code=APPLIED, detail=detail, seq=approved.seq)
     return Supervised(drafts=(approved, *made.drafts), outcome=outcome, settled=made.settled)
 
 

@@ -563,7 +563,7 @@ def test_while_nobody_serves_the_site_what_is_handed_in_waits_and_is_not_said_tw
         said = registry("holder", "change", holder, "--clearance", 1)
         assert (said.code, said.out.strip()) == (0, holder)
         assert said.err.splitlines()[-1] == (
-            "Handed in. No engine runs this site now; the change is made when one does."
+            "Handed in, and NOT in force: no engine runs this site now. The change is made when one does."
         )
         refused = registry("badge", "issue", holder, "--out", tmp_path / "badge.json")
         assert refused.err == (

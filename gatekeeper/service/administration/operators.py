@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from gatekeeper import cose
-from gatekeeper.core.change import ChangeContent, sign_change
+from gatekeeper.core.change import (
+    AlertChange,
+    ChangeContent,
+    ForgivenessChange,
+    GuardChange,
+    LockdownChange,
+    SuspensionChange,
+    sign_change,
+)
 from gatekeeper.core.operators import (
     HOST_ROLES,
     OPERATOR_TYPE,
@@ -30,6 +38,7 @@ from gatekeeper.core.operators import (
 )
 from gatekeeper.model.ids import OperatorId, SiteId, TenantId, is_name
 from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.service.words import shown
 
 __all__ = [
     "FIRST_KEYS",
@@ -174,10 +183,26 @@ class Signer:
     site: SiteId
 
     def sign(self, content: ChangeContent, *, change_id: bytes, at: datetime) -> bytes:
-        """Sign a change."""
-        return sign_change(
-            content, site=self.site, change_id=change_id, author=self.operator.id, at=at, key=self.key
-        )
+        """Sign a change. Raises OperatorError for one that says what no change can say."""
+        try:
+            return sign_change(
+                content, site=self.site, change_id=change_id, author=self.operator.id, at=at, key=self.key
+            )
+        except ValueError:
+            raise OperatorError(_unsaid(content)) from None
+
+
+def _unsaid(content: ChangeContent) -> str:
+    """Why a change cannot be signed, by what was meant."""
+    match content:
+        case LockdownChange(scope=scope):
+            return f"{shown(scope)} is no scope: write site, zone:<zone> or gate:<gate>, as the site file has them."
+        case AlertChange(state=name) | SuspensionChange(tenant=name) | ForgivenessChange(holder=name):
+            return f"{shown(name)} is no name: a name has 1 to 32 of a-z, 0-9 and -."
+        case GuardChange(entry=entry):
+            return f"{entry} is no entry of a log."
+        case _:
+            return "This is more than a change can say: a number or a text is too large."
 
 
 def choose(

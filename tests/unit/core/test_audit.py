@@ -252,7 +252,7 @@ def test_nothing_personal_stands_in_a_body():
         body = seal_body(made, site=SITE, trees={SITE_TREE: made.seq}, nonce=NONCE, personal=personal)
         # An operator acts in office, and is named.
         told = re.sub(r'"(author|approved_by|operator|subject)":"[^"]*"', "", body.decode())
-        told = re.sub(r'"gives":\["newcomer is guard"\]', "", told)
+        told = re.sub(r'"gives":\["newcomer of army is guard"\]', "", told)
         assert not [secret for secret in secrets if secret in told], f"{made.kind} tells of a person"
 
 

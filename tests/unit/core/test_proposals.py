@@ -144,7 +144,7 @@ def test_who_releases_a_lockdown_proposes_it_and_nothing_is_released(site: Groun
 def test_another_approves_and_it_is_made_at_once(site: Ground):
     proposal = site.proposed(RELEASE, by="officer")
     done = site.approve(proposal, by="admin")
-    assert (done.outcome.code, done.outcome.detail, done.outcome.seq) == (APPLIED, "", 2)
+    assert (done.outcome.code, done.outcome.detail, done.outcome.seq) == (APPLIED, "site is released", 2)
     assert site.flow.lockdowns == frozenset()
     approved, released = done.drafts
     assert [draft.kind for draft in done.drafts] == ["proposal.approved", "lockdown.changed"]
@@ -385,7 +385,7 @@ def test_a_trust_list_that_only_takes_does_not_wait(site: Ground):
 def test_a_new_operator_counts_when_two_have_said_so(site: Ground):
     clerk = account("clerk", "school", [Role.REGISTRAR])
     proposal = site.proposed(site.appointment(clerk), by="admin")
-    assert (proposal.subject, proposal.gives) == ("clerk", ("clerk is registrar",))
+    assert (proposal.subject, proposal.gives) == ("clerk", ("clerk of school is registrar",))
     assert site.refused(RELEASE, by="clerk") == "change-signature"
     done = site.approve(proposal, by="officer")
     approved, entered = done.drafts

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from gatekeeper.core.change import (
     ChangeContent,
     LockdownChange,
     PolicyChange,
+    SuspensionChange,
     TrustChange,
 )
 from gatekeeper.model.badges import BadgeState, Card, CardTechnology
@@ -284,3 +286,23 @@ def test_a_badge_that_the_site_does_not_have_is_refused(site: SmallSite):
     content = BadgeStateChange(badge=BadgeId("ab" * 16), state=BadgeState.REVOKED)
     assert refused(site, content) == "badge-unknown"
     assert refused(site, content, by="school") == "change-not-yours"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (AlertChange(state="tense"), "the alert state goes from calm to tense"),
+        (AlertChange(state="calm"), "the alert state is calm already"),
+        (LockdownChange(scope="zone:shed", on=True), "zone:shed is locked down"),
+        (SuspensionChange(tenant=TenantId("school"), on=True), "school is suspended"),
+        (SuspensionChange(tenant=TenantId("school"), on=False), "school is reinstated already"),
+    ],
+)
+def test_who_asked_for_a_change_is_told_what_is_the_case_now(site: SmallSite, content: Any, said: str):
+    assert site.supervise(content).outcome.detail == said
+
+
+def test_a_lockdown_that_is_said_again_is_told_to_be_there_already(site: SmallSite):
+    made(site, LockdownChange(scope="site", on=True))
+    again = site.supervise(LockdownChange(scope="site", on=True))
+    assert again.outcome.detail == "site is locked down already"
