@@ -23,9 +23,9 @@ __all__ = ["MOST_OF_ONE", "MOST_PROPOSALS", "PROPOSAL_LASTS", "Ending", "Proposa
 
 PROPOSAL_LASTS: Final = timedelta(hours=24)
 MOST_PROPOSALS: Final = 64
+"""So many wait at most: each may be a document of a megabyte."""
 MOST_OF_ONE: Final = 16
 """So many of one author: nobody fills the desk alone."""
-"""So many wait at most: each may be a document of a megabyte."""
 
 
 class Ending(StrEnum):

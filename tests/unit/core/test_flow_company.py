@@ -150,6 +150,14 @@ def test_a_passage_does_not_shut_a_door_that_is_held_open():
         site.denied("armoury-in", "sergeant", Reason.INTERLOCK)
 
 
+def test_a_grant_at_a_door_that_stands_open_says_nothing_of_when_it_is_shut():
+    site = RuledSite(interlock=LOCK)
+    site.recorded(site.passage("barrack-in", PassageOutcome.HELD_OPEN))
+    site.granted("barrack-in", "private")
+    site.advance(minutes=1)
+    site.denied("armoury-in", "sergeant", Reason.INTERLOCK)
+
+
 def test_a_door_that_is_closed_again_is_shut():
     site = RuledSite(interlock=LOCK)
     site.recorded(site.passage("barrack-in", PassageOutcome.HELD_OPEN))
@@ -184,6 +192,22 @@ def test_a_zone_that_another_had_opened_before_stays_open_when_the_second_turns_
     site.granted("barrack-in", "keyholder")
     site.turned_back("barrack-in", site.granted("barrack-in", "second"))
     site.granted("barrack-in", "private")
+
+
+def test_who_is_seen_to_come_in_makes_those_needless_who_came_into_the_same_zone_no_later():
+    first = {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}
+    site = RuledSite({"barrack": first, "armoury": first})
+    for who in ("same", "elsewhere", "seen", "later"):
+        site.enrol(who, "keyholder")
+    same = site.tap("barrack-in", "same").receipt.seq
+    elsewhere = site.tap("armoury-in", "elsewhere").receipt.seq
+    scan = site.scan("barrack-in", "seen")
+    seen = site.recorded(scan).receipt.seq
+    site.advance(seconds=1)
+    later = site.tap("barrack-in", "later").receipt.seq
+    passed = site.recorded(site.passage("barrack-in", PassageOutcome.TAKEN, scan=scan))
+    assert passed.remembered.opened == ((("barrack", same), None),)
+    assert set(site.openings) == {("armoury", elsewhere), ("barrack", seen), ("barrack", later)}
 
 
 def test_what_was_opened_and_taken_back_stays_so_with_another_engine():

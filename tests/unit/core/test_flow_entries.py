@@ -288,6 +288,15 @@ def test_another_gate_cannot_claim_a_grant(site: SmallSite):
     assert here(site) == before
 
 
+def test_a_passage_by_another_door_of_the_same_gate_moves_nobody(site: SmallSite):
+    for outcome in (TAKEN, NOT_TAKEN):
+        scan = site.scan("barrack-in", "sergeant")
+        site.recorded(scan)
+        before = here(site)
+        assert site.recorded(site.passage("armoury-in", outcome, scan=scan)).moved == ()
+        assert here(site) == before
+
+
 def test_a_passage_after_a_denial_is_nobodys(site: SmallSite):
     denied = site.scan("armoury-in", "private")
     site.recorded(denied)

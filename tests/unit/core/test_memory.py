@@ -12,7 +12,7 @@ from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.trust import Trust, Use, read_trust
 from gatekeeper.core.verify import Presented
 from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
-from gatekeeper.model.messages import LONGEST_WAIT, PassageOutcome
+from gatekeeper.model.messages import LONGEST_WAIT, ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.reasons import Reason
@@ -165,11 +165,67 @@ def test_a_host_who_came_in_by_one_door_too_may_still_bring_a_visitor_by_the_oth
     assert site.ask("barrack-in", "first").host == "host"
 
 
+def test_a_visitor_who_badges_again_takes_no_second_place_with_the_host():
+    site = escorted("visitor")
+    for who in ("host", "visitor"):
+        site.granted("barrack-in", who)
+    assert site.ask("barrack-in", "visitor").host == "host"
+
+
 def test_nobody_answers_for_visitors_with_a_badge_that_is_nobodys():
     site = escorted()
     site.enter("stray", issue("stray", "army"))
     assert past(site, "barrack-out", "stray").visitors == frozenset()
     assert Reason.VISITORS_INSIDE not in site.ask("barrack-out", "stray").reasons
+
+
+KEYHOLDERS = {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}
+BACK_DOOR = {
+    "id": "back-in", "gate": "inner", "from": "outside", "to": "barrack", "direction": "in",
+    "name": {"en": "Back door", "nl": "Achterdeur"},
+}  # fmt: skip
+
+
+def test_a_zone_is_open_since_the_last_who_came_in_also_when_an_earlier_one_is_told_of_later():
+    site = RuledSite({"barrack": KEYHOLDERS})
+    for who in ("keyholder", "earlier"):
+        site.enrol(who, "keyholder")
+    site.granted("barrack-in", "keyholder")
+    told = {"gate_at": site.now - timedelta(hours=5), "clock": ClockQuality.SYNCHRONISED}
+    site.tap("barrack-in", "earlier", offline_verdict=Verdict.GRANTED, **told)
+    assert past(site, "barrack-in", "private").opened == {"barrack": site.now}
+
+
+@pytest.mark.parametrize("zones", [["barrack"], ["yard"], ["yard", "barrack"]])
+def test_who_comes_into_two_zones_at_once_opens_each_that_waits_for_them(zones: list[str]):
+    document = document_with(dict.fromkeys(zones, KEYHOLDERS))
+    document["access_point"].append(BACK_DOOR)
+    site = RuledSite()
+    site.write(document)
+    site.enrol("keyholder", "keyholder")
+    outcome = site.tap("back-in", "keyholder")
+    opened = {zone for (zone, grant), _ in outcome.remembered.opened if grant == outcome.receipt.seq}
+    assert opened == set(zones)
+
+
+def test_who_came_in_so_long_ago_that_the_zone_is_shut_again_is_forgotten_when_the_next_one_comes():
+    site = RuledSite({"barrack": KEYHOLDERS, "armoury": KEYHOLDERS})
+    for who in ("keyholder", "elsewhere", "next"):
+        site.enrol(who, "keyholder")
+    before = site.tap("barrack-in", "keyholder").receipt.seq
+    elsewhere = site.tap("armoury-in", "elsewhere").receipt.seq
+    site.advance(hours=8)
+    outcome = site.tap("barrack-in", "next")
+    now = ("barrack", outcome.receipt.seq)
+    assert outcome.remembered.opened == ((("barrack", before), None), (now, site.now))
+    assert set(site.openings) == {("armoury", elsewhere), now}
+
+
+def test_of_two_uses_at_one_instant_the_later_one_is_the_last():
+    site = RuledSite(travel=[{"between": ["front-in", "barrack-in"], "seconds": 9}])
+    site.granted("front-in", "private")
+    ((_, usage),) = site.tap("shed-in", "private").remembered.usage
+    assert (usage.last_at, usage.last_point) == (site.now, "shed-in")
 
 
 def test_whoever_is_let_through_after_a_lock_out_has_none_on_record():

@@ -300,6 +300,20 @@ def test_of_too_many_visitors_who_wait_the_latest_come_along():
     site.denied("barrack-in", "anna", Reason.NO_ESCORT)
 
 
+@pytest.mark.parametrize(
+    ("brought", "expected"), [(0, {"bert", "carl"}), (1, {"carl"}), (2, set()), (3, set())]
+)
+def test_a_host_takes_along_as_many_as_there_is_room_for_and_comes_in_without_the_others(
+    brought: int, expected: set[str]
+):
+    waiting = tuple(
+        companion(name, "school/pupil", kind=HolderKind.VISITOR) for name in ("anna", "bert", "carl")
+    )
+    host = at_noon(profiles=("escort",), past=Past(brought=brought, company=waiting))
+    made = decided(policy_with(ESCORT), "barrack-in", host)
+    assert (made.granted, made.guests) == (True, expected)
+
+
 def test_a_host_leaves_after_the_visitors_he_brought():
     site = with_visitors("visitor")
     site.granted("barrack-in", "host")
@@ -507,6 +521,13 @@ def test_a_host_brings_no_more_than_he_may_also_when_a_second_person_is_among_th
     site.denied("barrack-in", "uncle", Reason.NO_ACCOMPANIMENT, Reason.NO_ESCORT)
     assert site.ask("barrack-in", "host").guests == {"pupil-anna"}
     assert site.where("uncle") is None
+
+
+def test_a_host_who_has_brought_as_many_as_he_may_takes_no_visitor_for_his_second_person():
+    policy = policy_with({"barrack": {"two_persons": {"seconds": 20}, "escort": ESCORTED}})
+    visitor = companion("visitor", "school/pupil", kind=HolderKind.VISITOR)
+    host = at_noon(profiles=("escort",), past=Past(brought=1, company=(visitor,)))
+    assert reasons(policy, "barrack-in", host) == [Reason.NO_ESCORT]
 
 
 def test_a_host_whom_the_alert_state_asks_for_leaves_after_the_visitors_too():

@@ -7,7 +7,7 @@ import pytest
 
 from gatekeeper.core.change import AlertChange
 from gatekeeper.core.facts import Factor, GuardsWord, Past
-from gatekeeper.model.badges import Assurance
+from gatekeeper.model.badges import Assurance, BadgeState
 from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import (
     DURESS_PIN,
@@ -99,6 +99,16 @@ def test_wrong_pins_are_counted_over_a_restart():
 
 
 # -- duress -----------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_found_a_badge_that_is_not_in_force_blocks_nobodys_pin_with_it():
+    site = RuledSite(ASKED, rules={"pin": {"tries": 2, "for_minutes": 15}})
+    (badge,) = site.enrol("typist", pin=PIN_RECORD).badges
+    site.flow.register.set_state(badge, BadgeState.LOST)
+    for _ in range(2):
+        assert Reason.PIN_WRONG in site.ask("barrack-in", "typist", pin="1111").reasons
+    site.flow.register.set_state(badge, BadgeState.ACTIVE)
+    assert site.ask("barrack-in", "typist", pin=PIN).granted
 
 
 def test_a_duress_badge_and_a_duress_pin_open_as_always_and_say_so_in_the_log_only():
