@@ -7,11 +7,12 @@ from typing import TypeAlias
 
 from gatekeeper.core.facts import Companion, Facts, Request
 from gatekeeper.model.ids import TenantId
+from gatekeeper.model.people import HolderKind
 from gatekeeper.model.policy import Opening, Point, Policy, TenantRights
 from gatekeeper.model.reasons import Reason
-from gatekeeper.model.rules import AlertDemands, ProfileRef
+from gatekeeper.model.rules import AlertDemands, Occupancy, ProfileRef
 
-__all__ = ["Case", "Reported", "Rule", "case_of"]
+__all__ = ["Case", "Reported", "Rule", "case_of", "counts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,28 @@ class Case:
     def asked(self) -> datetime:
         """From when windows for company are measured."""
         return self.facts.past.asked or self.now
+
+    @property
+    def asking(self) -> Companion | None:
+        """Whoever asks now, as one of a company."""
+        holder = self.facts.holder
+        if holder is None:
+            return None
+        return Companion(
+            holder=holder.id,
+            tenant=holder.tenant,
+            kind=holder.kind,
+            roles=self.roles,
+            host=holder.host,
+            at=self.asked,
+            waiting=True,
+            brought=self.facts.past.brought,
+        )
+
+
+def counts(one: Companion, limit: Occupancy) -> bool:
+    """Whether somebody counts for a limit of a zone: a person who is not exempt."""
+    return one.kind is not HolderKind.VEHICLE and limit.exempt.isdisjoint(one.roles)
 
 
 Rule: TypeAlias = Callable[[Case], Reason | Reported | None]

@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from gatekeeper.core.facts import Companion
-from gatekeeper.core.rules.case import Case
+from gatekeeper.core.rules.case import Case, counts
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.policy import Point
 from gatekeeper.model.reasons import Reason
-from gatekeeper.model.rules import Differ, Enforcement, Escort, Occupancy, ProfileRef, TwoPersons
+from gatekeeper.model.rules import Differ, Enforcement, Escort, ProfileRef, TwoPersons
 
 __all__ = [
     "WAITS_FOR_COMPANY",
-    "asking",
-    "counts",
     "driver",
     "escort",
     "first_person",
@@ -55,7 +53,7 @@ def _coming(case: Case) -> frozenset[ProfileRef]:
 
 def two_persons(case: Case) -> Reason | None:
     """A second person is there too."""
-    me = asking(case)
+    me = case.asking
     if me is None:
         return None
     alone = any(not lately for rule, lately in _pairs(case, me) if _counts(me, rule))
@@ -64,7 +62,7 @@ def two_persons(case: Case) -> Reason | None:
 
 def right_persons(case: Case) -> Reason | None:
     """Whoever asks counts here, and so does one of those who are there too."""
-    me = asking(case)
+    me = case.asking
     if me is None:
         return None
     for rule, lately in _pairs(case, me):
@@ -80,7 +78,7 @@ def escort(case: Case) -> Reason | None:
     INVARIANT: no rule about an escort makes another say less: each that holds here is asked.
     INVARIANT: no other rule brings a visitor in: who needs a host passes with theirs only (`_with`).
     """
-    me = asking(case)
+    me = case.asking
     if me is None:
         return None
     for rule in _escort_rules(case):
@@ -94,7 +92,7 @@ def escort(case: Case) -> Reason | None:
 
 def host_of(case: Case) -> HolderId | None:
     """The host with whom whoever asks now comes in, when one is needed: the last who badged here and has room."""
-    me = asking(case)
+    me = case.asking
     rules = [rule for rule in _escort_rules(case) if me is not None and _needs_host(me, rule)]
     if me is None or not rules:
         return None
@@ -110,11 +108,6 @@ def guests_of(case: Case) -> frozenset[HolderId]:
     return frozenset(one.holder for one in case.party if _is_led(one, rules))
 
 
-def counts(one: Companion, limit: Occupancy) -> bool:
-    """Whether somebody counts for a limit of a zone: a person who is not exempt."""
-    return one.kind is not HolderKind.VEHICLE and limit.exempt.isdisjoint(one.roles)
-
-
 def visitors_inside(case: Case) -> Reason | None:
     """A host goes out, or further in, with or after those he brought here."""
     if not (case.demands.escort or any(rules.escort is not None for _, rules in case.point.left)):
@@ -125,7 +118,7 @@ def visitors_inside(case: Case) -> Reason | None:
 
 def driver(case: Case) -> Reason | None:
     """A vehicle has its driver, and a driver a vehicle."""
-    within, me = _driver_window(case.point), asking(case)
+    within, me = _driver_window(case.point), case.asking
     if within is None or me is None:
         return None
     there = _with(case, me, within)
@@ -134,7 +127,7 @@ def driver(case: Case) -> Reason | None:
 
 def party_of(case: Case) -> tuple[Companion, ...]:
     """Those who wait here and would pass with whoever asks now; each of them once."""
-    me, point = asking(case), case.point
+    me, point = case.asking, case.point
     if me is None:
         return ()
     joining: dict[HolderId, Companion] = {}
@@ -179,23 +172,6 @@ def _room(case: Case, coming: list[Companion]) -> int:
         if limit.most is not None
     ]
     return min(free, default=len(case.facts.past.company))
-
-
-def asking(case: Case) -> Companion | None:
-    """Whoever asks now, as one of a company."""
-    holder = case.facts.holder
-    if holder is None:
-        return None
-    return Companion(
-        holder=holder.id,
-        tenant=holder.tenant,
-        kind=holder.kind,
-        roles=case.roles,
-        host=holder.host,
-        at=case.asked,
-        waiting=True,
-        brought=case.facts.past.brought,
-    )
 
 
 def _pairs(case: Case, me: Companion) -> Iterator[tuple[TwoPersons, list[Companion]]]:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from gatekeeper.core.rules.case import Case, Reported
-from gatekeeper.core.rules.company import asking, counts
+from gatekeeper.core.rules.case import Case, Reported, counts
 from gatekeeper.model.ids import ZoneId
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import AntiPassback, Enforcement, Occupancy, ZoneRules
@@ -91,7 +90,7 @@ def _inside(case: Case, zone: ZoneId) -> int:
 
 
 def _counts(case: Case, limit: Occupancy) -> bool:
-    me = asking(case)
+    me = case.asking
     return me is None or counts(me, limit)
 
 
