@@ -42,15 +42,15 @@ def test_an_account_takes_two_people_and_its_key_is_its_owners_alone(registry: R
     said = registry("operator", "add", "jan", "--role", "registrar", "--tenant", "school")
     assert said.code == 0
     assert said.err.startswith(
-        f"Proposed; entry {before} of the log. It takes a second person: jan is registrar. "
+        f"Proposed; entry {before} of the log. It takes a second person: jan of school is registrar. "
     )
     assert account(registry, "jan") is None, "one person alone makes nobody an operator"
     (waiting,) = registry("proposal", "list", "--json").document["proposals"]
-    assert (waiting["author"], waiting["kind"], waiting["subject"], waiting["gives"]) == ("admin", "operator", "jan", ["jan is registrar"])  # fmt: skip
+    assert (waiting["author"], waiting["kind"], waiting["subject"], waiting["gives"]) == ("admin", "operator", "jan", ["jan of school is registrar"])  # fmt: skip
 
     approved = registry("proposal", "approve", waiting["proposal"][:8])
     assert approved.err.splitlines() == [
-        f"admin proposes, in entry {before}: operator (jan is registrar).",
+        f"admin proposes, in entry {before}: operator (jan of school is registrar).",
         f"Done; entry {before + 1} of the log.",
     ]
     assert registry.kinds(before) == ["proposal.made", "proposal.approved", "operator.changed"]

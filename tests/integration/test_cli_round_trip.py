@@ -76,7 +76,7 @@ def watched(data: Path, since: int, count: int) -> list[Any]:
 
 
 def _entry_of(said: Said) -> int:
-    found = re.fullmatch(r"Done; entry (\d+) of the log\.\s*", said.err)
+    found = re.fullmatch(r"Done(?:: [a-z0-9: -]+)?; entry (\d+) of the log\.\s*", said.err)
     assert found, said
     return int(found[1])
 
