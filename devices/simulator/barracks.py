@@ -116,6 +116,7 @@ class Barracks:
         self._people = read_people(folder / "people.json")
         self._whereabouts = Whereabouts(folder / _WHEREABOUTS, outside=self._policy.outside)
         self._seen = _Seen()
+        self._released_until = 0.0
         self._stock: dict[AccessPointId, StockDoor] = {}
         self._agents: dict[GateId, GateAgent] = {gate.gate: self._agent(gate) for gate in settings}
 
@@ -136,7 +137,9 @@ class Barracks:
                         walkers.create_task(self._walk(person, tele), name=person.holder)
             finally:
                 self._whereabouts.keep()
-                await asyncio.sleep(_LAST_REPORTS)
+                # A door that nobody went through says so when it locks again.
+                released = self._released_until - asyncio.get_running_loop().time()
+                await asyncio.sleep(max(released, 0) + _LAST_REPORTS)
 
     def report(self) -> dict[str, Any]:
         """What the gates saw."""
@@ -256,6 +259,9 @@ class Barracks:
             await asyncio.sleep(_BUSY_PAUSE)
         if outcome.granted:
             self._seen.passages["taken" if walks_through else "not-taken"] += 1
+        if outcome.granted and not walks_through:
+            until = asyncio.get_running_loop().time() + point.unlock.total_seconds()
+            self._released_until = max(self._released_until, until)
         elif outcome.signal is Signal.DENIED and outcome.reason is not None:
             self._denied(outcome.reason)
         return outcome
