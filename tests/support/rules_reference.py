@@ -154,7 +154,8 @@ class _Asked(InPlace):
         limits = [zone.rules.guard_check.limit for zone in self.into if zone.rules.guard_check is not None]
         if limits and self.past.guard.value == "not-asked":
             asked = _no(kept | {Reason.VERIFICATION_REQUIRED}, shadow, Reason.VERIFICATION_REQUIRED)
-            return Answered(**{**_fields(asked), "waits": min(limits)})
+            along = frozenset(one.holder for one in self.party())
+            return Answered(**{**_fields(asked), "waits": min(limits), "party": along})
         host = self.host()
         return Answered(
             granted=True,
