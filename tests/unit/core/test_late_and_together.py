@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from gatekeeper.core.change import (
     BadgeStateChange,
     GuardChange,
@@ -373,3 +375,35 @@ def test_who_counts_no_more_as_exempt_counts_before_a_takeover_as_after_it():
     assert site.supervise(change).outcome.code == APPLIED
     assert site.restored().memory._counted == site.flow.memory._counted
     site.denied("barrack-in", "sergeant", Reason.UPPER_OCCUPANCY)
+
+
+def test_a_use_with_which_nobody_passed_counts_no_more_also_after_a_takeover():
+    site = RuledSite()
+    site.enrol("guest", badge={"max_uses": 1})
+    scan = site.granted("front-in", "guest")
+    site.turned_back("front-in", scan)
+    site.restart()
+    site.granted("front-in", "guest")
+
+
+@pytest.mark.parametrize(("begins", "ends"), [("not_before", "expires"), ("since", "until")])
+@pytest.mark.parametrize(("ago", "opens"), [(2, True), (1, False), (3, False)])
+def test_a_badge_and_its_holders_service_open_a_zone_from_their_first_to_before_their_last_instant(
+    begins: str, ends: str, ago: int, *, opens: bool
+):
+    site = RuledSite(FIRST)
+    day = timedelta(days=1)
+    lasting = {begins: site.now - 2 * day, ends: site.now - day}
+    site.enrol("keyholder", "keyholder", **({"badge": lasting} if begins == "not_before" else lasting))
+    done = site.recorded(late(site, "barrack-in", "keyholder", ago * day))
+    assert bool(done.remembered.opened) is opens
+
+
+def test_no_more_come_along_than_there_is_room_for_beside_those_who_are_inside_and_whoever_asks():
+    site = RuledSite({"barrack": {"occupancy": {"most": 3}, "escort": ESCORT}})
+    site.enrol("host", "escort")
+    site.walk("barrack-in", "sergeant")
+    for name in ("first", "second"):
+        site.enrol(name, kind=VISITOR)
+        site.denied("barrack-in", name, Reason.NO_ESCORT)
+    assert site.ask("barrack-in", "host").guests == {"second"}
