@@ -18,6 +18,7 @@ from gatekeeper.cli import (
     proposals,
     serve,
     site,
+    tiles,
     visitors,
 )
 from gatekeeper.cli.faults import sentence_of
@@ -37,6 +38,7 @@ app.add_typer(visitors.app, name="visitor")
 app.add_typer(operators.app, name="operator")
 app.add_typer(proposals.app, name="proposal")
 app.add_typer(audit.app, name="audit")
+audit.app.command("tiles")(tiles.tiles)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)
