@@ -22,7 +22,7 @@ from gatekeeper import cose
 from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
 from gatekeeper.adapters.mqtt import MqttSession
-from gatekeeper.adapters.postgres import PostgresLedger, PostgresTrees, migrate_site_database
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresStoredTrees, migrate_site_database
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.pin import PinChecker
@@ -202,7 +202,7 @@ def _service_password(folder: SiteFolder) -> str:
 async def serving_site(settings: Settings, where: Premises, site: SiteId) -> AsyncIterator[Premises]:
     """Run a site's engine, metrics, health and published log for the length of a block. What breaks the engine breaks the block."""
     health = Health()
-    async with PostgresTrees.opened(where.dsn) as published:
+    async with PostgresStoredTrees.opened(where.dsn) as published:
         publication = Publication(site, published, publishing=Publishing(settings.publish))
         app = http_app(health=health, registry=REGISTRY, publication=publication)
         async with (

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gatekeeper.adapters.postgres import PostgresReading, PostgresTrees
+from gatekeeper.adapters.postgres import PostgresReading, PostgresStoredTrees
 from gatekeeper.app import the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.options import (
@@ -78,7 +78,7 @@ def tiles(
 
 async def _renew(settings: Settings, tree: str, out: Path) -> Renewed:
     site = the_site(settings)
-    async with log_database(settings) as dsn, PostgresTrees.opened(dsn) as stored:
+    async with log_database(settings) as dsn, PostgresStoredTrees.opened(dsn) as stored:
         async with PostgresReading.opened(dsn) as reading:
             trust = await trust_of_the_log(settings, site, reading)
         verifiers = tree_verifiers(site, trust, trees=[tree]).get(tree)

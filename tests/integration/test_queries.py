@@ -55,7 +55,7 @@ def test_there_are_queries():
     assert {(_package(file), file.stem) for file in FILES} == {
         ("postgres", "ledger"),
         ("postgres", "reading"),
-        ("postgres", "trees"),
+        ("postgres", "stored_trees"),
         ("vault", "keys"),
     }
     assert len(QUERIES) > 40

@@ -117,7 +117,8 @@ class TileFolder:
         """How many entries the folder holds, and the tree as it was before the last, incomplete bundle of them."""
         path = self._folder / _CHECKPOINT
         if not path.exists():
-            if any(self._folder.iterdir()):
+            # A first run that was interrupted has left tiles, and no checkpoint.
+            if any(there.name != "tile" for there in self._folder.iterdir()):
                 raise TileFolderError(f"{self._folder} holds other things than a log: name an empty folder.")
             return 0, Tree.empty()
         opened = open_checkpoint(path.read_bytes(), self._verifiers)

@@ -12,12 +12,12 @@ from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import LedgerUnavailableError, StoredCheckpoint
 
-__all__ = ["PostgresTrees"]
+__all__ = ["PostgresStoredTrees"]
 
-_queries = Queries("gatekeeper.adapters.postgres", "trees")
+_queries = Queries("gatekeeper.adapters.postgres", "stored_trees")
 
 
-class PostgresTrees:
+class PostgresStoredTrees:
     """One connection, opened at the first question and again when it broke; one question at a time."""
 
     def __init__(self, dsn: str) -> None:
@@ -25,7 +25,7 @@ class PostgresTrees:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, dsn: str) -> AsyncIterator["PostgresTrees"]:
+    async def opened(cls, dsn: str) -> AsyncIterator["PostgresStoredTrees"]:
         """Read for the length of a block."""
         trees = cls(dsn)
         try:
