@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -42,8 +42,10 @@ from gatekeeper.service.administration.folder import (
     in_gate,
 )
 from gatekeeper.service.engine import Engine, EngineParts
+from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.integrity import IntegrityWatch
 from gatekeeper.service.publication import Publication, Publishing
 
 __all__ = ["Premises", "databases", "premises", "running", "serving_site", "site_folder", "the_site"]
@@ -221,13 +223,21 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
 async def _engines(settings: Settings, where: Premises, site: SiteId, health: Health) -> None:
     """Run one engine after another: who loses the site throws everything away and stands by for it."""
     while True:
-        ledger = PostgresLedger(where.dsn)
+        ledger, watched = PostgresLedger(where.dsn), PostgresStoredTrees(where.dsn)
+        beside = _beside(settings, site, watched)
         try:
-            await Engine(_parts(settings, where, site, health=health, ledger=ledger)).run()
+            await Engine(_parts(settings, where, site, health=health, ledger=ledger, beside=beside)).run()
         except SiteLostError as lost:
             _log.warning("site lost", site=site, why=str(lost))
         finally:
             await ledger.close()
+            await watched.close()
+
+
+def _beside(settings: Settings, site: SiteId, watched: PostgresStoredTrees) -> Sequence[Beside]:
+    if not settings.watch_rate:
+        return ()
+    return (IntegrityWatch(site=site, stored=watched, clock=SystemClock(), rate=settings.watch_rate),)
 
 
 def _parts(
@@ -237,6 +247,7 @@ def _parts(
     *,
     health: Health,
     ledger: PostgresLedger,
+    beside: Sequence[Beside],
 ) -> EngineParts:
     folder = site_folder(settings, site)
     log_key = load_pem_private_key(folder.read_secret(LOG_KEY), password=None)
@@ -263,6 +274,7 @@ def _parts(
         ),
         clock=SystemClock(),
         health=health,
+        beside=beside,
     )
 
 

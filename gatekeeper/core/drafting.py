@@ -27,6 +27,7 @@ __all__ = [
     "draft_of_decision",
     "draft_of_gap",
     "draft_of_hello",
+    "draft_of_mismatch",
     "draft_of_offline",
     "draft_of_passage",
     "draft_of_seed",
@@ -200,6 +201,15 @@ def draft_of_gap(gap: Gap, authentic: Authentic, *, at: datetime, seq: int) -> D
 def draft_of_seed(announcement: Mapping[str, str], *, at: datetime, seq: int) -> Draft:
     """The seed of a day's lots is bound, and yesterday's shown."""
     return _impersonal(Kind.SEARCH_SEED, announcement, at=at, seq=seq)
+
+
+def draft_of_mismatch(
+    tree: str, *, part: str, level: int, index: int, tenant: TenantId | None, at: datetime, seq: int
+) -> Draft:
+    """Something of a tree is not what belongs there: the log was altered. `tenant` is the one whose tree it is."""
+    fields = {"tree": tree, "part": part, "level": level, "index": index}
+    draft = _impersonal(Kind.LOG_MISMATCH, fields, at=at, seq=seq)
+    return draft if tenant is None else replace(draft, tenants=(tenant,))
 
 
 def _impersonal(kind: Kind, fields: Mapping[str, Any], *, at: datetime, seq: int) -> Draft:

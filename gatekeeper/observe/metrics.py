@@ -52,7 +52,7 @@ class Metrics:
         )
         self._alarms = Counter(
             "gatekeeper_alarms_total",
-            "Uses of badges that somebody must look at at once, by reason.",
+            "What somebody must look at at once, by reason: uses of badges, and a log that was altered.",
             ["code"],
             registry=registry,
         )
@@ -91,6 +91,22 @@ class Metrics:
             registry=registry,
         )
         self.epoch = Gauge("gatekeeper_epoch", "The epoch under which the site is owned.", registry=registry)
+        self.watch_position = Gauge(
+            "gatekeeper_watch_position",
+            "Entries, over all trees, that this round of the integrity watch has compared.",
+            registry=registry,
+        )
+        self.watch_rounds = Counter(
+            "gatekeeper_watch_rounds_total", "Rounds that the integrity watch has ended.", registry=registry
+        )
+        self.watch_round_seconds = Gauge(
+            "gatekeeper_watch_round_seconds", "How long the last ended round took.", registry=registry
+        )
+        self.watch_mismatches = Gauge(
+            "gatekeeper_watch_mismatches",
+            "Places of the log that were found altered since the engine started.",
+            registry=registry,
+        )
         self.message = cache(self._messages.labels)
         self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -49,6 +49,7 @@ from gatekeeper.ports import (
     Transport,
 )
 from gatekeeper.service.engine.beacons import Beacons
+from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
@@ -93,6 +94,8 @@ class EngineParts:
     transport: Transport
     clock: Clock
     health: Health
+    beside: Sequence[Beside] = ()
+    """What goes on while the site is owned, and never in the way of a scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Engine:
         self._work_waits = asyncio.Event()
         self._changes: list[StoredChange] = []
         self._changes_taken = asyncio.Event()
+        self._notices: list[tuple[Draft, asyncio.Event]] = []
         self._grown = asyncio.Event()
         self._linked, self._unlinked = asyncio.Event(), asyncio.Event()
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify")
@@ -152,6 +156,8 @@ class Engine:
                 tasks.create_task(self._verify_arrivals(), name="verify")
                 tasks.create_task(self._publish_beacons(), name="beacons")
                 tasks.create_task(self._sign_checkpoints(), name="checkpoints")
+                for number, beside in enumerate(parts.beside):
+                    tasks.create_task(beside.run(self), name=f"beside {number}")
                 await parts.transport.open(
                     filters=upward_filters(self._site, prefix=parts.prefix),
                     on_message=self._on_message,
@@ -345,10 +351,12 @@ class Engine:
 
     async def _sequence(self) -> None:
         while True:
-            if self._verified.empty() and not self._changes:
+            if self._verified.empty() and not self._changes and not self._notices:
                 await self._wait_for_work()
             if self._changes:
                 await self._supervise()
+            if self._notices:
+                await self._write_notices()
             await self._give_up_on_guards()
             await self._expire_proposals()
             if not self._verified.empty():
@@ -567,6 +575,30 @@ class Engine:
 
     async def _learn(self, people: Sequence[HolderId]) -> None:
         self._sealer.learn(await self._parts.vault.ensure(self._site, people))
+
+    # -- what goes on beside ----------------------------------------------------------------------------------------
+
+    @property
+    def flow(self) -> Flow:
+        """The state of the site, for what goes on beside the engine to look at."""
+        return self._flow
+
+    async def record(self, draft: Draft) -> None:
+        """Write an entry of the service's own between two batches; returns when it is committed."""
+        committed = asyncio.Event()
+        self._notices.append((draft, committed))
+        self._work_waits.set()
+        await committed.wait()
+
+    async def _write_notices(self) -> None:
+        notices, self._notices = self._notices, []
+        first = self._flow.next_seq
+        self._flow.next_seq += len(notices)
+        await self._commit(
+            [replace(draft, seq=first + number) for number, (draft, _) in enumerate(notices)], [], Writes()
+        )
+        for _, committed in notices:
+            committed.set()
 
     # -- beside the way of a scan -----------------------------------------------------------------------------------
 
