@@ -233,24 +233,25 @@ class _Turns:
     def __init__(self, between: Callable[[], object] | None = None) -> None:
         self.pauses: list[float] = []
         self._between = between
-        self._over, self._again = asyncio.Event(), asyncio.Event()
+        self._rounds = 0
+        self._over, self._again = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        if self._between is not None and seconds < 1:  # not when it waits for the database already
+        if self._between is not None and 0 < seconds < 1:  # when it has just asked the database
             self._between()
         if seconds > 30:
-            self._over.set()
-            await self._again.wait()
-            self._again.clear()
+            self._over.release()
+            await self._again.acquire()
         await asyncio.sleep(0)
 
     async def round(self) -> None:
-        """Wait for the end of the round that goes on, or of the next one."""
-        self._again.set()
-        await asyncio.wait_for(self._over.wait(), 30)
-        self._over.clear()
-        self._again.clear()
+        """Let the next round begin, and wait until it ended; the first begins by itself."""
+        if self._rounds:
+            self._again.release()
+        self._rounds += 1
+        async with asyncio.timeout(30):
+            await self._over.acquire()
 
 
 @asynccontextmanager
