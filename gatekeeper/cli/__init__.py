@@ -11,6 +11,7 @@ from gatekeeper.cli import (
     changes,
     demo,
     explain,
+    fsck,
     guards,
     look,
     operators,
@@ -39,6 +40,7 @@ app.add_typer(operators.app, name="operator")
 app.add_typer(proposals.app, name="proposal")
 app.add_typer(audit.app, name="audit")
 audit.app.command("tiles")(tiles.tiles)
+audit.app.command("fsck")(fsck.fsck)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)

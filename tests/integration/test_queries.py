@@ -54,6 +54,7 @@ def databases(postgres_server: EmbeddedPostgres) -> Iterator[Mapping[str, str]]:
 def test_there_are_queries():
     assert {(_package(file), file.stem) for file in FILES} == {
         ("postgres", "ledger"),
+        ("postgres", "mending"),
         ("postgres", "reading"),
         ("postgres", "stored_trees"),
         ("vault", "keys"),

@@ -2,14 +2,17 @@
 
 from gatekeeper.adapters.postgres.connection import connect, migrate_site_database
 from gatekeeper.adapters.postgres.ledger import LEASE, PostgresLedger
+from gatekeeper.adapters.postgres.mending import PostgresMending, SiteOwnedError
 from gatekeeper.adapters.postgres.reading import PostgresReading
 from gatekeeper.adapters.postgres.stored_trees import PostgresStoredTrees
 
 __all__ = [
     "LEASE",
     "PostgresLedger",
+    "PostgresMending",
     "PostgresReading",
     "PostgresStoredTrees",
+    "SiteOwnedError",
     "connect",
     "migrate_site_database",
 ]

@@ -20,12 +20,22 @@ from gatekeeper.service.verification.claims import (
     FiledEntry,
     Report,
     SavedCheckpoint,
+    WrongHead,
+    WrongTile,
 )
 from gatekeeper.service.verification.rebuilding import Rebuilding
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import Refused, Verifier, open_checkpoint
 
-__all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint", "verify_log"]
+__all__ = [
+    "Claimed",
+    "FiledEntry",
+    "Report",
+    "SavedCheckpoint",
+    "WrongHead",
+    "WrongTile",
+    "verify_log",
+]
 
 _SHORTEST_SEALED = 28
 """The nonce and the tag of AES-256-GCM: no personal part is shorter, whoever's it is."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gatekeeper.ports import StoredEntry
 
-__all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint"]
+__all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint", "WrongHead", "WrongTile"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,25 @@ class Claimed:
     personal_parts: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongTile:
+    """A full tile that is not stored as the bodies make it: its hashes as they must be, None where no tile belongs."""
+
+    tree: str
+    level: int
+    index: int
+    hashes: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongHead:
+    """A head that is not where the bodies put it: its size and root as they must be, None where no head belongs."""
+
+    tree: str
+    size: int
+    root: bytes | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What was found. Valid only when there is no problem.
@@ -55,6 +74,9 @@ class Report:
     checkpoints: int = 0
     checkpoint: SavedCheckpoint | None = None
     personal_opened: int = 0
+    wrong_tiles: list[WrongTile] = field(default_factory=list)
+    wrong_heads: list[WrongHead] = field(default_factory=list)
+    """What follows from the bodies and does not stand so; each is one of the problems."""
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 

@@ -9,6 +9,8 @@ from gatekeeper.service.verification.claims import (
     FiledEntry,
     Report,
     SavedCheckpoint,
+    WrongHead,
+    WrongTile,
 )
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import EMPTY_ROOT, Tile, Tree, leaf_hash
@@ -67,6 +69,7 @@ class Rebuilding:
         self._hold_heads()
         for name, level, index in sorted(self._claimed.tiles.keys() - self._tiles_passed):
             self._problem(f"tile {level}/{index} of {shown(name)} belongs to no full part of that tree")
+            self._wrong_tile(name, level, index, None)
         for (name, size), wanted in self._wanted.items():
             for what, _ in wanted:
                 self._problem(f"{what} of {shown(name)} at {size} entries is beyond the end of the log")
@@ -103,12 +106,12 @@ class Rebuilding:
         for name, (size, root) in heads.items():
             tree = self._trees.get(name, Tree.empty())
             if tree.size != size:
-                self._problem(f"the head of {shown(name)} says {size} entries; the bodies make {tree.size}")
+                self._wrong_head(name, f"says {size} entries; the bodies make {tree.size}")
             elif tree.root() != root:
-                self._problem(f"the head of {shown(name)} at {size} entries has another root than the bodies")
+                self._wrong_head(name, f"at {size} entries has another root than the bodies")
         for name, tree in self._trees.items():
             if tree.size and name not in heads:
-                self._problem(f"the head of {shown(name)} is missing; the bodies make {tree.size} entries")
+                self._wrong_head(name, f"is missing; the bodies make {tree.size} entries")
 
     def _pass_tiles(self, name: str, tiles: Sequence[Tile]) -> None:
         for tile in tiles:
@@ -116,6 +119,7 @@ class Rebuilding:
             self._tiles_passed.add(place)
             if self._claimed.tiles.get(place) != tile.hashes:
                 self._problem(f"tile {tile.level}/{tile.index} of {shown(name)} is missing or altered")
+                self._wrong_tile(name, tile.level, tile.index, tile.hashes)
 
     def _hold_checkpoints(self, name: str, size: int, root: Callable[[], bytes]) -> None:
         for what, wanted in self._wanted.pop((name, size), ()):
@@ -125,6 +129,17 @@ class Rebuilding:
                 )
             elif name == SITE_TREE and size in self._signed:
                 self._report.checkpoint = self._signed[size]
+
+    def _wrong_tile(self, name: str, level: int, index: int, hashes: bytes | None) -> None:
+        self._report.wrong_tiles.append(WrongTile(tree=name, level=level, index=index, hashes=hashes))
+
+    def _wrong_head(self, name: str, text: str) -> None:
+        self._problem(f"the head of {shown(name)} {text}")
+        tree = self._trees.get(name)
+        root = None if tree is None else tree.root()
+        self._report.wrong_heads.append(
+            WrongHead(tree=name, size=0 if tree is None else tree.size, root=root)
+        )
 
     def _problem(self, text: str) -> None:
         self._report.problems.append(text)
