@@ -93,7 +93,7 @@ MENDABLE: dict[str, tuple[str, list[str]]] = {
         ["tenant:ghost head /0 too much"],
     ),
     "everything but the bodies": (
-        f"WITH gone AS (DELETE FROM tree_head WHERE site_id = $1) UPDATE tile SET hashes = {ZERO} WHERE site_id = $1",
+        f"WITH gone AS (DELETE FROM tree_head WHERE site_id = $1 AND size > 0) UPDATE tile SET hashes = {ZERO} WHERE site_id = $1",
         [
             "site tile 0/0 altered",
             "tenant:army tile 0/0 altered",
