@@ -1,0 +1,151 @@
+"""What a bundle will hold, before a line of it is written: its range, its checkpoint, and every hash of its proofs.
+
+All of it follows from the tree as it was at one signed checkpoint. Whoever writes the bundle, today or after a crash, needs
+nothing more of the log than the leaves.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from gatekeeper.core.export import (
+    EarlierCheckpoint,
+    ExportedBy,
+    Manifest,
+    Proofs,
+    manifest_document,
+    proofs_document,
+    read_manifest,
+    read_proofs,
+)
+from gatekeeper.service.export.source import LogSource
+from gatekeeper.transparency import (
+    Span,
+    TileHashes,
+    consistency_proof,
+    consistency_spans,
+    inclusion_proof,
+    inclusion_spans,
+    range_proof,
+    range_spans,
+    root_at,
+    tiles_for,
+)
+
+__all__ = ["Extent", "Plan", "PlanError", "exported_by", "extent", "plan_document", "proofs_of", "read_plan"]
+
+_EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+
+class PlanError(Exception):
+    """A plan that was kept cannot be read; the message says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A bundle before it is written: the manifest lacks its counts."""
+
+    manifest: Manifest
+    checkpoint: bytes
+    export: bytes
+    proofs: Proofs
+    timestamp: bytes | None = None
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The leaves asked for, and with their borders."""
+
+    within: tuple[int, int]
+    range: tuple[int, int]
+
+
+async def extent(
+    source: LogSource, tree: str, *, size: int, since: datetime | None, until: datetime | None
+) -> Extent:
+    """Which leaves of a tree of this size lie within two instants; where none does, the place between its neighbours."""
+    if since is None and until is None:
+        return Extent((0, size), (0, size))
+    first, last = _EVER
+    found = await source.bounds(tree, size=size, since=since or first, until=until or last)
+    before = -1 if found.before is None else found.before
+    within = (before + 1,) * 2 if found.first is None or found.last is None else (found.first, found.last + 1)
+    start = max(0, within[0] - 1) if since is not None else within[0]
+    end = min(size, within[1] + 1) if until is not None else within[1]
+    return Extent(within, (start, end))
+
+
+async def proofs_of(
+    source: LogSource,
+    tree: str,
+    *,
+    size: int,
+    leaves: tuple[int, int],
+    export: int,
+    earlier: Collection[int],
+) -> Proofs:
+    """The proofs of a bundle: of its range, of its own entry, and that the tree grew from earlier sizes."""
+    sizes = sorted({one for one in earlier if 0 < one < size})
+    spans: list[Span] = [*range_spans(*leaves, size), *inclusion_spans(export, size)]
+    for one in sizes:
+        spans += [(0, one), *consistency_spans(one, size)]
+    reader = TileHashes(await source.tiles(tree, tiles_for(spans, size)))
+    return Proofs(
+        range=tuple(range_proof(*leaves, size, reader)),
+        export=tuple(inclusion_proof(export, size, reader)),
+        consistency=tuple(
+            EarlierCheckpoint(
+                size=one, root=root_at(one, reader), hashes=tuple(consistency_proof(one, size, reader))
+            )
+            for one in sizes
+        ),
+    )
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """A plan as it is kept beside a bundle that is half-done."""
+    return {
+        "manifest": manifest_document(plan.manifest).decode(),
+        "written": plan.manifest.written,
+        "checkpoint": plan.checkpoint.decode(),
+        "export": plan.export.decode(),
+        "proofs": proofs_document(plan.proofs).decode(),
+        "timestamp": None if plan.timestamp is None else b64encode(plan.timestamp).decode(),
+        "compress": plan.compress,
+    }
+
+
+def read_plan(document: Mapping[str, Any]) -> Plan:
+    """Read what `plan_document` has written. Raises PlanError."""
+    try:
+        manifest = read_manifest(document["manifest"].encode())
+        proofs = read_proofs(document["proofs"].encode())
+        token = document["timestamp"]
+        if manifest is not None and proofs is not None:
+            return Plan(
+                manifest=manifest,
+                checkpoint=document["checkpoint"].encode(),
+                export=document["export"].encode(),
+                proofs=proofs,
+                timestamp=None if token is None else b64decode(token),
+                compress=document["compress"],
+            )
+    except (KeyError, AttributeError, TypeError, ValueError):
+        pass
+    raise PlanError("The plan of the half-done bundle cannot be read: remove it and begin anew.")
+
+
+def exported_by(body: Mapping[str, Any], *, index: int) -> ExportedBy:
+    """What the entry of an export says of it; `index` is its place in the tree that is exported."""
+    return ExportedBy(
+        index=index,
+        seq=body["seq"],
+        at=body["at"],
+        by=body["by"],
+        author=body["author"],
+        approved_by=body.get("approved_by"),
+        reason=body["reason"],
+    )
