@@ -80,6 +80,7 @@ class Archive:
 
     def __init__(self, path: Path, members: Sequence[Member], descriptor: int) -> None:
         self.path = path
+        self.names = [member.name for member in members]
         self.members = {member.name: member for member in members}
         self._descriptor = descriptor
 
@@ -260,15 +261,19 @@ def _member(descriptor: int, row: _Listed) -> Member:
 
 def _wide(name: bytes, extra: bytes, *narrow: int) -> list[int]:
     """Numbers that may stand in the ZIP64 field, in its order; no other field is known (APPNOTE 4.5.3)."""
-    if not extra:
-        if _FULL_32 in narrow:
-            raise _unsound("the sizes of", name)
-        return list(narrow)
     wanted = [number == _FULL_32 for number in narrow]
-    kind, length = struct.unpack_from("<2H", extra) if len(extra) >= 4 else (None, 0)
-    if kind != _ZIP_64 or length != len(extra) - 4 or length != 8 * sum(wanted):
-        raise _unsound("a further field of", name)
-    numbers = iter(struct.unpack_from(f"<{sum(wanted)}Q", extra, 4))
+    given: tuple[int, ...] = ()
+    if extra:
+        kind, length = struct.unpack_from("<2H", extra) if len(extra) >= 4 else (0, 0)
+        if kind != _ZIP_64 or length != len(extra) - 4 or length % 8:
+            raise _unsound("a further field of", name)
+        given = struct.unpack_from(f"<{length // 8}Q", extra, 4)
+    # Who did not know how long a content would be says its sizes there even when they fit.
+    if not any(wanted) and given in {(), tuple(narrow[:2])}:
+        return list(narrow)
+    if not any(wanted) or len(given) != sum(wanted):
+        raise _unsound("the sizes of", name)
+    numbers = iter(given)
     return [next(numbers) if wide else number for wide, number in zip(wanted, narrow, strict=True)]
 
 

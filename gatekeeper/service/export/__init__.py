@@ -1,0 +1,4 @@
+"""Exports that prove themselves.
+
+    inside/    what lies in every bundle: how to check it
+"""
