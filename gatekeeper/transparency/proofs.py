@@ -340,6 +340,26 @@ class Subtrees:
                 self._found.append((self._places.pop(), tops[0]))
                 self._peaks, self._room = [], self._next_room()
 
+    def feed_subtree(self, height: int, node: bytes) -> None:
+        """Take the hash over the next 2^height leaves, which begin at a multiple of their number.
+
+        Raises ValueError for more than the range holds, or when they begin elsewhere.
+        """
+        width = 1 << height
+        if width > self._room or self._room & (width - 1):
+            raise ValueError("A subtree of these leaves does not begin here.")
+        self._room -= width
+        self._peaks.extend([b""] * (height - len(self._peaks)))
+        tops = climb(self._peaks, [node], height, self._places[-1])
+        if not self._room:
+            self._found.append((self._places.pop(), tops[0]))
+            self._peaks, self._room = [], self._next_room()
+
+    def so_far(self) -> list[Subtree]:
+        """Return the subtrees that all leaves fed up to now make up, left to right."""
+        peaks = [(height, peak) for height, peak in enumerate(self._peaks) if peak]
+        return [*self._found, *reversed(peaks)]
+
     def finish(self) -> list[Subtree]:
         """Return the subtrees, left to right. Raises ValueError when leaves are missing."""
         if self._places:

@@ -70,6 +70,8 @@ class Manifest:
     written: str
     program: str
     counts: Counts = Counts()
+    key: str | None = None
+    """The verifier key with which the log signs this tree's checkpoints, as the log says."""
 
     def __post_init__(self) -> None:
         """Let no manifest exist whose numbers lie in no order."""
@@ -124,6 +126,7 @@ def manifest_document(manifest: Manifest) -> bytes:
             "export": _fields(export),
             "written": manifest.written,
             "program": manifest.program,
+            "key": manifest.key,
         }
     )
 
@@ -166,6 +169,7 @@ def _manifest(found: Mapping[str, Any]) -> Manifest:
         export=ExportedBy(**found["export"]),
         written=found["written"],
         program=found["program"],
+        key=None if found["key"] is None else _text(found["key"]),
     )
 
 
@@ -192,6 +196,12 @@ def _pair(found: Any) -> tuple[int, int]:
 def _claim(found: Any) -> bool:
     if type(found) is not bool:
         raise TypeError("neither true nor false")
+    return found
+
+
+def _text(found: Any) -> str:
+    if type(found) is not str:
+        raise TypeError("no text")
     return found
 
 
