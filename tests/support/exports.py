@@ -17,7 +17,7 @@ from gatekeeper.core.export import EVERYTHING, Counts, Dialect, ExportedBy, Mani
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.export.partial import Partial
-from gatekeeper.service.export.planning import Plan, extent, plan_document, proofs_of
+from gatekeeper.service.export.planning import Plan, extent, plan_document, proofs_of, read_plan
 from gatekeeper.service.export.source import SealedPart
 from gatekeeper.service.export.writing import Opener, write_bundle
 from tests.support.fort import KEYS, NOW, Fort
@@ -97,7 +97,7 @@ async def written(
     """Write a bundle, or go on with it."""
     partial = Partial.resumed(file) if Partial.is_begun(file) else Partial.begun(file, plan_document(plan))
     with partial:
-        return await write_bundle(partial, plan, trees, opener=opener, progress=progress)
+        return await write_bundle(partial, read_plan(partial.plan), trees, opener=opener, progress=progress)
 
 
 def members_of(file: Path) -> dict[str, bytes]:

@@ -223,9 +223,7 @@ def _listed(directory: bytes, count: int) -> Iterator[_Listed]:
         if mark != _CENTRAL_MARK or comment or disk or len(extra) != extra_size or outside & _DIRECTORY_BIT:
             raise _unsound("the row of", name)
         size, packed, offset = _wide(name, extra, size, packed, offset)
-        yield _Listed(
-            name=name, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset
-        )
+        yield _Listed(name=name, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset)
     if at != len(directory):
         raise _unsound("its directory")
 

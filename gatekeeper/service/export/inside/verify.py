@@ -216,7 +216,11 @@ def check(bundle):
     """Check a bundle; return what to say of it."""
     manifest = bundle.manifest
     origin, size, root = bundle.read("checkpoint").decode().split("\n")[:3]
-    if (origin, size, base64.b64decode(root).hex()) != (manifest["origin"], str(bundle.size), manifest["root"]):
+    if (origin, size, base64.b64decode(root).hex()) != (
+        manifest["origin"],
+        str(bundle.size),
+        manifest["root"],
+    ):
         raise Invalid("checkpoint: it says another origin, size or root than the manifest")
     root = base64.b64decode(root)
     proofs = json.loads(bundle.read("proofs.json"))
@@ -252,8 +256,12 @@ def main(words):
         print("INVALID: %s" % (error if isinstance(error, Invalid) else repr(error)))
         return 1
     print("Sound: " + said)
-    print("NOT checked: whose checkpoint this is (its signature: VERIFY.txt, step 2), cosignatures, the time stamp,")
-    print("the tables, the times and the filter of the manifest, and whether this is the log that you saw before.")
+    print(
+        "NOT checked: whose checkpoint this is (its signature: VERIFY.txt, step 2), cosignatures, the time stamp,"
+    )
+    print(
+        "the tables, the times and the filter of the manifest, and whether this is the log that you saw before."
+    )
     return 0
 
 
