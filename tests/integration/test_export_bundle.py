@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.adapters.postgres import PostgresTrees
+from gatekeeper.adapters.postgres import PostgresLeaves
 from gatekeeper.core.audit import SITE_TREE, Kind, commitment, tenant_tree
 from gatekeeper.core.export import Counts, Dialect, Selection, read_manifest, read_opening, read_proofs
 from gatekeeper.embedded import EmbeddedPostgres
@@ -33,7 +33,7 @@ class Ground:
     """A log of 700 entries: 300 of the school's, 40 of the army's people in the school's zones, 360 nobody's."""
 
     fort: Fort
-    trees: PostgresTrees
+    leaves: PostgresLeaves
 
 
 @pytest.fixture
@@ -47,16 +47,16 @@ async def ground(postgres_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPa
                 fort.pen.write(2, person=SERGEANT, tenants=(ARMY, SCHOOL), kind=Kind.ACCESS_DENIED, at=at)
             )
             await fort.commit(fort.pen.write(18, tenants=(), at=at))
-        async with PostgresTrees.opened(fort.dsn, fort.site) as trees:
-            yield Ground(fort, trees)
+        async with PostgresLeaves.opened(fort.dsn, fort.site) as leaves:
+            yield Ground(fort, leaves)
 
 
 @pytest.mark.parametrize("tree", [OF_SCHOOL, OF_ARMY, SITE_TREE])
 async def test_a_whole_tree_is_given_byte_for_byte_and_leads_to_its_root(
     ground: Ground, tree: str, tmp_path: Path
 ):
-    plan = await planned(ground.fort, ground.trees, tree=tree, checkpoint=b"the note")
-    counts = await written(plan, ground.trees, tmp_path / "b.zip")
+    plan = await planned(ground.fort, ground.leaves, tree=tree, checkpoint=b"the note")
+    counts = await written(plan, ground.leaves, tmp_path / "b.zip")
     members = members_of(tmp_path / "b.zip")
     lines = leaves_of(members)
     assert root_over(lines) == ground.fort.pen.trees[tree].root()
@@ -74,7 +74,9 @@ async def test_a_whole_tree_is_given_byte_for_byte_and_leads_to_its_root(
 async def test_a_tenant_gets_its_own_and_what_happened_in_its_zones_and_nothing_else(
     ground: Ground, tmp_path: Path
 ):
-    await written(await planned(ground.fort, ground.trees, tree=OF_SCHOOL), ground.trees, tmp_path / "b.zip")
+    await written(
+        await planned(ground.fort, ground.leaves, tree=OF_SCHOOL), ground.leaves, tmp_path / "b.zip"
+    )
     entries = [json.loads(line) for line in leaves_of(members_of(tmp_path / "b.zip"))]
     assert len(entries) == 340
     assert all(OF_SCHOOL in entry["trees"] for entry in entries)
@@ -84,14 +86,14 @@ async def test_a_tenant_gets_its_own_and_what_happened_in_its_zones_and_nothing_
 async def test_a_span_of_time_comes_with_its_borders_and_its_proof(ground: Ground, tmp_path: Path):
     plan = await planned(
         ground.fort,
-        ground.trees,
+        ground.leaves,
         tree=OF_SCHOOL,
         since=NOW + 3 * MINUTE,
         until=NOW + 5 * MINUTE,
         csv=Dialect.RFC4180,
     )
     assert (plan.manifest.within, plan.manifest.range) == ((51, 85), (50, 86))
-    counts = await written(plan, ground.trees, tmp_path / "b.zip")
+    counts = await written(plan, ground.leaves, tmp_path / "b.zip")
     assert counts == Counts(entries=36, personal=34, rows=34)
     members = members_of(tmp_path / "b.zip")
     lines = leaves_of(members)
@@ -126,7 +128,7 @@ async def test_times_beyond_the_log_and_open_ends(
 ):
     plan = await planned(
         ground.fort,
-        ground.trees,
+        ground.leaves,
         tree=OF_SCHOOL,
         since=None if since is None else NOW + since * MINUTE,
         until=None if until is None else NOW + until * MINUTE,
@@ -137,22 +139,22 @@ async def test_times_beyond_the_log_and_open_ends(
 async def test_where_nothing_happened_the_two_neighbours_say_so(ground: Ground, tmp_path: Path):
     quiet = NOW + 3 * MINUTE + timedelta(seconds=10)
     plan = await planned(
-        ground.fort, ground.trees, tree=OF_SCHOOL, since=quiet, until=quiet + timedelta(seconds=20)
+        ground.fort, ground.leaves, tree=OF_SCHOOL, since=quiet, until=quiet + timedelta(seconds=20)
     )
     assert (plan.manifest.within, plan.manifest.range) == ((68, 68), (67, 69))
-    counts = await written(plan, ground.trees, tmp_path / "b.zip")
+    counts = await written(plan, ground.leaves, tmp_path / "b.zip")
     assert counts == Counts(entries=2)
 
 
 async def test_a_filter_withholds_the_rest_as_hashes_that_lead_to_the_root(ground: Ground, tmp_path: Path):
     plan = await planned(
         ground.fort,
-        ground.trees,
+        ground.leaves,
         tree=OF_SCHOOL,
         selection=Selection(decisions=("denied",)),
         csv=Dialect.EXCEL_NL,
     )
-    counts = await written(plan, ground.trees, tmp_path / "b.zip")
+    counts = await written(plan, ground.leaves, tmp_path / "b.zip")
     assert counts == Counts(entries=40, withheld=300, personal=40, rows=40)
     members = members_of(tmp_path / "b.zip")
     lines = leaves_of(members)
@@ -163,9 +165,9 @@ async def test_a_filter_withholds_the_rest_as_hashes_that_lead_to_the_root(groun
 
 async def test_one_holder_is_found_by_what_the_opened_parts_say(ground: Ground, tmp_path: Path):
     plan = await planned(
-        ground.fort, ground.trees, tree=OF_SCHOOL, selection=Selection(holder=SERGEANT), openings=True
+        ground.fort, ground.leaves, tree=OF_SCHOOL, selection=Selection(holder=SERGEANT), openings=True
     )
-    counts = await written(plan, ground.trees, tmp_path / "b.zip", opener=opened_with(ground.fort))
+    counts = await written(plan, ground.leaves, tmp_path / "b.zip", opener=opened_with(ground.fort))
     assert counts == Counts(entries=40, withheld=300, personal=40, openings=40)
     openings = members_of(tmp_path / "b.zip")["openings/000000000000.jsonl"].splitlines()
     assert all(json.loads(line)["opening"]["holder"] == SERGEANT for line in openings)
@@ -174,9 +176,9 @@ async def test_one_holder_is_found_by_what_the_opened_parts_say(ground: Ground, 
 async def test_personal_parts_are_opened_as_they_were_committed_to_and_the_forgotten_stay_closed(
     ground: Ground, tmp_path: Path
 ):
-    plan = await planned(ground.fort, ground.trees, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180)
+    plan = await planned(ground.fort, ground.leaves, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180)
     known = {person: key for person, key in KEYS.items() if person != SERGEANT}
-    counts = await written(plan, ground.trees, tmp_path / "b.zip", opener=opened_with(ground.fort, known))
+    counts = await written(plan, ground.leaves, tmp_path / "b.zip", opener=opened_with(ground.fort, known))
     assert counts == Counts(entries=340, personal=340, openings=300, rows=340)
     members = members_of(tmp_path / "b.zip")
     entries = [json.loads(line) for line in leaves_of(members)]
@@ -191,13 +193,13 @@ async def test_personal_parts_are_opened_as_they_were_committed_to_and_the_forgo
 
 
 async def test_its_own_entry_and_earlier_checkpoints_are_proved(ground: Ground):
-    plan = await planned(ground.fort, ground.trees, tree=OF_SCHOOL, earlier=(1, 17, 256, 339, 340, 400))
+    plan = await planned(ground.fort, ground.leaves, tree=OF_SCHOOL, earlier=(1, 17, 256, 339, 340, 400))
     manifest, proofs = plan.manifest, plan.proofs
     assert verify_inclusion(
         index=339, size=340, leaf=leaf_hash(plan.export), proof=proofs.export, root=manifest.root
     ) is None  # fmt: skip
     assert [one.size for one in proofs.consistency] == [1, 17, 256, 339]
-    bodies = (await ground.trees.bodies(OF_SCHOOL, 0, 340)).joined.split(b"\n")
+    bodies = (await ground.leaves.bodies(OF_SCHOOL, 0, 340)).joined.split(b"\n")
     for one in proofs.consistency:
         assert one.root == root_over(bodies[: one.size])
         refused = verify_consistency(
@@ -210,9 +212,9 @@ async def test_an_export_stopped_anywhere_goes_on_and_ends_the_same(
     ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gatekeeper.core.export.segments.SEGMENT", 128)
-    plan = await planned(ground.fort, ground.trees, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180)
+    plan = await planned(ground.fort, ground.leaves, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180)
     opener = opened_with(ground.fort)
-    await written(plan, ground.trees, tmp_path / "whole.zip", opener=opener)
+    await written(plan, ground.leaves, tmp_path / "whole.zip", opener=opener)
     file = tmp_path / "stopped.zip"
     stops = 0
 
@@ -222,7 +224,7 @@ async def test_an_export_stopped_anywhere_goes_on_and_ends_the_same(
 
     while not file.exists():
         try:
-            await written(plan, ground.trees, file, opener=opener, progress=stop)
+            await written(plan, ground.leaves, file, opener=opener, progress=stop)
         except KeyboardInterrupt:
             stops += 1
     assert stops == 5
@@ -231,16 +233,16 @@ async def test_an_export_stopped_anywhere_goes_on_and_ends_the_same(
 
 async def test_a_plan_is_read_as_it_was_kept(ground: Ground):
     plan = await planned(
-        ground.fort, ground.trees, tree=OF_SCHOOL, earlier=(17,), checkpoint="— é\n".encode()
+        ground.fort, ground.leaves, tree=OF_SCHOOL, earlier=(17,), checkpoint="— é\n".encode()
     )
     assert read_plan(json.loads(json.dumps(plan_document(plan)))) == plan
 
 
 async def test_entries_that_are_gone_are_told_and_no_bundle_is_made(ground: Ground, tmp_path: Path):
-    plan = await planned(ground.fort, ground.trees, tree=OF_SCHOOL)
+    plan = await planned(ground.fort, ground.leaves, tree=OF_SCHOOL)
     await ground.fort.run("DELETE FROM entry WHERE site_id = $1 AND seq = 3")
     with pytest.raises(MissingEntriesError, match="0 to 64 of tenant:school 1 are not in the log"):
-        await written(plan, ground.trees, tmp_path / "b.zip")
+        await written(plan, ground.leaves, tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()
 
 
@@ -257,7 +259,7 @@ async def test_what_is_not_flushed_by_a_step_is_no_part_of_it(
     monkeypatch.setattr(
         partial_module, "_append", lambda lines, document: (order.append("line"), append(lines, document))
     )
-    plan = await planned(ground.fort, ground.trees, tree=OF_ARMY)
+    plan = await planned(ground.fort, ground.leaves, tree=OF_ARMY)
     with Partial.begun(tmp_path / "b.zip", plan_document(plan)) as partial:
-        await write_bundle(partial, plan, ground.trees, opener=None)
+        await write_bundle(partial, plan, ground.leaves, opener=None)
     assert order[:6] == ["line", "fsync", "fsync", "line", "fsync", "fsync"]

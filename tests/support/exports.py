@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 from cryptography.exceptions import InvalidTag
 
-from gatekeeper.adapters.postgres import PostgresTrees
+from gatekeeper.adapters.postgres import PostgresLeaves, PostgresStoredTrees
 from gatekeeper.core.audit import timestamp
 from gatekeeper.core.export import EVERYTHING, Counts, Dialect, ExportedBy, Manifest, Selection
 from gatekeeper.model.ids import HolderId
@@ -20,6 +20,7 @@ from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import Plan, extent, plan_document, proofs_of, read_plan
 from gatekeeper.service.export.source import SealedPart
 from gatekeeper.service.export.writing import Opener, write_bundle
+from gatekeeper.service.publication import TreeTiles
 from tests.support.fort import KEYS, NOW, Fort
 
 __all__ = ["leaves_of", "members_of", "opened_with", "planned", "root_over", "written"]
@@ -39,7 +40,7 @@ def opened_with(fort: Fort, keys: Mapping[HolderId, bytes] = KEYS) -> Opener:
 
 async def planned(
     fort: Fort,
-    trees: PostgresTrees,
+    leaves: PostgresLeaves,
     *,
     tree: str,
     checkpoint: bytes = b"",
@@ -54,15 +55,15 @@ async def planned(
     """The plan of a bundle of the whole tree as it is now; its own entry is the tree's last."""
     grown = fort.pen.trees[tree]
     size = grown.size
-    leaves = await extent(trees, tree, size=size, since=since, until=until)
-    body = (await trees.bodies(tree, size - 1, size)).joined
+    reach = await extent(leaves, tree, size=size, since=since, until=until)
+    body = (await leaves.bodies(tree, size - 1, size)).joined
     manifest = Manifest(
         site=fort.site,
         tree=tree,
         size=size,
         root=grown.root(),
-        range=leaves.range,
-        within=leaves.within,
+        range=reach.range,
+        within=reach.within,
         since=since,
         until=until,
         selection=selection,
@@ -82,13 +83,15 @@ async def planned(
         program="gatekeeper test",
         key=key,
     )
-    proofs = await proofs_of(trees, tree, size=size, leaves=leaves.range, export=size - 1, earlier=earlier)
+    async with PostgresStoredTrees.opened(fort.dsn) as stored:
+        tiles = TreeTiles(fort.site, stored)
+        proofs = await proofs_of(tiles, tree, size=size, leaves=reach.range, export=size - 1, earlier=earlier)
     return Plan(manifest=manifest, checkpoint=checkpoint, export=body, proofs=proofs)
 
 
 async def written(
     plan: Plan,
-    trees: PostgresTrees,
+    leaves: PostgresLeaves,
     file: Path,
     *,
     opener: Opener | None = None,
@@ -97,7 +100,7 @@ async def written(
     """Write a bundle, or go on with it."""
     partial = Partial.resumed(file) if Partial.is_begun(file) else Partial.begun(file, plan_document(plan))
     with partial:
-        return await write_bundle(partial, read_plan(partial.plan), trees, opener=opener, progress=progress)
+        return await write_bundle(partial, read_plan(partial.plan), leaves, opener=opener, progress=progress)
 
 
 def members_of(file: Path) -> dict[str, bytes]:

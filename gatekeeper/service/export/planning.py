@@ -21,8 +21,12 @@ from gatekeeper.core.export import (
     read_proofs,
 )
 from gatekeeper.service.export.source import LogSource
+from gatekeeper.service.publication import TreeTiles
 from gatekeeper.transparency import (
+    MissingTileError,
     Span,
+    Tile,
+    TileCoordinates,
     TileHashes,
     consistency_proof,
     consistency_spans,
@@ -31,6 +35,7 @@ from gatekeeper.transparency import (
     range_proof,
     range_spans,
     root_at,
+    tile_path,
     tiles_for,
 )
 
@@ -79,7 +84,7 @@ async def extent(
 
 
 async def proofs_of(
-    source: LogSource,
+    tiles: TreeTiles,
     tree: str,
     *,
     size: int,
@@ -87,12 +92,15 @@ async def proofs_of(
     export: int,
     earlier: Collection[int],
 ) -> Proofs:
-    """The proofs of a bundle: of its range, of its own entry, and that the tree grew from earlier sizes."""
+    """The proofs of a bundle: of its range, of its own entry, and that the tree grew from earlier sizes.
+
+    Raises MissingTileError when the log does not hold what a proof is made of.
+    """
     sizes = sorted({one for one in earlier if 0 < one < size})
     spans: list[Span] = [*range_spans(*leaves, size), *inclusion_spans(export, size)]
     for one in sizes:
         spans += [(0, one), *consistency_spans(one, size)]
-    reader = TileHashes(await source.tiles(tree, tiles_for(spans, size)))
+    reader = TileHashes([await _tile(tiles, tree, at) for at in tiles_for(spans, size)])
     return Proofs(
         range=tuple(range_proof(*leaves, size, reader)),
         export=tuple(inclusion_proof(export, size, reader)),
@@ -103,6 +111,15 @@ async def proofs_of(
             for one in sizes
         ),
     )
+
+
+async def _tile(tiles: TreeTiles, tree: str, at: TileCoordinates) -> Tile:
+    hashes = await tiles.tile(tree, at)
+    if hashes is None:
+        raise MissingTileError(
+            f"Tile {tile_path(at)} of {tree} is not in the log: gatekeeper audit verify says why."
+        )
+    return Tile(level=at.level, index=at.index, width=at.width, hashes=hashes)
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

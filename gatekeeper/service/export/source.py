@@ -1,16 +1,15 @@
-"""What an export needs of the log: leaves and tiles of one tree, never more at once than it asks for.
+"""What an export needs of the log: leaves of one tree, never more at once than it asks for.
 
 Everything it reads is below a signed checkpoint and therefore never changes: no read needs to see the same instant as
 another, and no transaction is held open.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from gatekeeper.model.ids import HolderId
-from gatekeeper.transparency import Tile, TileCoordinates
 
 __all__ = ["Bodies", "Bounds", "LogSource", "SealedPart"]
 
@@ -43,7 +42,7 @@ class Bounds:
 
 
 class LogSource(Protocol):
-    """The trees of one site's log. Every method raises LedgerUnavailableError when the database does not answer."""
+    """The leaves of one site's trees. Every method raises LedgerUnavailableError when the database does not answer."""
 
     async def bodies(self, tree: str, start: int, end: int) -> Bodies:
         """The bodies of leaves [start, end), in order; fewer when some were deleted."""
@@ -55,8 +54,4 @@ class LogSource(Protocol):
 
     async def bounds(self, tree: str, *, size: int, since: datetime, until: datetime) -> Bounds:
         """Which leaves below `size` were committed within [since, until)."""
-        ...
-
-    async def tiles(self, tree: str, wanted: Collection[TileCoordinates]) -> Sequence[Tile]:
-        """These tiles, as wide as they were asked for; incomplete ones are made from what lies below them."""
         ...

@@ -57,10 +57,3 @@ FROM (
     SELECT owner_index, at FROM entry
     WHERE site_id = $1 AND owner = $2 AND owner_index < $3 AND at < $5
 ) AS leaf;
-
--- name: tiles_between
--- The full tiles of one level of a tree, from an index on and below another.
-SELECT index, hashes
-FROM tile
-WHERE site_id = $1 AND tree = $2 AND level = $3 AND index >= $4 AND index < $5
-ORDER BY index;
