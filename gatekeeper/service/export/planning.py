@@ -10,19 +10,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
+
+from gatekeeper.core.audit import timestamp
 from gatekeeper.core.export import (
+    Dialect,
     EarlierCheckpoint,
     ExportedBy,
     Manifest,
     Proofs,
+    Selection,
     manifest_document,
     proofs_document,
     read_manifest,
     read_proofs,
 )
+from gatekeeper.core.log_export import LogExport
+from gatekeeper.model.ids import SiteId
 from gatekeeper.service.export.source import LogSource
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.transparency import (
+    Checkpoint,
     MissingTileError,
     Span,
     Tile,
@@ -39,7 +47,19 @@ from gatekeeper.transparency import (
     tiles_for,
 )
 
-__all__ = ["Extent", "Plan", "PlanError", "exported_by", "extent", "plan_document", "proofs_of", "read_plan"]
+__all__ = [
+    "Extent",
+    "Form",
+    "Plan",
+    "PlanError",
+    "SignedTree",
+    "exported_by",
+    "extent",
+    "plan_document",
+    "plan_of",
+    "proofs_of",
+    "read_plan",
+]
 
 _EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
@@ -60,12 +80,76 @@ class Plan:
     compress: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How a bundle is written, which changes nothing of what it proves."""
+
+    csv: Dialect | None = None
+    parquet: bool = False
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedTree:
+    """A tree at a signed checkpoint: the note, what it says, and the verifier key of the log."""
+
+    note: bytes
+    checkpoint: Checkpoint
+    key: str
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """The leaves asked for, and with their borders."""
 
     within: tuple[int, int]
     range: tuple[int, int]
+
+
+async def plan_of(
+    export: LogExport,
+    body: bytes,
+    *,
+    site: SiteId,
+    signed: SignedTree,
+    form: Form,
+    leaves: LogSource,
+    tiles: TreeTiles,
+    earlier: Collection[int],
+    program: str,
+    now: datetime,
+) -> Plan:
+    """The plan of the bundle that an entry of the log allows; `body` are its bytes, below the signed checkpoint.
+
+    `earlier` are sizes at which auditors may have seen the tree. Raises MissingTileError.
+    """
+    entry = orjson.loads(body)
+    index, size = entry["trees"][export.tree], signed.checkpoint.size
+    reach = await extent(leaves, export.tree, size=size, since=export.since, until=export.until)
+    manifest = Manifest(
+        site=site,
+        tree=export.tree,
+        size=size,
+        root=signed.checkpoint.root,
+        range=reach.range,
+        within=reach.within,
+        since=export.since,
+        until=export.until,
+        selection=Selection(doors=export.doors, decisions=export.decisions, holder=export.holder),
+        openings=export.openings,
+        csv=form.csv,
+        parquet=form.parquet,
+        export=exported_by(entry, index=index),
+        written=timestamp(now),
+        program=program,
+        key=signed.key,
+    )
+    proofs = await proofs_of(
+        tiles, export.tree, size=size, leaves=reach.range, export=index, earlier=earlier
+    )
+    return Plan(
+        manifest=manifest, checkpoint=signed.note, export=body, proofs=proofs, compress=form.compress
+    )
 
 
 async def extent(
