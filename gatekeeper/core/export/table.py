@@ -85,7 +85,11 @@ def heading(dialect: Dialect) -> str:
 
 def cells_of(index: int, body: Mapping[str, Any], opening: Mapping[str, Any] | None) -> list[str]:
     """The cells of an entry, one for each column; what it does not say is empty."""
-    told = [_told(body.get(name)) for name in _TOLD]
+    # Most cells are texts or empty, and a call for each would be most of the time that a row takes.
+    told = [
+        "" if found is None else found if type(found) is str else _told(found)
+        for found in map(body.get, _TOLD)
+    ]
     holder, badge = (
         ("", "") if opening is None else (_told(opening.get("holder")), _told(opening.get("badge")))
     )
