@@ -81,7 +81,7 @@ _COMMANDS = {
     "proposal": Where(
         module="gatekeeper.cli.proposals", attribute="app", help="Changes that take two people."
     ),
-    "audit": Where(module="gatekeeper.cli.audit", attribute="app", help="Prove that the log is whole."),
+    "audit": Where(module="gatekeeper.cli.auditing", attribute="app", help="Prove that the log is whole."),
 }
 
 app = typer.Typer(

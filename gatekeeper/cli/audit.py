@@ -1,4 +1,4 @@
-"""`gatekeeper audit`: prove that the log is whole, or say what is wrong with it.
+"""`gatekeeper audit verify` of the log in its database: prove that it is whole, or say what is wrong with it.
 
 Exit 0 when everything that was looked at is as it must be, 1 when it is not, and 3 when it cannot be looked at, for
 whatever reason: no fault of ours or of the databases is ever taken for a log that was altered.
@@ -7,7 +7,7 @@ whatever reason: no fault of ours or of the databases is ever taken for a log th
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import NoReturn
 
 import typer
 
@@ -16,8 +16,7 @@ from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
-from gatekeeper.cli.on_demand import Where, group_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
@@ -30,45 +29,22 @@ from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Refused, open_checkpoint
 
-__all__ = ["app", "verify_site"]
-
-_COMMANDS = {
-    "export": Where(
-        module="gatekeeper.cli.log_export",
-        attribute="export",
-        help="Write a tree of the log, or a part of it, as a bundle that proves itself.",
-    ),
-    "tiles": Where(
-        module="gatekeeper.cli.tiles",
-        attribute="tiles",
-        help="Write a tree as a folder of checkpoint, tiles and entry bundles that any reader of tlog-tiles checks.",
-    ),
-}
-
-app = typer.Typer(cls=group_of(_COMMANDS), no_args_is_help=True, help="Prove that the log is whole.")
+__all__ = ["verify_database", "verify_site"]
 
 _INVALID, _CANNOT_CHECK = 1, 3
 _TOLD = 20
 
 
-@app.command()
-def verify(
-    remember: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with the checkpoint seen last time; demanded to fit, and renewed when all is well."
-        ),
-    ] = None,
-    json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-) -> None:
-    """Re-hash every stored body, rebuild every tree, and compare with the signed checkpoints and a saved one.
-
-    Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
-    """
+def verify_database(
+    *,
+    remember: Path | None,
+    json_output: bool,
+    data: Path | None,
+    site: str | None,
+    dsn: str | None,
+    vault_dsn: str | None,
+) -> NoReturn:
+    """Verify the log in its database, say what was found, and end the command."""
     try:
         settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
         memory = None if remember is None else _Memory(remember)

@@ -43,7 +43,15 @@ from gatekeeper.service.administration.exports import EXPORT_LASTS
 from gatekeeper.service.administration.instants import read_instant
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.export.partial import Partial, PartialError
-from gatekeeper.service.export.planning import Form, Plan, PlanError, SignedTree, plan_document, plan_of, read_plan
+from gatekeeper.service.export.planning import (
+    Form,
+    Plan,
+    PlanError,
+    SignedTree,
+    plan_document,
+    plan_of,
+    read_plan,
+)
 from gatekeeper.service.export.source import SealedPart
 from gatekeeper.service.export.writing import MissingEntriesError, Opener, write_bundle
 from gatekeeper.service.publication import TreeTiles
@@ -54,7 +62,7 @@ from gatekeeper.transparency import MissingTileError, Refused, open_checkpoint, 
 __all__ = ["export"]
 
 _NO: Final = 1
-_PATIENCE_SECONDS: Final = 15
+_LOOKS: Final = 75
 _LOOK_EVERY_SECONDS: Final = 0.2
 
 
@@ -73,8 +81,10 @@ class _Wanted:
 
 
 @by_an_operator
-def export(  # noqa: PLR0913
-    out: Annotated[Path, typer.Option("--out", help="The bundle, a ZIP file. Half-done, it is gone on with.")],
+def export(
+    out: Annotated[
+        Path, typer.Option("--out", help="The bundle, a ZIP file. Half-done, it is gone on with.")
+    ],
     tenant: Annotated[str | None, typer.Option("--tenant", help="The tree of this tenant.")] = None,
     site_tree: Annotated[bool, typer.Option("--site-tree", help="The tree of the whole site.")] = False,
     reason: Annotated[
@@ -83,7 +93,9 @@ def export(  # noqa: PLR0913
     ] = None,
     since: Annotated[str | None, typer.Option("--from", help="From when, by the site's clock.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Until when; a day counts whole.")] = None,
-    door: Annotated[list[str] | None, typer.Option("--door", help="Only at this access point; repeatable.")] = None,
+    door: Annotated[
+        list[str] | None, typer.Option("--door", help="Only at this access point; repeatable.")
+    ] = None,
     decision: Annotated[
         list[AtDoor] | None, typer.Option("--decision", help="Only what ended so; repeatable.")
     ] = None,
@@ -101,7 +113,9 @@ def export(  # noqa: PLR0913
     compress: Annotated[bool, typer.Option("--compress", help="Smaller, and slower.")] = False,
     seen: Annotated[
         list[Path] | None,
-        typer.Option("--seen", help="A checkpoint that the auditor has; the bundle proves that the log grew from it."),
+        typer.Option(
+            "--seen", help="A checkpoint that the auditor has; the bundle proves that the log grew from it."
+        ),
     ] = None,
     json_output: JsonOutput = False,
     *,
@@ -184,7 +198,9 @@ class _Asked:
             raise SettingError("Say which tree: --tenant TENANT, or --site-tree for the whole site's.")
         if self.reason is None or not is_reason(self.reason.strip()):
             raise SettingError("Say why, with --reason: one line of 1 to 200 characters, which names nobody.")
-        unknown = [name for name in (*self.doors, self.tenant, self.holder) if name is not None and not is_name(name)]
+        unknown = [
+            name for name in (*self.doors, self.tenant, self.holder) if name is not None and not is_name(name)
+        ]
         if unknown:
             raise SettingError(f"{unknown[0]!r} is no name.")
         since, until = _instant(self.since, zone, ends=False), _instant(self.until, zone, ends=True)
@@ -273,7 +289,7 @@ class _Ground:
         policy = read_policy(document or b"", trust=self.trust)
         if isinstance(policy, PolicyRefused):
             raise SettingError(f"The policy in force is not believed: {policy.code.sentence}")
-        return ZoneInfo(policy.policy.time_zone)
+        return ZoneInfo(policy.written.time_zone)
 
     async def keys(self) -> Mapping[HolderId, bytes]:
         """The keys of all persons who are not forgotten."""
@@ -328,7 +344,9 @@ async def _allowed(ground: _Ground, seq: int) -> tuple[bytes, LogExport]:
     if export is None:
         raise _NotExportedError(f"Entry {seq} allows no export of the log: name the entry log.exported.")
     if export.one_holder and export.holder is None:
-        raise _NotExportedError(f"Whom entry {seq} is about cannot be opened any more: the person was forgotten.")
+        raise _NotExportedError(
+            f"Whom entry {seq} is about cannot be opened any more: the person was forgotten."
+        )
     if datetime.now(UTC) - export.at >= EXPORT_LASTS:
         raise _NotExportedError(f"Entry {seq} is more than 24 hours old: ask anew.")
     return entry.body, export
@@ -337,19 +355,28 @@ async def _allowed(ground: _Ground, seq: int) -> tuple[bytes, LogExport]:
 async def _signed(ground: _Ground, tree: str, *, above: int) -> SignedTree:
     """The newest checkpoint of a tree, once one covers an entry; believed by the log's own key."""
     verifiers = tree_verifiers(ground.site, ground.trust, trees=[tree]).get(tree, ())
-    try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (row := await ground.reading.newest_checkpoint(ground.site, tree=tree)) is None or row.size <= above:
-                await asyncio.sleep(_LOOK_EVERY_SECONDS)
-    except TimeoutError:
+    note = await _covering_note(ground, tree, above)
+    if note is None:
         raise _NotExportedError(
-            f"No checkpoint of {tree} covers entry {above} of it yet: is the engine running? --approved goes on later."
-        ) from None
-    opened = open_checkpoint(row.note, verifiers)
+            f"No checkpoint of {tree} covers entry {above} of it yet: is an engine running? --approved goes on later."
+        )
+    opened = open_checkpoint(note, verifiers)
     if isinstance(opened, Refused):
-        raise _NotExportedError(f"The newest checkpoint of {tree} is not signed by the log: {opened.code.sentence}")
+        raise _NotExportedError(
+            f"The newest checkpoint of {tree} is not signed by the log: {opened.code.sentence}"
+        )
     by = next(one.verifier for one in opened.signatures if one.verifier in verifiers)
-    return SignedTree(note=row.note, checkpoint=opened.checkpoint, key=by.key())
+    return SignedTree(note=note, checkpoint=opened.checkpoint, key=by.key())
+
+
+async def _covering_note(ground: _Ground, tree: str, index: int) -> bytes | None:
+    """The newest checkpoint that covers an entry; None when none does in time. Engines sign once a second."""
+    for _ in range(_LOOKS):
+        row = await ground.reading.newest_checkpoint(ground.site, tree=tree)
+        if row is not None and row.size > index:
+            return row.note
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    return None
 
 
 async def _fill(ground: _Ground, partial: Partial, plan: Plan, leaves: PostgresLeaves) -> None:
@@ -364,7 +391,11 @@ async def _fill(ground: _Ground, partial: Partial, plan: Plan, leaves: PostgresL
         json_line({"outcome": "written", "file": str(file), **_told(plan, counts)})
         return
     withheld = f", {counts.withheld} withheld" if counts.withheld else ""
-    opened = f", {counts.openings} of {counted(counts.personal, 'personal part')} opened" if manifest.openings else ""
+    opened = (
+        f", {counts.openings} of {counted(counts.personal, 'personal part')} opened"
+        if manifest.openings
+        else ""
+    )
     say(
         f"{file}: {counted(counts.entries, 'entry', 'entries')} of {manifest.tree}{withheld}{opened}, proved under the "
         f"checkpoint of {manifest.size}. gatekeeper audit verify {file} checks it, anywhere."

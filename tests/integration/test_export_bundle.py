@@ -11,6 +11,7 @@ import pytest
 from gatekeeper.adapters.postgres import PostgresLeaves
 from gatekeeper.core.audit import SITE_TREE, Kind, commitment, tenant_tree
 from gatekeeper.core.export import Counts, Dialect, Selection, read_manifest, read_opening, read_proofs
+from gatekeeper.core.log_export import AtDoor
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.service.export import partial as partial_module
 from gatekeeper.service.export import writing
@@ -151,7 +152,7 @@ async def test_a_filter_withholds_the_rest_as_hashes_that_lead_to_the_root(groun
         ground.fort,
         ground.leaves,
         tree=OF_SCHOOL,
-        selection=Selection(decisions=("denied",)),
+        selection=Selection(decisions=(AtDoor.DENIED,)),
         csv=Dialect.EXCEL_NL,
     )
     counts = await written(plan, ground.leaves, tmp_path / "b.zip")

@@ -84,9 +84,11 @@ def heading(dialect: Dialect) -> str:
 
 def cells_of(index: int, body: Mapping[str, Any], opening: Mapping[str, Any] | None) -> list[str]:
     """The cells of an entry, one for each column; what it does not say is empty."""
-    get = body.get
-    # Most of what an entry says is text: it is asked for here, and not in a call for each cell.
-    told = [found if type(found := get(name)) is str else _told(found) for name in _TOLD]
+    # Most cells are texts or empty, and a call for each would be most of the time that a row takes.
+    told = [
+        "" if found is None else found if type(found) is str else _told(found)
+        for found in map(body.get, _TOLD)
+    ]
     personal = "" if "personal" not in body else "closed" if opening is None else "opened"
     holder, badge = (None, None) if opening is None else (opening.get("holder"), opening.get("badge"))
     return [str(index), *told, _told(holder), _told(badge), personal]

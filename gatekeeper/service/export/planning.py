@@ -144,12 +144,8 @@ async def plan_of(
         program=program,
         key=signed.key,
     )
-    proofs = await proofs_of(
-        tiles, export.tree, size=size, leaves=reach.range, export=index, earlier=earlier
-    )
-    return Plan(
-        manifest=manifest, checkpoint=signed.note, export=body, proofs=proofs, compress=form.compress
-    )
+    proofs = await proofs_of(tiles, export.tree, size=size, leaves=reach.range, export=index, earlier=earlier)
+    return Plan(manifest=manifest, checkpoint=signed.note, export=body, proofs=proofs, compress=form.compress)
 
 
 async def extent(
