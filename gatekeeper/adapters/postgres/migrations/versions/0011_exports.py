@@ -1,11 +1,11 @@
-"""The exports that guards compare faces with."""
+"""What exports need of the log."""
 
 from pathlib import Path
 
 from gatekeeper.adapters.sql import run_script
 
 revision = "0011"
-down_revision = "0005"
+down_revision = "0007"
 
 
 def upgrade() -> None:
