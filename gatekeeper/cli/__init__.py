@@ -5,50 +5,88 @@ import sys
 import typer
 
 from gatekeeper import __version__
-from gatekeeper.cli import (
-    audit,
-    badges,
-    changes,
-    demo,
-    explain,
-    fsck,
-    guards,
-    look,
-    operators,
-    photos,
-    proposals,
-    serve,
-    site,
-    tiles,
-    visitors,
-)
-from gatekeeper.cli.faults import sentence_of
+from gatekeeper.cli.on_demand import Where, group_of
 from gatekeeper.cli.talk import say
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(site.app, name="site")
-app.add_typer(badges.app, name="badge", help="Issue badges, and say what has become of them.")
-app.add_typer(changes.alert, name="alert")
-app.add_typer(changes.lockdown, name="lockdown")
-app.add_typer(changes.gate, name="gate")
-app.add_typer(changes.tenant, name="tenant")
-app.add_typer(photos.app, name="holder", help="Register the people of a tenant.")
-app.add_typer(visitors.app, name="visitor")
-app.add_typer(operators.app, name="operator")
-app.add_typer(proposals.app, name="proposal")
-app.add_typer(audit.app, name="audit")
-audit.app.command("tiles")(tiles.tiles)
-audit.app.command("fsck")(fsck.fsck)
-app.command("serve")(serve.serve)
-app.command("demo")(demo.demo)
-app.command("presence")(look.presence)
-app.command("watch")(look.watch)
-app.command("verify")(guards.verify)
-app.command("can")(explain.can)
-app.command("why")(explain.why)
-app.command("replay")(explain.replay)
+_COMMANDS = {
+    "serve": Where(
+        module="gatekeeper.cli.serve",
+        attribute="serve",
+        help="Run a site: decide its scans, keep its log, answer its gates.",
+    ),
+    "demo": Where(
+        module="gatekeeper.cli.demo",
+        attribute="demo",
+        help="Run the example barracks with simulated people, until stopped.",
+    ),
+    "presence": Where(
+        module="gatekeeper.cli.look",
+        attribute="presence",
+        help="Show who is where, since when, and how sure that is.",
+    ),
+    "watch": Where(
+        module="gatekeeper.cli.look",
+        attribute="watch",
+        help="Follow the log as it grows; `--since SEQ` goes on where an earlier watch ended.",
+    ),
+    "verify": Where(
+        module="gatekeeper.cli.guards",
+        attribute="verify",
+        help="Show who waits for a guard's word, or say it: yes, it is the badge's holder, or no.",
+    ),
+    "can": Where(
+        module="gatekeeper.cli.explain",
+        attribute="can",
+        help="Say whether a holder may pass an access point, and every reason why not; exit 0 yes, 1 no.",
+    ),
+    "why": Where(
+        module="gatekeeper.cli.explain",
+        attribute="why",
+        help="Say everything that the log holds of an entry: every rule that failed, what was known, and the policy.",
+    ),
+    "replay": Where(
+        module="gatekeeper.cli.explain",
+        attribute="replay",
+        help="Make every decision in the log again, from its facts and its policy; exit 1 when one would be another.",
+    ),
+    "site": Where(module="gatekeeper.cli.site", attribute="app", help="Found a site, or change it."),
+    "badge": Where(
+        module="gatekeeper.cli.badges",
+        attribute="app",
+        help="Issue badges, and say what has become of them.",
+    ),
+    "alert": Where(module="gatekeeper.cli.changes", attribute="alert", help="The site's alert state."),
+    "lockdown": Where(
+        module="gatekeeper.cli.changes",
+        attribute="lockdown",
+        help="Lock the site, a zone or a gate down, or release it.",
+    ),
+    "gate": Where(module="gatekeeper.cli.changes", attribute="gate", help="Admit gates."),
+    "tenant": Where(
+        module="gatekeeper.cli.changes", attribute="tenant", help="Suspend a tenant, or end that."
+    ),
+    "holder": Where(module="gatekeeper.cli.photos", attribute="app", help="Register the people of a tenant."),
+    "visitor": Where(
+        module="gatekeeper.cli.visitors",
+        attribute="app",
+        help="Visitors: with a host, an end, and a pass.",
+    ),
+    "operator": Where(
+        module="gatekeeper.cli.operators",
+        attribute="app",
+        help="Who may change the site, and what they may say.",
+    ),
+    "proposal": Where(
+        module="gatekeeper.cli.proposals", attribute="app", help="Changes that take two people."
+    ),
+    "audit": Where(module="gatekeeper.cli.auditing", attribute="app", help="Prove that the log is whole."),
+}
+
+app = typer.Typer(
+    cls=group_of(_COMMANDS), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 _MISUSED = 2
 
@@ -66,6 +104,8 @@ def main() -> None:
     try:
         app()
     except Exception as error:
+        from gatekeeper.cli.faults import sentence_of  # noqa: PLC0415 - it knows of errors of the whole server
+
         sentence = sentence_of(error)
         if sentence is None:
             raise

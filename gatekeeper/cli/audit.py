@@ -1,65 +1,50 @@
-"""`gatekeeper audit`: prove that the log is whole, or say what is wrong with it.
+"""`gatekeeper audit verify` of the log in its database: prove that it is whole, or say what is wrong with it.
 
 Exit 0 when everything that was looked at is as it must be, 1 when it is not, and 3 when it cannot be looked at, for
 whatever reason: no fault of ours or of the databases is ever taken for a log that was altered.
 """
 
-import os
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import NoReturn
 
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.app import databases, the_site
+from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
-from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
+from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
-from gatekeeper.core.trust import Trust, TrustRefused, read_trust
+from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
+from gatekeeper.service.files import write_whole
 from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Refused, open_checkpoint
 
-__all__ = ["app", "verify_site"]
-
-app = typer.Typer(no_args_is_help=True, help="Prove that the log is whole.")
+__all__ = ["verify_database", "verify_site"]
 
 _INVALID, _CANNOT_CHECK = 1, 3
 _TOLD = 20
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `verify` a sub-command while it is the only one."""
-
-
-@app.command()
-def verify(
-    remember: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with the checkpoint seen last time; demanded to fit, and renewed when all is well."
-        ),
-    ] = None,
-    json_output: JsonOutput = False,
-    data: Data = None,
-    site: Site = None,
-    dsn: Dsn = None,
-    vault_dsn: VaultDsn = None,
-) -> None:
-    """Re-hash every stored body, rebuild every tree, and compare with the signed checkpoints and a saved one.
-
-    Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
-    """
+def verify_database(
+    *,
+    remember: Path | None,
+    json_output: bool,
+    data: Path | None,
+    site: str | None,
+    dsn: str | None,
+    vault_dsn: str | None,
+) -> NoReturn:
+    """Verify the log in its database, say what was found, and end the command."""
     try:
         settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
         memory = None if remember is None else _Memory(remember)
@@ -117,18 +102,8 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
 
     Raises what `sentence_of` tells when that cannot be begun.
     """
-    anchor = site_folder(settings, site).read_anchor()
-    if anchor.site != site:
-        raise SettingError(f"The folder of {site} holds the trust anchor of {anchor.site}.")
     async with _databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
-        document = await reading.document(site, "trust")
-        trust = read_trust(document, anchor=anchor, not_below=0) if document is not None else None
-        if trust is None:
-            raise SettingError(f"The database holds no site {site}.")
-        if isinstance(trust, TrustRefused):
-            raise SettingError(f"The trust list is not believed: {trust.code.sentence}")
-        if not trust.log_keys:
-            raise SettingError("The trust list names no key that signs the log.")
+        trust = await trust_of_the_log(settings, site, reading)
         saved = [] if remember is None else remember.believed(site, trust)
         claimed = await reading.claimed(site)
         keys = await _keys(vault_dsn, site)
@@ -198,17 +173,5 @@ class _Memory:
             return (
                 f"The checkpoint of {self._size} entries stays remembered: the log holds none that is newer."
             )
-        _write_whole(self._file, newest.note)
+        write_whole(self._file, newest.note)
         return f"The checkpoint of {newest.size} entries is remembered in {self._file}."
-
-
-def _write_whole(file: Path, content: bytes) -> None:
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        with aside.open("xb") as written:
-            written.write(content)
-            written.flush()
-            os.fsync(written.fileno())
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)

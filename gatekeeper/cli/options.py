@@ -1,4 +1,4 @@
-"""Options that many commands share, and the settings that they make."""
+"""The settings that options make, and what commands run on."""
 
 import asyncio
 import functools
@@ -7,13 +7,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import typer
 import uvloop
 
 from gatekeeper.app import databases
+from gatekeeper.cli.asked import Broker, Data, Dsn, JsonOutput, Operator, Site, UnusedVaultDsn, VaultDsn
 from gatekeeper.config import Settings
 from gatekeeper.observe.logging import configure
 
@@ -34,23 +34,6 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-
-Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder for keys and embedded servers; else .gatekeeper.")
-]
-Site = Annotated[str | None, typer.Option("--site", help="Which site, when the folder holds several.")]
-Operator = Annotated[
-    str | None, typer.Option("--operator", help="Who signs; else the only one whose key here may.")
-]
-Dsn = Annotated[str | None, typer.Option("--dsn", help="PostgreSQL of the log; without it the embedded one.")]
-VaultDsn = Annotated[str | None, typer.Option("--vault-dsn", help="PostgreSQL of the persons' keys.")]
-UnusedVaultDsn = Annotated[
-    str | None,
-    typer.Option("--vault-dsn", hidden=True, help="Not needed: nothing that is personal is opened here."),
-]
-Broker = Annotated[str | None, typer.Option("--broker", help="MQTT broker; without it the embedded one.")]
-JsonOutput = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
-
 
 _PLACE: Mapping[str, Any] = {"data": Data, "site": Site, "dsn": Dsn, "vault_dsn": VaultDsn}
 

@@ -27,12 +27,17 @@ from gatekeeper.transparency.tiles import TILE_HEIGHT, TILE_WIDTH, HashReader, T
 __all__ = [
     "RangeVerifier",
     "Span",
+    "Subtree",
+    "Subtrees",
     "consistency_proof",
     "consistency_spans",
     "inclusion_proof",
     "inclusion_spans",
     "range_proof",
     "range_spans",
+    "root_at",
+    "subtree_hashes",
+    "subtrees_of",
     "tiles_for",
     "verify_consistency",
     "verify_inclusion",
@@ -43,6 +48,9 @@ _TOP: Final = 64
 
 Span = tuple[int, int]
 """Leaves [low, high) that one hash of a proof covers."""
+
+Subtree = tuple[int, bytes]
+"""The height and the hash of a full subtree: a single leaf has the height 0."""
 
 
 def inclusion_spans(index: int, size: int) -> list[Span]:
@@ -88,6 +96,27 @@ def range_spans(start: int, end: int, size: int) -> list[Span]:
     if not 0 <= start <= end <= size:
         raise ValueError(f"There are no leaves [{start}, {end}) in a tree of size {size}.")
     return [*_peak_spans(0, start), *_spans_after(end, size)]
+
+
+def root_at(size: int, reader: HashReader) -> bytes:
+    """Return the root that a tree had when it had this size; its tiles are those `tiles_for` lists for the span [0, size)."""
+    return _span_hash((0, size), reader)
+
+
+def subtrees_of(low: int, high: int) -> list[tuple[int, int]]:
+    """Return height and index of the full subtrees that make up leaves [low, high), the largest there are, left to right."""
+    nodes = []
+    while low < high:
+        fits = (high - low).bit_length() - 1
+        height = min(fits, (low & -low).bit_length() - 1) if low else fits
+        nodes.append((height, low >> height))
+        low += 1 << height
+    return nodes
+
+
+def subtree_hashes(low: int, high: int, reader: HashReader) -> list[bytes]:
+    """Return the hashes of `subtrees_of` leaves [low, high): all that need be known of leaves that are not shown."""
+    return [reader.node(height, index) for height, index in subtrees_of(low, high)]
 
 
 def tiles_for(spans: Iterable[Span], size: int) -> set[TileCoordinates]:
@@ -210,10 +239,11 @@ def verify_range(
 class RangeVerifier:
     """Verifies a range of any length in constant memory: begin, feed leaf hashes in order as they come, finish.
 
-    Feed some hundreds of hashes at a time where speed matters: they are paired height by height.
+    Feed some hundreds of hashes at a time where speed matters: they are paired height by height. Leaves that are not at hand
+    can be fed as the subtrees they make up, and so can those that another process has hashed (`Subtrees`).
     """
 
-    __slots__ = ("_count", "_end", "_misfit", "_peaks", "_right")
+    __slots__ = ("_count", "_end", "_misfit", "_peaks", "_right", "_skewed")
 
     def __init__(
         self, *, start: int, end: int, peaks: list[bytes], right: Sequence[tuple[Span, bytes]]
@@ -223,6 +253,7 @@ class RangeVerifier:
         self._peaks = peaks
         self._right = right
         self._misfit = False
+        self._skewed = False
 
     @classmethod
     def begin(cls, *, start: int, end: int, size: int, proof: Sequence[bytes]) -> "RangeVerifier | Refused":
@@ -245,11 +276,28 @@ class RangeVerifier:
         self._count += len(leaf_hashes)
         climb(self._peaks, leaf_hashes, 0, _TOP)
 
+    def feed_subtree(self, height: int, node: bytes) -> None:
+        """Take the hash over the next 2^height leaves, which begin at a multiple of their number."""
+        self._misfit = self._misfit or not are_hashes([node])
+        self._skewed = self._skewed or not 0 <= height < _TOP or bool(self._count & ((1 << height) - 1))
+        if not self._skewed:
+            self._count += 1 << height
+            self._add_peak(node, height)
+
+    @property
+    def count(self) -> int:
+        """The size of the tree that ends with what was fed last."""
+        return self._count
+
+    def root(self) -> bytes:
+        """Return the root of the tree that ends with what was fed last: what a checkpoint of that size must say."""
+        return fold(self._peaks)
+
     def finish(self, root: bytes) -> Refused | None:
         """Refuse, unless the leaves fed are the range and lead to the root. To be asked once, at the end."""
         if self._misfit:
             return Refused(code=Refusal.PROOF_HASH_WIDTH)
-        if self._count != self._end:
+        if self._skewed or self._count != self._end:
             return Refused(code=Refusal.PROOF_LEAF_COUNT)
         tail = b""
         for (low, high), sibling in self._right:
@@ -263,6 +311,60 @@ class RangeVerifier:
     def _add_peak(self, peak: bytes, height: int) -> None:
         self._peaks.extend([b""] * (height - len(self._peaks)))
         climb(self._peaks, [peak], height, _TOP)
+
+
+class Subtrees:
+    """Hashes leaves [start, end) into the subtrees that they make up, fed in order; for `RangeVerifier.feed_subtree`."""
+
+    __slots__ = ("_found", "_peaks", "_places", "_room")
+
+    def __init__(self, start: int, end: int) -> None:
+        self._places = [height for height, _ in reversed(subtrees_of(start, end))]
+        self._found: list[Subtree] = []
+        self._peaks: list[bytes] = []
+        self._room = self._next_room()
+
+    def _next_room(self) -> int:
+        return 1 << self._places[-1] if self._places else 0
+
+    def feed(self, leaf_hashes: Sequence[bytes]) -> None:
+        """Take the next leaf hashes. Raises ValueError for more than the range holds."""
+        at = 0
+        while at < len(leaf_hashes):
+            if not self._places:
+                raise ValueError("More leaves than the range holds.")
+            part = leaf_hashes[at : at + self._room]
+            at, self._room = at + len(part), self._room - len(part)
+            tops = climb(self._peaks, part, 0, self._places[-1])
+            if not self._room:
+                self._found.append((self._places.pop(), tops[0]))
+                self._peaks, self._room = [], self._next_room()
+
+    def feed_subtree(self, height: int, node: bytes) -> None:
+        """Take the hash over the next 2^height leaves, which begin at a multiple of their number.
+
+        Raises ValueError for more than the range holds, or when they begin elsewhere.
+        """
+        width = 1 << height
+        if width > self._room or self._room & (width - 1):
+            raise ValueError("A subtree of these leaves does not begin here.")
+        self._room -= width
+        self._peaks.extend([b""] * (height - len(self._peaks)))
+        tops = climb(self._peaks, [node], height, self._places[-1])
+        if not self._room:
+            self._found.append((self._places.pop(), tops[0]))
+            self._peaks, self._room = [], self._next_room()
+
+    def so_far(self) -> list[Subtree]:
+        """Return the subtrees that all leaves fed up to now make up, left to right."""
+        peaks = [(height, peak) for height, peak in enumerate(self._peaks) if peak]
+        return [*self._found, *reversed(peaks)]
+
+    def finish(self) -> list[Subtree]:
+        """Return the subtrees, left to right. Raises ValueError when leaves are missing."""
+        if self._places:
+            raise ValueError("Fewer leaves than the range holds.")
+        return self._found
 
 
 def _split(low: int, high: int) -> int:

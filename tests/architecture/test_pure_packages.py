@@ -21,7 +21,7 @@ PACKAGES = {
     "gatekeeper/cose": {"gatekeeper.cose"},
     "gatekeeper/transparency": {"gatekeeper.transparency"},
     "gatekeeper/model": {"gatekeeper.model", "gatekeeper.cose"},
-    "gatekeeper/core": {"gatekeeper.core", "gatekeeper.model", "gatekeeper.cose"},
+    "gatekeeper/core": {"gatekeeper.core", "gatekeeper.model", "gatekeeper.cose", "gatekeeper.transparency"},
     "devices/core": {"devices.core", "gatekeeper.core", "gatekeeper.model", "gatekeeper.cose"},
 }
 CLOCKS = {"now", "utcnow", "today"}

@@ -57,6 +57,7 @@ def test_there_are_queries():
         ("postgres", "mending"),
         ("postgres", "reading"),
         ("postgres", "stored_trees"),
+        ("postgres", "leaves"),
         ("vault", "keys"),
     }
     assert len(QUERIES) > 40

@@ -1,6 +1,7 @@
 """PostgreSQL: the log and the live state of sites, for the engine (`ledger`) and for those who read (`reading`, `stored_trees`)."""
 
 from gatekeeper.adapters.postgres.connection import connect, migrate_site_database
+from gatekeeper.adapters.postgres.leaves import PostgresLeaves
 from gatekeeper.adapters.postgres.ledger import LEASE, PostgresLedger
 from gatekeeper.adapters.postgres.mending import PostgresMending, SiteOwnedError
 from gatekeeper.adapters.postgres.reading import PostgresReading
@@ -8,6 +9,7 @@ from gatekeeper.adapters.postgres.stored_trees import PostgresStoredTrees
 
 __all__ = [
     "LEASE",
+    "PostgresLeaves",
     "PostgresLedger",
     "PostgresMending",
     "PostgresReading",

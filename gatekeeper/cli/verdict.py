@@ -1,0 +1,246 @@
+"""`gatekeeper audit verify`: a bundle is checked offline, or the log in its database.
+
+Exit 0 when everything that was looked at is as it must be, 1 when it is not, and 3 when it cannot be looked at. Nothing of
+the server is imported for a bundle, so that an auditor installs no server.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gatekeeper.cli.asked import Data, Dsn, JsonOutput, Site, VaultDsn
+from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.core.export import proves
+from gatekeeper.service.auditor import CannotCheckError, Finding, Known, Memory, Report, verify_bundle
+from gatekeeper.service.words import counted
+from gatekeeper.transparency import Refused, SignatureType, Verifier, parse_verifier
+
+__all__ = ["verify"]
+
+_INVALID, _CANNOT_CHECK = 1, 3
+
+
+def verify(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The file that `audit export` wrote; without it the log in its database is verified."
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Of a bundle: the log's public key, as the site publishes it.")
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--checkpoint",
+            help="Of a bundle: a checkpoint from a gate, a witness or earlier; may be repeated.",
+        ),
+    ] = None,
+    memory: Annotated[
+        Path | None,
+        typer.Option(
+            "--memory", help="Of a bundle: where keys and checkpoints are remembered, else in your home."
+        ),
+    ] = None,
+    no_memory: Annotated[
+        bool, typer.Option("--no-memory", help="Of a bundle: recall nothing and remember nothing.")
+    ] = False,
+    hashes_only: Annotated[
+        bool,
+        typer.Option("--hashes-only", help="Of a bundle: leave out what entries, openings and tables say."),
+    ] = False,
+    remember: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the checkpoint seen last time; demanded to fit, and renewed when all is well."
+        ),
+    ] = None,
+    json_output: JsonOutput = False,
+    data: Data = None,
+    site: Site = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
+    """Verify a bundle offline, or re-hash every stored body, rebuild every tree, and compare with what was signed and seen.
+
+    Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
+    """
+    of_bundle = {
+        "--key": key, "--checkpoint": checkpoint, "--memory": memory, "--no-memory": no_memory,
+        "--hashes-only": hashes_only,
+    }  # fmt: skip
+    of_log = {"--remember": remember, "--data": data, "--site": site, "--dsn": dsn, "--vault-dsn": vault_dsn}
+    if bundle is None:
+        _refuse(of_bundle, "a bundle")
+        from gatekeeper.cli.audit import verify_database  # noqa: PLC0415 - it needs the server's packages
+
+        verify_database(
+            remember=remember, json_output=json_output, data=data, site=site, dsn=dsn, vault_dsn=vault_dsn
+        )
+    _refuse(of_log, "the log in its database")
+    if bundle is not None:
+        place = None if no_memory else memory or _home()
+        _verify(
+            bundle,
+            key=key,
+            notes=checkpoint or [],
+            memory=None if place is None else Memory(place),
+            hashes_only=hashes_only,
+            json_output=json_output,
+        )
+
+
+def _refuse(options: Mapping[str, object], what: str) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(f"{given[0]} is for {what}.")
+
+
+def _home() -> Path:
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "gatekeeper" / "checkpoints"
+
+
+def _verify(
+    bundle: Path,
+    *,
+    key: str | None,
+    notes: list[Path],
+    memory: Memory | None,
+    hashes_only: bool,
+    json_output: bool,
+) -> None:
+    pinned = None if key is None else _key(key)
+    try:
+        known = Known(key=pinned, notes=[(str(note), note.read_bytes()) for note in notes], memory=memory)
+        with nullcontext(_silent) if json_output else progress("verifying", None) as told:
+            report = verify_bundle(bundle, known=known, hashes_only=hashes_only, progress=told)
+        remembered = _keep(report, memory)
+        if json_output:
+            json_line(_document(report))
+        else:
+            _tell(report, remembered)
+    except KeyboardInterrupt as error:
+        raise _cannot_check("it was interrupted.") from error
+    except CannotCheckError as error:
+        raise _cannot_check(str(error)) from error
+    except OSError as error:
+        raise _cannot_check(f"{error.filename or bundle}: {error.strerror}.") from error
+    except Exception as error:
+        # Not even a defect of ours may end with the code that says INVALID.
+        raise _cannot_check(f"{type(error).__name__}: {error}") from error
+    raise typer.Exit(_INVALID if report.finding is not None else _CANNOT_CHECK if report.lacking else 0)
+
+
+def _silent(_done: int, _of: int | None = None) -> None:
+    """Tell nobody."""
+
+
+def _key(text: str) -> Verifier:
+    key = parse_verifier(text)
+    if isinstance(key, Refused):
+        raise typer.BadParameter(f"--key: {key.code.sentence}")
+    if key.type is not SignatureType.ED25519:
+        raise typer.BadParameter("--key: this is the key of a witness; the log's own is asked for.")
+    return key
+
+
+def _cannot_check(why: str) -> typer.Exit:
+    say(f"Cannot check: {why}")
+    return typer.Exit(_CANNOT_CHECK)
+
+
+def _keep(report: Report, memory: Memory | None) -> str:
+    """Remember the checkpoint of a valid bundle; what to say of it."""
+    manifest = report.manifest
+    if memory is None or manifest is None or not report.valid:
+        return ""
+    if not report.keys:
+        return "Nothing is remembered: it is not known whose checkpoint this is."
+    note = report.note if report.fit_to_remember else None
+    memory.keep(manifest.origin, keys=report.keys, size=manifest.size, note=note)
+    entries = counted(manifest.size, "entry", "entries")
+    return f"The checkpoint of {entries} is remembered." if note else "The newer checkpoint stays remembered."
+
+
+# -- what is told ------------------------------------------------------------------------------------------------------
+
+
+def _document(report: Report) -> dict[str, Any]:
+    """A report as JSON."""
+    manifest, counts = report.manifest, report.counts
+    return {
+        "verdict": "INVALID" if report.finding is not None else "cannot check" if report.lacking else "valid",
+        "finding": None if report.finding is None else _finding(report.finding),
+        "lacking": report.lacking,
+        "origin": None if manifest is None else manifest.origin,
+        "size": None if manifest is None else manifest.size,
+        "root": None if manifest is None else manifest.root.hex(),
+        "entries": counts.entries,
+        "withheld": counts.withheld,
+        "personal": counts.personal,
+        "openings": counts.openings,
+        "rows": counts.rows,
+        "keys": [key.key() for key in report.keys],
+        "witnesses": [{"name": name, "at": _instant(at)} for name, at in report.witnesses],
+        "stamped": report.stamped,
+        "consistent_with": [
+            {"size": one.size, "root": one.root.hex(), "where": one.where} for one in report.consistent_with
+        ],
+        "proves": [] if manifest is None or not report.valid else proves(manifest),
+        "not_checked": report.unchecked,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code.value,
+        "sentence": finding.code.sentence,
+        "member": finding.member or None,
+        "line": finding.line,
+        "index": finding.index,
+        "detail": finding.detail or None,
+    }
+
+
+def _instant(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s"
+
+
+def _tell(report: Report, remembered: str) -> None:
+    if report.finding is not None:
+        say(f"INVALID: {report.finding}")
+        return
+    manifest, counts = report.manifest, report.counts
+    if manifest is None:
+        return
+    for sentence in report.lacking:
+        say(f"Cannot check: {sentence}")
+    for name, at in report.witnesses:
+        say(f"Witnessed by {name} at {_instant(at)}.")
+    if report.stamped is not None:
+        say(f"Stamped at {report.stamped.isoformat()}.")
+    for one in report.consistent_with:
+        say(f"One with the checkpoint of {counted(one.size, 'entry', 'entries')} in {one.where}.")
+    for thing in report.unchecked:
+        say(f"Not checked: {thing}.")
+    if report.lacking:
+        return
+    for sentence in proves(manifest):
+        say(sentence)
+    if remembered:
+        say(remembered)
+    say(
+        f"Valid: {counted(counts.entries, 'entry', 'entries')}, {counts.withheld} withheld, "
+        f"{counted(counts.openings, 'personal part')} opened, {counted(counts.rows, 'row')}; {manifest.origin} at "
+        f"{counted(manifest.size, 'entry', 'entries')}, root {manifest.root.hex()}."
+    )

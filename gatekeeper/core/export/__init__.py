@@ -1,0 +1,67 @@
+"""What a bundle says and how it is spelled (`schemas/bundle.md`): shared by whoever writes one and whoever checks it.
+
+    manifest    what was asked for, and what is there           selection   which entries a filter gives
+    lines       entries withheld, personal parts opened         table       entries as rows of a table
+    proofs      the hashes that lead to the checkpoint          segments    how a range is cut, and member names
+    words       what a bundle proves, in English and Dutch
+
+Pure: bytes and values; nothing is opened, written, or believed here.
+"""
+
+from gatekeeper.core.export.lines import (
+    OPENING_START,
+    WITHHELD_START,
+    Opening,
+    Withheld,
+    opening_line,
+    read_opening,
+    read_withheld,
+    withheld_line,
+)
+from gatekeeper.core.export.manifest import (
+    FORMAT,
+    Counts,
+    ExportedBy,
+    Manifest,
+    manifest_document,
+    read_manifest,
+)
+from gatekeeper.core.export.proofs import EarlierCheckpoint, Proofs, proofs_document, read_proofs
+from gatekeeper.core.export.segments import SEGMENT, Segment, member_name, segments_of
+from gatekeeper.core.export.selection import EVERYTHING, Selection
+from gatekeeper.core.export.table import COLUMNS, Dialect, cells_of, heading, row_of
+from gatekeeper.core.export.words import bewijst, proves
+
+__all__ = [
+    "COLUMNS",
+    "EVERYTHING",
+    "FORMAT",
+    "OPENING_START",
+    "SEGMENT",
+    "WITHHELD_START",
+    "Counts",
+    "Dialect",
+    "EarlierCheckpoint",
+    "ExportedBy",
+    "Manifest",
+    "Opening",
+    "Proofs",
+    "Segment",
+    "Selection",
+    "Withheld",
+    "bewijst",
+    "cells_of",
+    "heading",
+    "manifest_document",
+    "member_name",
+    "opening_line",
+    "proofs_document",
+    "proves",
+    "read_manifest",
+    "read_opening",
+    "read_proofs",
+    "read_withheld",
+    "row_of",
+    "segments_of",
+    "withheld_line",
+]

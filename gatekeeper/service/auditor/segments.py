@@ -1,0 +1,359 @@
+"""One segment of a bundle, checked on its own: its lines are hashed, read, opened, and held against the table.
+
+    entries/    line by line     leaf hashes -> the subtrees that the segment's leaves make up
+    openings/   beside it        each is held against the commitment of its entry
+    csv/        beside it        made anew from entry and opening, and compared
+
+A segment needs nothing of the others, so several are checked at once, each in a process of its own; what they find comes
+together in `bundle`, where the proof is. The three members are read side by side, a chunk of each at a time.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from gatekeeper.core.audit import canonical_json, commitment, timestamp
+from gatekeeper.core.export import (
+    WITHHELD_START,
+    Counts,
+    Manifest,
+    Opening,
+    Segment,
+    heading,
+    member_name,
+    read_opening,
+    read_withheld,
+    row_of,
+)
+from gatekeeper.service.auditor.archive import Archive, read_archive
+from gatekeeper.service.auditor.findings import Fault, Finding, Found, fault
+from gatekeeper.transparency.proofs import Subtree, Subtrees, subtrees_of
+
+__all__ = ["Hashed", "Task", "check_segment"]
+
+_LONGEST_ENTRY: Final = 0xFFFF
+_LONGEST_OPENING: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is to be checked: a segment of a file, by its manifest. `cuts` are sizes of the tree whose roots are wanted."""
+
+    path: Path
+    manifest: Manifest
+    segment: Segment
+    cuts: tuple[int, ...] = ()
+    hashes_only: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Hashed:
+    """What became of a segment: its subtrees, those up to each cut, what was counted; or the first fault."""
+
+    subtrees: Sequence[Subtree] = ()
+    cuts: dict[int, Sequence[Subtree]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    out_of_time: int = 0
+    finding: Finding | None = None
+
+
+def check_segment(task: Task) -> Hashed:
+    """Check a segment. Raises OSError when the file cannot be read; what is in it never raises."""
+    try:
+        with read_archive(task.path) as archive:
+            return _Checking(task, archive).run()
+    except Found as found:
+        return Hashed(finding=found.finding)
+
+
+class _Checking:
+    """The way through one segment, from its first line to its last."""
+
+    def __init__(self, task: Task, archive: Archive) -> None:
+        manifest, segment = task.manifest, task.segment
+        self._manifest, self._segment, self._archive = manifest, segment, archive
+        self._name = member_name("entries", segment, "jsonl")
+        self._subtrees = Subtrees(segment.start, segment.end)
+        self._index = segment.start
+        self._line = 0
+        self._cuts = sorted(cut for cut in task.cuts if segment.start < cut < segment.end)
+        self._found_cuts: dict[int, Sequence[Subtree]] = {}
+        self._pending: list[bytes] = []
+        self._entries = self._withheld = 0
+        self._contents = None if task.hashes_only else _Contents(manifest, segment, archive)
+
+    def run(self) -> Hashed:
+        """Take every line."""
+        filtered = bool(self._manifest.selection)
+        for lines in _lines(self._archive, self._name, longest=_LONGEST_ENTRY):
+            if filtered or self._cuts or self._index + len(lines) > self._segment.end:
+                self._take_each(lines)
+            else:
+                self._take_all(lines)
+        self._flush()
+        if self._index != self._segment.end:
+            raise fault(Fault.LINE_COUNT, member=self._name, line=self._line, index=self._index)
+        hashed = Hashed(subtrees=self._subtrees.finish(), cuts=self._found_cuts)
+        hashed.counts = Counts(entries=self._entries, withheld=self._withheld)
+        if self._contents is not None:
+            hashed.counts += self._contents.finish()
+            hashed.out_of_time = self._contents.out_of_time
+        return hashed
+
+    def _take_all(self, lines: Sequence[bytes]) -> None:
+        """Take lines among which there is no gap and no cut."""
+        self._subtrees.feed([sha256(b"\x00" + line).digest() for line in lines])
+        if self._contents is not None:
+            self._contents.take(self._index, self._line + 1, lines)
+        self._index += len(lines)
+        self._line += len(lines)
+        self._entries += len(lines)
+
+    def _take_each(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            self._line += 1
+            if self._index >= self._segment.end:
+                raise fault(Fault.LINE_COUNT, member=self._name, line=self._line, index=self._index)
+            if line.startswith(WITHHELD_START):
+                self._flush()
+                self._skip(line)
+                continue
+            self._pending.append(sha256(b"\x00" + line).digest())
+            if self._contents is not None:
+                self._contents.take(self._index, self._line, (line,))
+            self._index += 1
+            self._entries += 1
+            if self._cuts and self._index == self._cuts[0]:
+                self._flush()
+                self._found_cuts[self._cuts.pop(0)] = self._subtrees.so_far()
+
+    def _skip(self, line: bytes) -> None:
+        """Take entries that are withheld: within what was asked for, and only where a filter was applied."""
+        first, last = self._manifest.within
+        gap = read_withheld(line)
+        if gap is None:
+            raise fault(Fault.LINE_FORM, member=self._name, line=self._line, index=self._index)
+        lies = gap.start == self._index and gap.end <= min(last, self._segment.end) and gap.start >= first
+        if not lies or not self._manifest.selection:
+            raise fault(Fault.LINE_GAP, member=self._name, line=self._line, index=self._index)
+        for (height, _), node in zip(subtrees_of(gap.start, gap.end), gap.hashes, strict=True):
+            self._subtrees.feed_subtree(height, node)
+        self._index = gap.end
+        self._withheld += gap.end - gap.start
+        while self._cuts and self._cuts[0] <= self._index:
+            cut = self._cuts.pop(0)
+            if cut == self._index:
+                self._found_cuts[cut] = self._subtrees.so_far()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._subtrees.feed(self._pending)
+            self._pending = []
+
+
+class _Contents:
+    """What the entries of a segment say, held against the manifest, the openings and the table."""
+
+    def __init__(self, manifest: Manifest, segment: Segment, archive: Archive) -> None:
+        self._manifest = manifest
+        self._first, self._last = manifest.within
+        self._since = "" if manifest.since is None else timestamp(manifest.since)
+        self._until = "~" if manifest.until is None else timestamp(manifest.until)
+        self._entries = member_name("entries", segment, "jsonl")
+        self._openings = _Openings(archive, segment) if manifest.openings else None
+        self._table = None if manifest.csv is None else _Table(manifest, archive, segment)
+        self._reads_openings = manifest.csv is not None or manifest.selection.holder is not None
+        self._personal = self._rows = self._opened = 0
+        self.out_of_time = 0
+
+    def take(self, index: int, line: int, entries: Sequence[bytes]) -> None:
+        """Take consecutive entries; the first has this index and stands on this line."""
+        first = max(index, self._first)
+        rows: list[str] = []
+        for entry in entries:
+            rows.append(self._entry(index, line, entry))
+            index += 1
+            line += 1
+        if self._table is not None:
+            self._table.hold("".join(rows).encode(), first)
+
+    def finish(self) -> Counts:
+        """See that nothing is left over; give what was counted."""
+        if self._openings is not None:
+            self._openings.finish()
+        if self._table is not None:
+            self._table.finish()
+        return Counts(personal=self._personal, openings=self._opened, rows=self._rows)
+
+    def _entry(self, index: int, line: int, entry: bytes) -> str:
+        """Check an entry; its row of the table, where there is one."""
+        body = self._body(index, line, entry)
+        within = self._first <= index < self._last
+        self._hold_time(index, line, body, within=within)
+        opening = None
+        if self._openings is not None:
+            opening = self._openings.of(index, body.get("personal") if within else None)
+        if not within:
+            return ""
+        told = None
+        if opening is not None:
+            self._opened += 1
+            told = self._told(opening) if self._reads_openings else None
+        self._personal += "personal" in body
+        selection = self._manifest.selection
+        if selection and not selection.gives(body, told):
+            raise fault(Fault.ENTRY_FILTER, member=self._entries, line=line, index=index)
+        if self._table is None:
+            return ""
+        self._rows += 1
+        try:
+            return row_of(self._table.dialect, index, body, told)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index) from error
+
+    def _body(self, index: int, line: int, entry: bytes) -> dict[str, Any]:
+        try:
+            body = orjson.loads(entry)
+            canonical = type(body) is dict and canonical_json(body) == entry
+        except (ValueError, TypeError):
+            canonical = False
+        if not canonical:
+            raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
+        trees = body.get("trees")
+        place = trees.get(self._manifest.tree) if type(trees) is dict else None
+        if type(place) is not int or place != index or body.get("site") != self._manifest.site:
+            raise fault(Fault.ENTRY_PLACE, member=self._entries, line=line, index=index)
+        return body  # type: ignore[no-any-return]  # a dict, as was asked above
+
+    def _hold_time(self, index: int, line: int, body: dict[str, Any], *, within: bool) -> None:
+        at = body.get("at")
+        if type(at) is not str:
+            raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
+        if within:
+            if self._since <= at < self._until:
+                return
+            # A clock may have run backwards between the first and the last entry within, not at them.
+            holds = index not in {self._first, self._last - 1}
+            self.out_of_time += 1
+        else:
+            holds = at < self._since if index < self._first else at >= self._until
+        if not holds:
+            raise fault(Fault.ENTRY_TIME, member=self._entries, line=line, index=index, detail=at[:27])
+
+    def _told(self, opening: Opening) -> dict[str, Any]:
+        try:
+            told = orjson.loads(opening.plaintext)
+        except ValueError:
+            told = None
+        if type(told) is not dict:
+            raise fault(Fault.OPENING_FORM, member=self._openings_name(), index=opening.index)
+        return told
+
+    def _openings_name(self) -> str:
+        return "" if self._openings is None else self._openings.name
+
+
+class _Openings:
+    """The openings of a segment, in step with its entries."""
+
+    def __init__(self, archive: Archive, segment: Segment) -> None:
+        self.name = member_name("openings", segment, "jsonl")
+        self._line = 0
+        self._lines = self._each(archive)
+        self._next = self._read()
+
+    def of(self, index: int, committed: object) -> Opening | None:
+        """The opening of the entry of this index, which commits to it; None when it is closed."""
+        opening = self._next
+        if opening is None or opening.index > index:
+            return None
+        if opening.index != index or committed is None:
+            raise self._fault(Fault.OPENING_STRAY)
+        if commitment(opening.plaintext) != committed:
+            raise self._fault(Fault.OPENING_COMMITMENT)
+        self._next = self._read()
+        if self._next is not None and self._next.index <= index:
+            raise self._fault(Fault.OPENING_FORM)
+        return opening
+
+    def finish(self) -> None:
+        """See that no opening is left over."""
+        if self._next is not None:
+            raise self._fault(Fault.OPENING_STRAY)
+
+    def _read(self) -> Opening | None:
+        line = next(self._lines, None)
+        if line is None:
+            return None
+        self._line += 1
+        opening = read_opening(line)
+        if opening is None:
+            raise fault(Fault.OPENING_FORM, member=self.name, line=self._line)
+        return opening
+
+    def _each(self, archive: Archive) -> Iterator[bytes]:
+        for lines in _lines(archive, self.name, longest=_LONGEST_OPENING):
+            yield from lines
+
+    def _fault(self, code: Fault) -> Found:
+        index = None if self._next is None else self._next.index
+        return fault(code, member=self.name, line=self._line, index=index)
+
+
+class _Table:
+    """The table of a segment, compared piece by piece with what it must be."""
+
+    def __init__(self, manifest: Manifest, archive: Archive, segment: Segment) -> None:
+        if manifest.csv is None:
+            raise ValueError("There is no table.")
+        self.dialect = manifest.csv
+        self._name = member_name("csv", segment, "csv")
+        self._chunks = archive.chunks(self._name)
+        self._chunk = b""
+        self.hold(heading(self.dialect).encode(), None)
+
+    def hold(self, wanted: bytes, index: int | None) -> None:
+        """Compare what comes next."""
+        while len(self._chunk) < len(wanted):
+            more = next(self._chunks, b"")
+            if not more:
+                break
+            self._chunk += more
+        if not self._chunk.startswith(wanted):
+            raise fault(Fault.TABLE, member=self._name, index=self._differs(wanted, index))
+        self._chunk = self._chunk[len(wanted) :]
+
+    def finish(self) -> None:
+        """See that nothing is left over."""
+        if self._chunk or next(self._chunks, b""):
+            raise fault(Fault.TABLE, member=self._name)
+
+    def _differs(self, wanted: bytes, index: int | None) -> int | None:
+        """The index of the first row that is another. Rows end as nothing within them does, but for a quoted cell."""
+        if index is None:
+            return None
+        same = next(
+            (at for at, (one, other) in enumerate(zip(wanted, self._chunk, strict=False)) if one != other),
+            min(len(wanted), len(self._chunk)),
+        )
+        return index + wanted.count(b"\r\n", 0, same)
+
+
+def _lines(archive: Archive, name: str, *, longest: int) -> Iterator[list[bytes]]:
+    """The lines of a member, as many at a time as a chunk ends. Each has its end, and none is longer than it can be."""
+    rest = b""
+    for chunk in archive.chunks(name):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > longest:
+            raise fault(Fault.LINE_FORM, member=name)
+        if lines:
+            if max(map(len, lines)) > longest:
+                raise fault(Fault.LINE_FORM, member=name)
+            yield lines
+    if rest:
+        raise fault(Fault.LINE_FORM, member=name)

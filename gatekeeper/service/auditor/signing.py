@@ -1,0 +1,156 @@
+"""The checkpoint of a bundle: that it is the manifest's, that the log signed it, and who cosigned it.
+
+Whose key the log's is, who verifies says: with a key that was pinned, or with those remembered. Only at the first time, and
+when none was pinned, is the key believed that the bundle itself names, and the report says so.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gatekeeper.core.export import Manifest
+from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Report, Seen, fault, refusal
+from gatekeeper.service.auditor.memory import Remembered
+from gatekeeper.service.words import counted
+from gatekeeper.transparency import (
+    Note,
+    Refusal,
+    Refused,
+    SignatureType,
+    VerifiedSignature,
+    Verifier,
+    open_checkpoint,
+    parse_checkpoint,
+    parse_note,
+    parse_verifier,
+)
+
+__all__ = ["Stamp", "WitnessPolicy", "checkpoint_of", "given_notes", "hold_checkpoint", "log_keys"]
+
+_MEMBER = "checkpoint"
+
+Stamp = Callable[[bytes, bytes], datetime | str]
+"""Checks a time stamp of a text: when it was, or what is wrong with it."""
+
+
+class WitnessPolicy(Protocol):
+    """Which witnesses are known, and whether enough of them have cosigned."""
+
+    @property
+    def witness_keys(self) -> Collection[Verifier]:
+        """The keys of all witnesses that are known."""
+        ...
+
+    def satisfied(self, cosignatures: Iterable[VerifiedSignature]) -> bool:
+        """Whether these are enough."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """Keys of a log, and whether the bundle itself is all that says so."""
+
+    keys: tuple[Verifier, ...]
+    first_seen: bool
+
+
+def checkpoint_of(note: bytes, manifest: Manifest) -> Note:
+    """Read the checkpoint and see that it is the manifest's. Raises `Found`."""
+    parsed = parse_note(note)
+    if isinstance(parsed, Refused):
+        raise refusal(parsed, member=_MEMBER)
+    checkpoint = parse_checkpoint(parsed.text)
+    if isinstance(checkpoint, Refused):
+        raise refusal(checkpoint, member=_MEMBER)
+    says = (checkpoint.origin, checkpoint.size, checkpoint.root)
+    if says != (manifest.origin, manifest.size, manifest.root) or checkpoint.extensions:
+        raise fault(Fault.CHECKPOINT_OTHER, member=_MEMBER)
+    return parsed
+
+
+def log_keys(manifest: Manifest, *, pinned: Verifier | None, remembered: Remembered) -> _Keys:
+    """The keys to believe. Raises `Found` when the bundle names another, CannotCheckError for a key of another site."""
+    known = remembered.keys
+    if pinned is not None:
+        known = (_renamed(pinned, manifest), *known)
+    known = tuple(dict.fromkeys(known))
+    named = _named(manifest)
+    if not known:
+        return _Keys(keys=() if named is None else (named,), first_seen=True)
+    if named is not None and named not in known:
+        raise fault(Fault.CHECKPOINT_KEY, member="manifest.json")
+    return _Keys(keys=known, first_seen=False)
+
+
+def hold_checkpoint(
+    note: bytes, parsed: Note, keys: _Keys, *, policy: WitnessPolicy | None, report: Report
+) -> None:
+    """See that the log signed the checkpoint, and that enough witnesses did. Raises `Found`."""
+    if not keys.keys:
+        report.unchecked.append(
+            "that the log signed the checkpoint: its key is not known; give it with --key, as the site publishes it"
+        )
+        return
+    witnesses = () if policy is None else policy.witness_keys
+    opened = open_checkpoint(note, [*keys.keys, *witnesses])
+    if isinstance(opened, Refused):
+        if opened.code in {Refusal.NOTE_UNKNOWN_KEYS, Refusal.CHECKPOINT_ORIGIN}:
+            raise fault(Fault.CHECKPOINT_KEY, member=_MEMBER)
+        raise refusal(opened, member=_MEMBER)
+    report.keys = keys.keys
+    if keys.first_seen:
+        report.unchecked.append(
+            f"whose key signed the checkpoint: only the bundle itself says that it is the log's; compare with what the "
+            f"site publishes: {keys.keys[0].key()}"
+        )
+    cosigned = [one for one in opened.signatures if one.verifier.type is not SignatureType.ED25519]
+    report.witnesses = [(one.verifier.name, one.time or 0) for one in cosigned]
+    if policy is not None:
+        if not policy.satisfied(cosigned):
+            raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
+        return
+    others = sum(one.name != report.keys[0].name for one in parsed.signatures)
+    report.unchecked.append(
+        "that others saw the same log: no witness has cosigned the checkpoint"
+        if not others
+        else f"{counted(others, 'cosignature')} of witnesses: no --policy says whom to believe"
+    )
+
+
+def given_notes(
+    notes: Sequence[tuple[str, bytes]], manifest: Manifest, keys: Sequence[Verifier], report: Report
+) -> list[Seen]:
+    """Checkpoints that who verifies has from elsewhere. Raises CannotCheckError for what is none of this log."""
+    seen = []
+    for where, note in notes:
+        parsed = parse_note(note)
+        checkpoint = parsed if isinstance(parsed, Refused) else parse_checkpoint(parsed.text)
+        if isinstance(checkpoint, Refused):
+            raise CannotCheckError(f"{where} is no checkpoint: {checkpoint.code.sentence}")
+        if checkpoint.origin != manifest.origin:
+            raise CannotCheckError(
+                f"{where} is a checkpoint of {checkpoint.origin}; the bundle is of {manifest.origin}."
+            )
+        if not keys:
+            report.unchecked.append(f"who signed {where}: the log's key is not known")
+        elif isinstance(opened := open_checkpoint(note, keys), Refused):
+            raise CannotCheckError(f"{where} is not signed by the log: {opened.code.sentence}")
+        seen.append(Seen(size=checkpoint.size, root=checkpoint.root, where=where))
+    return seen
+
+
+def _renamed(pinned: Verifier, manifest: Manifest) -> Verifier:
+    """One key signs all trees of a site, each under its own name."""
+    if not pinned.name.startswith(f"gatekeeper/{manifest.site}/"):
+        raise CannotCheckError(f"The key given is of {pinned.name}; the bundle is of {manifest.origin}.")
+    return Verifier(name=manifest.origin, type=pinned.type, public_key=pinned.public_key)
+
+
+def _named(manifest: Manifest) -> Verifier | None:
+    if manifest.key is None:
+        return None
+    key = parse_verifier(manifest.key)
+    if isinstance(key, Refused) or (key.name, key.type) != (manifest.origin, SignatureType.ED25519):
+        raise fault(Fault.MANIFEST_FORM, member="manifest.json", detail="key")
+    return key

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""Check a bundle of a passage log: every entry is hashed, and the hashes must lead to the root in the checkpoint.
+
+    python3 verify.py                 the unpacked bundle that this file lies in
+    python3 verify.py BUNDLE.zip      a bundle as it is
+
+It needs Python 3.8 or later and nothing else. Exit 0: what is checked is sound. 1: INVALID. 3: it cannot be checked.
+
+The log is a Merkle tree as in RFC 6962. A leaf's hash is SHA-256(00 || entry), a node's is SHA-256(01 || left || right).
+The bundle has the leaves [start, end) of the manifest's "range"; entries that a filter withheld are there as the hashes of
+whole subtrees. "range" in proofs.json has the hashes of what lies outside, from left to right. Whoever can build the
+root of the checkpoint from these has the very entries that the log signed for: none missing, none added, none altered.
+
+NOT checked here, because Python alone cannot: the signature under the checkpoint. VERIFY.txt says how openssl does it.
+Without that you know that the bundle fits its checkpoint, not whose checkpoint it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+SEGMENT = 1 << 18
+GAP = re.compile(rb'\{"withheld":\[(\d+),(\d+)\],"hashes":\[("[A-Za-z0-9+/=",]+")\]\}')
+OPENING = re.compile(rb'\{"index":(\d+),"opening":(.*)\}')
+
+
+class Invalid(Exception):
+    """The bundle is not what it says; the message tells where."""
+
+
+def leaf_hash(entry):
+    """Hash an entry (RFC 6962, section 2.1)."""
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left, right):
+    """Hash two neighbours into their parent (RFC 6962, section 2.1)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def largest_power_below(width):
+    """Where RFC 6962 splits a tree of this many leaves."""
+    return 1 << (width - 1).bit_length() - 1
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+class Bundle:
+    """A bundle, packed or unpacked, and what its manifest says."""
+
+    def __init__(self, path):
+        self.path = path
+        self.zip = zipfile.ZipFile(path) if path.is_file() else None
+        self.manifest = json.loads(self.read("manifest.json"))
+        if self.manifest["format"] != "gatekeeper-bundle/1":
+            raise OSError("the bundle is of another format than this program knows")
+        self.start, self.end = self.manifest["range"]
+        self.first, self.last = self.manifest["within"]
+        self.size = self.manifest["size"]
+        if not 0 <= self.start <= self.first <= self.last <= self.end <= self.size:
+            raise Invalid("manifest.json: its numbers lie in no order")
+
+    def open(self, name):
+        """Open a member for reading."""
+        try:
+            return self.zip.open(name) if self.zip else (self.path / name).open("rb")
+        except (KeyError, FileNotFoundError):
+            raise Invalid(name + ": it is not there") from None
+
+    def read(self, name):
+        """Read a small member."""
+        with self.open(name) as member:
+            return member.read()
+
+    def lines(self, folder):
+        """Yield (where, line) for every line of every segment, without the newlines."""
+        at = self.start
+        while at < self.end:
+            name = "%s/%012d.jsonl" % (folder, at)
+            with self.open(name) as member:
+                for number, line in enumerate(member, 1):
+                    if not line.endswith(b"\n"):
+                        raise Invalid("%s line %d: it has no end" % (name, number))
+                    yield "%s line %d" % (name, number), line[:-1]
+            at = (at // SEGMENT + 1) * SEGMENT
+
+
+# -- hashing -----------------------------------------------------------------------------------------------------
+
+
+class Leaves:
+    """The leaves of the bundle from left to right: single ones, and subtrees that stand for entries withheld."""
+
+    def __init__(self, bundle, opened):
+        self.items = self.each(bundle, opened)
+        self.entries = self.withheld = 0
+        self.next = next(self.items, None)
+
+    def each(self, bundle, opened):
+        """Yield (index of the first leaf, number of leaves, hash, where it stands)."""
+        index = bundle.start
+        for where, line in bundle.lines("entries"):
+            gap = GAP.fullmatch(line)
+            if gap is None:
+                opened.hold(index, line, where)
+                yield index, 1, leaf_hash(line), where
+                index += 1
+                self.entries += 1
+                continue
+            start, end = int(gap.group(1)), int(gap.group(2))
+            if not (bundle.first <= start == index < end <= bundle.last):
+                raise Invalid(where + ": the gap does not lie where it says")
+            for text in json.loads(b"[" + gap.group(3) + b"]"):
+                # The largest subtree that begins here at a multiple of its own width, and ends within the gap.
+                width = end - index
+                while width & (width - 1) or index % width:
+                    width = largest_power_below(width)
+                yield index, width, base64.b64decode(text, validate=True), where
+                index += width
+                self.withheld += width
+            if index != end:
+                raise Invalid(where + ": the gap has more or fewer hashes than leaves need")
+
+    def take(self, low, width):
+        """The hash of exactly these leaves, when it comes next; else None."""
+        if self.next is None:
+            raise Invalid("entries: they end before leaf %d" % low)
+        index, wide, found, where = self.next
+        if index != low:
+            raise Invalid("%s: leaf %d stands where leaf %d belongs" % (where, index, low))
+        if wide != width:
+            return None
+        self.next = next(self.items, None)
+        return found
+
+
+class Openings:
+    """Personal parts that were opened: each must be what its entry committed to."""
+
+    def __init__(self, bundle):
+        self.lines = bundle.lines("openings") if bundle.manifest["openings"] else iter(())
+        self.bundle, self.count, self.personal = bundle, 0, 0
+        self.next = self.read()
+
+    def read(self):
+        """Read the next opening: (index, plaintext, where)."""
+        for where, line in self.lines:
+            found = OPENING.fullmatch(line)
+            if found is None:
+                raise Invalid(where + ": this is no opening")
+            return int(found.group(1)), found.group(2), where
+        return None
+
+    def hold(self, index, line, where):
+        """Hold the opening of an entry, where there is one, against the entry."""
+        within = self.bundle.first <= index < self.bundle.last
+        entry = json.loads(line)
+        if entry["trees"][self.bundle.manifest["tree"]] != index:
+            raise Invalid(where + ": the entry says that it is another leaf")
+        self.personal += within and "personal" in entry
+        if self.next is None or self.next[0] > index:
+            return
+        number, plaintext, there = self.next
+        if number != index or not within or "personal" not in entry:
+            raise Invalid(there + ": the opening belongs to no entry with a personal part")
+        if hashlib.sha256(b"gatekeeper-personal-v1\0" + plaintext).hexdigest() != entry["personal"]:
+            raise Invalid(there + ": this is not what the entry committed to")
+        self.count += 1
+        self.next = self.read()
+
+
+def root_of(low, high, bundle, leaves, proof):
+    """The hash over leaves [low, high) (RFC 6962, section 2.1): from the proof outside of the range, from entries within."""
+    width = high - low
+    if low >= bundle.end or (high <= bundle.start and width & (width - 1) == 0):
+        found = next(proof, None)
+        if found is None:
+            raise Invalid("proofs.json: the range proof has too few hashes")
+        return found
+    if low >= bundle.start and high <= bundle.end:
+        found = leaves.take(low, width)
+        if found is not None:
+            return found
+    if width == 1:
+        raise Invalid("entries: leaf %d is not there" % low)
+    middle = low + largest_power_below(width)
+    left = root_of(low, middle, bundle, leaves, proof)
+    return node_hash(left, root_of(middle, high, bundle, leaves, proof))
+
+
+def root_by_inclusion(index, size, found, proof):
+    """The root to which an inclusion proof leads (RFC 9162, section 2.1.3.2)."""
+    node, last = index, size - 1
+    for sibling in proof:
+        if node & 1 or node == last:
+            found = node_hash(sibling, found)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        node, last = node >> 1, last >> 1
+    return found if last == 0 else b""
+
+
+# -- the check ---------------------------------------------------------------------------------------------------
+
+
+def check(bundle):
+    """Check a bundle; return what to say of it."""
+    manifest = bundle.manifest
+    origin, size, root = bundle.read("checkpoint").decode().split("\n")[:3]
+    if (origin, size, base64.b64decode(root).hex()) != (
+        manifest["origin"],
+        str(bundle.size),
+        manifest["root"],
+    ):
+        raise Invalid("checkpoint: it says another origin, size or root than the manifest")
+    root = base64.b64decode(root)
+    proofs = json.loads(bundle.read("proofs.json"))
+    openings = Openings(bundle)
+    leaves = Leaves(bundle, openings)
+    proof = iter([base64.b64decode(one) for one in proofs["range"]])
+    if root_of(0, bundle.size, bundle, leaves, proof) != root:
+        raise Invalid("entries: they do not lead to the root of the checkpoint")
+    if leaves.next is not None or next(proof, None) is not None or openings.next is not None:
+        raise Invalid("entries: there is more than the proof is for")
+    export = manifest["export"]["index"], bundle.size, leaf_hash(bundle.read("export.json"))
+    if root_by_inclusion(*export, [base64.b64decode(one) for one in proofs["export"]]) != root:
+        raise Invalid("export.json: it is no entry of this log")
+    counts = manifest["counts"]
+    found = {"entries": leaves.entries, "withheld": leaves.withheld, "openings": openings.count}
+    found["personal"] = openings.personal
+    if {name: counts[name] for name in found} != found:
+        raise Invalid("manifest.json: it counts something else than what is there")
+    return "%d entries, %d withheld, %d personal parts opened; they lead to the root %s of %s at %d entries." % (
+        leaves.entries, leaves.withheld, openings.count, manifest["root"], origin, bundle.size,
+    )  # fmt: skip
+
+
+def main(words):
+    """Check the bundle that is named, or the one around this file."""
+    path = Path(words[0] if words else __file__)
+    try:
+        said = check(Bundle(path if words else path.resolve().parent))
+    except (OSError, zipfile.BadZipFile) as error:
+        print("Cannot check: %s" % error)
+        return 3
+    except (Invalid, ValueError, KeyError, TypeError, IndexError) as error:
+        print("INVALID: %s" % (error if isinstance(error, Invalid) else repr(error)))
+        return 1
+    print("Sound: " + said)
+    print(
+        "NOT checked: whose checkpoint this is (its signature: VERIFY.txt, step 2), cosignatures, the time stamp,"
+    )
+    print(
+        "the tables, the times and the filter of the manifest, and whether this is the log that you saw before."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,290 @@
+"""Bundles made by hand: a small log of a tenant, an export of it, and the ZIP, each as the test wants it."""
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gatekeeper.core.audit import Kind, canonical_json, commitment, timestamp
+from gatekeeper.core.export import (
+    Counts,
+    Dialect,
+    EarlierCheckpoint,
+    ExportedBy,
+    Manifest,
+    Proofs,
+    Selection,
+    heading,
+    manifest_document,
+    member_name,
+    opening_line,
+    proofs_document,
+    row_of,
+    segments_of,
+    withheld_line,
+)
+from gatekeeper.model.ids import SiteId
+from gatekeeper.service.export.inside import verify_program, verify_text
+from gatekeeper.transparency import (
+    Checkpoint,
+    Cosigner,
+    Signer,
+    TileHashes,
+    Tree,
+    consistency_proof,
+    format_note,
+    inclusion_proof,
+    leaf_hash,
+    parse_note,
+    range_proof,
+    root_of,
+    sign_checkpoint,
+    subtree_hashes,
+)
+
+__all__ = ["KEY", "ORIGIN", "OTHER_KEY", "Asked", "Log", "Made", "bundle_of", "log_of", "packed", "written"]
+
+SITE, TREE = SiteId("fort"), "tenant:school"
+ORIGIN = "gatekeeper/fort/tenant/school"
+KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"the log").digest())
+OTHER_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"a thief").digest())
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+DOORS = ("back-in", "front-in")
+KINDS = (Kind.ACCESS_GRANTED, Kind.ACCESS_DENIED, Kind.PASSAGE_TAKEN)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Bodies and personal parts, and where the export's own entry is put when it comes."""
+
+    bodies: tuple[bytes, ...]
+    parts: tuple[bytes | None, ...]
+
+    def at(self, index: int) -> datetime:
+        return NOON + timedelta(seconds=index)
+
+
+def log_of(count: int, *, forgotten: Callable[[int], bool] = lambda _index: False, more: str = "") -> Log:
+    """A log of so many entries; two of three have a personal part, and those forgotten cannot be opened."""
+    bodies, parts = [], []
+    for index in range(count):
+        personal = None
+        kind = KINDS[index % 3]
+        body: dict[str, Any] = {
+            "v": 1, "site": SITE, "seq": 3 * index + 5, "at": timestamp(NOON + timedelta(seconds=index)),
+            "kind": kind.value, "nonce": f"{index:032x}", "trees": {"site": 3 * index + 5, TREE: index},
+            "access_point": DOORS[index // 3 % 2], "gate": "front", "tenant": "school", "reason": 11,
+            "reasons": [11, 12], "alarm": index % 7 == 0, "assurance": 2, **({"more": more} if more else {}),
+        }  # fmt: skip
+        if kind is not Kind.PASSAGE_TAKEN:
+            personal = canonical_json(
+                {"salt": f"{index:032x}", "holder": f"h-{index % 4}", "badge": f"{index % 4:032x}"}
+            )
+            body["personal"] = commitment(personal)
+        bodies.append(canonical_json(body))
+        parts.append(None if forgotten(index) else personal)
+    return Log(tuple(bodies), tuple(parts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is exported: leaves within, a filter, what goes with it."""
+
+    within: tuple[int, int]
+    selection: Selection = field(default_factory=Selection)
+    openings: bool = True
+    csv: Dialect | None = Dialect.RFC4180
+    seen: tuple[int, ...] = ()
+    names_key: bool = True
+    later: int = 0
+    """So many entries follow on the export's own before the checkpoint."""
+    cosigners: tuple[Cosigner, ...] = ()
+    key: Ed25519PrivateKey = KEY
+    stamp: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle's members in order, and what is in them."""
+
+    members: Mapping[str, bytes]
+    manifest: Manifest
+    note: bytes
+    key: str
+
+    def with_member(self, name: str, content: bytes) -> "Made":
+        return replace(self, members={**self.members, name: content})
+
+    def with_manifest(self, **changed: Any) -> "Made":
+        manifest = replace(self.manifest, **changed)
+        return replace(
+            self, manifest=manifest, members={**self.members, "manifest.json": manifest_document(manifest)}
+        )
+
+
+def bundle_of(log: Log, asked: Asked) -> Made:
+    """Export a part of a log."""
+    count, (first, last) = len(log.bodies), asked.within
+    since = log.at(first) if first else None
+    until = log.at(last) if last < count else None
+    start, end = max(0, first - 1), min(count, last + 1) if until is not None else last
+    index, seq = count, 3 * count + 5
+    export = ExportedBy(
+        index=index, seq=seq, at=timestamp(log.at(index)), by="army", author="auditor",
+        approved_by="officer" if asked.openings else None, reason="yearly review",
+    )  # fmt: skip
+    entry = _export_entry(asked, export, since, until)
+    later = log_of(count + 1 + asked.later).bodies[count + 1 :]
+    leaves = [leaf_hash(body) for body in (*log.bodies, entry, *later)]
+    tree = Tree.empty()
+    reader = TileHashes([*tree.append(leaves), *tree.partial_tiles()])
+    size, root = tree.size, tree.root()
+    note, key = _note(asked, size, root)
+    manifest = Manifest(
+        site=SITE, tree=TREE, size=size, root=root, range=(start, end), within=(first, last), since=since,
+        until=until, selection=asked.selection, openings=asked.openings, csv=asked.csv, parquet=False,
+        export=export, written=timestamp(log.at(size)), program="gatekeeper 0", key=key if asked.names_key else None,
+    )  # fmt: skip
+    segments, counts = _segments(log, manifest, reader)
+    manifest = manifest.counted(counts)
+    proofs = Proofs(
+        range=tuple(range_proof(start, end, size, reader)),
+        export=tuple(inclusion_proof(index, size, reader)),
+        consistency=tuple(
+            EarlierCheckpoint(size=seen, root=root_of(leaves[:seen]), hashes=tuple(consistency_proof(seen, size, reader)))
+            for seen in asked.seen
+        ),
+    )  # fmt: skip
+    members = {
+        "VERIFY.txt": verify_text(manifest),
+        "verify.py": verify_program(),
+        "checkpoint": note,
+        **segments,
+        "export.json": entry,
+        "proofs.json": proofs_document(proofs),
+        **({} if asked.stamp is None else {"timestamp.tsr": asked.stamp}),
+        "manifest.json": manifest_document(manifest),
+    }
+    return Made(members, manifest, note, key)
+
+
+def checkpoint_of(log: Log, size: int, *, key: Ed25519PrivateKey = KEY) -> bytes:
+    """What the log signed when it had so many entries."""
+    root = root_of(leaf_hash(body) for body in log.bodies[:size])
+    return sign_checkpoint(
+        Checkpoint(origin=ORIGIN, size=size, root=root), [Signer(name=ORIGIN, private_key=key)]
+    )
+
+
+def packed(members: Mapping[str, bytes] | Sequence[tuple[str, bytes]], *, compress: bool = True) -> bytes:
+    """The ZIP of some members."""
+    items = members.items() if isinstance(members, Mapping) else members
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED) as archive:
+        for name, content in items:
+            with archive.open(
+                zipfile.ZipInfo(name) if not compress else _deflated(name), "w", force_zip64=True
+            ) as member:
+                member.write(content)
+    return whole.getvalue()
+
+
+def written(made: Made, folder: Path, *, name: str = "bundle.zip", compress: bool = True) -> Path:
+    """The bundle as a file."""
+    path = folder / name
+    path.write_bytes(packed(made.members, compress=compress))
+    return path
+
+
+def _deflated(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def _export_entry(asked: Asked, export: ExportedBy, since: datetime | None, until: datetime | None) -> bytes:
+    body: dict[str, Any] = {
+        "v": 1, "site": SITE, "seq": export.seq, "at": export.at, "kind": "log.exported", "nonce": "f" * 32,
+        "trees": {"site": export.seq, TREE: export.index}, "tree": TREE, "openings": asked.openings,
+        "by": export.by, "author": export.author, "reason": export.reason,
+    }  # fmt: skip
+    times = {"from": since, "to": until}
+    body |= {name: timestamp(at) for name, at in times.items() if at is not None}
+    if export.approved_by is not None:
+        body["approved_by"] = export.approved_by
+    if asked.selection.doors:
+        body["doors"] = list(asked.selection.doors)
+    if asked.selection.decisions:
+        body["decisions"] = list(asked.selection.decisions)
+    if asked.selection.holder is not None:
+        body["one_holder"] = True
+    return canonical_json(body)
+
+
+def _note(asked: Asked, size: int, root: bytes) -> tuple[bytes, str]:
+    signer = Signer(name=ORIGIN, private_key=asked.key)
+    note = sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), [signer])
+    if asked.cosigners:
+        parsed = parse_note(note)
+        cosigned = [one.cosign(parsed.text, time=1_780_000_000) for one in asked.cosigners]
+        note = format_note(replace(parsed, signatures=(*parsed.signatures, *cosigned)))
+    return note, signer.verifier.key()
+
+
+def _segments(log: Log, manifest: Manifest, reader: TileHashes) -> tuple[dict[str, bytes], Counts]:
+    members: dict[str, bytes] = {}
+    total = Counts()
+    for segment in segments_of(*manifest.range):
+        lines, openings, rows, counts = _lines(log, manifest, segment.start, segment.end, reader)
+        members[member_name("entries", segment, "jsonl")] = b"".join(line + b"\n" for line in lines)
+        if manifest.openings:
+            members[member_name("openings", segment, "jsonl")] = b"".join(line + b"\n" for line in openings)
+        if manifest.csv is not None:
+            members[member_name("csv", segment, "csv")] = (heading(manifest.csv) + "".join(rows)).encode()
+        total += counts
+    return members, total
+
+
+def _lines(log: Log, manifest: Manifest, start: int, end: int, reader: TileHashes) -> tuple[list[bytes], list[bytes], list[str], Counts]:  # fmt: skip
+    first, last = manifest.within
+    lines: list[bytes] = []
+    openings: list[bytes] = []
+    rows: list[str] = []
+    entries = withheld = personal = 0
+    gap: int | None = None
+    for index in range(start, end + 1):
+        given = index == end
+        if index < end:
+            within = first <= index < last
+            body, part = orjson.loads(log.bodies[index]), log.parts[index]
+            opening = None if part is None or not manifest.openings else orjson.loads(part)
+            given = not within or not manifest.selection or manifest.selection.gives(body, opening)
+        if given and gap is not None:
+            lines.append(withheld_line(gap, index, subtree_hashes(gap, index, reader)))
+            withheld += index - gap
+            gap = None
+        if index == end:
+            break
+        if not given:
+            gap = index if gap is None else gap
+            continue
+        lines.append(log.bodies[index])
+        entries += 1
+        if not within:
+            continue
+        personal += "personal" in body
+        if opening is not None:
+            openings.append(opening_line(index, part))
+        if manifest.csv is not None:
+            rows.append(row_of(manifest.csv, index, body, opening))
+    counts = Counts(
+        entries=entries, withheld=withheld, personal=personal, openings=len(openings), rows=len(rows)
+    )
+    return lines, openings, rows, counts

@@ -1,0 +1,69 @@
+"""Rows that a spreadsheet opens: quoted where they must be, guarded where they could be formulas."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatekeeper.core.export import COLUMNS, Dialect, cells_of, heading, row_of
+
+GRANTED = {
+    "access_point": "front-in",
+    "assurance": 2,
+    "at": "2026-06-03T10:00:01.050000Z",
+    "from": "outside",
+    "gate": "front",
+    "kind": "access.granted",
+    "personal": "9e",
+    "reason": "granted",
+    "reasons": [],
+    "seq": 10,
+    "tenant": "army",
+    "to": "yard",
+    "v": 1,
+}
+
+
+def test_an_entry_is_a_row_with_a_cell_for_every_column():
+    assert row_of(Dialect.RFC4180, 2, GRANTED, {"holder": "h-sergeant", "badge": "5677"}) == (
+        "2,10,2026-06-03T10:00:01.050000Z,access.granted,front,front-in,outside,yard,army,granted,,2,,,,,,"
+        "h-sergeant,5677,opened\r\n"
+    )
+
+
+def test_dutch_excel_gets_semicolons_its_own_headings_and_times_it_knows():
+    assert heading(Dialect.EXCEL_NL).startswith("\ufeffindex;volgnummer;tijd (UTC);soort;")
+    assert heading(Dialect.EXCEL_NL).count(";") == len(COLUMNS) - 1
+    assert row_of(Dialect.EXCEL_NL, 2, GRANTED, None) == (
+        "2;10;2026-06-03 10:00:01;access.granted;front;front-in;outside;yard;army;granted;;2;;;;;;;;closed\r\n"
+    )
+
+
+def test_several_reasons_an_alarm_and_nothing_personal():
+    body = {**GRANTED, "reasons": ["lockdown", "clearance"], "alarm": True}
+    del body["personal"]
+    cells = dict(zip(COLUMNS, cells_of(2, body, None), strict=True))
+    assert (cells["reasons"], cells["alarm"], cells["personal"]) == ("lockdown clearance", "yes", "")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_what_a_spreadsheet_would_take_for_a_formula_is_guarded(dialect: Dialect, start: str):
+    row = row_of(dialect, 0, {**GRANTED, "gate": f"{start}cmd|' /C calc'!A0"}, None)
+    cells = next(csv.reader(io.StringIO(row, newline=""), delimiter=dialect.separator))
+    assert cells[COLUMNS.index("gate")] == f"'{start}cmd|' /C calc'!A0"
+
+
+@given(text=st.text(max_size=12), dialect=st.sampled_from(Dialect), column=st.sampled_from(COLUMNS[4:11]))
+def test_any_text_comes_back_from_its_row(text: str, dialect: Dialect, column: str):
+    row = row_of(dialect, 0, {**GRANTED, column: text}, None)
+    cells = next(csv.reader(io.StringIO(row, newline=""), delimiter=dialect.separator, strict=True))
+    guarded = f"'{text}" if text[:1] in set("=+-@\t\r") and text else text
+    assert dict(zip(COLUMNS, cells, strict=True))[column] == guarded
+
+
+def test_every_heading_has_as_many_columns():
+    for dialect in Dialect:
+        assert len(heading(dialect).split(dialect.separator)) == len(COLUMNS)
