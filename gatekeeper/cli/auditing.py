@@ -23,6 +23,16 @@ _COMMANDS = {
         attribute="tiles",
         help="Write a tree as a folder of checkpoint, tiles and entry bundles that any reader of tlog-tiles checks.",
     ),
+    "prove": Where(
+        module="gatekeeper.cli.prove",
+        attribute="prove",
+        help="Write the proof that an entry is in the log, as C2SP tlog-proof, and the entry beside it.",
+    ),
+    "check-proof": Where(
+        module="gatekeeper.cli.check_proof",
+        attribute="check",
+        help="Check that an entry is in the log, offline: its proof, the log's signature, and who witnessed it.",
+    ),
     "fsck": Where(
         module="gatekeeper.cli.fsck",
         attribute="fsck",
