@@ -224,7 +224,7 @@ def test_an_entry_that_no_checkpoint_covers_cannot_be_proven_yet(grown: Hold, pr
 @pytest.mark.parametrize(
     ("tamper", "sentence"),
     [
-        ("DELETE FROM tile WHERE site_id = $1", "Tile 0/0 of site cannot be made: audit fsck says why."),
+        ("DELETE FROM tile WHERE site_id = $1", "Tile 0/1 of site cannot be made: audit fsck says why."),
         (
             "UPDATE entry SET body = replace(convert_from(body, 'UTF8'), 'front', 'frond')::bytea WHERE site_id = $1 AND seq = 300",
             "The log does not bear out its checkpoint: ",
