@@ -21,7 +21,8 @@ _COMMANDS = {
     "tiles": Where(
         module="gatekeeper.cli.tiles",
         attribute="tiles",
-        help="Write a tree as a folder of checkpoint, tiles and entry bundles that any reader of tlog-tiles checks.",
+        help="Write a tree as a folder of checkpoint and tiles, with --entries also bundles, that any reader of tlog-tiles "
+        "checks.",
     ),
     "prove": Where(
         module="gatekeeper.cli.prove",
