@@ -53,8 +53,8 @@ class Settings:
         None, "File with the password at the broker; without it the site folder's own."
     )
     prefix: str = setting("gk", "First level of all topics.")
-    http_host: str = setting("127.0.0.1", "Where metrics and health are served.")
-    http_port: int = setting(8080, "Port of metrics and health; 0 takes a free one.")
+    http_host: str = setting("127.0.0.1", "Where metrics, health and the published log are served.")
+    http_port: int = setting(8080, "Port of metrics, health and the published log; 0 takes a free one.")
     publish: str = setting(
         "tiles",
         "What of the log is served below /log: nothing, tiles (hashes and checkpoints) or entries (bodies too).",
