@@ -110,6 +110,33 @@ class Refusal(StrEnum):
         "The lines after the index are not up to 63 hashes of 32 bytes in canonical base64.",
     )
 
+    WITNESS_OVERSIZED = "witness-oversized", "The request to the witness is longer than 65,536 bytes."
+    WITNESS_STRUCTURE = (
+        "witness-structure",
+        "The request is not lines of ASCII, an empty line and a signed checkpoint.",
+    )
+    WITNESS_OLD_SIZE = (
+        "witness-old-size",
+        "The request does not begin with old and a plain decimal number below 2^63.",
+    )
+    WITNESS_PROOF_LINE = (
+        "witness-proof-line",
+        "The lines after the old size are not up to 63 hashes of 32 bytes in canonical base64.",
+    )
+    WITNESS_OLD_SIZE_ABOVE = (
+        "witness-old-size-above",
+        "The old size is larger than that of the checkpoint.",
+    )
+    WITNESS_UNKNOWN_LOG = "witness-unknown-log", "The witness was not told to watch this log."
+    WITNESS_CONFLICT = (
+        "witness-conflict",
+        "The witness has last cosigned another size than the old size.",
+    )
+    WITNESS_FORK = (
+        "witness-fork",
+        "The witness has cosigned another tree of the same size: the log has shown two.",
+    )
+
     def __new__(cls, code: str, sentence: str) -> Self:
         """Make the code the member's value, so that `Refusal("proof-root")` finds it."""
         member = str.__new__(cls, code)
