@@ -16,12 +16,13 @@ from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId
-from gatekeeper.transparency import Tile
+from gatekeeper.transparency import Accepted, Latest, Tile, Verifier
 
 __all__ = [
     "Batch",
     "Clock",
     "DeadLetter",
+    "Dispute",
     "Inbound",
     "KeyVault",
     "Ledger",
@@ -35,6 +36,9 @@ __all__ = [
     "Transport",
     "TransportError",
     "TreeHead",
+    "WatchedLog",
+    "WitnessStore",
+    "WitnessStoreError",
 ]
 
 
@@ -48,6 +52,10 @@ class LedgerUnavailableError(Exception):
 
 class SiteLostError(Exception):
     """Another engine owns the site now; nothing more can be committed under this epoch."""
+
+
+class WitnessStoreError(Exception):
+    """A witness cannot read or write what it remembers; it cosigns nothing."""
 
 
 class Clock(Protocol):
@@ -278,4 +286,50 @@ class KeyVault(Protocol):
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
         """The keys of these persons, made where there was none. Durable when it returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A checkpoint that a log signed and that was not shown to go on from the latest one; `latest_note` is that of then."""
+
+    at: datetime
+    code: str
+    size: int
+    note: bytes
+    latest_note: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedLog:
+    """What a witness knows of one log: the latest checkpoint it cosigned, when, and how many disputes it keeps."""
+
+    origin: str
+    keys: int
+    latest: Latest | None
+    note: bytes | None
+    at: datetime | None
+    disputes: int
+
+
+class WitnessStore(Protocol):
+    """What a witness remembers, apart from every log. Durable: what a method has returned from survives a crash.
+
+    Every method raises WitnessStoreError when the store cannot be used.
+    """
+
+    async def logs(self) -> Mapping[str, Sequence[Verifier]]:
+        """The keys that are believed of each log, by its origin."""
+        ...
+
+    async def latest(self, origin: str) -> Latest | None:
+        """The latest checkpoint of a log that was cosigned."""
+        ...
+
+    async def advance(self, accepted: Accepted, *, after: Latest | None, at: datetime) -> bool:
+        """Make this the latest, if `after` still is; False when another request came between. Compares and writes at once."""
+        ...
+
+    async def keep_dispute(self, origin: str, dispute: Dispute) -> None:
+        """Keep a signed checkpoint that was not shown to go on from the latest, beside the latest; bounded for each log."""
         ...

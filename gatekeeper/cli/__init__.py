@@ -19,6 +19,7 @@ from gatekeeper.cli import (
     serve,
     site,
     visitors,
+    witness,
 )
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.talk import say
@@ -37,6 +38,7 @@ app.add_typer(visitors.app, name="visitor")
 app.add_typer(operators.app, name="operator")
 app.add_typer(proposals.app, name="proposal")
 app.add_typer(audit.app, name="audit")
+app.add_typer(witness.app, name="witness")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)

@@ -110,7 +110,7 @@ class Refusal(StrEnum):
         "The lines after the index are not up to 63 hashes of 32 bytes in canonical base64.",
     )
 
-    WITNESS_OVERSIZED = "witness-oversized", "The request to the witness is longer than 65,536 bytes."
+    WITNESS_OVERSIZED = "witness-oversized", "The request to the witness is longer than 131,072 bytes."
     WITNESS_STRUCTURE = (
         "witness-structure",
         "The request is not lines of ASCII, an empty line and a signed checkpoint.",

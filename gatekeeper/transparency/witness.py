@@ -41,8 +41,8 @@ __all__ = [
     "weigh",
 ]
 
-MAX_REQUEST_BYTES: Final = 64 * 1024
-"""Room for 63 hashes and a checkpoint with a score of signatures; what is longer is no honest request."""
+MAX_REQUEST_BYTES: Final = 128 * 1024
+"""Room for 63 hashes and a checkpoint with a score of ML-DSA signatures; what is longer is no honest request."""
 
 _OLD: Final = "old "
 _MAX_HASHES: Final = 63
