@@ -61,6 +61,7 @@ def _answered(answer: Cosigned | Rejected) -> Response:
         case Cosigned(lines=lines):
             return PlainTextResponse(lines)
         case Rejected(known_size=int() as size):
-            return Response(f"{size}\n", status_code=answer.status, media_type=_SIZE)
+            # As the specification spells it: a media type would have a charset added.
+            return Response(f"{size}\n", status_code=answer.status, headers={"content-type": _SIZE})
         case Rejected():
             return PlainTextResponse(f"{answer.code}: {answer.code.sentence}\n", status_code=answer.status)
