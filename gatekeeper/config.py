@@ -54,6 +54,10 @@ class Settings:
     prefix: str = setting("gk", "First level of all topics.")
     http_host: str = setting("127.0.0.1", "Where metrics and health are served.")
     http_port: int = setting(8080, "Port of metrics and health; 0 takes a free one.")
+    witnesses: Path | None = setting(
+        None, "File with the policy (C2SP tlog-policy) of the witnesses that are asked to cosign the log."
+    )
+    witness_interval: float = setting(15.0, "Seconds between two questions to the witnesses, 10 to 60.")
     gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
     gate_burst: float = setting(200.0, "Messages that one gate may send at once.")
     log_level: str = setting("info", "debug, info, warning or error.")
@@ -85,6 +89,8 @@ class Settings:
             raise SettingError(f"log_level is one of {', '.join(_LEVELS)}, not {self.log_level!r}.")
         if not 0 <= self.http_port <= 65535:
             raise SettingError("http_port is a number from 0 to 65535.")
+        if not 10 <= self.witness_interval <= 60:
+            raise SettingError("witness_interval is a number of seconds from 10 to 60.")
         if not (0 < self.gate_rate < math.inf and 1 <= self.gate_burst < math.inf):
             raise SettingError(
                 "gate_rate is above 0 and gate_burst is 1 or more, both finite; else no gate could scan, or any could flood."

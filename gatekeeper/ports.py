@@ -4,7 +4,7 @@ An adapter stands behind each of these; the service knows no other name for a br
 errors are wrapped once, at the adapter, into the errors below.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,7 @@ from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId
-from gatekeeper.transparency import Accepted, Latest, Tile, Verifier
+from gatekeeper.transparency import Accepted, Latest, NoteSignature, Tile, TileCoordinates, Verifier
 
 __all__ = [
     "Batch",
@@ -29,6 +29,7 @@ __all__ = [
     "LedgerUnavailableError",
     "Loaded",
     "SealedEntry",
+    "SignedCheckpoint",
     "SiteLostError",
     "StoredChange",
     "StoredDocument",
@@ -37,8 +38,11 @@ __all__ = [
     "TransportError",
     "TreeHead",
     "WatchedLog",
+    "WitnessAnswer",
     "WitnessStore",
     "WitnessStoreError",
+    "WitnessUnreachableError",
+    "Witnesses",
 ]
 
 
@@ -52,6 +56,10 @@ class LedgerUnavailableError(Exception):
 
 class SiteLostError(Exception):
     """Another engine owns the site now; nothing more can be committed under this epoch."""
+
+
+class WitnessUnreachableError(Exception):
+    """A witness does not answer, not in time, or with more than an answer may be."""
 
 
 class WitnessStoreError(Exception):
@@ -189,6 +197,16 @@ class StoredDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCheckpoint:
+    """A checkpoint of a tree that the engine has signed."""
+
+    tree: str
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """A whole site as an engine takes it over."""
 
@@ -264,6 +282,22 @@ class Ledger(Protocol):
         """Keep a signed checkpoint."""
         ...
 
+    async def newest_checkpoints(self, site: SiteId) -> Sequence[SignedCheckpoint]:
+        """The last signed checkpoint of every tree that has one."""
+        ...
+
+    async def full_tiles(
+        self, site: SiteId, tree: str, wanted: Collection[TileCoordinates]
+    ) -> Sequence[Tile]:
+        """Those of these tiles that are full, in no order."""
+        ...
+
+    async def keep_cosignatures(
+        self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
+    ) -> None:
+        """Keep what witnesses said of a checkpoint that is kept; the first word of each key stays."""
+        ...
+
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""
         ...
@@ -286,6 +320,26 @@ class KeyVault(Protocol):
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
         """The keys of these persons, made where there was none. Durable when it returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessAnswer:
+    """What a witness answered over HTTP."""
+
+    status: int
+    body: bytes
+
+
+class Witnesses(Protocol):
+    """The way to witnesses; what they answer is not believed here."""
+
+    async def add_checkpoint(self, url: str, body: bytes) -> WitnessAnswer:
+        """Ask the witness at a URL for its cosignature. Raises WitnessUnreachableError within a time limit."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; the next question opens new ones."""
         ...
 
 
