@@ -12,6 +12,7 @@ from gatekeeper.cli import (
     demo,
     explain,
     guards,
+    log_keys,
     look,
     operators,
     photos,
@@ -37,6 +38,7 @@ app.add_typer(photos.app, name="holder", help="Register the people of a tenant."
 app.add_typer(visitors.app, name="visitor")
 app.add_typer(operators.app, name="operator")
 app.add_typer(proposals.app, name="proposal")
+audit.app.command("keys")(log_keys.keys)
 app.add_typer(audit.app, name="audit")
 app.add_typer(witness.app, name="witness")
 app.command("serve")(serve.serve)
