@@ -20,7 +20,7 @@ def keys(data: Data = None, site: Site = None) -> None:
     if not folder.holds_site():
         raise SettingError(f"{folder.root} holds no site.")
     trust = read_current_trust(folder)
-    trees = [SITE_TREE, *(tenant_tree(tenant) for tenant in sorted(trust.tenants))]
+    trees = [SITE_TREE, *(tenant_tree(tenant) for tenant in sorted(trust.listing.tenants))]
     for verifiers in tree_verifiers(named, trust, trees=trees).values():
         for verifier in verifiers:
             typer.echo(verifier.key())

@@ -28,7 +28,7 @@ def policy_of(*witnesses: tuple[RunningWitness, Sequence[Verifier]]) -> bytes:
 
 def logs_of(site: Barracks) -> list[Verifier]:
     trust = read_current_trust(SiteFolder(site.site))
-    trees = [SITE_TREE, *(f"tenant:{tenant}" for tenant in trust.tenants)]
+    trees = [SITE_TREE, *(f"tenant:{tenant}" for tenant in trust.listing.tenants)]
     return [one for found in tree_verifiers(SITE, trust, trees=trees).values() for one in found]
 
 

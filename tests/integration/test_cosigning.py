@@ -364,18 +364,49 @@ async def _not_for_long(cosigning: Cosigning, log: Log) -> None:
 # -- what goes wrong --------------------------------------------------------------------------------------------------
 
 
-async def test_a_witness_that_fails_is_left_alone_for_longer_and_longer(log: Log, tmp_path: Path):
+async def asked_in(cosigning: Cosigning, log: Log, asked: list[int], *, rounds: int = 70) -> list[int]:
+    """In which rounds a witness was asked, of a log that grows in each."""
+    found = []
+    for number in range(rounds):
+        before = len(asked)
+        await log.grow(1)
+        await cosigning.ask()
+        if len(asked) > before:
+            found.append(number)
+    return found
+
+
+async def test_a_tree_that_is_not_cosigned_is_asked_about_less_and_less(log: Log, tmp_path: Path):
     async with witness(tmp_path / "w.sqlite", log, admits=False) as stranger:
-        cosigning = log.cosigning(one_of(stranger))
-        await log.grow(3)
-        asked_in = []
-        for number in range(70):
-            before = len(stranger.asked)
-            await cosigning.ask()
-            if len(stranger.asked) > before:
-                asked_in.append(number)
-        assert asked_in == [0, 2, 5, 10, 19, 36, 53]
+        rounds = await asked_in(log.cosigning(one_of(stranger)), log, stranger.asked)
+        assert rounds == [0, 2, 5, 10, 19, 36, 53]
         assert set(stranger.asked) == {404}
+
+
+async def test_a_tree_that_is_not_cosigned_keeps_no_other_from_it(log: Log, tmp_path: Path):
+    async with witness(tmp_path / "w.sqlite", log, admits=False) as half:
+        await half.store.admit(log.verifiers()[0], at=NOW)
+        rounds = await asked_in(log.cosigning(one_of(half)), log, half.asked, rounds=9)
+        assert rounds == list(range(9))
+        assert (half.asked.count(200), half.asked.count(404)) == (9, 3)
+        opened = await log.read()
+        assert opened is not None
+        assert opened.checkpoint.size == 9
+
+
+async def test_a_witness_that_does_not_answer_is_asked_less_and_less(log: Log):
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    key = FIRST_KEYS[0].verifier.key()
+    cosigning = log.cosigning(read_policy(f"witness a {key} http://127.0.0.1:{port}\nquorum a\n".encode()))
+    failed = []
+    for number in range(40):
+        before = counted("failed")
+        await log.grow(1)
+        await cosigning.ask()
+        if counted("failed") > before:
+            failed.append(number)
+    assert failed == [0, 2, 5, 10, 19, 36]
 
 
 async def test_a_rewritten_log_is_found_out_and_raises_an_alarm(log: Log, standing: Standing):

@@ -1,12 +1,13 @@
 """All witnesses are asked about all trees that grew, round by round.
 
 Nothing that a scan waits for waits for this: it has its own time limits, holds no lock of the engine, and whatever goes
-wrong in a round is told and left behind with it. A witness that fails is left alone for one round, then two, then four, to
-sixteen. Raised as an alarm: a witness that knows another tree, one that knows more entries than there are, and a quorum
+wrong in a round is told and left behind with it. A witness that does not answer is left alone for one round, then two, then
+four, to sixteen; likewise a tree that it does not cosign, whatever becomes of the others. Raised as an alarm: a witness that knows another tree, one that knows more entries than there are, and a quorum
 that has not cosigned the site's log for twenty intervals although it grew.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,16 +48,40 @@ _QUORUM: Final = "witness-quorum"
 _log = structlog.get_logger("gatekeeper.witnesses")
 
 
+@dataclass(slots=True)
+class _Turns:
+    """In which rounds somebody's turn comes: in all of them, until it fails."""
+
+    failures: int = 0
+    next_round: int = 0
+
+    def failed(self, number: int) -> None:
+        """Leave out one round more than a moment ago, twice as many, and so on."""
+        self.next_round = number + 1 + min(1 << self.failures, _MOST_ROUNDS_OFF)
+        self.failures += 1
+
+    def went_well(self) -> None:
+        """Be there in the next round again."""
+        self.failures, self.next_round = 0, 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tree:
+    """What is remembered of one tree at one witness: what it knows, and in which round it was asked."""
+
+    turns: _Turns = field(default_factory=_Turns)
+    known: int | None = None
+    asked: int = 0
+    told: set[Outcome] = field(default_factory=set)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Line:
-    """What is remembered of one witness: by tree what it knows and in which round it was asked, and its failures."""
+    """What is remembered of one witness."""
 
     witness: AskedWitness
-    known: dict[str, int] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
-    failures: int = 0
-    rounds_off: int = 0
-    alarmed: set[tuple[str, Outcome]] = field(default_factory=set)
+    turns: _Turns = field(default_factory=_Turns)
+    trees: defaultdict[str, _Tree] = field(default_factory=lambda: defaultdict(_Tree))
 
 
 class Cosigning:
@@ -113,52 +138,53 @@ class Cosigning:
     # -- one witness ------------------------------------------------------------------------------------------------
 
     async def _ask_one(self, line: _Line, checkpoints: Sequence[SignedCheckpoint]) -> None:
-        if line.rounds_off:
-            line.rounds_off -= 1
+        if self._round < line.turns.next_round:
             return
-        grown = [one for one in checkpoints if line.known.get(one.tree) != one.size]
-        # Who was not asked for longest comes first: a slow witness hears of every tree in the end.
-        grown.sort(key=lambda one: line.asked.get(one.tree, 0))
-        failed = False
         try:
             async with asyncio.timeout(self._interval.total_seconds()):
-                for checkpoint in grown:
-                    line.asked[checkpoint.tree] = self._round
-                    failed |= not await self._ask_about(line, checkpoint)
+                for checkpoint in self._due(line, checkpoints):
+                    await self._ask_about(line, line.trees[checkpoint.tree], checkpoint)
         except (WitnessUnreachableError, TimeoutError) as error:
             metrics.witness_request(line.witness.name, "failed").inc()
             _log.warning("a witness does not answer", witness=line.witness.name, why=str(error))
-            failed = True
+            line.turns.failed(self._round)
         except LedgerUnavailableError:  # no fault of the witness
             return
-        self._let_rest(line, failed=failed)
+        else:
+            line.turns.went_well()
 
-    def _let_rest(self, line: _Line, *, failed: bool) -> None:
-        line.failures = line.failures + 1 if failed else 0
-        line.rounds_off = min(2 ** (line.failures - 1), _MOST_ROUNDS_OFF) if failed else 0
+    def _due(self, line: _Line, checkpoints: Sequence[SignedCheckpoint]) -> Sequence[SignedCheckpoint]:
+        """What has grown since the witness cosigned it; a slow one hears of every tree in the end."""
+        trees = line.trees
+        due = [
+            one
+            for one in checkpoints
+            if trees[one.tree].known != one.size and self._round >= trees[one.tree].turns.next_round
+        ]
+        return sorted(due, key=lambda one: trees[one.tree].asked)
 
-    async def _ask_about(self, line: _Line, checkpoint: SignedCheckpoint) -> bool:
-        """Ask one witness about one tree; tell whether it cosigned."""
-        tree = checkpoint.tree
+    async def _ask_about(self, line: _Line, tree: _Tree, checkpoint: SignedCheckpoint) -> None:
+        """Ask one witness about one tree, and keep what it says."""
+        tree.asked = self._round
         try:
             answered = await ask(
-                line.witness,
-                checkpoint,
-                known=line.known.get(tree, 0),
-                prove=self._prove,
-                witnesses=self._witnesses,
+                line.witness, checkpoint, known=tree.known or 0, prove=self._prove, witnesses=self._witnesses
             )
         except MissingTileError as error:
-            _log.warning("no proof can be made; gatekeeper audit verify says why", tree=tree, why=str(error))
-            return False
+            _log.warning(
+                "no proof can be made; gatekeeper audit verify says why", tree=checkpoint.tree, why=str(error)
+            )
+            tree.turns.failed(self._round)
+            return
         metrics.witness_request(line.witness.name, answered.outcome.value).inc()
-        if answered.outcome is not Outcome.COSIGNED:
-            self._tell(line, tree, answered)
-            return False
-        line.alarmed -= {(tree, outcome) for outcome in Outcome}
-        await self._keep(line.witness, checkpoint, answered)
-        line.known[tree] = answered.known
-        return True
+        if answered.outcome is Outcome.COSIGNED:
+            await self._keep(line.witness, checkpoint, answered)
+            tree.known = answered.known
+            tree.told.clear()
+            tree.turns.went_well()
+        else:
+            self._tell(line.witness, tree, checkpoint.tree, answered)
+            tree.turns.failed(self._round)
 
     async def _keep(self, witness: AskedWitness, checkpoint: SignedCheckpoint, answered: Answered) -> None:
         now, tree, size = self._clock.now(), checkpoint.tree, checkpoint.size
@@ -174,16 +200,15 @@ class Cosigning:
         if tree == SITE_TREE:
             metrics.witness_cosigned_at(witness.name).set(now.timestamp())
 
-    def _tell(self, line: _Line, tree: str, answered: Answered) -> None:
+    def _tell(self, witness: AskedWitness, tree: _Tree, name: str, answered: Answered) -> None:
         """Tell once why there is no cosignature, until there is one again; what hints at a rewritten log is an alarm."""
-        if (tree, answered.outcome) in line.alarmed:
+        if answered.outcome in tree.told:
             return
-        line.alarmed.add((tree, answered.outcome))
-        name = line.witness.name
+        tree.told.add(answered.outcome)
         if answered.outcome is Outcome.REFUSED:
-            _log.warning("a witness does not cosign", witness=name, tree=tree, why=answered.detail)
+            _log.warning("a witness does not cosign", witness=witness.name, tree=name, why=answered.detail)
         else:
-            self._alarm(answered.outcome.value, witness=name, tree=tree, why=answered.detail)
+            self._alarm(answered.outcome.value, witness=witness.name, tree=name, why=answered.detail)
 
     # -- proofs -------------------------------------------------------------------------------------------------------
 
