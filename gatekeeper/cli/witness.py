@@ -112,7 +112,19 @@ def show(
 async def _admit(data: Path, verifiers: Sequence[Verifier]) -> list[bool]:
     now = SystemClock().now()
     async with SqliteWitnessStore.opened(_store(data)) as store:
+        known = [key for keys in (await store.logs()).values() for key in keys]
+        _must_tell_apart([*known, *verifiers])
         return [await store.admit(verifier, at=now) for verifier in verifiers]
+
+
+def _must_tell_apart(verifiers: Sequence[Verifier]) -> None:
+    """See that no signature could be of one key or another. Raises WitnessFolderError."""
+    by_name_and_id: dict[tuple[str, bytes], Verifier] = {}
+    for verifier in verifiers:
+        if by_name_and_id.setdefault((verifier.name, verifier.key_id), verifier) != verifier:
+            raise WitnessFolderError(
+                f"Another key of {verifier.name} has the same key id; the log needs a new one."
+            )
 
 
 async def _dismiss(data: Path, verifier: Verifier) -> bool:

@@ -78,7 +78,10 @@ class Refusal(StrEnum):
         "policy-key-type",
         "The key is of a type that logs, or witnesses, do not sign with.",
     )
-    POLICY_DUPLICATE_KEY = "policy-duplicate-key", "The policy names the same public key before."
+    POLICY_DUPLICATE_KEY = (
+        "policy-duplicate-key",
+        "The policy names the same public key before, or one of the same name and key id.",
+    )
     POLICY_NAME = "policy-name", "The name is taken, or is none, which says that no quorum is asked for."
     POLICY_MEMBER = (
         "policy-member",

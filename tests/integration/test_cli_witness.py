@@ -14,6 +14,7 @@ from gatekeeper.service.witnessing import Witness, WitnessFolder
 from gatekeeper.transparency import SignatureType, Verifier, format_add_checkpoint, parse_verifier
 from tests.support.commands import Said, gatekeeper
 from tests.support.logs import WatchableLog, forked, honest
+from tests.unit.transparency.test_policy import TWINS
 
 pytestmark = pytest.mark.integration
 
@@ -122,6 +123,15 @@ def test_a_key_that_is_none_of_a_log_is_refused(command: str, made: Said, say: S
 def test_of_several_keys_one_that_is_none_keeps_all_from_being_admitted(made: Said, say: Say):
     assert say("admit", KEY, "nonsense").code == 2
     assert say("show", "--json").document == []
+
+
+def test_two_keys_that_no_signature_could_tell_apart_are_not_both_admitted(made: Said, say: Say):
+    one, other = (twin.key() for twin in TWINS)
+    assert say("admit", one, other).code == 2
+    assert say("admit", one).code == 0
+    said = say("admit", other)
+    assert (said.code, said.err) == (2, "Another key of x has the same key id; the log needs a new one.\n")
+    assert [log["keys"] for log in say("show", "--json").document] == [1]
 
 
 def test_show_tells_what_is_cosigned_and_what_is_disputed(made: Said, say: Say, folder: Path):
