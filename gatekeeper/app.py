@@ -24,6 +24,7 @@ from gatekeeper.adapters.http import http_app, serving
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresStoredTrees, migrate_site_database
 from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.adapters.witness_client import HttpWitnesses
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.pin import PinChecker
 from gatekeeper.core.verify import PinDesk
@@ -41,14 +42,24 @@ from gatekeeper.service.administration.folder import (
     SiteFolder,
     in_gate,
 )
-from gatekeeper.service.engine import Engine, EngineParts
+from gatekeeper.service.cosigning import PolicyRefusedError, read_policy
+from gatekeeper.service.engine import Engine, EngineParts, WitnessParts
 from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
 from gatekeeper.service.integrity import IntegrityWatch
 from gatekeeper.service.publication import Publication, Publishing
 
-__all__ = ["Premises", "databases", "premises", "running", "serving_site", "site_folder", "the_site"]
+__all__ = [
+    "Premises",
+    "databases",
+    "premises",
+    "running",
+    "serving_site",
+    "site_folder",
+    "the_site",
+    "witness_parts",
+]
 
 _RUNNING = "running.json"
 _SESSION = timedelta(days=7)
@@ -275,6 +286,24 @@ def _parts(
         clock=SystemClock(),
         health=health,
         beside=beside,
+        witness=witness_parts(settings),
+    )
+
+
+def witness_parts(settings: Settings) -> WitnessParts | None:
+    """The witnesses that the settings name. Raises SettingError when their policy cannot be followed."""
+    if settings.witnesses is None:
+        return None
+    try:
+        policy = read_policy(settings.witnesses.read_bytes())
+    except OSError as error:
+        raise SettingError(f"witnesses cannot be read: {settings.witnesses}: {error.strerror}.") from error
+    except PolicyRefusedError as error:
+        raise SettingError(f"{settings.witnesses}: {error}") from error
+    return WitnessParts(
+        policy=policy,
+        witnesses=HttpWitnesses(),
+        interval=timedelta(seconds=settings.witness_interval),
     )
 
 

@@ -62,6 +62,10 @@ class Settings:
     watch_rate: float = setting(
         2000.0, "Entries a second that are compared with their hashes again and again; 0: none."
     )
+    witnesses: Path | None = setting(
+        None, "File with the policy (C2SP tlog-policy) of the witnesses that are asked to cosign the log."
+    )
+    witness_interval: float = setting(15.0, "Seconds between two questions to the witnesses, 10 to 60.")
     gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
     gate_burst: float = setting(200.0, "Messages that one gate may send at once.")
     log_level: str = setting("info", "debug, info, warning or error.")
@@ -97,6 +101,8 @@ class Settings:
             raise SettingError("watch_rate is 0 or more, and finite.")
         if not 0 <= self.http_port <= 65535:
             raise SettingError("http_port is a number from 0 to 65535.")
+        if not 10 <= self.witness_interval <= 60:
+            raise SettingError("witness_interval is a number of seconds from 10 to 60.")
         if not (0 < self.gate_rate < math.inf and 1 <= self.gate_burst < math.inf):
             raise SettingError(
                 "gate_rate is above 0 and gate_burst is 1 or more, both finite; else no gate could scan, or any could flood."

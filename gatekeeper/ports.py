@@ -4,7 +4,7 @@ An adapter stands behind each of these; the service knows no other name for a br
 errors are wrapped once, at the adapter, into the errors below.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,18 +16,20 @@ from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId
-from gatekeeper.transparency import Tile
+from gatekeeper.transparency import Accepted, Latest, NoteSignature, Tile, TileCoordinates, Verifier
 
 __all__ = [
     "Batch",
     "Clock",
     "DeadLetter",
+    "Dispute",
     "Inbound",
     "KeyVault",
     "Ledger",
     "LedgerUnavailableError",
     "Loaded",
     "SealedEntry",
+    "SignedCheckpoint",
     "SiteLostError",
     "StoredChange",
     "StoredCheckpoint",
@@ -37,6 +39,12 @@ __all__ = [
     "Transport",
     "TransportError",
     "TreeHead",
+    "WatchedLog",
+    "WitnessAnswer",
+    "WitnessStore",
+    "WitnessStoreError",
+    "WitnessUnreachableError",
+    "Witnesses",
 ]
 
 
@@ -50,6 +58,14 @@ class LedgerUnavailableError(Exception):
 
 class SiteLostError(Exception):
     """Another engine owns the site now; nothing more can be committed under this epoch."""
+
+
+class WitnessUnreachableError(Exception):
+    """A witness does not answer, not in time, or with more than an answer may be."""
+
+
+class WitnessStoreError(Exception):
+    """A witness cannot read or write what it remembers; it cosigns nothing."""
 
 
 class Clock(Protocol):
@@ -183,6 +199,16 @@ class StoredDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCheckpoint:
+    """A checkpoint of a tree that the engine has signed."""
+
+    tree: str
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCheckpoint:
     """A signed checkpoint of a tree as it lies in the database: what its row says, and the note."""
 
@@ -271,6 +297,22 @@ class Ledger(Protocol):
         """Keep a signed checkpoint."""
         ...
 
+    async def newest_checkpoints(self, site: SiteId) -> Sequence[SignedCheckpoint]:
+        """The last signed checkpoint of every tree that has one."""
+        ...
+
+    async def full_tiles(
+        self, site: SiteId, tree: str, wanted: Collection[TileCoordinates]
+    ) -> Sequence[Tile]:
+        """Those of these tiles that are full, in no order."""
+        ...
+
+    async def keep_cosignatures(
+        self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
+    ) -> None:
+        """Keep what witnesses said of a checkpoint that is kept; the first word of each key stays."""
+        ...
+
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""
         ...
@@ -325,4 +367,70 @@ class KeyVault(Protocol):
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
         """The keys of these persons, made where there was none. Durable when it returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessAnswer:
+    """What a witness answered over HTTP."""
+
+    status: int
+    body: bytes
+
+
+class Witnesses(Protocol):
+    """The way to witnesses; what they answer is not believed here."""
+
+    async def add_checkpoint(self, url: str, body: bytes) -> WitnessAnswer:
+        """Ask the witness at a URL for its cosignature. Raises WitnessUnreachableError within a time limit."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; the next question opens new ones."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A checkpoint that a log signed and that was not shown to go on from the latest one; `latest_note` is that of then."""
+
+    at: datetime
+    code: str
+    size: int
+    note: bytes
+    latest_note: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedLog:
+    """What a witness knows of one log: the latest checkpoint it cosigned, when, and how many disputes it keeps."""
+
+    origin: str
+    keys: int
+    latest: Latest | None
+    note: bytes | None
+    at: datetime | None
+    disputes: int
+
+
+class WitnessStore(Protocol):
+    """What a witness remembers, apart from every log. Durable: what a method has returned from survives a crash.
+
+    Every method raises WitnessStoreError when the store cannot be used.
+    """
+
+    async def logs(self) -> Mapping[str, Sequence[Verifier]]:
+        """The keys that are believed of each log, by its origin."""
+        ...
+
+    async def latest(self, origin: str) -> Latest | None:
+        """The latest checkpoint of a log that was cosigned."""
+        ...
+
+    async def advance(self, accepted: Accepted, *, after: Latest | None, at: datetime) -> bool:
+        """Make this the latest, if `after` still is; False when another request came between. Compares and writes at once."""
+        ...
+
+    async def keep_dispute(self, origin: str, dispute: Dispute) -> None:
+        """Keep a signed checkpoint that was not shown to go on from the latest, beside the latest; bounded for each log."""
         ...

@@ -82,6 +82,11 @@ _COMMANDS = {
         module="gatekeeper.cli.proposals", attribute="app", help="Changes that take two people."
     ),
     "audit": Where(module="gatekeeper.cli.auditing", attribute="app", help="Prove that the log is whole."),
+    "witness": Where(
+        module="gatekeeper.cli.witness",
+        attribute="app",
+        help="Be a witness of logs: cosign what has grown, refuse what was rewritten.",
+    ),
 }
 
 app = typer.Typer(

@@ -34,6 +34,11 @@ _COMMANDS = {
         attribute="check",
         help="Check that an entry is in the log, offline: its proof, the log's signature, and who witnessed it.",
     ),
+    "keys": Where(
+        module="gatekeeper.cli.log_keys",
+        attribute="keys",
+        help="Print the verifier keys of the site's logs, its own and each tenant's, one a line.",
+    ),
     "fsck": Where(
         module="gatekeeper.cli.fsck",
         attribute="fsck",

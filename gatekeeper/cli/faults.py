@@ -6,7 +6,7 @@ Everything else that is raised is a defect of the program, and shows its traceba
 from gatekeeper.config import SettingError
 from gatekeeper.embedded import EmbeddedServerError
 from gatekeeper.model.site_file import SiteFileError
-from gatekeeper.ports import LedgerUnavailableError, TransportError
+from gatekeeper.ports import LedgerUnavailableError, TransportError, WitnessStoreError
 from gatekeeper.service.administration.directory import PeopleError
 from gatekeeper.service.administration.folder import SiteFolderError
 from gatekeeper.service.administration.opening import SiteNotOpenedError
@@ -14,6 +14,7 @@ from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.photos import PhotoError
 from gatekeeper.service.administration.trust_list import TrustListError
 from gatekeeper.service.engine.loading import SiteUnusableError
+from gatekeeper.service.witnessing import WitnessFolderError
 
 __all__ = ["sentence_of"]
 
@@ -30,6 +31,8 @@ _TOLD = (
     PhotoError,
     LedgerUnavailableError,
     TransportError,
+    WitnessFolderError,
+    WitnessStoreError,
 )
 
 

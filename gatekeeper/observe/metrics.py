@@ -56,6 +56,23 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self._witness_requests = Counter(
+            "gatekeeper_witness_requests_total",
+            "Questions to witnesses, by witness and outcome.",
+            ["witness", "outcome"],
+            registry=registry,
+        )
+        self._witness_cosigned_at = Gauge(
+            "gatekeeper_witness_cosigned_timestamp_seconds",
+            "When a witness last cosigned the site's log.",
+            ["witness"],
+            registry=registry,
+        )
+        self.witnessed_size = Gauge(
+            "gatekeeper_witnessed_size",
+            "Entries of the site's log that the quorum of witnesses has cosigned.",
+            registry=registry,
+        )
         self.repeated = Counter(
             "gatekeeper_repeated_messages_total", "Messages that were known already.", registry=registry
         )
@@ -111,6 +128,8 @@ class Metrics:
         self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
+        self.witness_request: Callable[[str, str], Counter] = cache(self._witness_requests.labels)
+        self.witness_cosigned_at: Callable[[str], Gauge] = cache(self._witness_cosigned_at.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
 
 

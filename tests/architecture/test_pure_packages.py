@@ -62,6 +62,7 @@ SERVER_ONLY = (
     "alembic",
     "asyncpg",
     "fastapi",
+    "httpx",
     "orjson",
     "prometheus_client",
     "segno",

@@ -1,7 +1,7 @@
 """The log and the state of a site in PostgreSQL: claimed under an epoch, committed in one statement a batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,10 +24,20 @@ from gatekeeper.ports import (
     Batch,
     DeadLetter,
     Loaded,
+    SignedCheckpoint,
     SiteLostError,
     StoredChange,
 )
-from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, TILE_WIDTH, leaf_hash, root_of
+from gatekeeper.transparency import (
+    EMPTY_ROOT,
+    HASH_SIZE,
+    TILE_WIDTH,
+    NoteSignature,
+    Tile,
+    TileCoordinates,
+    leaf_hash,
+    root_of,
+)
 
 __all__ = ["LEASE", "PostgresLedger"]
 
@@ -201,6 +211,33 @@ class PostgresLedger:
         """Keep a signed checkpoint."""
         async with self._reading.use() as connection:
             await connection.execute(_queries.put_checkpoint, site, tree, size, root, note, at)
+
+    async def newest_checkpoints(self, site: SiteId) -> Sequence[SignedCheckpoint]:
+        """The last signed checkpoint of every tree that has one."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.newest_checkpoints, site)
+            return [SignedCheckpoint(**row) for row in rows]
+
+    async def full_tiles(
+        self, site: SiteId, tree: str, wanted: Collection[TileCoordinates]
+    ) -> Sequence[Tile]:
+        """Those of these tiles that are full, in no order."""
+        levels, indexes = [one.level for one in wanted], [one.index for one in wanted]
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.full_tiles, site, tree, levels, indexes)
+            return [Tile(width=TILE_WIDTH, **row) for row in rows]
+
+    async def keep_cosignatures(
+        self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
+    ) -> None:
+        """Keep what witnesses said of a checkpoint that is kept."""
+        names = [one.name for one in cosignatures]
+        key_ids = [one.key_id for one in cosignatures]
+        signatures = [one.signature for one in cosignatures]
+        async with self._reading.use() as connection:
+            await connection.execute(
+                _queries.put_cosignatures, site, tree, size, at, names, key_ids, signatures
+            )
 
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
-from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
+from gatekeeper.adapters.postgres.rows import cosigned_note, operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import tenant_tree
 from gatekeeper.core.operators import OperatorRecord
@@ -189,10 +189,24 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.holder_badges, site, holder)
         return [(row["badge"], row["state"]) for row in rows]
 
-    async def newest_checkpoint(self, site: SiteId, *, tree: str) -> CheckpointRow | None:
-        """The last signed checkpoint of a tree."""
-        row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree)
-        return None if row is None else CheckpointRow(**row)
+    async def newest_checkpoint(
+        self, site: SiteId, *, tree: str, at_most: int | None = None
+    ) -> CheckpointRow | None:
+        """The last signed checkpoint of a tree, of `at_most` so many entries, with what witnesses cosigned of it."""
+        row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree, at_most)
+        if row is None:
+            return None
+        lines = await self._connection.fetch(_queries.cosignatures, site, tree, row["size"])
+        return CheckpointRow(
+            size=row["size"], root=row["root"], note=cosigned_note(row["note"], lines), at=row["at"]
+        )
+
+    async def cosigned_checkpoint(
+        self, site: SiteId, *, tree: str, at_most: int | None = None
+    ) -> CheckpointRow | None:
+        """The last checkpoint that a witness has cosigned, with all its cosignatures; None while there is none."""
+        size = await self._connection.fetchval(_queries.newest_cosigned_size, site, tree, at_most)
+        return None if size is None else await self.newest_checkpoint(site, tree=tree, at_most=size)
 
     async def hand_out(self, site: SiteId, *, tree: str, size: int, at: datetime) -> None:
         """Remember that auditors have a checkpoint of this size, so that later exports prove that the tree grew from it."""

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -47,15 +47,25 @@ from gatekeeper.ports import (
     SiteLostError,
     StoredChange,
     Transport,
+    Witnesses,
 )
+from gatekeeper.service.cosigning import Cosigning
 from gatekeeper.service.engine.beacons import Beacons
 from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
-from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
+from gatekeeper.transparency import Checkpoint, Policy, Signer, Tree, sign_checkpoint
 
-__all__ = ["MAX_BATCH", "RECEIVE_MAXIMUM", "Engine", "EngineParts", "SiteUnusableError", "checkpoint_origin"]
+__all__ = [
+    "MAX_BATCH",
+    "RECEIVE_MAXIMUM",
+    "Engine",
+    "EngineParts",
+    "SiteUnusableError",
+    "WitnessParts",
+    "checkpoint_origin",
+]
 
 MAX_BATCH = 256
 RECEIVE_MAXIMUM = 2048
@@ -74,6 +84,15 @@ _log = structlog.get_logger("gatekeeper.engine")
 def checkpoint_origin(site: SiteId, tree: str) -> str:
     """The origin line of a tree's checkpoints, which is also the name of the key that signs them."""
     return f"gatekeeper/{site}/{tree.replace(':', '/')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessParts:
+    """Which witnesses an engine asks for cosignatures, by which way, and how often."""
+
+    policy: Policy
+    witnesses: Witnesses
+    interval: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +115,7 @@ class EngineParts:
     health: Health
     beside: Sequence[Beside] = ()
     """What goes on while the site is owned, and never in the way of a scan."""
+    witness: WitnessParts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +178,8 @@ class Engine:
                 tasks.create_task(self._sign_checkpoints(), name="checkpoints")
                 for number, beside in enumerate(parts.beside):
                     tasks.create_task(beside.run(self), name=f"beside {number}")
+                if parts.witness is not None:
+                    tasks.create_task(self._cosigning(parts.witness).run(), name="witnesses")
                 await parts.transport.open(
                     filters=upward_filters(self._site, prefix=parts.prefix),
                     on_message=self._on_message,
@@ -636,6 +658,17 @@ class Engine:
                         announced = self._sealer.size
                         await self._parts.ledger.announce(self._site, size=announced)
                 await asyncio.sleep(0.1)
+
+    def _cosigning(self, parts: WitnessParts) -> Cosigning:
+        return Cosigning(
+            self._site,
+            policy=parts.policy,
+            interval=parts.interval,
+            witnesses=parts.witnesses,
+            ledger=self._parts.ledger,
+            clock=self._parts.clock,
+            tree_of=self._sealer.tree,
+        )
 
     def _note(self, tree: str, size: int, root: bytes) -> bytes:
         origin = checkpoint_origin(self._site, tree)

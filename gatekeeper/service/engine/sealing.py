@@ -48,6 +48,10 @@ class Sealer:
         """The committed trees: name, size, root."""
         return [(name, tree.size, tree.root()) for name, tree in self._trees.items()]
 
+    def tree(self, name: str) -> Tree:
+        """A committed tree; it never grows, what is committed next makes another."""
+        return self._trees[name]
+
     def knows(self, person: HolderId) -> bool:
         """Whether there is a key for a person."""
         return person in self._keys

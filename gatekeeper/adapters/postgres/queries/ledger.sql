@@ -294,6 +294,32 @@ SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], 
 INSERT INTO checkpoint (site_id, tree, size, root, note, at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING;
 
+-- name: newest_checkpoints
+-- The last signed checkpoint of every tree.
+SELECT head.tree, newest.size, newest.root, newest.note
+FROM tree_head AS head
+CROSS JOIN LATERAL (
+    SELECT size, root, note
+    FROM checkpoint
+    WHERE checkpoint.site_id = head.site_id AND checkpoint.tree = head.tree
+    ORDER BY size DESC
+    LIMIT 1
+) AS newest
+WHERE head.site_id = $1;
+
+-- name: full_tiles
+-- Some full tiles of a tree.
+SELECT tile.level, tile.index, tile.hashes
+FROM unnest($3::smallint[], $4::bigint[]) AS wanted (level, index)
+JOIN tile ON tile.site_id = $1 AND tile.tree = $2 AND tile.level = wanted.level AND tile.index = wanted.index;
+
+-- name: put_cosignatures
+-- Keep what witnesses have cosigned.
+INSERT INTO cosignature (site_id, tree, size, name, key_id, signature, at)
+SELECT $1, $2, $3, line.name, line.key_id, line.signature, $4
+FROM unnest($5::text[], $6::bytea[], $7::bytea[]) AS line (name, key_id, signature)
+ON CONFLICT DO NOTHING;
+
 -- name: announce
 -- Tell those who watch that the log has grown.
 SELECT pg_notify('gatekeeper_entry', $1::text || ':' || $2::bigint::text);

@@ -72,8 +72,23 @@ SELECT tenant, holder, state FROM badge WHERE site_id = $1 AND badge = $2;
 SELECT badge, state FROM badge WHERE site_id = $1 AND holder = $2 ORDER BY badge;
 
 -- name: newest_checkpoint
--- The last signed checkpoint of a tree.
-SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT 1;
+-- The last signed checkpoint of a tree, up to a size (null: of all).
+SELECT size, root, note, at
+FROM checkpoint
+WHERE site_id = $1 AND tree = $2 AND ($3::bigint IS NULL OR size <= $3)
+ORDER BY size DESC
+LIMIT 1;
+
+-- name: cosignatures
+-- What witnesses said of a checkpoint.
+SELECT name, key_id, signature
+FROM cosignature
+WHERE site_id = $1 AND tree = $2 AND size = $3
+ORDER BY name, key_id;
+
+-- name: newest_cosigned_size
+-- The size of the last checkpoint of a tree that a witness has cosigned, up to a size (null: of all).
+SELECT max(size) FROM cosignature WHERE site_id = $1 AND tree = $2 AND ($3::bigint IS NULL OR size <= $3);
 
 -- name: dead_letter_counts
 -- How many bytes were refused, by code.
