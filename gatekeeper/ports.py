@@ -13,6 +13,7 @@ from gatekeeper.core.memory import Opening, Usage
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.retention import Due, Expired
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId
@@ -22,11 +23,14 @@ __all__ = [
     "Batch",
     "Clock",
     "DeadLetter",
+    "DeletionOutdatedError",
+    "Doomed",
     "Inbound",
     "KeyVault",
     "Ledger",
     "LedgerUnavailableError",
     "Loaded",
+    "LogStart",
     "SealedEntry",
     "SiteLostError",
     "StoredChange",
@@ -48,6 +52,10 @@ class LedgerUnavailableError(Exception):
 
 class SiteLostError(Exception):
     """Another engine owns the site now; nothing more can be committed under this epoch."""
+
+
+class DeletionOutdatedError(Exception):
+    """What a batch was to delete is not there any more as it was found; nothing of the batch was committed."""
 
 
 class Clock(Protocol):
@@ -123,6 +131,32 @@ class TreeHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogStart:
+    """Where the bodies of a tree begin, and the leaf hashes before that of the tile which is incomplete there, joined.
+
+    What lies in full tiles before it is there still: with it every proof can be made, and the tree grows on.
+    """
+
+    size: int
+    hashes: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """A batch of rows whose period is over: what an entry says of them, and which they are.
+
+    `rows` are their numbers as in the digest; `since` and `until` the instants of the first and the last where their tables
+    are kept by month. `starts` are where the bodies of the trees begin afterwards.
+    """
+
+    expired: Expired
+    rows: tuple[int, ...]
+    since: datetime
+    until: datetime
+    starts: Mapping[str, LogStart] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """All that is committed at once: entries, tiles, heads, whereabouts, receipts, and altered state."""
 
@@ -136,6 +170,8 @@ class Batch:
     opened: Mapping[Opening, datetime | None] = field(default_factory=dict)
     settled: Sequence[Receipt] = ()
     """Receipts of scans that waited and are decided now."""
+    doomed: Doomed | None = None
+    """What goes with the entry that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +278,19 @@ class Ledger(Protocol):
         """Commit a batch whole or not at all.
 
         Calling it again with the same batch after LedgerUnavailableError is safe: a batch that went in is recognised
-        by its head. Raises SiteLostError when the epoch or the head is not ours any more.
+        by its head. Raises SiteLostError when the epoch or the head is not ours any more, and DeletionOutdatedError
+        when what it deletes is not as it was found.
+        """
+        ...
+
+    async def doomed(self, site: SiteId, due: Due, *, since: int, most: int) -> Doomed | None:
+        """The oldest rows, so many at most, that are due from a number on; None when none is."""
+        ...
+
+    async def drop_months(self, *, before: datetime) -> Sequence[str]:
+        """Drop the months before an instant that hold nothing any more, of any site; their names.
+
+        A month that somebody reads is left for the next time: nobody waits for this.
         """
         ...
 

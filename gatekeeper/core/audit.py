@@ -86,6 +86,7 @@ class Kind(StrEnum):
     PROPOSAL_WITHDRAWN = "proposal.withdrawn"
     PROPOSAL_EXPIRED = "proposal.expired"
     PEOPLE_EXPORTED = "people.exported"
+    DATA_EXPIRED = "data.expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ def test_there_are_queries():
     assert {(_package(file), file.stem) for file in FILES} == {
         ("postgres", "ledger"),
         ("postgres", "reading"),
+        ("postgres", "retention"),
         ("vault", "keys"),
     }
     assert len(QUERIES) > 40

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from gatekeeper.adapters.postgres import retention
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
@@ -15,6 +16,7 @@ from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.core.memory import Usage
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.retention import Due
 from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
@@ -23,8 +25,10 @@ from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import (
     Batch,
     DeadLetter,
+    Doomed,
     LedgerUnavailableError,
     Loaded,
+    LogStart,
     SiteLostError,
     StoredChange,
 )
@@ -33,15 +37,15 @@ from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, TILE_WIDTH, leaf_hash
 __all__ = ["LEASE", "PostgresLedger"]
 
 LEASE = timedelta(seconds=3)
-_KEPT_BOOTS = 4
 _CHANGE_CHANNEL = "gatekeeper_change"
+_BEGINNING = LogStart(size=0, hashes=b"")
 _queries = Queries("gatekeeper.adapters.postgres", "ledger")
 
 
 class PostgresLedger:
     """One engine's way to its site's log.
 
-    Two connections: one commits and nothing else, one does the rest. A connection that fails is replaced at the next
+    One connection commits and nothing else, one looks for what is over its period, one does the rest. A connection that fails is replaced at the next
     call; what was under way then is for the caller to repeat.
     """
 
@@ -50,10 +54,11 @@ class PostgresLedger:
         self._committing = _Line(dsn)
         self._reading = _Line(dsn)
         self._leasing = _Line(dsn)
+        self._sweeping = _Line(dsn)
 
     async def close(self) -> None:
         """Close the connections; the lease of a closed connection is free at once."""
-        for line in (self._committing, self._reading, self._leasing):
+        for line in (self._committing, self._reading, self._leasing, self._sweeping):
             await line.close()
 
     # -- owning ---------------------------------------------------------------------------------------------------
@@ -96,13 +101,15 @@ class PostgresLedger:
 
     async def _commit(self, connection: Any, site: SiteId, epoch: int, batch: Batch) -> None:
         arguments = _batch_arguments(site, epoch, batch)
-        if not batch.writes and not batch.settled:
+        if not batch.writes and not batch.settled and batch.doomed is None:
             await connection.fetchval(_queries.commit_batch, *arguments)
             return
         async with connection.transaction():
             await connection.fetchval(_queries.commit_batch, *arguments)
             await _settle(connection, site, batch.settled)
             await _write(connection, site, batch.writes)
+            if batch.doomed is not None:
+                await retention.delete(connection, site, batch.doomed)
 
     async def _is_in(self, site: SiteId, epoch: int, batch: Batch) -> bool:
         """Whether a batch that seemed to fail went in after all: the head is exactly where it puts it."""
@@ -155,10 +162,7 @@ class PostgresLedger:
                 suspended=frozenset(state["suspended"]),
                 receipts=[_receipt(row) for row in receipts],
                 closed_boots=[boot for boot in boots if boot not in set(live)],
-                edges={
-                    row["tree"]: (row["size"], await _edge(connection, site, row["tree"], row["size"]))
-                    for row in await connection.fetch(_queries.heads, site)
-                },
+                edges=await _edges(connection, site),
                 operators=[operator_of(row) for row in await connection.fetch(_queries.operators, site)],
                 proposals=[
                     proposal_of(row) for row in await connection.fetch(_queries.waiting_proposals, site)
@@ -227,6 +231,19 @@ class PostgresLedger:
         finally:
             if listening is not None:
                 listening.terminate()
+
+    async def doomed(self, site: SiteId, due: Due, *, since: int, most: int) -> Doomed | None:
+        """The oldest rows, so many at most, that are due from a number on; None when none is."""
+        async with self._sweeping.use() as connection:
+            return await retention.find(connection, site, due, since=since, most=most)
+
+    async def drop_months(self, *, before: datetime) -> Sequence[str]:
+        """Drop the months before an instant that hold nothing any more, of any site; their names."""
+        dropped: list[str] = []
+        async with self._sweeping.use() as connection:
+            while (month := await retention.drop_empty_month(connection, before=before)) is not None:
+                dropped.append(month)
+        return dropped
 
     async def announce(self, site: SiteId, *, size: int) -> None:
         """Tell those who watch that the log has grown."""
@@ -442,7 +459,7 @@ def _newest_boots(boots: Sequence[tuple[GateId, BootId]]) -> list[tuple[GateId, 
     by_gate: dict[GateId, list[tuple[GateId, BootId]]] = {}
     for gate, boot in boots:
         by_gate.setdefault(gate, []).append((gate, boot))
-    return [boot for known in by_gate.values() for boot in known[-_KEPT_BOOTS:]]
+    return [boot for known in by_gate.values() for boot in known[-retention.KEPT_BOOTS :]]
 
 
 def _holder(row: Any) -> StoredHolder:
@@ -513,8 +530,23 @@ def _receipt(row: Any) -> Receipt:
     )
 
 
-async def _edge(connection: Any, site: SiteId, tree: str, size: int) -> list[bytes]:
-    """The incomplete rightmost tile of each level: leaves from the bodies, the levels above from full tiles below."""
+async def _edges(connection: Any, site: SiteId) -> dict[str, tuple[int, list[bytes]]]:
+    """Where each tree ends: its size, and its incomplete rightmost tiles."""
+    starts = await retention.log_starts(connection, site)
+    return {
+        row["tree"]: (
+            row["size"],
+            await _edge(connection, site, row["tree"], row["size"], starts.get(row["tree"], _BEGINNING)),
+        )
+        for row in await connection.fetch(_queries.heads, site)
+    }
+
+
+async def _edge(connection: Any, site: SiteId, tree: str, size: int, start: LogStart) -> list[bytes]:
+    """The incomplete rightmost tile of each level: leaves from the bodies, the levels above from full tiles below.
+
+    Of a quiet tree the last bodies may be gone; what the tile needs of them was kept.
+    """
     first = size - size % TILE_WIDTH
     if tree == SITE_TREE:
         rows = await connection.fetch(_queries.site_tail, site, first)
@@ -522,7 +554,8 @@ async def _edge(connection: Any, site: SiteId, tree: str, size: int) -> list[byt
         rows = await connection.fetch(
             _queries.tenant_tail, site, tree.removeprefix(TENANT_TREE_PREFIX), first
         )
-    edge = [b"".join(leaf_hash(row["body"]) for row in rows)] if size else []
+    kept = start.hashes if start.size > first else b""
+    edge = [kept + b"".join(leaf_hash(row["body"]) for row in rows)] if size else []
     level, width = 0, size // TILE_WIDTH
     while width:
         begin = width - width % TILE_WIDTH

@@ -1,0 +1,197 @@
+"""Expiry: what is over its period goes, and an entry says what went, so that a missing thing is either told or a forgery.
+
+    period over, no hold  ->  a batch of it is found  ->  entry `data.expired` and deletion, in one commit
+
+What an entry says of a batch can be held against what is left: the digest is over numbers and hashes that stay in the log.
+
+    SHA-256("gatekeeper-expired-v1" 00 kind 00 { number, 8 bytes big-endian || hash, 32 bytes } ...), numbers rising
+
+    kind       number                     hash
+    entries    seq                        the leaf's hash, which stays in the tiles
+    personal   seq                        the commitment, which stays in the entry's body
+    refused    the letter's number        SHA-256 of the refused bytes
+    receipts   seq of the message's entry SHA-256 of the message
+    people     0, 1, 2 ...                SHA-256 of the registration, rising
+    visitors   0, 1, 2 ...                SHA-256 of the registration, rising
+
+Of personal parts a batch is all parts of one tenant's people from its first to its last entry, so that whoever reads the
+bodies knows exactly which parts must be gone, and which must not.
+
+INVARIANT: what a legal hold covers does not expire.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from gatekeeper.core.audit import Draft, Kind, timestamp
+from gatekeeper.model.ids import HolderId, TenantId, is_name
+from gatekeeper.model.policy import SITE_SCOPE, Policy
+from gatekeeper.model.retention import Kept
+
+__all__ = [
+    "Digest",
+    "Due",
+    "Expired",
+    "draft_of_expiry",
+    "due_now",
+    "held_persons",
+    "held_tenants",
+    "read_expired",
+    "tenant_named",
+]
+
+_TENANT, _HOLDER = "tenant:", "holder:"
+_HASH_HEX: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What an entry says of a batch that expired.
+
+    `tenant` is the one that the entries of personal parts name, None where they name none; `first` and `last` are entries,
+    of entries and personal parts only.
+    """
+
+    kind: Kept
+    tenant: TenantId | None
+    first: int | None
+    last: int | None
+    before: datetime
+    count: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What to look for: a kind of data that is older than an instant, of one tenant's people or (None) of anybody's.
+
+    The people and tenants that are spared are under a hold.
+    """
+
+    kind: Kept
+    tenant: TenantId | None
+    before: datetime
+    spared: frozenset[HolderId] = frozenset()
+    spared_tenants: frozenset[TenantId] = frozenset()
+
+
+class Digest:
+    """The digest over a batch, as it grows."""
+
+    def __init__(self, kind: Kept) -> None:
+        self._hash = hashlib.sha256(b"gatekeeper-expired-v1\0" + kind.encode() + b"\0")
+        self.count = 0
+
+    def add(self, number: int, digest: bytes) -> None:
+        """Take one more, in rising order of numbers."""
+        self._hash.update(number.to_bytes(8, "big") + digest)
+        self.count += 1
+
+    def value(self) -> bytes:
+        """The digest over what was taken so far."""
+        return self._hash.digest()
+
+
+# -- what is due --------------------------------------------------------------------------------------------------------
+
+
+def due_now(policy: Policy, *, holds: Collection[str], now: datetime) -> Iterator[Due]:
+    """What to look for now, in the order in which it goes: first what a tenant keeps for a shorter while, bodies last."""
+    if SITE_SCOPE in holds:
+        return
+    kept, tenants, persons = policy.retention, held_tenants(holds), held_persons(holds)
+    for kind in (Kept.PERSONAL, Kept.VISITORS, Kept.PEOPLE):
+        for tenant in sorted(kept.tenants.keys() - tenants):
+            if kept.period(kind, tenant) < kept.site[kind]:
+                yield Due(kind=kind, tenant=tenant, before=now - kept.period(kind, tenant), spared=persons)
+        yield Due(
+            kind=kind, tenant=None, before=now - kept.site[kind], spared=persons, spared_tenants=tenants
+        )
+    for kind in (Kept.REFUSED, Kept.RECEIPTS):
+        yield Due(kind=kind, tenant=None, before=now - kept.site[kind])
+    # A body is a leaf of several trees, and goes in its order: who is held holds it for all.
+    if not tenants:
+        yield Due(kind=Kept.ENTRIES, tenant=None, before=_month(now - kept.site[Kept.ENTRIES]))
+
+
+def held_tenants(holds: Collection[str]) -> frozenset[TenantId]:
+    """The tenants all of whose data is under a hold."""
+    return frozenset(TenantId(scope.removeprefix(_TENANT)) for scope in holds if scope.startswith(_TENANT))
+
+
+def held_persons(holds: Collection[str]) -> frozenset[HolderId]:
+    """The people whose data is under a hold. The bodies of their entries wait because a body waits for its personal part."""
+    return frozenset(HolderId(scope.removeprefix(_HOLDER)) for scope in holds if scope.startswith(_HOLDER))
+
+
+def _month(at: datetime) -> datetime:
+    """When the month of an instant began: bodies go by whole months, for months are how they are stored."""
+    return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+# -- what an entry says -------------------------------------------------------------------------------------------------
+
+
+def tenant_named(body: Mapping[str, Any]) -> TenantId | None:
+    """Whose period counts for the personal part of an entry: the tenant's that it names, or the host's."""
+    tenant = body.get("tenant")
+    return TenantId(tenant) if isinstance(tenant, str) else None
+
+
+def draft_of_expiry(expired: Expired, policy: Policy, *, at: datetime, seq: int) -> Draft:
+    """The entry of a batch; where it is of one tenant's people, it stands in that tenant's tree too."""
+    public: dict[str, Any] = {
+        "what": expired.kind.value,
+        "before": timestamp(expired.before),
+        "count": expired.count,
+        "digest": expired.digest.hex(),
+        "policy": policy.version.hex(),
+    }
+    if expired.tenant is not None:
+        public["tenant"] = expired.tenant
+    if expired.first is not None:
+        public |= {"first": expired.first, "last": expired.last}
+    concerned = () if expired.tenant is None or expired.tenant not in policy.tenants else (expired.tenant,)
+    return Draft(
+        kind=Kind.DATA_EXPIRED,
+        at=at,
+        seq=seq,
+        tenants=concerned,
+        public=public,
+        person=None,
+        personal=None,
+    )
+
+
+def read_expired(body: Mapping[str, Any]) -> Expired | None:
+    """What an entry says of what expired; None when it says nothing that can be held against the log."""
+    try:
+        return _expired(body)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _expired(body: Mapping[str, Any]) -> Expired | None:
+    kind, tenant, digest = Kept(body["what"]), body.get("tenant"), body["digest"]
+    is_placed = kind in {Kept.ENTRIES, Kept.PERSONAL}
+    first, last = (_number(body["first"]), _number(body["last"])) if is_placed else (None, None)
+    if (tenant is not None and not is_name(tenant)) or len(digest) != _HASH_HEX:
+        return None
+    return Expired(
+        kind=kind,
+        tenant=tenant,
+        first=first,
+        last=last,
+        before=datetime.fromisoformat(body["before"]),
+        count=_number(body["count"]),
+        digest=bytes.fromhex(digest),
+    )
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("no number of entries")
+    return value
