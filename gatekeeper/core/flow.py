@@ -143,6 +143,7 @@ class Flow:
         self.alert = 0
         self.lockdowns: frozenset[str] = frozenset()
         self.suspended: frozenset[TenantId] = frozenset()
+        self.holds: frozenset[str] = frozenset()
         self.pin_desk: PinDesk | None = None
         self.draws: Draws | None = None
         self._drawn_on: date | None = None

@@ -56,6 +56,12 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self._expired = Counter(
+            "gatekeeper_expired_total",
+            "What went because its period was over, by kind of data.",
+            ["what"],
+            registry=registry,
+        )
         self.repeated = Counter(
             "gatekeeper_repeated_messages_total", "Messages that were known already.", registry=registry
         )
@@ -96,6 +102,7 @@ class Metrics:
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
+        self.expired: Callable[[str], Counter] = cache(self._expired.labels)
 
 
 metrics = Metrics(REGISTRY)

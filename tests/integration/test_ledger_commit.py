@@ -103,6 +103,7 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "checkpoint": 0,
         "change": 0,
         "dead_letter": 0,
+        "log_start": 0,
     }
 
 

@@ -25,6 +25,7 @@ from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import (
     Batch,
     DeadLetter,
+    DeletionOutdatedError,
     Doomed,
     LedgerUnavailableError,
     Loaded,
@@ -94,7 +95,9 @@ class PostgresLedger:
                 await self._commit(connection, site, epoch, batch)
         except asyncpg.PostgresError as error:
             if error.sqlstate not in {"GK001", "GK002"}:
-                raise
+                if batch.doomed is None:
+                    raise
+                raise DeletionOutdatedError(f"the deletion failed: {error}") from error
             if error.sqlstate == "GK002" and await self._is_in(site, epoch, batch):
                 return
             raise SiteLostError(str(error)) from error
@@ -234,16 +237,25 @@ class PostgresLedger:
 
     async def doomed(self, site: SiteId, due: Due, *, since: int, most: int) -> Doomed | None:
         """The oldest rows, so many at most, that are due from a number on; None when none is."""
-        async with self._sweeping.use() as connection:
+        async with self._sweep() as connection:
             return await retention.find(connection, site, due, since=since, most=most)
 
     async def drop_months(self, *, before: datetime) -> Sequence[str]:
         """Drop the months before an instant that hold nothing any more, of any site; their names."""
         dropped: list[str] = []
-        async with self._sweeping.use() as connection:
+        async with self._sweep() as connection:
             while (month := await retention.drop_empty_month(connection, before=before)) is not None:
                 dropped.append(month)
         return dropped
+
+    @asynccontextmanager
+    async def _sweep(self) -> AsyncIterator[Any]:
+        """What cannot be looked for waits, whatever the reason: no fault here may stop the one who opens doors."""
+        try:
+            async with self._sweeping.use() as connection:
+                yield connection
+        except (asyncpg.PostgresError, ValueError, KeyError) as error:
+            raise LedgerUnavailableError(f"what is over its period cannot be looked for: {error}") from error
 
     async def announce(self, site: SiteId, *, size: int) -> None:
         """Tell those who watch that the log has grown."""

@@ -202,13 +202,22 @@ class PostgresReading:
             checkpoints = await connection.fetch(_queries.all_checkpoints, site)
             entries = await connection.fetchval(_queries.entry_count, site)
             personal_parts = await connection.fetchval(_queries.personal_count, site)
+            starts = await connection.fetch(_queries.all_starts, site)
+            expiries = await connection.fetch(_queries.all_expiries, site)
         return Claimed(
             heads={row["tree"]: (row["size"], row["root"]) for row in heads},
             tiles={(row["tree"], row["level"], row["index"]): row["hashes"] for row in tiles},
             checkpoints=[(row["tree"], row["size"], row["root"], row["note"]) for row in checkpoints],
             entries=entries,
             personal_parts=personal_parts,
+            starts={row["tree"]: (row["size"], row["hashes"]) for row in starts},
+            expiries=[(row["seq"], row["body"]) for row in expiries],
         )
+
+    async def newest_expiry(self, site: SiteId) -> int | None:
+        """The last entry that tells of a deletion."""
+        seq = await self._connection.fetchval(_queries.newest_expiry, site)
+        return None if seq is None else int(seq)
 
     async def document(self, site: SiteId, kind: str) -> bytes | None:
         """The trust list or policy in force."""

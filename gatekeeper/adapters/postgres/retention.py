@@ -108,9 +108,9 @@ def _marker(tenant: TenantId) -> bytes:
 
 
 def _while_going(rows: Sequence[Any], due: Due) -> Iterator[Any]:
-    """The parts of a tenant up to the first that stays: what an entry calls gone from here to there is gone whole."""
+    """The parts of a tenant up to the first that stays or went before: an entry speaks of all from here to there."""
     for row in rows:
-        if row["person"] in due.spared or row["at"] >= due.before:
+        if row["person"] is None or row["person"] in due.spared or row["at"] >= due.before:
             return
         yield row
 

@@ -26,6 +26,7 @@ from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
+from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
 from gatekeeper.core.supervise import Writes, expire_proposals, supervise
 from gatekeeper.core.trust import Anchor, Trust
@@ -39,6 +40,8 @@ from gatekeeper.ports import (
     Batch,
     Clock,
     DeadLetter,
+    DeletionOutdatedError,
+    Doomed,
     Inbound,
     KeyVault,
     Ledger,
@@ -49,6 +52,7 @@ from gatekeeper.ports import (
     Transport,
 )
 from gatekeeper.service.engine.beacons import Beacons
+from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
@@ -126,6 +130,7 @@ class Engine:
         self._work_waits = asyncio.Event()
         self._changes: list[StoredChange] = []
         self._changes_taken = asyncio.Event()
+        self._found: tuple[Found, asyncio.Future[bool]] | None = None
         self._grown = asyncio.Event()
         self._linked, self._unlinked = asyncio.Event(), asyncio.Event()
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify")
@@ -149,6 +154,7 @@ class Engine:
                 tasks.create_task(self._bury(), name="bury")
                 tasks.create_task(self._watch_changes(), name="changes")
                 tasks.create_task(self._sequence(), name="sequence")
+                tasks.create_task(self._expiry().run(), name="expiry")
                 tasks.create_task(self._verify_arrivals(), name="verify")
                 tasks.create_task(self._publish_beacons(), name="beacons")
                 tasks.create_task(self._sign_checkpoints(), name="checkpoints")
@@ -345,7 +351,7 @@ class Engine:
 
     async def _sequence(self) -> None:
         while True:
-            if self._verified.empty() and not self._changes:
+            if self._verified.empty() and not self._changes and self._found is None:
                 await self._wait_for_work()
             if self._changes:
                 await self._supervise()
@@ -353,6 +359,8 @@ class Engine:
             await self._expire_proposals()
             if not self._verified.empty():
                 await self._process(self._verified.get_nowait())
+            if self._found is not None:
+                await self._answer_expiry()
 
     async def _wait_for_work(self) -> None:
         """Wait for messages and changes, and no longer than those who wait for a guard or a second person."""
@@ -444,7 +452,14 @@ class Engine:
             topics.append(topic)
         return topics
 
-    async def _commit(self, drafts: Sequence[Draft], recorded: Sequence[Recorded], writes: Writes) -> None:
+    async def _commit(
+        self,
+        drafts: Sequence[Draft],
+        recorded: Sequence[Recorded],
+        writes: Writes,
+        *,
+        doomed: Doomed | None = None,
+    ) -> None:
         """Seal and commit, however long the database takes to answer. Nothing is said before this returns."""
         sealed = self._sealer.seal(drafts)
         moved = {presence.holder: presence for one in recorded for presence in one.moved}
@@ -458,6 +473,7 @@ class Engine:
             receipts=[one.receipt for one in recorded if not one.settles],
             settled=[one.receipt for one in recorded if one.settles],
             writes=writes,
+            doomed=doomed,
         )
         begun = time.perf_counter()
         await self._insist(lambda: self._parts.ledger.commit(self._site, epoch=self._epoch, batch=batch))
@@ -567,6 +583,49 @@ class Engine:
 
     async def _learn(self, people: Sequence[HolderId]) -> None:
         self._sealer.learn(await self._parts.vault.ensure(self._site, people))
+
+    # -- what is over its period ----------------------------------------------------------------------------------
+
+    def _expiry(self) -> Expiry:
+        return Expiry(
+            site=self._site,
+            ledger=self._parts.ledger,
+            clock=self._parts.clock,
+            grounds=self._grounds,
+            let_go=self._bring_expiry,
+        )
+
+    def _grounds(self) -> Grounds:
+        return Grounds(self._flow.policy, self._flow.holds)
+
+    async def _bring_expiry(self, found: Found) -> bool:
+        """Bring a batch that is due to the second stage, and wait until it took it; whether it is gone."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._found = (found, answer)
+        self._work_waits.set()
+        return await answer
+
+    async def _answer_expiry(self) -> None:
+        if self._found is not None:
+            (found, answer), self._found = self._found, None
+            gone = await self._let_go(found)
+            if not answer.done():
+                answer.set_result(gone)
+
+    async def _let_go(self, found: Found) -> bool:
+        """Commit the entry of a batch and its deletion; False when it is not due any more, or not as it was found."""
+        if found.grounds != self._grounds():
+            return False
+        now, seq = self._parts.clock.now(), self._flow.next_seq
+        draft = draft_of_expiry(found.doomed.expired, self._flow.policy, at=now, seq=seq)
+        self._flow.next_seq += 1
+        try:
+            await self._commit([draft], [], Writes(), doomed=found.doomed)
+        except DeletionOutdatedError as error:
+            self._flow.next_seq = seq
+            _log.warning("not expired", why=str(error))
+            return False
+        return True
 
     # -- beside the way of a scan -----------------------------------------------------------------------------------
 

@@ -121,3 +121,15 @@ SELECT count(*) FROM entry WHERE site_id = $1;
 -- name: personal_count
 -- How many rows of personal parts a site has.
 SELECT count(*) FROM personal WHERE site_id = $1;
+
+-- name: all_starts
+-- Where the bodies of all trees of a site begin.
+SELECT tree, size, hashes FROM log_start WHERE site_id = $1;
+
+-- name: all_expiries
+-- The entries that tell of deletions.
+SELECT seq, body FROM entry WHERE site_id = $1 AND kind = 'data.expired' ORDER BY seq;
+
+-- name: newest_expiry
+-- The last entry that tells of a deletion.
+SELECT seq FROM entry WHERE site_id = $1 AND kind = 'data.expired' ORDER BY seq DESC LIMIT 1;

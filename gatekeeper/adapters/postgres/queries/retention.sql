@@ -11,12 +11,13 @@ ORDER BY personal.seq
 LIMIT 1;
 
 -- name: parts_of_tenant
--- The personal parts of entries that name a tenant, or of those that name none, from an entry on.
-SELECT personal.seq, personal.at, personal.person, entry.body
-FROM personal
-JOIN entry USING (site_id, seq, at)
-WHERE personal.site_id = $1 AND personal.seq >= $2 AND (position($3::bytea IN entry.body) > 0) = $4
-ORDER BY personal.seq
+-- What is personal of entries that name a tenant, or of those that name none, from an entry on; null where it is gone.
+SELECT entry.seq, entry.at, entry.body, personal.person
+FROM entry
+LEFT JOIN personal USING (site_id, seq, at)
+WHERE entry.site_id = $1 AND entry.seq >= $2 AND (position($3::bytea IN entry.body) > 0) = $4
+    AND position('"personal":"'::bytea IN entry.body) > 0
+ORDER BY entry.seq
 LIMIT $5;
 
 -- name: starts

@@ -22,6 +22,10 @@ DECLARE
     child text;
     is_empty boolean;
 BEGIN
+    -- One at a time, and never while a month is made.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('gatekeeper make_month', 0)) THEN
+        RETURN NULL;
+    END IF;
     FOR child IN
         SELECT part.relname
         FROM pg_inherits
