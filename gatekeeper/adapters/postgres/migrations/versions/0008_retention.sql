@@ -36,7 +36,7 @@ BEGIN
     LOOP
         EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I)', child) INTO is_empty;
         CONTINUE WHEN NOT is_empty;
-        EXECUTE format('LOCK TABLE %I, %I IN ACCESS EXCLUSIVE MODE', parent, child);
+        EXECUTE format('LOCK TABLE ONLY %I, ONLY %I IN ACCESS EXCLUSIVE MODE', parent, child);
         EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I)', child) INTO is_empty;
         IF is_empty THEN
             EXECUTE format('DROP TABLE %I', child);
