@@ -238,6 +238,10 @@ class Loaded:
     operators: Sequence[OperatorRecord] = ()
     proposals: Sequence[Proposal] = ()
     """Those that wait, oldest first."""
+    holds: frozenset[str] = frozenset()
+    """Scopes of what must be kept (see `core.holds`)."""
+    erased: frozenset[HolderId] = frozenset()
+    """Who was forgotten, and is never made again."""
 
 
 class Ledger(Protocol):

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from gatekeeper.core.audit import Draft, Kind, timestamp
+from gatekeeper.core.holds import holder_of_scope, tenant_of_scope
 from gatekeeper.model.ids import HolderId, TenantId, is_name
 from gatekeeper.model.policy import SITE_SCOPE, Policy
 from gatekeeper.model.retention import Kept
@@ -37,13 +38,10 @@ __all__ = [
     "Expired",
     "draft_of_expiry",
     "due_now",
-    "held_persons",
-    "held_tenants",
     "read_expired",
     "tenant_named",
 ]
 
-_TENANT, _HOLDER = "tenant:", "holder:"
 _HASH_HEX: Final = 64
 
 
@@ -102,7 +100,10 @@ def due_now(policy: Policy, *, holds: Collection[str], now: datetime) -> Iterato
     """What to look for now, in the order in which it goes: first what a tenant keeps for a shorter while, bodies last."""
     if SITE_SCOPE in holds:
         return
-    kept, tenants, persons = policy.retention, held_tenants(holds), held_persons(holds)
+    kept = policy.retention
+    tenants = frozenset(tenant for scope in holds if (tenant := tenant_of_scope(scope)) is not None)
+    # The bodies of their entries wait too: a body goes after its personal part.
+    persons = frozenset(person for scope in holds if (person := holder_of_scope(scope)) is not None)
     for kind in (Kept.PERSONAL, Kept.VISITORS, Kept.PEOPLE):
         for tenant in sorted(kept.tenants.keys() - tenants):
             if kept.period(kind, tenant) < kept.site[kind]:
@@ -115,16 +116,6 @@ def due_now(policy: Policy, *, holds: Collection[str], now: datetime) -> Iterato
     # A body is a leaf of several trees, and goes in its order: who is held holds it for all.
     if not tenants:
         yield Due(kind=Kept.ENTRIES, tenant=None, before=_month(now - kept.site[Kept.ENTRIES]))
-
-
-def held_tenants(holds: Collection[str]) -> frozenset[TenantId]:
-    """The tenants all of whose data is under a hold."""
-    return frozenset(TenantId(scope.removeprefix(_TENANT)) for scope in holds if scope.startswith(_TENANT))
-
-
-def held_persons(holds: Collection[str]) -> frozenset[HolderId]:
-    """The people whose data is under a hold. The bodies of their entries wait because a body waits for its personal part."""
-    return frozenset(HolderId(scope.removeprefix(_HOLDER)) for scope in holds if scope.startswith(_HOLDER))
 
 
 def _month(at: datetime) -> datetime:

@@ -170,6 +170,10 @@ class PostgresLedger:
                 proposals=[
                     proposal_of(row) for row in await connection.fetch(_queries.waiting_proposals, site)
                 ],
+                holds=frozenset(row["scope"] for row in await connection.fetch(_queries.legal_holds, site)),
+                erased=frozenset(
+                    row["holder"] for row in await connection.fetch(_queries.erased_persons, site)
+                ),
             )
 
     async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:
@@ -418,10 +422,23 @@ async def _write(connection: Any, site: SiteId, writes: Writes) -> None:
         _queries.put_operator, [(site, one.id, one.tenant, one.document) for one in writes.operators]
     )
     await _write_proposals(connection, site, writes)
+    await _write_holds(connection, site, writes)
     await connection.executemany(
         _queries.conclude_change,
-        [(site, outcome.change, outcome.code, outcome.detail, outcome.seq) for outcome in writes.outcomes],
+        [(site, one.change, one.code, one.detail, one.seq, one.forgets) for one in writes.outcomes],
     )
+    # Last: what the same commit wrote of who is forgotten goes too.
+    await connection.executemany(
+        _queries.erase_person, [(site, holder, seq) for holder, seq in writes.erased]
+    )
+
+
+async def _write_holds(connection: Any, site: SiteId, writes: Writes) -> None:
+    for scope, seq in writes.holds:
+        if seq is None:
+            await connection.execute(_queries.lift_hold, site, scope)
+        else:
+            await connection.execute(_queries.put_hold, site, scope, seq)
 
 
 async def _write_proposals(connection: Any, site: SiteId, writes: Writes) -> None:
@@ -441,6 +458,7 @@ async def _write_proposals(connection: Any, site: SiteId, writes: Writes) -> Non
                 one.base,
                 one.seq,
                 one.expires,
+                one.person,
             )
             for one in writes.proposals
         ],

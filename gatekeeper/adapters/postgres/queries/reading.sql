@@ -93,7 +93,7 @@ SELECT operator, tenant, document FROM operator WHERE site_id = $1 ORDER BY oper
 
 -- name: open_proposals
 -- The proposals that wait, oldest first.
-SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires
+SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires, person
 FROM proposal
 WHERE site_id = $1 AND ending IS NULL
 ORDER BY seq;

@@ -5,7 +5,7 @@ from pathlib import Path
 from gatekeeper.adapters.sql import run_script
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 
 
 def upgrade() -> None:
