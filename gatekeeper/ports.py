@@ -146,13 +146,15 @@ class Doomed:
     """A batch of rows whose period is over: what an entry says of them, and which they are.
 
     `rows` are their numbers as in the digest; `since` and `until` the instants of the first and the last where their tables
-    are kept by month. `starts` are where the bodies of the trees begin afterwards.
+    are kept by month. `starts` are where the bodies of the trees begin afterwards; `registrations` whose it is that go, with
+    the SHA-256 of each.
     """
 
     expired: Expired
     rows: tuple[int, ...]
     since: datetime
     until: datetime
+    registrations: Mapping[HolderId, bytes] = field(default_factory=dict)
     starts: Mapping[str, LogStart] = field(default_factory=dict)
 
 

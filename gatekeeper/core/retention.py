@@ -21,14 +21,16 @@ INVARIANT: what a legal hold covers does not expire.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from gatekeeper.core.audit import Draft, Kind, timestamp
 from gatekeeper.core.holds import holder_of_scope, tenant_of_scope
+from gatekeeper.core.register import HolderRecord, read_term
 from gatekeeper.model.ids import HolderId, TenantId, is_name
+from gatekeeper.model.people import HolderKind
 from gatekeeper.model.policy import SITE_SCOPE, Policy
 from gatekeeper.model.retention import Kept
 
@@ -38,6 +40,8 @@ __all__ = [
     "Expired",
     "draft_of_expiry",
     "due_now",
+    "expired_registrations",
+    "has_ended",
     "read_expired",
     "tenant_named",
 ]
@@ -121,6 +125,33 @@ def due_now(policy: Policy, *, holds: Collection[str], now: datetime) -> Iterato
 def _month(at: datetime) -> datetime:
     """When the month of an instant began: bodies go by whole months, for months are how they are stored."""
     return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def has_ended(record: HolderRecord, tenant: TenantId, due: Due) -> bool:
+    """Whether a registration is one of those to look for: a visitor's or another's, over for so long, and not spared."""
+    if record.id in due.spared or tenant in due.spared_tenants or due.tenant not in {None, tenant}:
+        return False
+    term = read_term(record.document)
+    if term is None:
+        return False
+    kind, until = term
+    return (kind is HolderKind.VISITOR) is (due.kind is Kept.VISITORS) and until < due.before
+
+
+def expired_registrations(due: Due, tenant: TenantId, digests: Iterable[bytes]) -> Expired:
+    """What an entry says of registrations that went, by the SHA-256 of each."""
+    digest = Digest(due.kind)
+    for number, registration in enumerate(sorted(digests)):
+        digest.add(number, registration)
+    return Expired(
+        kind=due.kind,
+        tenant=tenant,
+        first=None,
+        last=None,
+        before=due.before,
+        count=digest.count,
+        digest=digest.value(),
+    )
 
 
 # -- what an entry says -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Kind, tenant_tree
+from gatekeeper.core.register import Register
 from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import HolderId, TenantId
@@ -67,6 +68,7 @@ class Years:
             ledger=self.fort.ledger,
             clock=_Hand(self),
             grounds=lambda: Grounds(self.policy, self.holds),
+            register=Register,
             let_go=self.let_go,
         )
         await expiry.sweep()

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +15,12 @@ from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading, migrate_site_database
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.core.audit import NOBODY, SITE_TREE, tenant_tree
+from gatekeeper.core.drafting import draft_of_seed
+from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.embedded import EmbeddedPostgres
-from gatekeeper.model.ids import HolderId
+from gatekeeper.model.badges import BadgeRecord, BadgeState
+from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.retention import USUAL, Kept, Retention
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import REGISTRY
@@ -27,7 +31,7 @@ from gatekeeper.service.engine.intake import Allowance, Arrival
 from gatekeeper.service.engine.sealing import Sealer
 from gatekeeper.transparency import Tree
 from tests.support.databases import prepare_template
-from tests.support.sites import BADGES, SITE, SmallSite, key_of
+from tests.support.sites import BADGES, SITE, SmallSite, key_of, register_holder
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -67,9 +71,9 @@ class Running:
         async with PostgresReading.opened(self.dsn) as reading:
             return [json.loads(entry.body) async for entry in reading.entries(SITE, since=0)]
 
-    async def parts(self) -> int:
+    async def parts_left(self) -> int:
         async with PostgresReading.opened(self.dsn) as reading:
-            return (await reading.claimed(SITE)).personal_parts
+            return int(await reading._connection.fetchval("SELECT count(*) FROM personal"))
 
     def advance(self, days: int) -> None:
         self.site.advance(days=days)
@@ -141,7 +145,7 @@ async def test_an_engine_lets_go_what_is_due_and_goes_on_deciding(running: Runni
     await running.scan("pupil")
     running.advance(days=179)
     await running.engine._expiry().sweep()
-    assert await running.parts() == 2
+    assert await running.parts_left() == 2
     running.advance(days=2)
     await running.scan("private")
     await running.engine._expiry().sweep()
@@ -176,10 +180,10 @@ async def test_a_hold_that_is_placed_after_a_batch_was_found_keeps_it(running: R
 
     running.engine._bring_expiry = place_first  # type: ignore[method-assign]
     await running.engine._expiry().sweep()
-    assert await running.parts() == 2
+    assert await running.parts_left() == 2
     assert all(body["kind"] != "data.expired" for body in await running.log())
     await running.engine._expiry().sweep()
-    assert await running.parts() == 1
+    assert await running.parts_left() == 1
 
 
 async def test_a_policy_that_keeps_for_longer_counts_at_once(running: Running):
@@ -189,7 +193,7 @@ async def test_a_policy_that_keeps_for_longer_counts_at_once(running: Running):
     longer = Retention(site=USUAL | {Kept.PERSONAL: timedelta(days=365)})
     flow.policy = replace(flow.policy, retention=longer, version=bytes(32))
     await running.engine._expiry().sweep()
-    assert await running.parts() == 1
+    assert await running.parts_left() == 1
 
 
 async def test_what_is_gone_when_its_turn_comes_costs_no_number_and_no_entry(running: Running):
@@ -209,22 +213,97 @@ async def test_what_is_gone_when_its_turn_comes_costs_no_number_and_no_entry(run
     await running.engine._expiry().sweep()
     log = await running.log()
     assert [body["seq"] for body in log] == list(range(len(log)))
-    assert await running.parts() == 1
+    assert await running.parts_left() == 1
+
+
+async def _entered(running: Running) -> None:
+    """Everybody of the small site in the database, as their registrations say until the first of December."""
+    site, register = running.site, running.site.flow.register
+    holders = [
+        StoredHolder(record=record, tenant=tenant, name="", badges=site.holders[record.id].badges)
+        for record, tenant in register.holders()
+    ]
+    badges = [
+        StoredBadge(
+            record=BadgeRecord(id=badge.badge.id, token=badge.token, state=BadgeState.ACTIVE),
+            tenant=badge.badge.tenant,
+            holder=HolderId(name),
+            card=badge.badge.card,
+        )
+        for name, badge in BADGES.items()
+    ]
+    draft = draft_of_seed({"day": "2026-06-03"}, at=site.now, seq=running.engine._flow.next_seq)
+    running.engine._flow.next_seq += 1
+    await running.engine._commit([draft], [], Writes(holders=holders, badges=badges))
+
+
+async def _holders(running: Running) -> set[str]:
+    loaded = await running.engine._parts.ledger.load(SITE, epoch=running.engine._epoch)
+    assert {badge.holder for badge in loaded.badges} == {holder.record.id for holder in loaded.holders}
+    assert {presence.holder for presence in loaded.presences} <= {badge.holder for badge in loaded.badges}
+    return {holder.record.id for holder in loaded.holders}
+
+
+async def test_registrations_go_when_they_have_been_over_for_their_period_and_their_badges_with_them(
+    running: Running,
+):
+    await _entered(running)
+    await running.scan("sergeant")
+    flow = running.engine._flow
+    flow.policy = replace(
+        flow.policy,
+        retention=Retention(tenants={TenantId("school"): {Kept.VISITORS: timedelta(days=7)}}),
+    )
+    running.advance(days=(datetime(2026, 12, 1, tzinfo=UTC) - running.site.now).days + 9)
+    await running.engine._expiry().sweep()
+    assert await _holders(running) == set(BADGES) - {"pupil"}
+    flow.holds = frozenset({"holder:private"})
+    running.advance(days=180)
+    await running.engine._expiry().sweep()
+    assert await _holders(running) == {"private"}
+    assert [record.id for record, _ in flow.register.holders()] == ["private"]
+    assert dict(flow.whereabouts) == {}
+    said = [
+        {name: body.get(name) for name in ("what", "tenant", "count")}
+        for body in await running.log()
+        if body["kind"] == "data.expired" and body["what"] in {"visitors", "people"}
+    ]
+    assert said == [
+        {"what": "visitors", "tenant": "school", "count": 1},
+        {"what": "people", "tenant": "army", "count": 1},
+        {"what": "people", "tenant": "school", "count": 2},
+        {"what": "people", "tenant": "club", "count": 1},
+    ]
+    await running.scan("sergeant")
+    assert (await running.log())[-1]["reason"] == "denied-unknown-credential"
+
+
+async def test_a_registration_that_is_renewed_after_it_was_found_stays(running: Running):
+    await _entered(running)
+    running.advance(days=400)
+    flow, bring = running.engine._flow, running.engine._bring_expiry
+    document = register_holder(replace(running.site.holders["member"], version=2))
+
+    async def renew_first(batch: Any) -> bool:
+        if "member" in batch.doomed.registrations:
+            record = HolderRecord(id=HolderId("member"), document=document)
+            flow.register.put_holder(record, tenant=TenantId("club"), badges=())
+        return await bring(batch)
+
+    running.engine._bring_expiry = renew_first  # type: ignore[method-assign]
+    await running.engine._expiry().sweep()
+    assert "member" in await _holders(running)
 
 
 async def test_a_database_that_cannot_be_looked_through_stops_nothing(
-    running: Running, monkeypatch: pytest.MonkeyPatch
+    running: Running, capsys: pytest.CaptureFixture[str]
 ):
-    """Whatever breaks the search: it is said, and the engine's tasks go on."""
-    slept: list[float] = []
-
-    async def once(seconds: float) -> None:
-        slept.append(seconds)
-        raise asyncio.CancelledError
-
+    """Whatever breaks the search: it is said, what was found before went, and the engine goes on."""
+    await running.scan("sergeant")
+    running.advance(days=200)
     async with PostgresReading.opened(running.dsn) as reading:
         await reading._connection.execute("DROP TABLE log_start")
-    monkeypatch.setattr("gatekeeper.service.engine.expiry.asyncio.sleep", once)
-    with pytest.raises(asyncio.CancelledError):
-        await running.engine._expiry().run()
-    assert slept == [3600.0]
+    await running.engine._expiry().attempt()
+    assert "cannot be looked for" in capsys.readouterr().out
+    assert await running.parts_left() == 0
+    await running.scan("pupil")

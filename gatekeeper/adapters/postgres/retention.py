@@ -31,8 +31,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 async def find(connection: Any, site: SiteId, due: Due, *, since: int, most: int) -> Doomed | None:
     """The oldest rows, so many at most, that are due from a number on; None when none is."""
-    find_kind = _FINDERS.get(due.kind)
-    return None if find_kind is None else await find_kind(connection, site, due, since, most)
+    return await _FINDERS[due.kind](connection, site, due, since, most)
 
 
 async def delete(connection: Any, site: SiteId, doomed: Doomed) -> None:
@@ -40,13 +39,11 @@ async def delete(connection: Any, site: SiteId, doomed: Doomed) -> None:
 
     Raises DeletionOutdatedError when not every row is there as it was found.
     """
-    statement = {
-        Kept.PERSONAL: _queries.delete_parts,
-        Kept.ENTRIES: _queries.delete_bodies,
-        Kept.REFUSED: _queries.delete_letters,
-        Kept.RECEIPTS: _queries.delete_receipts,
-    }[doomed.expired.kind]
-    done = await connection.execute(statement, site, list(doomed.rows), doomed.since, doomed.until)
+    if doomed.registrations:
+        done = await connection.execute(_queries.delete_registrations, site, list(doomed.registrations))
+    else:
+        statement = _DELETIONS[doomed.expired.kind]
+        done = await connection.execute(statement, site, list(doomed.rows), doomed.since, doomed.until)
     if done != f"DELETE {doomed.expired.count}":
         raise DeletionOutdatedError(
             f"{doomed.expired.count} of {doomed.expired.kind} were found, and now {done}"
@@ -55,6 +52,14 @@ async def delete(connection: Any, site: SiteId, doomed: Doomed) -> None:
         _queries.put_start,
         [(site, tree, start.size, start.hashes) for tree, start in doomed.starts.items()],
     )
+
+
+_DELETIONS: Mapping[Kept, str] = {
+    Kept.PERSONAL: _queries.delete_parts,
+    Kept.ENTRIES: _queries.delete_bodies,
+    Kept.REFUSED: _queries.delete_letters,
+    Kept.RECEIPTS: _queries.delete_receipts,
+}
 
 
 async def log_starts(connection: Any, site: SiteId) -> dict[str, LogStart]:

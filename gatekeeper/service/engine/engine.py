@@ -10,8 +10,9 @@ INVARIANT: an engine that lost its site raises SiteLostError and is thrown away 
 """
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -592,6 +593,7 @@ class Engine:
             ledger=self._parts.ledger,
             clock=self._parts.clock,
             grounds=self._grounds,
+            register=lambda: self._flow.register,
             let_go=self._bring_expiry,
         )
 
@@ -614,7 +616,7 @@ class Engine:
 
     async def _let_go(self, found: Found) -> bool:
         """Commit the entry of a batch and its deletion; False when it is not due any more, or not as it was found."""
-        if found.grounds != self._grounds():
+        if found.grounds != self._grounds() or not self._are_registered(found.doomed.registrations):
             return False
         now, seq = self._parts.clock.now(), self._flow.next_seq
         draft = draft_of_expiry(found.doomed.expired, self._flow.policy, at=now, seq=seq)
@@ -625,7 +627,19 @@ class Engine:
             self._flow.next_seq = seq
             _log.warning("not expired", why=str(error))
             return False
+        for holder in found.doomed.registrations:
+            self._flow.let_go(holder)
         return True
+
+    def _are_registered(self, registrations: Mapping[HolderId, bytes]) -> bool:
+        """Whether registrations are still as they were found: nobody's was renewed meanwhile."""
+        records = [
+            (self._flow.register.record_of(holder), digest) for holder, digest in registrations.items()
+        ]
+        return all(
+            record is not None and hashlib.sha256(record.document).digest() == digest
+            for record, digest in records
+        )
 
     # -- beside the way of a scan -----------------------------------------------------------------------------------
 

@@ -5,20 +5,26 @@ and there is a pause behind it, so that no scan waits for more than one. What th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from gatekeeper.core.retention import Due, due_now
-from gatekeeper.model.ids import SiteId
+from gatekeeper.core.register import Register
+from gatekeeper.core.retention import Due, due_now, expired_registrations, has_ended
+from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.model.policy import Policy
+from gatekeeper.model.retention import Kept
 from gatekeeper.observe.metrics import metrics
 from gatekeeper.ports import Clock, Doomed, Ledger, LedgerUnavailableError
 
-__all__ = ["MAX_DOOMED", "Expiry", "Found", "Grounds"]
+__all__ = ["MAX_DOOMED", "MAX_ENDED", "Expiry", "Found", "Grounds"]
 
 MAX_DOOMED = 1000
+MAX_ENDED = 10
+"""Of registrations fewer: each is taken out of every index of the register."""
+_LOOKED_AT = 100
 _EVERY = 3600.0
 _PAUSE = 0.05
 
@@ -51,19 +57,24 @@ class Expiry:
         ledger: Ledger,
         clock: Clock,
         grounds: Callable[[], Grounds],
+        register: Callable[[], Register],
         let_go: Callable[[Found], Awaitable[bool]],
     ) -> None:
         self._site, self._ledger, self._clock = site, ledger, clock
-        self._grounds, self._let_go = grounds, let_go
+        self._grounds, self._register, self._let_go = grounds, register, let_go
 
     async def run(self) -> None:
         """Sweep once an hour, for ever."""
         while True:
-            try:
-                await self.sweep()
-            except LedgerUnavailableError as error:
-                _log.warning("not expired", why=str(error))
+            await self.attempt()
             await asyncio.sleep(_EVERY)
+
+    async def attempt(self) -> None:
+        """Sweep, or say why that cannot be done now."""
+        try:
+            await self.sweep()
+        except LedgerUnavailableError as error:
+            _log.warning("not expired", why=str(error))
 
     async def sweep(self) -> None:
         """Let go all that is due now, and drop the months that are empty then."""
@@ -76,13 +87,42 @@ class Expiry:
 
     async def _exhaust(self, due: Due, grounds: Grounds) -> bool:
         """Let go all of one kind; False when a batch was not let go, for what is due has changed then."""
-        since = 0
-        while True:
-            doomed = await self._ledger.doomed(self._site, due, since=since, most=MAX_DOOMED)
-            if doomed is None:
-                return True
+        found = self._registrations(due) if due.kind in {Kept.PEOPLE, Kept.VISITORS} else self._rows(due)
+        async for doomed in found:
             if not await self._let_go(Found(doomed, grounds)):
                 return False
             metrics.expired(due.kind.value).inc(doomed.expired.count)
-            since = doomed.rows[0] + 1
             await asyncio.sleep(_PAUSE)
+        return True
+
+    async def _rows(self, due: Due) -> AsyncIterator[Doomed]:
+        since = 0
+        while (
+            doomed := await self._ledger.doomed(self._site, due, since=since, most=MAX_DOOMED)
+        ) is not None:
+            yield doomed
+            since = doomed.rows[0] + 1
+
+    async def _registrations(self, due: Due) -> AsyncIterator[Doomed]:
+        """Registrations that have ended, by tenant. They are looked through as they are read, and not believed for it."""
+        found: dict[TenantId, dict[HolderId, bytes]] = {}
+        for number, (record, tenant) in enumerate(self._register().holders()):
+            if number % _LOOKED_AT == 0:
+                await asyncio.sleep(0)
+            if has_ended(record, tenant, due):
+                batch = found.setdefault(tenant, {})
+                batch[record.id] = hashlib.sha256(record.document).digest()
+                if len(batch) == MAX_ENDED:
+                    yield _ended(due, tenant, found.pop(tenant))
+        for tenant, batch in found.items():
+            yield _ended(due, tenant, batch)
+
+
+def _ended(due: Due, tenant: TenantId, registrations: Mapping[HolderId, bytes]) -> Doomed:
+    return Doomed(
+        expired=expired_registrations(due, tenant, registrations.values()),
+        rows=(),
+        since=due.before,
+        until=due.before,
+        registrations=registrations,
+    )

@@ -83,6 +83,26 @@ DELETE FROM dead_letter WHERE site_id = $1 AND letter = ANY ($2::bigint[]) AND a
 -- Let receipts go.
 DELETE FROM receipt WHERE site_id = $1 AND seq = ANY ($2::bigint[]) AND issued BETWEEN $3 AND $4;
 
+-- name: delete_registrations
+-- Let registrations go with all that hangs on them; whoever they were may be registered anew.
+WITH badges AS (
+    DELETE FROM badge WHERE site_id = $1 AND holder = ANY ($2::text[]) RETURNING badge
+), uses AS (
+    DELETE FROM badge_use WHERE site_id = $1 AND badge IN (SELECT badge FROM badges)
+), whereabouts AS (
+    DELETE FROM presence WHERE site_id = $1 AND holder = ANY ($2)
+), guests AS (
+    UPDATE presence
+    SET host = CASE WHEN host = ANY ($2) THEN NULL ELSE host END,
+        came_with = CASE WHEN came_with = ANY ($2) THEN NULL ELSE came_with END
+    WHERE site_id = $1 AND holder <> ALL ($2) AND (host = ANY ($2) OR came_with = ANY ($2))
+), photos AS (
+    DELETE FROM holder_photo WHERE site_id = $1 AND holder = ANY ($2)
+), proposals AS (
+    DELETE FROM proposal WHERE site_id = $1 AND person = ANY ($2) AND ending IS NOT NULL
+)
+DELETE FROM holder WHERE site_id = $1 AND holder = ANY ($2);
+
 -- name: put_start
 -- Say where the bodies of a tree begin.
 INSERT INTO log_start (site_id, tree, size, hashes) VALUES ($1, $2, $3, $4)
