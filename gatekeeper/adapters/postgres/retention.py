@@ -48,10 +48,8 @@ async def delete(connection: Any, site: SiteId, doomed: Doomed) -> None:
         raise DeletionOutdatedError(
             f"{doomed.expired.count} of {doomed.expired.kind} were found, and now {done}"
         )
-    await connection.executemany(
-        _queries.put_start,
-        [(site, tree, start.size, start.hashes) for tree, start in doomed.starts.items()],
-    )
+    for tree, start in doomed.starts.items():
+        await connection.execute(_queries.put_start, site, tree, start.size, start.hashes)
 
 
 _DELETIONS: Mapping[Kept, str] = {
