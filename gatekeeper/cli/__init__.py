@@ -12,10 +12,12 @@ from gatekeeper.cli import (
     demo,
     explain,
     guards,
+    holds,
     look,
     operators,
     photos,
     proposals,
+    retention,
     serve,
     site,
     visitors,
@@ -37,6 +39,8 @@ app.add_typer(visitors.app, name="visitor")
 app.add_typer(operators.app, name="operator")
 app.add_typer(proposals.app, name="proposal")
 app.add_typer(audit.app, name="audit")
+app.add_typer(retention.app, name="retention")
+app.add_typer(holds.app, name="hold")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)

@@ -23,11 +23,11 @@ INVARIANT: what a legal hold covers does not expire.
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from gatekeeper.core.audit import Draft, Kind, timestamp
-from gatekeeper.core.holds import holder_of_scope, tenant_of_scope
+from gatekeeper.core.holds import covers, holder_of_scope, tenant_of_scope
 from gatekeeper.core.register import HolderRecord, read_term
 from gatekeeper.model.ids import HolderId, TenantId, is_name
 from gatekeeper.model.people import HolderKind
@@ -41,7 +41,9 @@ __all__ = [
     "draft_of_expiry",
     "due_now",
     "expired_registrations",
+    "goes_at",
     "has_ended",
+    "is_held",
     "read_expired",
     "tenant_named",
 ]
@@ -120,6 +122,19 @@ def due_now(policy: Policy, *, holds: Collection[str], now: datetime) -> Iterato
     # A body is a leaf of several trees, and goes in its order: who is held holds it for all.
     if not tenants:
         yield Due(kind=Kept.ENTRIES, tenant=None, before=_month(now - kept.site[Kept.ENTRIES]))
+
+
+def goes_at(kind: Kept, oldest: datetime, period: timedelta) -> datetime:
+    """When what is so old goes, if nothing holds it: a body when its month is over as a whole."""
+    if kind is not Kept.ENTRIES:
+        return oldest + period
+    return _month(_month(oldest) + timedelta(days=32)) + period
+
+
+def is_held(kind: Kept, tenant: TenantId | None, holds: Collection[str]) -> bool:
+    """Whether all of a kind stays, of a tenant's people or of anybody's; what is one person's stays by itself."""
+    of_tenants = any(tenant_of_scope(scope) is not None for scope in holds)
+    return covers(holds, holder=None, tenant=tenant) or (kind is Kept.ENTRIES and of_tenants)
 
 
 def _month(at: datetime) -> datetime:

@@ -12,17 +12,29 @@ from typing import Any
 import asyncpg
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.retention import marker
 from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
-from gatekeeper.core.audit import tenant_tree
+from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.register import read_term
 from gatekeeper.core.writes import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, GateId, HolderId, SiteId, TenantId, ZoneId
+from gatekeeper.model.people import HolderKind
+from gatekeeper.model.retention import Kept
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
 
-__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow", "RegistrationRow", "WaitingRow"]
+__all__ = [
+    "BadgeRow",
+    "CheckpointRow",
+    "HoldRow",
+    "PostgresReading",
+    "PresenceRow",
+    "RegistrationRow",
+    "WaitingRow",
+]
 
 _queries = Queries("gatekeeper.adapters.postgres", "reading")
 _PAGE = 2000
@@ -80,6 +92,16 @@ class CheckpointRow:
     root: bytes
     note: bytes
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """A legal hold, and the entry that placed it; its body is None where it is not there any more."""
+
+    scope: str
+    seq: int
+    at: datetime | None
+    body: bytes | None
 
 
 class PostgresReading:
@@ -213,6 +235,35 @@ class PostgresReading:
             starts={row["tree"]: (row["size"], row["hashes"]) for row in starts},
             expiries=[(row["seq"], row["body"]) for row in expiries],
         )
+
+    async def log_start(self, site: SiteId) -> int:
+        """How many of the log's first bodies are deleted."""
+        rows = await self._connection.fetch(_queries.all_starts, site)
+        return sum(int(row["size"]) for row in rows if row["tree"] == SITE_TREE)
+
+    async def holds(self, site: SiteId) -> Sequence[HoldRow]:
+        """The legal holds that are placed, oldest first."""
+        return [HoldRow(**row) for row in await self._connection.fetch(_queries.placed_holds, site)]
+
+    async def oldest(self, site: SiteId) -> Mapping[Kept, datetime]:
+        """How old the oldest is of what is kept, by kind; registrations are for `ended`."""
+        row = await self._connection.fetchrow(_queries.oldest_kept, site)
+        return {Kept(kind): at for kind, at in row.items() if at is not None}
+
+    async def oldest_part(self, site: SiteId, tenant: TenantId) -> datetime | None:
+        """How old the oldest personal part is of a tenant's people."""
+        at: datetime | None = await self._connection.fetchval(_queries.oldest_part, site, marker(tenant))
+        return at
+
+    async def ended(self, site: SiteId, *, now: datetime) -> Sequence[tuple[Kept, TenantId, datetime]]:
+        """The registrations that have ended: whether a visitor's, whose, and when; read, and not believed."""
+        rows = await self._connection.fetch(_queries.all_registrations, site)
+        terms = [(row["tenant"], read_term(row["document"])) for row in rows]
+        return [
+            (Kept.VISITORS if term[0] is HolderKind.VISITOR else Kept.PEOPLE, tenant, term[1])
+            for tenant, term in terms
+            if term is not None and term[1] < now
+        ]
 
     async def newest_expiry(self, site: SiteId) -> int | None:
         """The last entry that tells of a deletion."""

@@ -20,7 +20,7 @@ from gatekeeper.model.retention import Kept
 from gatekeeper.ports import DeletionOutdatedError, Doomed, LogStart
 from gatekeeper.transparency import HASH_SIZE, TILE_WIDTH, leaf_hash
 
-__all__ = ["KEPT_BOOTS", "delete", "drop_empty_month", "find", "log_starts"]
+__all__ = ["KEPT_BOOTS", "delete", "drop_empty_month", "find", "log_starts", "marker"]
 
 KEPT_BOOTS = 4
 """So many boots of a gate are known by their receipts; of older ones it is known only that they were."""
@@ -86,15 +86,15 @@ async def drop_empty_month(connection: Any, *, before: datetime) -> str | None:
 
 
 async def _parts(connection: Any, site: SiteId, due: Due, since: int, most: int) -> Doomed | None:
-    wanted = None if due.tenant is None else _marker(due.tenant)
-    spared = [_marker(tenant) for tenant in sorted(due.spared_tenants)]
+    wanted = None if due.tenant is None else marker(due.tenant)
+    spared = [marker(tenant) for tenant in sorted(due.spared_tenants)]
     first = await connection.fetchrow(
         _queries.first_due_part, site, since, due.before, sorted(due.spared), wanted, spared
     )
     if first is None:
         return None
     tenant = tenant_named(orjson.loads(first["body"]))
-    named = _marker(tenant) if tenant is not None else _ANY_TENANT
+    named = marker(tenant) if tenant is not None else _ANY_TENANT
     rows = await connection.fetch(
         _queries.parts_of_tenant, site, first["seq"], named, tenant is not None, most
     )
@@ -105,7 +105,7 @@ async def _parts(connection: Any, site: SiteId, due: Due, since: int, most: int)
 _ANY_TENANT = b'"tenant":"'
 
 
-def _marker(tenant: TenantId) -> bytes:
+def marker(tenant: TenantId) -> bytes:
     """How the canonical JSON of a body names a tenant, and nothing else in it is spelled."""
     return _ANY_TENANT + tenant.encode() + b'"'
 

@@ -133,3 +133,32 @@ SELECT seq, body FROM entry WHERE site_id = $1 AND kind = 'data.expired' ORDER B
 -- name: newest_expiry
 -- The last entry that tells of a deletion.
 SELECT seq FROM entry WHERE site_id = $1 AND kind = 'data.expired' ORDER BY seq DESC LIMIT 1;
+
+-- name: placed_holds
+-- The legal holds that are placed, with the entries that say so.
+SELECT legal_hold.scope, legal_hold.seq, entry.at, entry.body
+FROM legal_hold
+LEFT JOIN entry USING (site_id, seq)
+WHERE legal_hold.site_id = $1
+ORDER BY legal_hold.seq, legal_hold.scope;
+
+-- name: oldest_kept
+-- How old the oldest of each kind is that is kept.
+SELECT
+    (SELECT at FROM entry WHERE site_id = $1 ORDER BY seq LIMIT 1) AS entries,
+    (SELECT at FROM personal WHERE site_id = $1 ORDER BY seq LIMIT 1) AS personal,
+    (SELECT min(at) FROM dead_letter WHERE site_id = $1) AS refused,
+    (SELECT min(issued) FROM receipt WHERE site_id = $1) AS receipts;
+
+-- name: oldest_part
+-- How old the oldest personal part is whose entry names a tenant.
+SELECT personal.at
+FROM personal
+JOIN entry USING (site_id, seq, at)
+WHERE personal.site_id = $1 AND position($2::bytea IN entry.body) > 0
+ORDER BY personal.seq
+LIMIT 1;
+
+-- name: all_registrations
+-- Everybody who is registered.
+SELECT holder, tenant, document FROM holder WHERE site_id = $1;

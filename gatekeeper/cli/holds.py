@@ -1,0 +1,87 @@
+"""`gatekeeper hold`: what must be kept though its period is over, because somebody is looking into it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.adapters.postgres.reading import HoldRow
+from gatekeeper.app import the_site
+from gatekeeper.cli.changes import for_the_site
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, log_database, run
+from gatekeeper.cli.talk import json_line, local, table
+from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.change import HoldChange
+from gatekeeper.core.holds import is_hold_scope
+from gatekeeper.model.ids import SiteId
+
+__all__ = ["app", "hold_document"]
+
+app = typer.Typer(no_args_is_help=True, help="Keep what is looked into, though its period is over.")
+
+Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="site, tenant:<tenant> or holder:<holder>.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, such as the number of a case; it names nobody.")]
+
+
+@app.command()
+@by_an_operator
+def place(
+    scope: Scope,
+    reason: Reason,
+    *,
+    settings: Settings,
+) -> None:
+    """Keep everything of a scope from now on: it does not expire, and nobody in it is forgotten."""
+    for_the_site(settings, HoldChange(scope=_scope(scope), on=True, reason=reason))
+
+
+@app.command()
+@by_an_operator
+def lift(
+    scope: Scope,
+    reason: Reason,
+    *,
+    settings: Settings,
+) -> None:
+    """Propose to keep a scope no longer than it must be: it takes a second person."""
+    for_the_site(settings, HoldChange(scope=_scope(scope), on=False, reason=reason))
+
+
+@app.command("list")
+@at_a_site
+def list_holds(
+    json_output: JsonOutput = False,
+    *,
+    settings: Settings,
+) -> None:
+    """List what is held, since when and why."""
+    which = the_site(settings)
+    holds = [hold_document(row) for row in run(_holds(settings, which))]
+    if json_output:
+        json_line({"site": which, "holds": holds})
+        return
+    rows = [(hold["scope"], _when(hold["since"]), hold["reason"], hold["entry"]) for hold in holds]
+    table(("scope", "since", "reason", "entry"), rows, yielding=("reason",))
+
+
+def hold_document(row: HoldRow) -> Mapping[str, Any]:
+    """A hold as it is told: why stands in its entry."""
+    body = json.loads(row.body) if row.body is not None else {}
+    return {"scope": row.scope, "since": row.at, "reason": body.get("reason", ""), "entry": row.seq}
+
+
+async def _holds(settings: Settings, site: SiteId) -> Sequence[HoldRow]:
+    async with log_database(settings) as dsn, PostgresReading.opened(dsn) as reading:
+        return await reading.holds(site)
+
+
+def _when(at: Any) -> str:
+    return "-" if at is None else local(at)
+
+
+def _scope(text: str) -> str:
+    if not is_hold_scope(text):
+        raise SettingError(f"{text!r} is no scope: write site, tenant:<tenant> or holder:<holder>.")
+    return text
