@@ -143,6 +143,10 @@ async def _why(settings: Settings, seq: int, json_output: bool) -> None:
     site = the_site(settings)
     async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         found = [entry async for entry in reading.entries(site, since=seq, until=seq + 1)]
+        if not found and seq < await reading.log_start(site):
+            raise SettingError(
+                f"The body of entry {seq} is deleted: it was kept for as long as the policy says."
+            )
         if not found:
             raise SettingError(f"The log has no entry {seq}; it holds {await reading.size(site)}.")
         personal = await _personal(found[0], site, vault_dsn)
@@ -160,7 +164,9 @@ async def _why(settings: Settings, seq: int, json_output: bool) -> None:
     ]
     table(("in the open", ""), shown)
     if personal is None:
-        out.print("The personal part is closed: its person was forgotten, or it cannot be opened here.")
+        out.print(
+            "The personal part is closed: its person was forgotten, its period is over, or it cannot be opened here."
+        )
         return
     facts: Mapping[str, Any] = personal.get("facts", {})
     table(

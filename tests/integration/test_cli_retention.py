@@ -1,7 +1,7 @@
 """What is kept how long, told at the command line; and legal holds, placed by one person and lifted by two."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,21 +39,12 @@ def test_what_is_kept_how_long_is_shown_with_when_the_oldest_goes(registry: Regi
     }
     oldest = datetime.fromisoformat(rows["personal"]["oldest"])
     assert datetime.fromisoformat(rows["personal"]["goes"]) == oldest + timedelta(days=180)
-    assert datetime.fromisoformat(rows["entries"]["goes"]).day in range(1, 32)
+    assert datetime.fromisoformat(rows["entries"]["goes"]) > datetime.fromisoformat(rows["personal"]["goes"])
     assert rows["people"]["oldest"] is None, "nobody's registration has ended"
     said = registry("retention", "show")
     assert said.code == 0
     assert "personal parts" in said.out
     assert said.err == ""
-
-
-def test_a_registration_that_has_ended_is_shown_to_go(registry: Registry):
-    until = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    registry.done("holder", "add", "Anna", "--kind", "visitor", "--clearance", 1, "--profiles", "guest", "--tenant", "school", "--until", until)  # fmt: skip
-    registry.wait_until(lambda: kept(registry)["visitors"]["oldest"] is not None)
-    row = kept(registry)["visitors"]
-    gone = datetime.fromisoformat(row["goes"]) - datetime.fromisoformat(row["oldest"])
-    assert gone == timedelta(days=180)
 
 
 def test_one_person_places_a_hold_and_two_lift_it(registry: Registry):

@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-import orjson
 
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
-from gatekeeper.core.retention import Digest, Due, Expired, tenant_named
+from gatekeeper.core.retention import Digest, Due, Expired
 from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.model.ids import SiteId, TenantId
 from gatekeeper.model.retention import Kept
@@ -86,47 +85,70 @@ async def drop_empty_month(connection: Any, *, before: datetime) -> str | None:
 
 
 async def _parts(connection: Any, site: SiteId, due: Due, since: int, most: int) -> Doomed | None:
-    wanted = None if due.tenant is None else marker(due.tenant)
-    spared = [marker(tenant) for tenant in sorted(due.spared_tenants)]
-    first = await connection.fetchrow(
-        _queries.first_due_part, site, since, due.before, sorted(due.spared), wanted, spared
-    )
-    if first is None:
-        return None
-    tenant = tenant_named(orjson.loads(first["body"]))
-    named = marker(tenant) if tenant is not None else _ANY_TENANT
-    rows = await connection.fetch(
-        _queries.parts_of_tenant, site, first["seq"], named, tenant is not None, most
-    )
-    going = list(_while_going(rows, due))
-    return _doomed(due, tenant, [(row["seq"], row["at"], _commitment(row["body"])) for row in going])
+    """Look a window of entries at a time: what that takes is bounded, whatever the planner knows of the tables."""
+    at = since
+    while (first := await connection.fetchval(_queries.next_part, site, at)) is not None:
+        at = first + most
+        parts = {row["seq"]: row for row in await connection.fetch(_queries.parts_between, site, first, at)}
+        if all(part["at"] >= due.before for part in parts.values()):
+            return None
+        wanted = None if due.tenant is None else marker(due.tenant)
+        bodies = await connection.fetch(_queries.bodies_with_parts, site, first, at, wanted)
+        doomed = _first_run(due, bodies, parts)
+        if doomed is not None:
+            return doomed
+    return None
 
 
-_ANY_TENANT = b'"tenant":"'
+def _first_run(due: Due, bodies: Sequence[Any], parts: Mapping[int, Any]) -> Doomed | None:
+    """The first parts that are due, of one tenant's people, up to the first of theirs that stays or went before.
+
+    For an entry speaks of all of theirs from here to there.
+    """
+    tenant: TenantId | None = None
+    run: list[tuple[int, datetime, bytes]] = []
+    for row in bodies:
+        seq, named = row["seq"], _tenant_in(row["body"])
+        part = parts.get(seq)
+        goes = part is not None and _goes(due, part, named)
+        if not run and goes:
+            tenant = named
+        if goes and named == tenant:
+            run.append((seq, parts[seq]["at"], _commitment_in(row["body"])))
+        elif run and named == tenant:
+            break
+    return _doomed(due, tenant, run)
+
+
+def _goes(due: Due, part: Any, tenant: TenantId | None) -> bool:
+    return part["at"] < due.before and part["person"] not in due.spared and tenant not in due.spared_tenants
+
+
+_NAMES_TENANT, _COMMITS = b'"tenant":"', b'"personal":"'
+_COMMITMENT_HEX = 64
 
 
 def marker(tenant: TenantId) -> bytes:
     """How the canonical JSON of a body names a tenant, and nothing else in it is spelled."""
-    return _ANY_TENANT + tenant.encode() + b'"'
+    return _NAMES_TENANT + tenant.encode() + b'"'
 
 
-def _while_going(rows: Sequence[Any], due: Due) -> Iterator[Any]:
-    """The parts of a tenant up to the first that stays or went before: an entry speaks of all from here to there."""
-    for row in rows:
-        if row["person"] is None or row["person"] in due.spared or row["at"] >= due.before:
-            return
-        yield row
+def _tenant_in(body: bytes) -> TenantId | None:
+    """`tenant_named`, of canonical JSON, without reading all of it."""
+    _, named, rest = body.partition(_NAMES_TENANT)
+    return TenantId(rest[: rest.index(b'"')].decode()) if named else None
 
 
-def _commitment(body: bytes) -> bytes:
-    return bytes.fromhex(orjson.loads(body)["personal"])
+def _commitment_in(body: bytes) -> bytes:
+    at = body.index(_COMMITS) + len(_COMMITS)
+    return bytes.fromhex(body[at : at + _COMMITMENT_HEX].decode())
 
 
 async def _bodies(connection: Any, site: SiteId, due: Due, _since: int, most: int) -> Doomed | None:
     starts = await log_starts(connection, site)
     begin = starts[SITE_TREE].size if SITE_TREE in starts else 0
-    personal = await connection.fetchval(_queries.first_part, site)
-    rows = await connection.fetch(_queries.first_bodies, site, begin, most)
+    personal = await connection.fetchval(_queries.next_part, site, 0)
+    rows = await connection.fetch(_queries.first_bodies, site, begin, begin + most)
     going = []
     for seq, row in enumerate(rows, begin):
         # INVARIANT: no body goes before its personal part, and none from behind one that is missing.
@@ -163,10 +185,8 @@ async def _letters(connection: Any, site: SiteId, due: Due, since: int, most: in
     return _doomed(due, None, hashed)
 
 
-async def _receipts(connection: Any, site: SiteId, due: Due, since: int, most: int) -> Doomed | None:
-    rows = await connection.fetch(
-        _queries.due_receipts, site, since, due.before, most, KEPT_BOOTS, SEQUENCE_WINDOW
-    )
+async def _receipts(connection: Any, site: SiteId, due: Due, _since: int, most: int) -> Doomed | None:
+    rows = await connection.fetch(_queries.due_receipts, site, due.before, most, KEPT_BOOTS, SEQUENCE_WINDOW)
     return _doomed(due, None, [(row["number"], row["at"], row["digest"]) for row in rows])
 
 

@@ -1,40 +1,30 @@
--- name: first_due_part
--- The first personal part that is due, from an entry on, and the body of its entry.
-SELECT personal.seq, entry.body
-FROM personal
-JOIN entry USING (site_id, seq, at)
-WHERE personal.site_id = $1 AND personal.seq >= $2 AND personal.at < $3
-    AND personal.person <> ALL ($4::text[])
-    AND ($5::bytea IS NULL OR position($5::bytea IN entry.body) > 0)
-    AND NOT EXISTS (SELECT FROM unnest($6::bytea[]) AS spared WHERE position(spared IN entry.body) > 0)
-ORDER BY personal.seq
-LIMIT 1;
+-- name: next_part
+-- The first entry from one on that has its personal part still.
+SELECT seq FROM personal WHERE site_id = $1 AND seq >= $2 ORDER BY seq LIMIT 1;
 
--- name: parts_of_tenant
--- What is personal of entries that name a tenant, or of those that name none, from an entry on; null where it is gone.
-SELECT entry.seq, entry.at, entry.body, personal.person
+-- name: parts_between
+-- Whose the personal parts of some entries are.
+SELECT seq, at, person FROM personal WHERE site_id = $1 AND seq >= $2 AND seq < $3;
+
+-- name: bodies_with_parts
+-- The bodies of some entries that have or had a personal part, only those that name a tenant if one is given.
+SELECT seq, body
 FROM entry
-LEFT JOIN personal USING (site_id, seq, at)
-WHERE entry.site_id = $1 AND entry.seq >= $2 AND (position($3::bytea IN entry.body) > 0) = $4
-    AND position('"personal":"'::bytea IN entry.body) > 0
-ORDER BY entry.seq
-LIMIT $5;
+WHERE site_id = $1 AND seq >= $2 AND seq < $3
+    AND position('"personal":"'::bytea IN body) > 0
+    AND ($4::bytea IS NULL OR position($4::bytea IN body) > 0)
+ORDER BY seq;
 
 -- name: starts
 -- Where the bodies of the trees begin.
 SELECT tree, size, hashes FROM log_start WHERE site_id = $1;
 
--- name: first_part
--- The first entry that has its personal part still.
-SELECT seq FROM personal WHERE site_id = $1 ORDER BY seq LIMIT 1;
-
 -- name: first_bodies
 -- The first bodies of a log that are there, with their places in tenants' trees.
 SELECT seq, at, body, tenant, tenant_index, owner, owner_index
 FROM entry
-WHERE site_id = $1 AND seq >= $2
-ORDER BY seq
-LIMIT $3;
+WHERE site_id = $1 AND seq >= $2 AND seq < $3
+ORDER BY seq;
 
 -- name: due_letters
 -- Refused bytes that are due, oldest first.
@@ -45,27 +35,30 @@ ORDER BY letter
 LIMIT $4;
 
 -- name: due_receipts
--- Receipts that are due and tell no news from repetition any more, oldest first.
+-- Receipts that are due and tell no news from repetition any more, so many at most.
 SELECT seq AS number, issued AS at, digest
-FROM receipt
-WHERE site_id = $1 AND seq >= $2 AND issued < $3
-    AND NOT EXISTS (
-        SELECT
-        FROM (
-            SELECT boot
-            FROM gate_boot
-            WHERE gate_boot.site_id = receipt.site_id AND gate_boot.gate = receipt.gate
-            ORDER BY first_seq DESC
-            LIMIT $5
-        ) AS live
-        WHERE live.boot = receipt.boot AND receipt.sequence > (
-            SELECT max(newest.sequence) - $6
-            FROM receipt AS newest
-            WHERE newest.site_id = receipt.site_id AND newest.gate = receipt.gate AND newest.boot = receipt.boot
+FROM (
+    SELECT seq, issued, digest
+    FROM receipt
+    WHERE site_id = $1 AND issued < $2
+        AND NOT EXISTS (
+            SELECT
+            FROM (
+                SELECT boot
+                FROM gate_boot
+                WHERE gate_boot.site_id = receipt.site_id AND gate_boot.gate = receipt.gate
+                ORDER BY first_seq DESC
+                LIMIT $4
+            ) AS live
+            WHERE live.boot = receipt.boot AND receipt.sequence > (
+                SELECT max(newest.sequence) - $5
+                FROM receipt AS newest
+                WHERE newest.site_id = receipt.site_id AND newest.gate = receipt.gate AND newest.boot = receipt.boot
+            )
         )
-    )
-ORDER BY seq
-LIMIT $4;
+    LIMIT $3
+) AS due
+ORDER BY seq;
 
 -- name: delete_parts
 -- Let personal parts go.
