@@ -28,7 +28,7 @@ async def fort(postgres_server: EmbeddedPostgres) -> AsyncIterator[Fort]:
 
 def _registered(holder: HolderId) -> StoredHolder:
     record = HolderRecord(id=holder, document=f"registration of {holder}".encode())
-    return StoredHolder(record=record, tenant=SCHOOL, name=holder, badges=(BADGES[holder],))
+    return StoredHolder(record=record, tenant=SCHOOL, name=b"sealed", badges=(BADGES[holder],))
 
 
 def _badge(holder: HolderId) -> StoredBadge:

@@ -30,10 +30,10 @@ _PAGE = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceRow:
-    """Where one holder is, with the name that only the directory knows."""
+    """Where one holder is, with the name as it is kept: sealed."""
 
     holder: HolderId
-    name: str | None
+    name: bytes | None
     tenant: TenantId | None
     zone: ZoneId
     since: datetime
@@ -64,11 +64,11 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationRow:
-    """What is registered of somebody: the name beside what their tenant signed."""
+    """What is registered of somebody: the sealed name beside what their tenant signed."""
 
     holder: HolderId
     tenant: TenantId
-    name: str
+    name: bytes
     document: bytes
 
 
@@ -148,8 +148,8 @@ class PostgresReading:
         )
         return [PresenceRow(**row) for row in rows]
 
-    async def names(self, site: SiteId, holders: Sequence[HolderId]) -> Mapping[HolderId, str]:
-        """The names of some holders."""
+    async def names(self, site: SiteId, holders: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The sealed names of some holders."""
         rows = await self._connection.fetch(_queries.names, site, list(holders))
         return {row["holder"]: row["name"] for row in rows}
 
@@ -238,9 +238,13 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.dead_letter_counts, site)
         return {row["code"]: row["letters"] for row in rows}
 
-    async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: str | None) -> None:
-        """Hand a signed change to the engine; the same change twice is one change."""
+    async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: bytes | None) -> None:
+        """Hand a signed change to the engine, with a sealed name where one is said; the same change twice is one change."""
         await self._connection.execute(_queries.submit_change, site, change, document, name)
+
+    async def is_forgotten(self, site: SiteId, seq: int) -> bool:
+        """Whether who was forgotten by an entry is forgotten everywhere, also in the vault."""
+        return bool(await self._connection.fetchval(_queries.erasure_done, site, seq))
 
     async def outcome(self, site: SiteId, change: bytes) -> ChangeOutcome | None:
         """What became of a change; None while it waits."""
