@@ -15,6 +15,7 @@ from gatekeeper.cli import (
     look,
     operators,
     photos,
+    privacy,
     proposals,
     serve,
     site,
@@ -37,6 +38,7 @@ app.add_typer(visitors.app, name="visitor")
 app.add_typer(operators.app, name="operator")
 app.add_typer(proposals.app, name="proposal")
 app.add_typer(audit.app, name="audit")
+app.add_typer(privacy.app, name="privacy")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)

@@ -123,6 +123,16 @@ class PostgresReading:
         async for row in self._rows(site, since, until):
             yield _entry(row)
 
+    async def entries_of(self, site: SiteId, holder: HolderId) -> AsyncIterator[StoredEntry]:
+        """The entries that are about somebody, in order, in pages."""
+        since, full = 0, True
+        while full:
+            rows = await self._connection.fetch(_queries.entries_of_person, site, holder, since, _PAGE)
+            for row in rows:
+                yield _entry(row)
+            full = len(rows) == _PAGE
+            since = rows[-1]["seq"] + 1 if rows else since
+
     async def filed_entries(self, site: SiteId, *, until: int) -> AsyncIterator[FiledEntry]:
         """All entries before `until`, in order, each with the places in tenants' trees that it is filed under."""
         async for row in self._rows(site, 0, until):
@@ -241,6 +251,10 @@ class PostgresReading:
     async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: bytes | None) -> None:
         """Hand a signed change to the engine, with a sealed name where one is said; the same change twice is one change."""
         await self._connection.execute(_queries.submit_change, site, change, document, name)
+
+    async def holds(self, site: SiteId) -> Sequence[tuple[str, int]]:
+        """The scopes of legal holds, and the entries that placed them."""
+        return [(row["scope"], row["seq"]) for row in await self._connection.fetch(_queries.held, site)]
 
     async def is_forgotten(self, site: SiteId, seq: int) -> bool:
         """Whether who was forgotten by an entry is forgotten everywhere, also in the vault."""

@@ -21,6 +21,15 @@ WHERE entry.site_id = $1 AND entry.seq >= $2
 ORDER BY entry.seq
 LIMIT $3;
 
+-- name: entries_of_person
+-- Entries that are about somebody, in order, from a place on.
+SELECT entry.seq, entry.at, entry.kind, entry.body, personal.person, personal.sealed
+FROM personal
+JOIN entry USING (site_id, seq, at)
+WHERE personal.site_id = $1 AND personal.person = $2 AND personal.seq >= $3
+ORDER BY personal.seq
+LIMIT $4;
+
 -- name: size
 -- How many entries the log of a site holds.
 SELECT size FROM tree_head WHERE site_id = $1 AND tree = 'site';
@@ -66,6 +75,10 @@ SELECT holder, tenant, name, document FROM holder WHERE site_id = $1 AND holder 
 -- name: erasure_done
 -- Whether somebody who was forgotten by an entry is forgotten everywhere.
 SELECT done FROM erased_person WHERE site_id = $1 AND seq = $2;
+
+-- name: held
+-- What must be kept, and the entries that say so.
+SELECT scope, seq FROM legal_hold WHERE site_id = $1 ORDER BY scope;
 
 -- name: badge_owner
 -- Whose badge it is.
