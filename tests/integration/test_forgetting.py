@@ -36,7 +36,7 @@ from gatekeeper.service.sealed import open_names, seal_name
 from gatekeeper.service.verification import Report, verify_log
 from tests.contract import an_engine
 from tests.contract.entry_schemas import faults
-from tests.contract.vector_site import FOUNDED, NOON, SITE, key_of, people, sign_holder
+from tests.contract.vector_site import FOUNDED, FRONT, NOON, SITE, key_of, people, sign_holder
 from tests.contract.whole_log import founding
 from tests.support.databases import temporary_database
 
@@ -247,6 +247,23 @@ async def test_what_a_killed_engine_has_begun_the_next_one_brings_to_its_end(gro
     assert await is_forgotten(ground)
     assert len(await ground.entries("person.erased")) == 1
     await ground.verified()
+
+
+async def test_a_receipt_that_still_names_them_names_nobody_to_the_next_engine(ground: Ground):
+    async with ground.engine() as site:
+        assert await site.says(ERASURE, by="registrar") == "applied"
+    await ground.rows(
+        "INSERT INTO receipt (site_id, gate, boot, sequence, digest, seq, verdict, issued, holder, answer)"
+        " VALUES ($1, 'front', $2, 1, $3, 1, 1, now(), $4, '')",
+        *(SITE, bytes(8), bytes(32), PUPIL),
+    )
+    await ground.rows(
+        "INSERT INTO gate_boot (site_id, gate, boot, first_seq) VALUES ($1, 'front', $2, 1)", SITE, bytes(8)
+    )
+    async with ground.engine() as site:
+        grant = site.engine._flow.sequences.grant_of(bytes(32), FRONT)
+    assert grant is not None
+    assert grant.holder is None
 
 
 async def test_an_engine_that_runs_forgets_by_itself(ground: Ground):
