@@ -190,11 +190,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChange:
-    """A signed change waiting for the engine. `name` is personal and therefore not in the signed bytes."""
+    """A signed change waiting for the engine. `name` is sealed, as it is kept, and is not in the signed bytes."""
 
     id: bytes
     document: bytes
-    name: str | None
+    name: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +318,26 @@ class Ledger(Protocol):
         """Yields whenever a change may have arrived, and at least once a second."""
         ...
 
+    async def plain_names(self, site: SiteId, *, most: int) -> Mapping[HolderId, str]:
+        """Names that a former version kept as they are, `most` at most."""
+        ...
+
+    async def seal_names(self, site: SiteId, names: Mapping[HolderId, bytes]) -> None:
+        """Keep these names sealed."""
+        ...
+
+    async def unforgotten(self, site: SiteId) -> Sequence[HolderId]:
+        """Who is being forgotten: a commit said so, and it is not done everywhere."""
+        ...
+
+    async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
+        """Let receipts and sealed parts name somebody no more, `most` at most; give how many there were."""
+        ...
+
+    async def forgotten(self, site: SiteId, holder: HolderId) -> None:
+        """Somebody is forgotten, also in the vault."""
+        ...
+
     async def announce(self, site: SiteId, *, size: int) -> None:
         """Tell those who watch that the log has grown."""
         ...
@@ -331,5 +351,16 @@ class KeyVault(Protocol):
         ...
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
-        """The keys of these persons, made where there was none. Durable when it returns."""
+        """The keys of these persons, made where there was none. Durable when it returns.
+
+        INVARIANT: who was forgotten has none, and none is made.
+        """
+        ...
+
+    async def destroy(self, site: SiteId, persons: Sequence[HolderId]) -> None:
+        """Destroy the keys of these persons, for good. Durable when it returns; twice is once."""
+        ...
+
+    async def destroyed(self, site: SiteId) -> frozenset[HolderId]:
+        """Whose keys were destroyed."""
         ...

@@ -16,6 +16,7 @@ from gatekeeper.cli import (
     look,
     operators,
     photos,
+    privacy,
     proposals,
     retention,
     serve,
@@ -41,6 +42,7 @@ app.add_typer(proposals.app, name="proposal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(retention.app, name="retention")
 app.add_typer(holds.app, name="hold")
+app.add_typer(privacy.app, name="privacy")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("presence")(look.presence)

@@ -10,43 +10,54 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.postgres.reading import HoldRow
 from gatekeeper.app import the_site
 from gatekeeper.cli.changes import for_the_site
-from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, log_database, run
+from gatekeeper.cli.lookups import one_line
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, looking_databases, run
 from gatekeeper.cli.talk import json_line, local, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import HoldChange
 from gatekeeper.core.holds import is_hold_scope
 from gatekeeper.model.ids import SiteId
+from gatekeeper.service.words import shown
 
 __all__ = ["app", "hold_document"]
 
 app = typer.Typer(no_args_is_help=True, help="Keep what is looked into, though its period is over.")
 
 Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="site, tenant:<tenant> or holder:<holder>.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, such as the number of a case; it names nobody.")]
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why, in one line; it stays in the log for good, so name nobody."),
+]
 
 
 @app.command()
 @by_an_operator
 def place(
     scope: Scope,
-    reason: Reason,
+    reason: Reason = None,
     *,
     settings: Settings,
 ) -> None:
     """Keep everything of a scope from now on: it does not expire, and nobody in it is forgotten."""
-    for_the_site(settings, HoldChange(scope=_scope(scope), on=True, reason=reason))
+    _say_hold(settings, scope, reason, on=True)
 
 
 @app.command()
 @by_an_operator
 def lift(
     scope: Scope,
-    reason: Reason,
+    reason: Reason = None,
     *,
     settings: Settings,
 ) -> None:
     """Propose to keep a scope no longer than it must be: it takes a second person."""
-    for_the_site(settings, HoldChange(scope=_scope(scope), on=False, reason=reason))
+    _say_hold(settings, scope, reason, on=False)
+
+
+def _say_hold(settings: Settings, scope: str, reason: str | None, *, on: bool) -> None:
+    if not is_hold_scope(scope):
+        raise SettingError(f"{shown(scope)} is no scope: write site, tenant:<tenant> or holder:<holder>.")
+    for_the_site(settings, HoldChange(scope=scope, on=on, reason=one_line("--reason", reason)))
 
 
 @app.command("list")
@@ -73,15 +84,9 @@ def hold_document(row: HoldRow) -> Mapping[str, Any]:
 
 
 async def _holds(settings: Settings, site: SiteId) -> Sequence[HoldRow]:
-    async with log_database(settings) as dsn, PostgresReading.opened(dsn) as reading:
+    async with looking_databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
         return await reading.holds(site)
 
 
 def _when(at: Any) -> str:
     return "-" if at is None else local(at)
-
-
-def _scope(text: str) -> str:
-    if not is_hold_scope(text):
-        raise SettingError(f"{text!r} is no scope: write site, tenant:<tenant> or holder:<holder>.")
-    return text

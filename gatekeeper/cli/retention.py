@@ -11,7 +11,7 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.postgres.reading import HoldRow
 from gatekeeper.app import the_site
 from gatekeeper.cli.holds import hold_document
-from gatekeeper.cli.options import JsonOutput, at_a_site, log_database, run
+from gatekeeper.cli.options import JsonOutput, at_a_site, looking_databases, run
 from gatekeeper.cli.signing import believed
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import SettingError, Settings
@@ -92,7 +92,7 @@ class _Kept:
 
 async def _kept(settings: Settings, site: SiteId) -> _Kept:
     now = datetime.now(UTC)
-    async with log_database(settings) as dsn, PostgresReading.opened(dsn) as reading:
+    async with looking_databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
         trust, _ = await believed(reading, settings, site)
         policy = read_policy(await reading.document(site, "policy") or b"", trust=trust)
         if isinstance(policy, PolicyRefused):

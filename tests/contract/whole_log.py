@@ -87,7 +87,7 @@ def founding() -> Founding:
         StoredHolder(
             record=HolderRecord(id=person.holder.id, document=person.registration),
             tenant=person.holder.tenant,
-            name="",
+            name=b"",
             badges=person.holder.badges,
         )
         for person in people().values()
@@ -97,6 +97,7 @@ def founding() -> Founding:
         trust=trust_document(),
         policy=policy_document(),
         holders=holders,
+        names={},
         badges=(),
         operators=operator_records(),
     )

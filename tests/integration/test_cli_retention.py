@@ -72,7 +72,7 @@ def test_a_hold_on_nothing_is_misused_and_one_that_is_not_placed_cannot_be_lifte
     said = registry("hold", "place", "zone:yard", "--reason", "case 8")
     assert (said.code, said.err) == (
         2,
-        "'zone:yard' is no scope: write site, tenant:<tenant> or holder:<holder>.\n",
+        "zone:yard is no scope: write site, tenant:<tenant> or holder:<holder>.\n",
     )
     said = registry("hold", "lift", "site", "--reason", "case 9")
     assert said.code == 1

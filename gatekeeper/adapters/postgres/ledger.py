@@ -1,7 +1,7 @@
 """The log and the state of a site in PostgreSQL: claimed under an epoch, committed in one statement a batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from gatekeeper.adapters.postgres import retention
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
-from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
+from gatekeeper.core.audit import FORGOTTEN, SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.core.memory import Usage
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.core.register import HolderRecord
@@ -20,7 +20,7 @@ from gatekeeper.core.retention import Due
 from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import BootId, GateId, SiteId
+from gatekeeper.model.ids import BootId, GateId, HolderId, SiteId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import (
     Batch,
@@ -46,8 +46,8 @@ _queries = Queries("gatekeeper.adapters.postgres", "ledger")
 class PostgresLedger:
     """One engine's way to its site's log.
 
-    One connection commits and nothing else, one looks for what is over its period, one does the rest. A connection that fails is replaced at the next
-    call; what was under way then is for the caller to repeat.
+    Few connections: one commits and nothing else, one holds the lease, one forgets, one looks for what is over its period,
+    one does the rest. A connection that fails is replaced at the next call; what was under way then is for the caller to repeat.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -55,11 +55,12 @@ class PostgresLedger:
         self._committing = _Line(dsn)
         self._reading = _Line(dsn)
         self._leasing = _Line(dsn)
-        self._sweeping = _Line(dsn)
+        self._forgetting = _Line(dsn)  # of its own: it may look long
+        self._sweeping = _Line(dsn)  # likewise
 
     async def close(self) -> None:
         """Close the connections; the lease of a closed connection is free at once."""
-        for line in (self._committing, self._reading, self._leasing, self._sweeping):
+        for line in (self._committing, self._reading, self._leasing, self._forgetting, self._sweeping):
             await line.close()
 
     # -- owning ---------------------------------------------------------------------------------------------------
@@ -186,6 +187,38 @@ class PostgresLedger:
         async with self._reading.use() as connection:
             await connection.execute(_queries.make_months)
             await connection.execute(_queries.found_site, site)
+
+    # -- forgetting -----------------------------------------------------------------------------------------------
+
+    async def plain_names(self, site: SiteId, *, most: int) -> Mapping[HolderId, str]:
+        """Names that a former version kept as they are, `most` at most."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.plain_names, site, most)
+            return {row["holder"]: row["plain_name"] for row in rows}
+
+    async def seal_names(self, site: SiteId, names: Mapping[HolderId, bytes]) -> None:
+        """Keep these names sealed."""
+        async with self._reading.use() as connection:
+            await connection.executemany(
+                _queries.seal_name, [(site, holder, name) for holder, name in names.items()]
+            )
+
+    async def unforgotten(self, site: SiteId) -> Sequence[HolderId]:
+        """Who is being forgotten."""
+        async with self._forgetting.use() as connection:
+            return [row["holder"] for row in await connection.fetch(_queries.unforgotten, site)]
+
+    async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
+        """Let receipts and sealed parts name somebody no more, `most` of each at most; give the larger number."""
+        async with self._forgetting.use() as connection:
+            receipts = await connection.execute(_queries.let_go_receipts, site, holder, most)
+            parts = await connection.execute(_queries.let_go_personal, site, holder, most, FORGOTTEN)
+            return max(_touched(receipts), _touched(parts))
+
+    async def forgotten(self, site: SiteId, holder: HolderId) -> None:
+        """Somebody is forgotten, also in the vault."""
+        async with self._forgetting.use() as connection:
+            await connection.execute(_queries.forgotten, site, holder)
 
     # -- beside the log -------------------------------------------------------------------------------------------
 
@@ -483,6 +516,11 @@ def _badge_row(site: SiteId, badge: StoredBadge) -> tuple[Any, ...]:
         number,
         sorted(badge.record.stopped_by),
     )
+
+
+def _touched(status: str) -> int:
+    """How many rows a statement touched, by what the server says of it ("UPDATE 7")."""
+    return int(status.rpartition(" ")[2])
 
 
 def _newest_boots(boots: Sequence[tuple[GateId, BootId]]) -> list[tuple[GateId, BootId]]:

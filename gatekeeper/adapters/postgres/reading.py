@@ -42,10 +42,10 @@ _PAGE = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceRow:
-    """Where one holder is, with the name that only the directory knows."""
+    """Where one holder is, with the name as it is kept: sealed."""
 
     holder: HolderId
-    name: str | None
+    name: bytes | None
     tenant: TenantId | None
     zone: ZoneId
     since: datetime
@@ -76,11 +76,11 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationRow:
-    """What is registered of somebody: the name beside what their tenant signed."""
+    """What is registered of somebody: the sealed name beside what their tenant signed."""
 
     holder: HolderId
     tenant: TenantId
-    name: str
+    name: bytes
     document: bytes
 
 
@@ -145,6 +145,16 @@ class PostgresReading:
         async for row in self._rows(site, since, until):
             yield _entry(row)
 
+    async def entries_of(self, site: SiteId, holder: HolderId) -> AsyncIterator[StoredEntry]:
+        """The entries that are about somebody, in order, in pages."""
+        since, full = 0, True
+        while full:
+            rows = await self._connection.fetch(_queries.entries_of_person, site, holder, since, _PAGE)
+            for row in rows:
+                yield _entry(row)
+            full = len(rows) == _PAGE
+            since = rows[-1]["seq"] + 1 if rows else since
+
     async def filed_entries(self, site: SiteId, *, until: int) -> AsyncIterator[FiledEntry]:
         """All entries before `until`, in order, each with the places in tenants' trees that it is filed under."""
         async for row in self._rows(site, 0, until):
@@ -170,8 +180,8 @@ class PostgresReading:
         )
         return [PresenceRow(**row) for row in rows]
 
-    async def names(self, site: SiteId, holders: Sequence[HolderId]) -> Mapping[HolderId, str]:
-        """The names of some holders."""
+    async def names(self, site: SiteId, holders: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The sealed names of some holders."""
         rows = await self._connection.fetch(_queries.names, site, list(holders))
         return {row["holder"]: row["name"] for row in rows}
 
@@ -298,9 +308,13 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.dead_letter_counts, site)
         return {row["code"]: row["letters"] for row in rows}
 
-    async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: str | None) -> None:
-        """Hand a signed change to the engine; the same change twice is one change."""
+    async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: bytes | None) -> None:
+        """Hand a signed change to the engine, with a sealed name where one is said; the same change twice is one change."""
         await self._connection.execute(_queries.submit_change, site, change, document, name)
+
+    async def is_forgotten(self, site: SiteId, seq: int) -> bool:
+        """Whether who was forgotten by an entry is forgotten everywhere, also in the vault."""
+        return bool(await self._connection.fetchval(_queries.erasure_done, site, seq))
 
     async def outcome(self, site: SiteId, change: bytes) -> ChangeOutcome | None:
         """What became of a change; None while it waits."""

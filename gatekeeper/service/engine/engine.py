@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.custody import erase_again
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
@@ -54,6 +55,7 @@ from gatekeeper.ports import (
 )
 from gatekeeper.service.engine.beacons import Beacons
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
+from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
@@ -132,6 +134,9 @@ class Engine:
         self._changes: list[StoredChange] = []
         self._changes_taken = asyncio.Event()
         self._found: tuple[Found, asyncio.Future[bool]] | None = None
+        self._forgetting = Forgetting(parts.site, ledger=parts.ledger, vault=parts.vault)
+        self._returned: frozenset[HolderId] = frozenset()
+        self._erased = asyncio.Event()
         self._grown = asyncio.Event()
         self._linked, self._unlinked = asyncio.Event(), asyncio.Event()
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify")
@@ -153,6 +158,7 @@ class Engine:
                 await self._begin()
                 tasks.create_task(self._make_months(), name="months")
                 tasks.create_task(self._bury(), name="bury")
+                tasks.create_task(self._forget(), name="forgetting")
                 tasks.create_task(self._watch_changes(), name="changes")
                 tasks.create_task(self._sequence(), name="sequence")
                 tasks.create_task(self._expiry().run(), name="expiry")
@@ -201,9 +207,11 @@ class Engine:
         self._must_hold_our_keys(flow.trust)
         trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
         flow.pin_desk, flow.draws = self._parts.pin_desk, Draws(self._parts.beacon_secret)
+        self._returned = await self._forgetting.reconcile(flow.erased)
         keys = dict(await self._parts.vault.keys(self._site))
         if NOBODY not in keys:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
+        keys.update(await self._forgetting.seal_plain_names(keys))
         self._flow = flow
         self._sealer = Sealer(self._site, trees=trees, keys=keys)
         await self._open_trees()
@@ -230,7 +238,10 @@ class Engine:
             personal=None,
         )
         self._flow.next_seq += 1
-        await self._commit([draft], [], Writes())
+        writes = Writes()
+        again = [erase_again(holder, self._flow, writes, now=draft.at) for holder in sorted(self._returned)]
+        await self._commit([draft, *again], [], writes)
+        self._erased.set()
         self._parts.health.owns_site = True
 
     async def _renew(self) -> None:
@@ -241,6 +252,13 @@ class Engine:
                 self._parts.health.database = True
             except LedgerUnavailableError:
                 self._parts.health.database = False
+
+    async def _forget(self) -> None:
+        """Bring to its end what commits have begun: at the start, and after every erasure."""
+        while True:
+            await self._erased.wait()
+            self._erased.clear()
+            await self._insist(self._forgetting.finish)
 
     async def _make_months(self) -> None:
         while True:
@@ -572,6 +590,9 @@ class Engine:
         await self._insist(self._open_trees)
         self._sign_all(settled)
         await self._commit(drafts, settled, writes)
+        if writes.erased:
+            self._sealer.forget(holder for holder, _ in writes.erased)
+            self._erased.set()
         self._publish(settled)
         self._tell(writes)
         self._changes = []

@@ -21,20 +21,29 @@ WHERE entry.site_id = $1 AND entry.seq >= $2
 ORDER BY entry.seq
 LIMIT $3;
 
+-- name: entries_of_person
+-- Entries that are about somebody, in order, from a place on.
+SELECT entry.seq, entry.at, entry.kind, entry.body, personal.person, personal.sealed
+FROM personal
+JOIN entry USING (site_id, seq, at)
+WHERE personal.site_id = $1 AND personal.person = $2 AND personal.seq >= $3
+ORDER BY personal.seq
+LIMIT $4;
+
 -- name: size
 -- How many entries the log of a site holds.
 SELECT size FROM tree_head WHERE site_id = $1 AND tree = 'site';
 
 -- name: presence_list
--- Who is where, with names, optionally within some zones.
+-- Who is where, with sealed names, optionally within some zones.
 SELECT presence.holder, holder.name, holder.tenant, presence.zone, presence.since, presence.quality, presence.seq
 FROM presence
 LEFT JOIN holder USING (site_id, holder)
 WHERE presence.site_id = $1 AND ($2::text[] IS NULL OR presence.zone = ANY ($2))
-ORDER BY presence.zone, holder.name;
+ORDER BY presence.zone, presence.holder;
 
 -- name: names
--- The names of some holders.
+-- The sealed names of some holders.
 SELECT holder, name FROM holder WHERE site_id = $1 AND holder = ANY ($2);
 
 -- name: put_photo
@@ -62,6 +71,10 @@ ORDER BY receipt.seq;
 -- name: registrations
 -- What is registered of some holders.
 SELECT holder, tenant, name, document FROM holder WHERE site_id = $1 AND holder = ANY ($2);
+
+-- name: erasure_done
+-- Whether somebody who was forgotten by an entry is forgotten everywhere.
+SELECT done FROM erased_person WHERE site_id = $1 AND seq = $2;
 
 -- name: badge_owner
 -- Whose badge it is.
