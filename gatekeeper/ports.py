@@ -13,6 +13,7 @@ from gatekeeper.core.memory import Opening, Usage
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.retention import Due, Expired
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId
@@ -22,12 +23,15 @@ __all__ = [
     "Batch",
     "Clock",
     "DeadLetter",
+    "DeletionOutdatedError",
     "Dispute",
+    "Doomed",
     "Inbound",
     "KeyVault",
     "Ledger",
     "LedgerUnavailableError",
     "Loaded",
+    "LogStart",
     "SealedEntry",
     "SignedCheckpoint",
     "SiteLostError",
@@ -66,6 +70,10 @@ class WitnessUnreachableError(Exception):
 
 class WitnessStoreError(Exception):
     """A witness cannot read or write what it remembers; it cosigns nothing."""
+
+
+class DeletionOutdatedError(Exception):
+    """What a batch was to delete is not there any more as it was found; nothing of the batch was committed."""
 
 
 class Clock(Protocol):
@@ -141,6 +149,34 @@ class TreeHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogStart:
+    """Where the bodies of a tree begin, and the leaf hashes before that of the tile which is incomplete there, joined.
+
+    What lies in full tiles before it is there still: with it every proof can be made, and the tree grows on.
+    """
+
+    size: int
+    hashes: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """A batch of rows whose period is over: what an entry says of them, and which they are.
+
+    `rows` are their numbers as in the digest; `since` and `until` the instants of the first and the last where their tables
+    are kept by month. `starts` are where the bodies of the trees begin afterwards; `registrations` whose it is that go, with
+    the SHA-256 of each.
+    """
+
+    expired: Expired
+    rows: tuple[int, ...]
+    since: datetime
+    until: datetime
+    registrations: Mapping[HolderId, bytes] = field(default_factory=dict)
+    starts: Mapping[str, LogStart] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """All that is committed at once: entries, tiles, heads, whereabouts, receipts, and altered state."""
 
@@ -154,6 +190,8 @@ class Batch:
     opened: Mapping[Opening, datetime | None] = field(default_factory=dict)
     settled: Sequence[Receipt] = ()
     """Receipts of scans that waited and are decided now."""
+    doomed: Doomed | None = None
+    """What goes with the entry that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +208,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChange:
-    """A signed change waiting for the engine. `name` is personal and therefore not in the signed bytes."""
+    """A signed change waiting for the engine. `name` is sealed, as it is kept, and is not in the signed bytes."""
 
     id: bytes
     document: bytes
-    name: str | None
+    name: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +321,19 @@ class Ledger(Protocol):
         """Commit a batch whole or not at all.
 
         Calling it again with the same batch after LedgerUnavailableError is safe: a batch that went in is recognised
-        by its head. Raises SiteLostError when the epoch or the head is not ours any more.
+        by its head. Raises SiteLostError when the epoch or the head is not ours any more, and DeletionOutdatedError
+        when what it deletes is not as it was found.
+        """
+        ...
+
+    async def doomed(self, site: SiteId, due: Due, *, since: int, most: int) -> Doomed | None:
+        """The oldest rows, so many at most, that are due from a number on; None when none is."""
+        ...
+
+    async def drop_months(self, *, before: datetime) -> Sequence[str]:
+        """Drop the months before an instant that hold nothing any more, of any site; their names.
+
+        A month that somebody reads is left for the next time: nobody waits for this.
         """
         ...
 
@@ -319,6 +369,26 @@ class Ledger(Protocol):
 
     def change_arrivals(self, site: SiteId) -> AsyncIterator[None]:
         """Yields whenever a change may have arrived, and at least once a second."""
+        ...
+
+    async def plain_names(self, site: SiteId, *, most: int) -> Mapping[HolderId, str]:
+        """Names that a former version kept as they are, `most` at most."""
+        ...
+
+    async def seal_names(self, site: SiteId, names: Mapping[HolderId, bytes]) -> None:
+        """Keep these names sealed."""
+        ...
+
+    async def unforgotten(self, site: SiteId) -> Sequence[HolderId]:
+        """Who is being forgotten: a commit said so, and it is not done everywhere."""
+        ...
+
+    async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
+        """Let receipts and sealed parts name somebody no more, `most` at most; give how many there were."""
+        ...
+
+    async def forgotten(self, site: SiteId, holder: HolderId) -> None:
+        """Somebody is forgotten, also in the vault."""
         ...
 
     async def announce(self, site: SiteId, *, size: int) -> None:
@@ -366,7 +436,18 @@ class KeyVault(Protocol):
         ...
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
-        """The keys of these persons, made where there was none. Durable when it returns."""
+        """The keys of these persons, made where there was none. Durable when it returns.
+
+        INVARIANT: who was forgotten has none, and none is made.
+        """
+        ...
+
+    async def destroy(self, site: SiteId, persons: Sequence[HolderId]) -> None:
+        """Destroy the keys of these persons, for good. Durable when it returns; twice is once."""
+        ...
+
+    async def destroyed(self, site: SiteId) -> frozenset[HolderId]:
+        """Whose keys were destroyed."""
         ...
 
 

@@ -19,8 +19,8 @@ from gatekeeper.cli.options import (
     Dsn,
     JsonOutput,
     Site,
-    UnusedVaultDsn,
-    log_database,
+    VaultDsn,
+    looking_databases,
     looking_settings,
     run,
 )
@@ -61,14 +61,14 @@ def fsck(
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
-    vault_dsn: UnusedVaultDsn = None,  # noqa: ARG001 - the same options do for every command
+    vault_dsn: VaultDsn = None,
 ) -> None:
     """Make tiles and heads again from the bodies and say what differs; with --repair write it anew.
 
     Exit 0: nothing is wrong, or it is mended. Exit 1: something is wrong. Exit 3: it could not be looked at.
     """
     try:
-        settings = looking_settings(dsn=dsn, data=data, site=site)
+        settings = looking_settings(dsn=dsn, vault_dsn=vault_dsn, data=data, site=site)
         looked = run(_look(settings, the_site(settings), repair=repair, bar=not json_output))
         if json_output:
             json_line(_document(looked))
@@ -89,7 +89,7 @@ def _cannot(why: str) -> typer.Exit:
 
 
 async def _look(settings: Settings, site: SiteId, *, repair: bool, bar: bool) -> _Looked:
-    async with log_database(settings) as dsn:
+    async with looking_databases(settings) as (dsn, _):
         if not repair:
             return await _rebuilt(settings, site, dsn, bar=bar)
         async with PostgresMending.holding(dsn, site) as mending:

@@ -18,8 +18,8 @@ from gatekeeper.cli.options import (
     Dsn,
     JsonOutput,
     Site,
-    UnusedVaultDsn,
-    log_database,
+    VaultDsn,
+    looking_databases,
     looking_settings,
     run,
 )
@@ -52,7 +52,7 @@ def prove(
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
-    vault_dsn: UnusedVaultDsn = None,  # noqa: ARG001 - the same options do for every command
+    vault_dsn: VaultDsn = None,
 ) -> None:
     """Write the proof that an entry is in the log, as C2SP tlog-proof, and the entry beside it.
 
@@ -60,7 +60,7 @@ def prove(
     """
     if out.suffix != _SUFFIX:
         raise SettingError(f"A proof is a file that ends with {_SUFFIX}, not {out.name}.")
-    settings = looking_settings(dsn=dsn, data=data, site=site)
+    settings = looking_settings(dsn=dsn, vault_dsn=vault_dsn, data=data, site=site)
     tree = SITE_TREE if tenant is None else tenant_tree(TenantId(tenant))
     try:
         body, proof, key = run(_prove(settings, seq, tree, wait))
@@ -80,7 +80,7 @@ def prove(
 async def _prove(settings: Settings, seq: int, tree: str, wait: float) -> tuple[bytes, TlogProof, Verifier]:
     site = the_site(settings)
     async with (
-        log_database(settings) as dsn,
+        looking_databases(settings) as (dsn, _),
         PostgresStoredTrees.opened(dsn) as stored,
         PostgresReading.opened(dsn) as reading,
     ):

@@ -12,7 +12,7 @@ from gatekeeper.adapters.postgres import PostgresReading, PostgresStoredTrees
 from gatekeeper.app import the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.desk import refusal
-from gatekeeper.cli.options import JsonOutput, by_an_operator, log_database, run
+from gatekeeper.cli.options import JsonOutput, by_an_operator, looking_databases, run
 from gatekeeper.cli.signing import hand_in, signer_for
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import SettingError, Settings
@@ -72,7 +72,7 @@ async def _renew(
     settings: Settings, tree: str, tenant: TenantId | None, reason: str | None, out: Path
 ) -> Renewed:
     site = the_site(settings)
-    async with log_database(settings) as dsn, PostgresStoredTrees.opened(dsn) as stored:
+    async with looking_databases(settings) as (dsn, _), PostgresStoredTrees.opened(dsn) as stored:
         async with PostgresReading.opened(dsn) as reading:
             trust = await trust_of_the_log(settings, site, reading)
             verifiers = tree_verifiers(site, trust, trees=[tree]).get(tree)

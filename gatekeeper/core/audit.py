@@ -28,6 +28,7 @@ from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.model.people import Holder
 
 __all__ = [
+    "FORGOTTEN",
     "NOBODY",
     "SITE_TREE",
     "TENANT_TREE_PREFIX",
@@ -49,6 +50,9 @@ SITE_TREE = "site"
 TENANT_TREE_PREFIX = "tenant:"
 NOBODY = HolderId("-nobody-")
 """Whose key seals what is personal when no holder is known (a card nobody registered)."""
+
+FORGOTTEN = HolderId("-forgotten-")
+"""Under whose name the sealed parts of people are filed who were forgotten: there is no such key."""
 
 _CANONICAL: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -93,6 +97,7 @@ class Kind(StrEnum):
     PERSON_ERASED = "person.erased"
     HOLD_PLACED = "hold.placed"
     HOLD_LIFTED = "hold.lifted"
+    DATA_EXPIRED = "data.expired"
     LOG_MISMATCH = "log.mismatch"
 
 

@@ -158,6 +158,8 @@ def draft_of_passage(
     if grant is not None:
         public["grant"] = grant.seq
     holder = grant.holder if grant is not None else None
+    if holder is not None and tenant is not None:
+        public["tenant"] = tenant
     return Draft(
         kind=_PASSAGES[passage.outcome],
         at=at,

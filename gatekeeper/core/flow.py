@@ -170,13 +170,16 @@ class Flow:
         self.memory.adopt(policy, register=self.register, trust=trust)
         self._crossing = replace(self._crossing, policy=policy, trust=trust)
 
+    def let_go(self, holder: HolderId) -> None:
+        """Let a registration go, with its badges and where they were; whoever it was may be registered anew."""
+        self.memory.erase(holder, self.register.erase(holder, trust=self.trust))
+
     def erase(self, holder: HolderId) -> None:
         """Forget a person: who they are, their badges, where they were, and that it was they who came through.
 
         INVARIANT: their badges are unknown from now on, and no one is registered under this id again.
         """
-        badges = self.register.erase(holder, trust=self.trust)
-        self.memory.erase(holder, badges)
+        self.let_go(holder)
         self.sequences.erase(holder)
         self.erased = self.erased | {holder}
 

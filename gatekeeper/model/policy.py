@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, ScheduleId, SiteId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement, Names, Tenant, Veto
 from gatekeeper.model.places import AccessPoint, Direction, Gate, Zone
+from gatekeeper.model.retention import Retention
 from gatekeeper.model.rules import AlertDemands, Event, Passback, SiteRules, ZoneRules
 from gatekeeper.model.schedule import Schedule, Timetable
 
@@ -94,6 +95,7 @@ class SitePolicy:
     profiles: tuple[Profile, ...]
     vetoes: tuple[Veto, ...]
     rules: SiteRules
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ class Policy:
     rules: SiteRules
     demands: tuple[AlertDemands, ...]
     """What each alert state demands, those below it included."""
+    retention: Retention
     folds: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """A memory of `decide`, which alone looks at it and changes no answer by it."""
 
@@ -206,6 +209,7 @@ def compile_policy(
         timetable=timetable,
         rules=written.rules,
         demands=_demands(written),
+        retention=written.retention,
     )
 
 

@@ -56,6 +56,12 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self._expired = Counter(
+            "gatekeeper_expired_total",
+            "What went because its period was over, by kind of data.",
+            ["what"],
+            registry=registry,
+        )
         self._witness_requests = Counter(
             "gatekeeper_witness_requests_total",
             "Questions to witnesses, by witness and outcome.",
@@ -131,6 +137,7 @@ class Metrics:
         self.witness_request: Callable[[str, str], Counter] = cache(self._witness_requests.labels)
         self.witness_cosigned_at: Callable[[str], Gauge] = cache(self._witness_cosigned_at.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
+        self.expired: Callable[[str], Counter] = cache(self._expired.labels)
 
 
 metrics = Metrics(REGISTRY)

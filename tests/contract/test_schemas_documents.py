@@ -17,6 +17,7 @@ from devices.core.controller import Limits
 from gatekeeper import cose, transparency
 from gatekeeper.core import (
     change,
+    custody,
     enact,
     enrolment,
     operators,
@@ -111,7 +112,7 @@ def test_every_code_without_a_sentence_of_its_own_stands_in_its_table(title: str
 
 def test_every_outcome_of_a_change_that_the_code_names_stands_in_its_table():
     named = {supervise.APPLIED, supervise.PROPOSED, *(code for _, code in supervise._ENDINGS.values())}
-    for module in (supervise, enact):
+    for module in (supervise, enact, custody):
         calls = [
             node
             for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8")))

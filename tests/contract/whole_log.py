@@ -7,6 +7,7 @@ made. What a gate does not say in the session is said here by hand.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -35,11 +36,13 @@ from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
 from gatekeeper.core.register import HolderRecord, holder_payload
+from gatekeeper.core.retention import Digest, Expired, draft_of_expiry
 from gatekeeper.core.supervise import APPLIED, PROPOSED, StoredHolder, Writes, expire_proposals
 from gatekeeper.core.trust import trust_payload
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Verdict
+from gatekeeper.model.retention import Kept
 from gatekeeper.service.administration.ceremony import Founding
 from gatekeeper.service.administration.opening import _believe, _drafts
 from gatekeeper.transparency import Tree, leaf_hash
@@ -84,7 +87,7 @@ def founding() -> Founding:
         StoredHolder(
             record=HolderRecord(id=person.holder.id, document=person.registration),
             tenant=person.holder.tenant,
-            name="",
+            name=b"",
             badges=person.holder.badges,
         )
         for person in people().values()
@@ -94,6 +97,7 @@ def founding() -> Founding:
         trust=trust_document(),
         policy=policy_document(),
         holders=holders,
+        names={},
         badges=(),
         operators=operator_records(),
     )
@@ -192,7 +196,31 @@ def _changes(play: Play) -> None:
     _taken_and_kept(made)
     made(LockdownChange(scope="zone:house", on=True))
     made.proposed(LockdownChange(scope="zone:house", on=False))
-    play.drafts += expire_proposals(play.flow, now=moment(20_000) + PROPOSAL_LASTS, writes=Writes())
+    later = moment(20_000) + PROPOSAL_LASTS
+    play.drafts += expire_proposals(play.flow, now=later, writes=Writes())
+    play.drafts += _over(play, later)
+
+
+def _over(play: Play, now: datetime) -> Iterator[Draft]:
+    """What is over its period goes: the first passages of a tenant's people, and bytes that were refused."""
+    parts, letters = Digest(Kept.PERSONAL), Digest(Kept.REFUSED)
+    for number in (OPENING_ENTRIES, OPENING_ENTRIES + 1):
+        parts.add(number, _chance("commitment", number))
+    letters.add(1, hashlib.sha256(b"not CBOR").digest())
+    for digest, tenant, placed in (
+        (parts, SCHOOL, {"first": OPENING_ENTRIES, "last": OPENING_ENTRIES + 1}),
+        (letters, None, {"first": None, "last": None}),
+    ):
+        said = Expired(
+            kind=Kept.PERSONAL if tenant else Kept.REFUSED,
+            tenant=tenant,
+            before=NOON,
+            count=digest.count,
+            digest=digest.value(),
+            **placed,
+        )
+        yield draft_of_expiry(said, play.flow.policy, at=now, seq=play.flow.next_seq)
+        play.flow.next_seq += 1
 
 
 def _taken_and_kept(made: "_Made") -> None:

@@ -1,7 +1,7 @@
 """A small site of a test's own on named databases, and the command line to try on it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -26,6 +26,7 @@ from gatekeeper.service.administration.opening import open_site
 from gatekeeper.service.administration.operators import carry_away, keys_of_operators
 from gatekeeper.service.engine.engine import checkpoint_origin
 from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.service.sealed import open_name, seal_name
 from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
 from tests.support.commands import Said, gatekeeper
 from tests.support.fort import presence, site_database
@@ -73,7 +74,18 @@ class Hold:
 
     def named(self, holder: HolderId) -> str:
         """What the directory calls somebody."""
-        return str(self.run("SELECT name FROM holder WHERE site_id = $1 AND holder = $2", holder)[0]["name"])
+        sealed = self.run("SELECT name FROM holder WHERE site_id = $1 AND holder = $2", holder)[0]["name"]
+        return open_name(sealed, key=self._keys().get(holder), site=self.site, holder=holder)
+
+    def rename_all(self, name: str) -> None:
+        """Call everybody so."""
+        keys = self._keys()
+        for (holder,) in self.run("SELECT holder FROM holder WHERE site_id = $1"):
+            sealed = seal_name(name, key=keys[holder], site=self.site, holder=holder)
+            self.run("UPDATE holder SET name = $3 WHERE site_id = $1 AND holder = $2", holder, sealed)
+
+    def _keys(self) -> Mapping[HolderId, bytes]:
+        return asyncio.run(PostgresKeyVault(self.vault_dsn).keys(self.site))
 
 
 def made_databases(server: EmbeddedPostgres) -> tuple[str, str]:

@@ -63,6 +63,7 @@ def test_there_are_queries():
         ("postgres", "reading"),
         ("postgres", "stored_trees"),
         ("postgres", "leaves"),
+        ("postgres", "retention"),
         ("vault", "keys"),
         ("witness_store", "witness"),
     }

@@ -97,20 +97,25 @@ class Pen:
         person: HolderId | None = None,
         kind: Kind = Kind.GATE_STATUS,
         at: datetime = NOW,
+        names: TenantId | None = None,
     ) -> Written:
-        """Seal entries; with a person, each has a personal part."""
+        """Seal entries; with a person, each has a personal part; `names` is the tenant that they name."""
         drafts = [
             Draft(
                 kind=kind,
                 at=at,
                 seq=self.size + number,
                 tenants=tenants,
-                public={"gate": GATE},
+                public={"gate": GATE} if names is None else {"gate": GATE, "tenant": names},
                 person=person,
                 personal=None if person is None else {"holder": person, "number": number},
             )
             for number in range(entries)
         ]
+        return self.seal(drafts)
+
+    def seal(self, drafts: Sequence[Draft]) -> Written:
+        """Seal drafts that somebody else made."""
         sealed = self.sealer.seal(drafts)
         batch = Batch(
             entries=sealed.entries,

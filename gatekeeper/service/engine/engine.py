@@ -10,8 +10,9 @@ INVARIANT: an engine that lost its site raises SiteLostError and is thrown away 
 """
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,9 +24,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.custody import erase_again
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
+from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
 from gatekeeper.core.supervise import Writes, expire_proposals, supervise
 from gatekeeper.core.trust import Anchor, Trust
@@ -39,6 +42,8 @@ from gatekeeper.ports import (
     Batch,
     Clock,
     DeadLetter,
+    DeletionOutdatedError,
+    Doomed,
     Inbound,
     KeyVault,
     Ledger,
@@ -52,6 +57,8 @@ from gatekeeper.ports import (
 from gatekeeper.service.cosigning import Cosigning
 from gatekeeper.service.engine.beacons import Beacons
 from gatekeeper.service.engine.beside import Beside
+from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
+from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
@@ -150,6 +157,10 @@ class Engine:
         self._changes: list[StoredChange] = []
         self._changes_taken = asyncio.Event()
         self._notices: list[tuple[Draft, asyncio.Event]] = []
+        self._found: tuple[Found, asyncio.Future[bool]] | None = None
+        self._forgetting = Forgetting(parts.site, ledger=parts.ledger, vault=parts.vault)
+        self._returned: frozenset[HolderId] = frozenset()
+        self._erased = asyncio.Event()
         self._grown = asyncio.Event()
         self._linked, self._unlinked = asyncio.Event(), asyncio.Event()
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify")
@@ -171,8 +182,10 @@ class Engine:
                 await self._begin()
                 tasks.create_task(self._make_months(), name="months")
                 tasks.create_task(self._bury(), name="bury")
+                tasks.create_task(self._forget(), name="forgetting")
                 tasks.create_task(self._watch_changes(), name="changes")
                 tasks.create_task(self._sequence(), name="sequence")
+                tasks.create_task(self._expiry().run(), name="expiry")
                 tasks.create_task(self._verify_arrivals(), name="verify")
                 tasks.create_task(self._publish_beacons(), name="beacons")
                 tasks.create_task(self._sign_checkpoints(), name="checkpoints")
@@ -222,9 +235,11 @@ class Engine:
         self._must_hold_our_keys(flow.trust)
         trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
         flow.pin_desk, flow.draws = self._parts.pin_desk, Draws(self._parts.beacon_secret)
+        self._returned = await self._forgetting.reconcile(flow.erased)
         keys = dict(await self._parts.vault.keys(self._site))
         if NOBODY not in keys:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
+        keys.update(await self._forgetting.seal_plain_names(keys))
         self._flow = flow
         self._sealer = Sealer(self._site, trees=trees, keys=keys)
         await self._open_trees()
@@ -251,7 +266,10 @@ class Engine:
             personal=None,
         )
         self._flow.next_seq += 1
-        await self._commit([draft], [], Writes())
+        writes = Writes()
+        again = [erase_again(holder, self._flow, writes, now=draft.at) for holder in sorted(self._returned)]
+        await self._commit([draft, *again], [], writes)
+        self._erased.set()
         self._parts.health.owns_site = True
 
     async def _renew(self) -> None:
@@ -262,6 +280,13 @@ class Engine:
                 self._parts.health.database = True
             except LedgerUnavailableError:
                 self._parts.health.database = False
+
+    async def _forget(self) -> None:
+        """Bring to its end what commits have begun: at the start, and after every erasure."""
+        while True:
+            await self._erased.wait()
+            self._erased.clear()
+            await self._insist(self._forgetting.finish)
 
     async def _make_months(self) -> None:
         while True:
@@ -373,7 +398,8 @@ class Engine:
 
     async def _sequence(self) -> None:
         while True:
-            if self._verified.empty() and not self._changes and not self._notices:
+            nothing_waits = not self._changes and not self._notices and self._found is None
+            if self._verified.empty() and nothing_waits:
                 await self._wait_for_work()
             if self._changes:
                 await self._supervise()
@@ -383,6 +409,8 @@ class Engine:
             await self._expire_proposals()
             if not self._verified.empty():
                 await self._process(self._verified.get_nowait())
+            if self._found is not None:
+                await self._answer_expiry()
 
     async def _wait_for_work(self) -> None:
         """Wait for messages and changes, and no longer than those who wait for a guard or a second person."""
@@ -474,7 +502,14 @@ class Engine:
             topics.append(topic)
         return topics
 
-    async def _commit(self, drafts: Sequence[Draft], recorded: Sequence[Recorded], writes: Writes) -> None:
+    async def _commit(
+        self,
+        drafts: Sequence[Draft],
+        recorded: Sequence[Recorded],
+        writes: Writes,
+        *,
+        doomed: Doomed | None = None,
+    ) -> None:
         """Seal and commit, however long the database takes to answer. Nothing is said before this returns."""
         sealed = self._sealer.seal(drafts)
         moved = {presence.holder: presence for one in recorded for presence in one.moved}
@@ -488,6 +523,7 @@ class Engine:
             receipts=[one.receipt for one in recorded if not one.settles],
             settled=[one.receipt for one in recorded if one.settles],
             writes=writes,
+            doomed=doomed,
         )
         begun = time.perf_counter()
         await self._insist(lambda: self._parts.ledger.commit(self._site, epoch=self._epoch, batch=batch))
@@ -585,6 +621,9 @@ class Engine:
         await self._insist(self._open_trees)
         self._sign_all(settled)
         await self._commit(drafts, settled, writes)
+        if writes.erased:
+            self._sealer.forget(holder for holder, _ in writes.erased)
+            self._erased.set()
         self._publish(settled)
         self._tell(writes)
         self._changes = []
@@ -597,6 +636,62 @@ class Engine:
 
     async def _learn(self, people: Sequence[HolderId]) -> None:
         self._sealer.learn(await self._parts.vault.ensure(self._site, people))
+
+    # -- what is over its period ----------------------------------------------------------------------------------
+
+    def _expiry(self) -> Expiry:
+        return Expiry(
+            site=self._site,
+            ledger=self._parts.ledger,
+            clock=self._parts.clock,
+            grounds=self._grounds,
+            register=lambda: self._flow.register,
+            let_go=self._bring_expiry,
+        )
+
+    def _grounds(self) -> Grounds:
+        return Grounds(self._flow.policy, self._flow.holds)
+
+    async def _bring_expiry(self, found: Found) -> bool:
+        """Bring a batch that is due to the second stage, and wait until it took it; whether it is gone."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._found = (found, answer)
+        self._work_waits.set()
+        return await answer
+
+    async def _answer_expiry(self) -> None:
+        if self._found is not None:
+            (found, answer), self._found = self._found, None
+            gone = await self._let_go(found)
+            if not answer.done():
+                answer.set_result(gone)
+
+    async def _let_go(self, found: Found) -> bool:
+        """Commit the entry of a batch and its deletion; False when it is not due any more, or not as it was found."""
+        if found.grounds != self._grounds() or not self._are_registered(found.doomed.registrations):
+            return False
+        now, seq = self._parts.clock.now(), self._flow.next_seq
+        draft = draft_of_expiry(found.doomed.expired, self._flow.policy, at=now, seq=seq)
+        self._flow.next_seq += 1
+        try:
+            await self._commit([draft], [], Writes(), doomed=found.doomed)
+        except DeletionOutdatedError as error:
+            self._flow.next_seq = seq
+            _log.warning("not expired", why=str(error))
+            return False
+        for holder in found.doomed.registrations:
+            self._flow.let_go(holder)
+        return True
+
+    def _are_registered(self, registrations: Mapping[HolderId, bytes]) -> bool:
+        """Whether registrations are still as they were found: nobody's was renewed meanwhile."""
+        records = [
+            (self._flow.register.record_of(holder), digest) for holder, digest in registrations.items()
+        ]
+        return all(
+            record is not None and hashlib.sha256(record.document).digest() == digest
+            for record, digest in records
+        )
 
     # -- what goes on beside ----------------------------------------------------------------------------------------
 

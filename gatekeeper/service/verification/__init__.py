@@ -23,6 +23,7 @@ from gatekeeper.service.verification.claims import (
     WrongHead,
     WrongTile,
 )
+from gatekeeper.service.verification.deletions import Deletions
 from gatekeeper.service.verification.rebuilding import Rebuilding
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import Refused, Verifier, open_checkpoint
@@ -57,15 +58,18 @@ async def verify_log(
     """
     report = Report()
     signed = _signed(claimed, verifiers, report)
-    rebuilding = Rebuilding(claimed, signed=signed, saved=saved, report=report)
+    deletions = Deletions(claimed, report)
+    rebuilding = Rebuilding(claimed, signed=signed, saved=saved, deletions=deletions, report=report)
     personal = _PersonalParts(site, keys, report)
     async for filed in entries:
         body = _read(filed.entry, site, report)
         rebuilding.add(filed, body)
+        deletions.entry(filed.entry, body)
         personal.add(filed.entry, body)
         if progress is not None:
             progress(report.entries)
     rebuilding.finish()
+    deletions.finish()
     report.unchecked += [*_unsigned(report, saved), *personal.unchecked()]
     return report
 
@@ -120,10 +124,10 @@ def _unsigned(report: Report, saved: Sequence[SavedCheckpoint]) -> list[str]:
     unchecked = []
     if not saved:
         unchecked.append("that the log was not rewritten whole: no checkpoint saved earlier was given")
-    signed = 0 if report.checkpoint is None else report.checkpoint.size
-    if signed == 0 and report.entries:
+    signed, size = 0 if report.checkpoint is None else report.checkpoint.size, report.deleted + report.entries
+    if signed == 0 and size:
         unchecked.append("who wrote the log: it holds no signed checkpoint")
-    elif signed < report.entries:
+    elif signed < size:
         unchecked.append(
             f"who wrote the entries from {signed} on: the newest signed checkpoint ends before them"
         )
@@ -142,8 +146,6 @@ class _PersonalParts:
 
     def add(self, entry: StoredEntry, body: Mapping[str, Any] | None) -> None:
         committed = None if body is None else body.get("personal")
-        if body is not None and (committed is None) != (entry.personal is None):
-            self._report.problems.append(f"entry {entry.seq} and its personal part do not go together")
         if entry.personal is None or entry.person is None:
             return
         name = f"the personal part of entry {entry.seq}"

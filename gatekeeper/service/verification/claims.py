@@ -32,7 +32,9 @@ class SavedCheckpoint:
 class Claimed:
     """What the database says of a log, as of one instant: its trees, and how much of it there is.
 
-    Checkpoints are (tree, size, root, note); tiles are full ones, by tree, level and index.
+    Checkpoints are (tree, size, root, note); tiles are full ones, by tree, level and index; starts are where the bodies of
+    trees begin, with the leaf hashes before that which lie in no full tile; expiries are the entries (seq, body) that tell of
+    deletions.
     """
 
     heads: Mapping[str, tuple[int, bytes]]
@@ -40,6 +42,8 @@ class Claimed:
     checkpoints: Sequence[tuple[str, int, bytes, bytes]]
     entries: int
     personal_parts: int
+    starts: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    expiries: Sequence[tuple[int, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +69,12 @@ class WrongHead:
 class Report:
     """What was found. Valid only when there is no problem.
 
+    `entries` are those whose bodies are there; `deleted`, of which an entry says that the bodies went, come before them.
     `checkpoint` is the newest that the log's key signed for the site's tree and that the bodies bear out.
     """
 
     entries: int = 0
+    deleted: int = 0
     root: bytes = b""
     trees: int = 0
     checkpoints: int = 0

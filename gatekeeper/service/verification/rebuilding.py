@@ -12,8 +12,9 @@ from gatekeeper.service.verification.claims import (
     WrongHead,
     WrongTile,
 )
+from gatekeeper.service.verification.deletions import Deletions
 from gatekeeper.service.words import counted, shown
-from gatekeeper.transparency import EMPTY_ROOT, Tile, Tree, leaf_hash
+from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, TILE_WIDTH, Tile, Tree, leaf_hash
 
 __all__ = ["Rebuilding"]
 
@@ -30,9 +31,11 @@ class Rebuilding:
         *,
         signed: Sequence[SavedCheckpoint],
         saved: Sequence[SavedCheckpoint],
+        deletions: Deletions,
         report: Report,
     ) -> None:
         self._claimed = claimed
+        self._deletions = deletions
         self._report = report
         self._signed = {checkpoint.size: checkpoint for checkpoint in signed}
         self._trees: dict[str, Tree] = {SITE_TREE: Tree.empty()}
@@ -46,6 +49,33 @@ class Rebuilding:
             wanted.append(("the checkpoint saved earlier", checkpoint.root))
         for name in {name for name, size in self._wanted if size == 0}:
             self._hold_checkpoints(name, 0, lambda: EMPTY_ROOT)
+        for name, (size, hashes) in claimed.starts.items():
+            self._grow_again(name, size, hashes)
+
+    def _grow_again(self, name: str, size: int, kept: bytes) -> None:
+        """Let a tree grow from the leaf hashes of bodies that are gone: from full tiles, and what was kept beside them."""
+        tree = self._trees.setdefault(name, Tree.empty())
+        for index in range(size // TILE_WIDTH):
+            hashes = self._claimed.tiles.get((name, 0, index))
+            if hashes is None:
+                self._problem(f"tile 0/{index} of {shown(name)} is missing, and its bodies are deleted")
+                return
+            self._take_leaves(name, tree, hashes)
+        if len(kept) != size % TILE_WIDTH * HASH_SIZE:
+            self._problem(f"the hashes that were kept of {shown(name)} are not those of {size} entries")
+            return
+        self._take_leaves(name, tree, kept)
+
+    def _take_leaves(self, name: str, tree: Tree, hashes: bytes) -> None:
+        for at in range(0, len(hashes), HASH_SIZE):
+            leaf = hashes[at : at + HASH_SIZE]
+            if name == SITE_TREE:
+                self._deletions.leaf(tree.size, leaf)
+            self._take_leaf(name, tree, leaf)
+
+    def _take_leaf(self, name: str, tree: Tree, leaf: bytes) -> None:
+        self._pass_tiles(name, tree.append([leaf]))
+        self._hold_checkpoints(name, tree.size, tree.root)
 
     def add(self, filed: FiledEntry, body: Mapping[str, Any] | None) -> None:
         """Put an entry behind those before it, in the trees that its body names; None when the body is unreadable."""
@@ -60,8 +90,7 @@ class Rebuilding:
                 self._problem(
                     f"entry {entry.seq} claims place {shown(index)} of {shown(name)}, which is at {tree.size}"
                 )
-            self._pass_tiles(name, tree.append([leaf]))
-            self._hold_checkpoints(name, tree.size, tree.root)
+            self._take_leaf(name, tree, leaf)
         self._report.entries += 1
 
     def finish(self) -> None:

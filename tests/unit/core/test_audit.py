@@ -201,7 +201,7 @@ def everything_that_can_be_said() -> SmallSite:
         badges=(BadgeIssue(badge=new.badge.id, token=new.token, card=None),),
     )
     site.badges["newcomer"] = new
-    site.supervise(registration, name="Nina Newcomer")
+    site.supervise(registration, name=b"Nina Newcomer")
     return site
 
 

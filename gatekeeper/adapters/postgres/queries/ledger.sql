@@ -199,7 +199,7 @@ INSERT INTO document (site_id, kind, seq, content) VALUES ($1, $2, $3, $4);
 -- Enter or replace a holder.
 INSERT INTO holder (site_id, holder, tenant, name, document, badges) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (site_id, holder) DO UPDATE
-SET name = CASE excluded.name WHEN '' THEN holder.name ELSE excluded.name END, document = excluded.document, badges = excluded.badges;
+SET name = CASE excluded.name WHEN ''::bytea THEN holder.name ELSE excluded.name END, document = excluded.document, badges = excluded.badges;
 
 -- name: put_badge
 -- Enter or replace a badge.
@@ -259,6 +259,34 @@ DELETE FROM legal_hold WHERE site_id = $1 AND scope = $2;
 -- name: erased_persons
 -- Who was forgotten.
 SELECT holder FROM erased_person WHERE site_id = $1;
+
+-- name: plain_names
+-- Names that a former version kept as they are, so many at most.
+SELECT holder, plain_name FROM holder WHERE site_id = $1 AND plain_name IS NOT NULL ORDER BY holder LIMIT $2;
+
+-- name: seal_name
+-- Keep a name sealed that was kept as it is; one that was said anew since stays.
+UPDATE holder SET name = CASE name WHEN ''::bytea THEN $3 ELSE name END, plain_name = NULL
+WHERE site_id = $1 AND holder = $2;
+
+-- name: unforgotten
+-- Who is being forgotten.
+SELECT holder FROM erased_person WHERE site_id = $1 AND NOT done ORDER BY holder;
+
+-- name: let_go_receipts
+-- Let receipts name somebody no more, so many at most.
+UPDATE receipt SET holder = NULL
+WHERE ctid = ANY (ARRAY(SELECT ctid FROM receipt WHERE site_id = $1 AND holder = $2 LIMIT $3));
+
+-- name: let_go_personal
+-- File sealed parts under nobody's name any more, so many at most; the bytes stay, for no key opens them.
+UPDATE personal SET person = $4
+WHERE site_id = $1
+    AND (seq, at) IN (SELECT seq, at FROM personal WHERE site_id = $1 AND person = $2 ORDER BY seq LIMIT $3);
+
+-- name: forgotten
+-- Somebody is forgotten, also in the vault.
+UPDATE erased_person SET done = true WHERE site_id = $1 AND holder = $2;
 
 -- name: erase_person
 -- Forget a person: their rows, where they brought others, what is proposed of them; receipts and sealed parts come after.
