@@ -44,7 +44,7 @@ from gatekeeper.service.auditor.signing import (
     log_keys,
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
-from gatekeeper.service.words import counted
+from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import MAX_NOTE_BYTES, RangeVerifier, Refused, Verifier
 from gatekeeper.transparency.proofs import Subtree
 
@@ -351,14 +351,15 @@ def _unproved(manifest: Manifest, out_of_time: int) -> list[str]:
     """What not even a sound bundle proves."""
     counts = manifest.counts
     closed = counts.personal - counts.openings
-    says = []
+    says = [f"when and with what it was written: only the manifest says {shown(manifest.written)}, {shown(manifest.program)}"]
     if manifest.selection:
         withheld = counted(counts.withheld, "entry that is withheld", "entries that are withheld")
         says.append(f"that none of the {withheld} would pass the filter")
     if manifest.selection.holder is not None:
         says.append("that the log's entry of the export names the same holder: it says so in its personal part only")
     if closed:
-        says.append(f"{counted(closed, 'personal part')} that are closed: forgotten, expired, or not asked for")
+        parts = counted(closed, "personal part that is", "personal parts that are")
+        says.append(f"{parts} closed: forgotten, expired, or not asked for")
     if out_of_time:
         says.append(
             f"when {counted(out_of_time, 'entry was', 'entries were')} made: the log's clock ran backwards there"
