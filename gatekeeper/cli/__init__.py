@@ -67,9 +67,7 @@ _COMMANDS = {
     "tenant": Where(
         module="gatekeeper.cli.changes", attribute="tenant", help="Suspend a tenant, or end that."
     ),
-    "holder": Where(
-        module="gatekeeper.cli.photos", attribute="app", help="Register the people of a tenant."
-    ),
+    "holder": Where(module="gatekeeper.cli.photos", attribute="app", help="Register the people of a tenant."),
     "visitor": Where(
         module="gatekeeper.cli.visitors",
         attribute="app",

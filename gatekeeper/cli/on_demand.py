@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typing_extensions import override
 
 from gatekeeper.cli.talk import say
 
@@ -43,12 +44,15 @@ class _OnDemand(TyperGroup):
     table: Mapping[str, Where]
 
     def __init__(self, *, commands: Any = None, **attributes: Any) -> None:
-        super().__init__(commands=_Commands(self.table, commands or {}), **attributes)
+        super().__init__(**attributes)
+        self.commands = _Commands(self.table, commands or {})
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework asks with a context
+    @override
+    def list_commands(self, ctx: Any) -> list[str]:
         """The names, in order."""
         return list(self.commands)
 
+    @override
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """What a help needs of a command, or the command itself where it is at hand."""
         where = self.table.get(cmd_name)
@@ -58,10 +62,11 @@ class _OnDemand(TyperGroup):
             else TyperCommand(name=cmd_name, help=where.help)
         )
 
+    @override
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that is called, imported now."""
         name, found, rest = super().resolve_command(ctx, args)
-        return name, self.commands[name] if name in self.table else found, rest
+        return name, found if name is None else self.commands[name], rest
 
 
 class _Commands(MutableMapping[str, Any]):
@@ -71,20 +76,25 @@ class _Commands(MutableMapping[str, Any]):
         self._found: dict[str, Any] = {**dict.fromkeys(table), **registered}
         self._table = table
 
+    @override
     def __getitem__(self, name: str) -> Any:
         if self._found[name] is None:
             self._found[name] = _imported(name, self._table[name])
         return self._found[name]
 
+    @override
     def __setitem__(self, name: str, command: Any) -> None:
         self._found[name] = command
 
+    @override
     def __delitem__(self, name: str) -> None:
         del self._found[name]
 
+    @override
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)
 
+    @override
     def __len__(self) -> int:
         return len(self._found)
 

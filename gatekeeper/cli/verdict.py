@@ -28,24 +28,32 @@ _INVALID, _CANNOT_CHECK = 1, 3
 def verify(
     bundle: Annotated[
         Path | None,
-        typer.Argument(help="The file that `audit export` wrote; without it the log in its database is verified."),
+        typer.Argument(
+            help="The file that `audit export` wrote; without it the log in its database is verified."
+        ),
     ] = None,
     key: Annotated[
         str | None, typer.Option("--key", help="Of a bundle: the log's public key, as the site publishes it.")
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", help="Of a bundle: a checkpoint from a gate, a witness or earlier; may be repeated."),
+        typer.Option(
+            "--checkpoint",
+            help="Of a bundle: a checkpoint from a gate, a witness or earlier; may be repeated.",
+        ),
     ] = None,
     memory: Annotated[
         Path | None,
-        typer.Option("--memory", help="Of a bundle: where keys and checkpoints are remembered, else in your home."),
+        typer.Option(
+            "--memory", help="Of a bundle: where keys and checkpoints are remembered, else in your home."
+        ),
     ] = None,
     no_memory: Annotated[
         bool, typer.Option("--no-memory", help="Of a bundle: recall nothing and remember nothing.")
     ] = False,
     hashes_only: Annotated[
-        bool, typer.Option("--hashes-only", help="Of a bundle: leave out what entries, openings and tables say.")
+        bool,
+        typer.Option("--hashes-only", help="Of a bundle: leave out what entries, openings and tables say."),
     ] = False,
     remember: Annotated[
         Path | None,

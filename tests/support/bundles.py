@@ -84,7 +84,9 @@ def log_of(count: int, *, forgotten: Callable[[int], bool] = lambda _index: Fals
             "reasons": [11, 12], "alarm": index % 7 == 0, "assurance": 2, **({"more": more} if more else {}),
         }  # fmt: skip
         if kind is not Kind.PASSAGE_TAKEN:
-            personal = canonical_json({"salt": f"{index:032x}", "holder": f"h-{index % 4}", "badge": f"{index % 4:032x}"})
+            personal = canonical_json(
+                {"salt": f"{index:032x}", "holder": f"h-{index % 4}", "badge": f"{index % 4:032x}"}
+            )
             body["personal"] = commitment(personal)
         bodies.append(canonical_json(body))
         parts.append(None if forgotten(index) else personal)
@@ -176,7 +178,9 @@ def bundle_of(log: Log, asked: Asked) -> Made:
 def checkpoint_of(log: Log, size: int, *, key: Ed25519PrivateKey = KEY) -> bytes:
     """What the log signed when it had so many entries."""
     root = root_of(leaf_hash(body) for body in log.bodies[:size])
-    return sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), [Signer(name=ORIGIN, private_key=key)])
+    return sign_checkpoint(
+        Checkpoint(origin=ORIGIN, size=size, root=root), [Signer(name=ORIGIN, private_key=key)]
+    )
 
 
 def packed(members: Mapping[str, bytes] | Sequence[tuple[str, bytes]], *, compress: bool = True) -> bytes:
@@ -185,7 +189,9 @@ def packed(members: Mapping[str, bytes] | Sequence[tuple[str, bytes]], *, compre
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED) as archive:
         for name, content in items:
-            with archive.open(zipfile.ZipInfo(name) if not compress else _deflated(name), "w", force_zip64=True) as member:
+            with archive.open(
+                zipfile.ZipInfo(name) if not compress else _deflated(name), "w", force_zip64=True
+            ) as member:
                 member.write(content)
     return whole.getvalue()
 
@@ -278,5 +284,7 @@ def _lines(log: Log, manifest: Manifest, start: int, end: int, reader: TileHashe
             openings.append(opening_line(index, part))
         if manifest.csv is not None:
             rows.append(row_of(manifest.csv, index, body, opening))
-    counts = Counts(entries=entries, withheld=withheld, personal=personal, openings=len(openings), rows=len(rows))
+    counts = Counts(
+        entries=entries, withheld=withheld, personal=personal, openings=len(openings), rows=len(rows)
+    )
     return lines, openings, rows, counts

@@ -184,7 +184,7 @@ def _directory(descriptor: int) -> tuple[int, int, int]:
     if mark != _END_MARK or disk or first or here != count or comment:
         raise _unsound("its end")
     end = at
-    if _FULL_16 == count or _FULL_32 in {size, begin} or _has_locator(descriptor, at):
+    if count == _FULL_16 or _FULL_32 in {size, begin} or _has_locator(descriptor, at):
         end, count, size, begin = _directory_64(descriptor, at)
     if begin + size != end or size > _LARGEST_DIRECTORY:
         raise _unsound("its directory")
@@ -223,9 +223,7 @@ def _listed(directory: bytes, count: int) -> Iterator[_Listed]:
         if mark != _CENTRAL_MARK or comment or disk or len(extra) != extra_size or outside & _DIRECTORY_BIT:
             raise _unsound("the row of", name)
         size, packed, offset = _wide(name, extra, size, packed, offset)
-        yield _Listed(
-            name=name, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset
-        )
+        yield _Listed(name=name, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset)
     if at != len(directory):
         raise _unsound("its directory")
 

@@ -1,15 +1,14 @@
 """A bundle is checked from its form to its meaning; the first fault ends it.
 
-    form        the archive, its members, manifest, checkpoint and proofs, each in its one spelling
-    trust       the log's key, its signature, witnesses, time stamp
-    content     every segment: hashes, entries, openings, table; several at once where there are many
-    proof       the segments' hashes lead to the checkpoint's root; the export's own entry does, too
-    history     the checkpoint is one with all that was seen before
-    honesty     what was counted is what the manifest says; what was not looked at is listed
+Form: the archive, its members, manifest, checkpoint and proofs, each in its one spelling. Trust: the log's key, its signature,
+witnesses, time stamp. Content: every segment, its hashes, entries, openings and table; several at once where there are many.
+Proof: the segments' hashes lead to the checkpoint's root, and so does the export's own entry. History: the checkpoint is one
+with all that was seen before. Honesty: what was counted is what the manifest says, and what was not looked at is listed.
 """
 
 import multiprocessing
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -52,6 +51,7 @@ __all__ = ["Known", "verify_bundle"]
 
 _LARGEST: Final = 1 << 20
 _LARGEST_PROOFS: Final = 1 << 26
+_FORMAT: Final = re.compile(rb'"format":"(gatekeeper-bundle/[0-9]{1,4})"')
 _FEW: Final = 100_000
 """So many entries are checked in the time that it takes to start another process."""
 
@@ -118,9 +118,7 @@ class _Checking:
         tasks = _tasks(self._path, opened.manifest, sizes, hashes_only=hashes_only)
         hashed = _checked(tasks, processes=processes, progress=progress)
         roots = _proof(opened, hashed, sizes)
-        hold_export(
-            self._archive.read("export.json", most=_LARGEST), opened.manifest, opened.proofs.export
-        )
+        hold_export(self._archive.read("export.json", most=_LARGEST), opened.manifest, opened.proofs.export)
         self._history(opened, seen, roots)
         self._honesty(opened.manifest, hashed, hashes_only=hashes_only)
 
@@ -141,8 +139,8 @@ class _Checking:
         document = self._archive.read("manifest.json", most=_LARGEST)
         manifest = read_manifest(document)
         if manifest is None:
-            newer = b'"format":"gatekeeper-bundle/' in document and f'"{FORMAT}"'.encode() not in document
-            if newer:
+            format_ = _FORMAT.search(document)
+            if format_ is not None and format_[1].decode() != FORMAT:
                 raise CannotCheckError("The bundle is of another format: check it with a newer Gatekeeper.")
             raise fault(Fault.MANIFEST_FORM, member="manifest.json")
         return manifest
@@ -187,9 +185,7 @@ class _Checking:
         manifest, proofs, report = opened.manifest, opened.proofs, self._report
         hold_proofs(manifest, proofs)
         remembered = opened.remembered.checkpoints
-        silent = hold_seen(
-            [*remembered, *seen], manifest=manifest, proofs=proofs, roots=roots, report=report
-        )
+        silent = hold_seen([*remembered, *seen], manifest=manifest, proofs=proofs, roots=roots, report=report)
         newest = opened.remembered.newest_up_to(manifest.size)
         for one in silent:
             if one.size > manifest.size:
@@ -307,7 +303,9 @@ def _together(tasks: Sequence[Task], processes: int) -> Iterable[Hashed]:
         for place, future in enumerate(theirs):
             yield ours[place] if place in ours else future.result()
     except BrokenProcessPool as error:
-        raise CannotCheckError("A process that checked a part of the bundle was ended from outside.") from error
+        raise CannotCheckError(
+            "A process that checked a part of the bundle was ended from outside."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -336,9 +334,7 @@ def _proof(opened: _Opened, hashed: Sequence[Hashed], sizes: Iterable[int]) -> d
 
 def _fed(opened: _Opened, subtrees: Iterable[Sequence[Subtree]]) -> RangeVerifier:
     start, end = opened.manifest.range
-    verifier = RangeVerifier.begin(
-        start=start, end=end, size=opened.manifest.size, proof=opened.proofs.range
-    )
+    verifier = RangeVerifier.begin(start=start, end=end, size=opened.manifest.size, proof=opened.proofs.range)
     if isinstance(verifier, Refused):
         raise refusal(verifier, member="proofs.json")
     for part in subtrees:
@@ -351,12 +347,16 @@ def _unproved(manifest: Manifest, out_of_time: int) -> list[str]:
     """What not even a sound bundle proves."""
     counts = manifest.counts
     closed = counts.personal - counts.openings
-    says = [f"when and with what it was written: only the manifest says {shown(manifest.written)}, {shown(manifest.program)}"]
+    says = [
+        f"when and with what it was written: only the manifest says {shown(manifest.written)}, {shown(manifest.program)}"
+    ]
     if manifest.selection:
         withheld = counted(counts.withheld, "entry that is withheld", "entries that are withheld")
         says.append(f"that none of the {withheld} would pass the filter")
     if manifest.selection.holder is not None:
-        says.append("that the log's entry of the export names the same holder: it says so in its personal part only")
+        says.append(
+            "that the log's entry of the export names the same holder: it says so in its personal part only"
+        )
     if closed:
         parts = counted(closed, "personal part that is", "personal parts that are")
         says.append(f"{parts} closed: forgotten, expired, or not asked for")

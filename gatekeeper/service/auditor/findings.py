@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from typing_extensions import override
+
 from gatekeeper.core.export import Counts, Manifest
 from gatekeeper.transparency import Refusal, Refused, Verifier
 
@@ -25,14 +27,23 @@ class Fault(StrEnum):
     ARCHIVE_CONTENT = "archive-content", "The content of a member is not what the archive says of it."
     ARCHIVE_SIZE = "archive-size", "A member is larger than it can be."
 
-    MANIFEST_FORM = "manifest-form", "The manifest is not in its one spelling, or its numbers lie in no order."
+    MANIFEST_FORM = (
+        "manifest-form",
+        "The manifest is not in its one spelling, or its numbers lie in no order.",
+    )
     MANIFEST_COUNTS = "manifest-counts", "The manifest counts something else than what is there."
     PROOFS_FORM = "proofs-form", "proofs.json is not in its one spelling."
 
-    CHECKPOINT_OTHER = "checkpoint-other", "The checkpoint says another origin, size or root than the manifest."
+    CHECKPOINT_OTHER = (
+        "checkpoint-other",
+        "The checkpoint says another origin, size or root than the manifest.",
+    )
     CHECKPOINT_KEY = "checkpoint-key", "The checkpoint is signed with another key than this log's."
     CHECKPOINT_FORK = "checkpoint-fork", "The log contradicts a checkpoint of it that was seen before."
-    WITNESS_POLICY = "witness-policy", "Fewer witnesses than the policy asks for have cosigned the checkpoint."
+    WITNESS_POLICY = (
+        "witness-policy",
+        "Fewer witnesses than the policy asks for have cosigned the checkpoint.",
+    )
     TIMESTAMP = "timestamp", "The time stamp is not one of this checkpoint."
 
     LINE_FORM = "line-form", "A line is no entry and no gap, has no end, or is longer than an entry can be."
@@ -68,6 +79,7 @@ class Finding:
     index: int | None = None
     detail: str = ""
 
+    @override
     def __str__(self) -> str:
         """Say it in a sentence."""
         line = "" if self.line is None else f" line {self.line}"

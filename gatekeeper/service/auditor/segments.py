@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from gatekeeper.core.audit import canonical_json, commitment, timestamp
+from gatekeeper.core.audit import commitment, timestamp
 from gatekeeper.core.export import (
     WITHHELD_START,
     Counts,
@@ -30,6 +30,7 @@ from gatekeeper.core.export import (
     row_of,
 )
 from gatekeeper.service.auditor.archive import Archive, read_archive
+from gatekeeper.service.auditor.documents import canonical_object
 from gatekeeper.service.auditor.findings import Fault, Finding, Found, fault
 from gatekeeper.transparency.proofs import Subtree, Subtrees, subtrees_of
 
@@ -216,18 +217,14 @@ class _Contents:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index) from error
 
     def _body(self, index: int, line: int, entry: bytes) -> dict[str, Any]:
-        try:
-            body = orjson.loads(entry)
-            canonical = type(body) is dict and canonical_json(body) == entry
-        except (ValueError, TypeError):
-            canonical = False
-        if not canonical:
+        body = canonical_object(entry)
+        if body is None:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
         trees = body.get("trees")
         place = trees.get(self._manifest.tree) if type(trees) is dict else None
         if type(place) is not int or place != index or body.get("site") != self._manifest.site:
             raise fault(Fault.ENTRY_PLACE, member=self._entries, line=line, index=index)
-        return body  # type: ignore[no-any-return]  # a dict, as was asked above
+        return body
 
     def _hold_time(self, index: int, line: int, body: dict[str, Any], *, within: bool) -> None:
         at = body.get("at")

@@ -1,4 +1,1 @@
-"""Exports that prove themselves.
-
-    inside/    what lies in every bundle: how to check it
-"""
+"""Exports that prove themselves. What lies in every bundle, to check it with, is in `inside`."""

@@ -1,19 +1,37 @@
 """A bundle is valid as it was exported, and INVALID for the first thing that is not as it must be."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
-from gatekeeper.core.audit import canonical_json
-from gatekeeper.core.export import Counts, Dialect, Proofs, Selection, proofs_document, read_proofs, withheld_line
+from gatekeeper.core.audit import canonical_json, commitment
+from gatekeeper.core.export import (
+    Counts,
+    Dialect,
+    Proofs,
+    Selection,
+    proofs_document,
+    read_proofs,
+    withheld_line,
+)
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Report, verify_bundle
-from gatekeeper.transparency import Cosigner, Refusal, parse_verifier
-from tests.support.bundles import KEY, ORIGIN, OTHER_KEY, Asked, Log, Made, bundle_of, checkpoint_of, log_of, packed, written
+from gatekeeper.transparency import Cosigner, Refusal, Verifier, leaf_hash, node_hash, parse_verifier
+from tests.support.bundles import (
+    ORIGIN,
+    OTHER_KEY,
+    Asked,
+    Log,
+    Made,
+    bundle_of,
+    checkpoint_of,
+    log_of,
+    written,
+)
 
 ENTRIES, OPENINGS, TABLE = "entries/000000000002.jsonl", "openings/000000000002.jsonl", "csv/000000000002.csv"
 LOG = log_of(20, forgotten=lambda index: index == 4)
@@ -30,9 +48,9 @@ def test_a_bundle_is_valid_as_it_was_exported(tmp_path: Path):
     assert report.counts == Counts(entries=14, personal=8, openings=7, rows=12)
 
 
-@pytest.mark.parametrize("compress", [True, False])
-def test_contents_may_be_stored_or_deflated(tmp_path: Path, compress: bool):
-    assert verify_bundle(written(MADE, tmp_path, compress=compress)).valid
+def test_contents_may_be_stored_or_deflated(tmp_path: Path):
+    assert verify_bundle(written(MADE, tmp_path, compress=False)).valid
+    assert verify_bundle(written(MADE, tmp_path, compress=True)).valid
 
 
 @pytest.mark.parametrize("count", range(21))
@@ -98,7 +116,8 @@ def _entry(number: int, **changed: object) -> Made:
 def _rebuilt(bodies: dict[int, dict[str, object]], **asked: object) -> Made:
     """An export of a log that really holds something else: the proof leads to it."""
     altered = [
-        canonical_json({**orjson.loads(body), **bodies.get(index, {})}) for index, body in enumerate(LOG.bodies)
+        canonical_json({**orjson.loads(body), **bodies.get(index, {})})
+        for index, body in enumerate(LOG.bodies)
     ]
     return bundle_of(Log(tuple(altered), LOG.parts), Asked(within=(3, 15), **asked))
 
@@ -120,8 +139,6 @@ def _proofs(**changed: object) -> Made:
 
 def _with_gap() -> Made:
     """A line that stands for two leaves which no filter withheld."""
-    from gatekeeper.transparency import leaf_hash, node_hash
-
     node = node_hash(leaf_hash(LOG.bodies[4]), leaf_hash(LOG.bodies[5]))
     return _lines(ENTRIES, lambda lines: [*lines[:2], withheld_line(4, 6, [node]), *lines[4:]])
 
@@ -249,8 +266,6 @@ def test_gaps_lie_where_they_say(tmp_path: Path):
 
 def test_a_border_is_never_withheld(tmp_path: Path):
     made = bundle_of(LOG, Asked(within=(3, 15), selection=FILTERS[0]))
-    from gatekeeper.transparency import leaf_hash
-
     lines = made.members[ENTRIES].split(b"\n")
     lines[0] = withheld_line(2, 3, [leaf_hash(LOG.bodies[2])])
     report = checked(made.with_member(ENTRIES, b"\n".join(lines)), tmp_path)
@@ -259,19 +274,13 @@ def test_a_border_is_never_withheld(tmp_path: Path):
 
 
 def test_an_opening_that_is_no_document_is_invalid_even_when_it_was_committed_to(tmp_path: Path):
-    from gatekeeper.core.audit import commitment
-
-    parts = tuple(b"[]" if index == 6 else part for index, part in enumerate(LOG.parts))
     body = canonical_json({**orjson.loads(LOG.bodies[6]), "personal": commitment(b"[]")})
-    good = bundle_of(LOG, Asked(within=(3, 15), csv=None))
     bodies = tuple(body if index == 6 else one for index, one in enumerate(LOG.bodies))
     made = bundle_of(Log(bodies, LOG.parts), Asked(within=(3, 15)))
-    line = b'{"index":6,"opening":' + LOG.parts[6] + b"}"
-    assert parts[6] != LOG.parts[6]
-    assert good.manifest.csv is None
-    report = checked(
-        made.with_member(OPENINGS, made.members[OPENINGS].replace(line, b'{"index":6,"opening":[]}')), tmp_path
-    )
+    part = LOG.parts[6]
+    assert part is not None
+    openings = made.members[OPENINGS].replace(b'"opening":' + part, b'"opening":[]')
+    report = checked(made.with_member(OPENINGS, openings), tmp_path)
     assert report.finding is not None
     assert report.finding.code == Fault.OPENING_FORM
 
@@ -291,9 +300,9 @@ def test_a_manifest_that_claims_a_log_without_end_is_refused_at_once(tmp_path: P
 # -- whose checkpoint it is --------------------------------------------------------------------------------------------
 
 
-def _verifier(key: str):
+def _verifier(key: str) -> Verifier:
     verifier = parse_verifier(key)
-    assert not hasattr(verifier, "code")
+    assert isinstance(verifier, Verifier)
     return verifier
 
 
@@ -352,7 +361,7 @@ class _Policy:
         self.witness_keys = (WITNESS.verifier,)
         self._enough = enough
 
-    def satisfied(self, cosignatures) -> bool:
+    def satisfied(self, cosignatures: Iterable[object]) -> bool:
         return len(list(cosignatures)) >= self._enough
 
 
@@ -381,7 +390,9 @@ def test_a_time_stamp_is_checked_by_who_can_and_else_said_to_be_unchecked(tmp_pa
     assert any(said.startswith("the time stamp") for said in checked(made, tmp_path).unchecked)
     text = made.note.decode().split("\n\n")[0].encode() + b"\n"
     at = LOG.at(3)
-    good = checked(made, tmp_path, stamp=lambda said, token: at if (said, token) == (text, b"token") else "no")
+    good = checked(
+        made, tmp_path, stamp=lambda said, token: at if (said, token) == (text, b"token") else "no"
+    )
     assert (good.finding, good.stamped) == (None, at)
     bad = checked(made, tmp_path, stamp=lambda _said, _token: "it is of another text")
     assert bad.finding is not None
