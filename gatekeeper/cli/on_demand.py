@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from gatekeeper.cli.talk import say
 
-__all__ = ["Where", "group_of"]
+__all__ = ["Where", "group_of", "loaded"]
 
 _MISUSED = 2
 
@@ -100,7 +100,7 @@ class _Commands(MutableMapping[str, Any]):
 
 
 def _imported(name: str, where: Where) -> Any:
-    found = getattr(_module(name, where), where.attribute)
+    found = getattr(loaded(where.module, name), where.attribute)
     around = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     around.callback()(_around)
     if isinstance(found, typer.Typer):
@@ -115,13 +115,13 @@ def _around() -> None:
     """Make a group even of a single command."""
 
 
-def _module(name: str, where: Where) -> Any:
-    """Import a module. Where only an extra is installed, a missing package is no defect."""
+def loaded(module: str, what: str) -> Any:
+    """Import what a command needs. Where only an extra is installed, a missing package is no defect: `what` needs it."""
     try:
-        return import_module(where.module)
+        return import_module(module)
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
         if package in {"", "gatekeeper"}:
             raise
-        say(f"{name} needs the package {package}, which is not installed: pip install 'gatekeeper[server]'.")
+        say(f"{what} needs the package {package}, which is not installed: pip install 'gatekeeper[server]'.")
         raise typer.Exit(_MISUSED) from missing
