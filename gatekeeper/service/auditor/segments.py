@@ -161,6 +161,8 @@ class _Contents:
 
     def __init__(self, manifest: Manifest, segment: Segment, archive: Archive) -> None:
         self._manifest = manifest
+        self._site, self._tree = manifest.site, manifest.tree
+        self._filtered = bool(manifest.selection)
         self._first, self._last = manifest.within
         self._since = "" if manifest.since is None else timestamp(manifest.since)
         self._until = "~" if manifest.until is None else timestamp(manifest.until)
@@ -205,8 +207,7 @@ class _Contents:
             self._opened += 1
             told = self._told(opening) if self._reads_openings else None
         self._personal += "personal" in body
-        selection = self._manifest.selection
-        if selection and not selection.gives(body, told):
+        if self._filtered and not self._manifest.selection.gives(body, told):
             raise fault(Fault.ENTRY_FILTER, member=self._entries, line=line, index=index)
         if self._table is None:
             return ""
@@ -221,8 +222,8 @@ class _Contents:
         if body is None:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
         trees = body.get("trees")
-        place = trees.get(self._manifest.tree) if type(trees) is dict else None
-        if type(place) is not int or place != index or body.get("site") != self._manifest.site:
+        place = trees.get(self._tree) if type(trees) is dict else None
+        if type(place) is not int or place != index or body.get("site") != self._site:
             raise fault(Fault.ENTRY_PLACE, member=self._entries, line=line, index=index)
         return body
 
