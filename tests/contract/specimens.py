@@ -214,18 +214,7 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
                 reason="complaint 12 of 2026",
             )
         ),
-        "change-of-log-export-of-all": _change(
-            LogExportChange(
-                tree="site",
-                since=None,
-                until=None,
-                doors=(),
-                decisions=(),
-                holder=None,
-                openings=False,
-                reason="audit of 2026",
-            )
-        ),
+        "change-of-log-export-of-all": _change(replace(WHOLE_LOG, reason="audit of 2026")),
         "change-of-look-up": _change(LookUpChange(holder=pupil.holder.id, purpose="complaint 12 of 2026")),
         "change-of-erasure": _change(ErasureChange(holder=pupil.holder.id, reason="left the school")),
         "change-of-hold": _change(HoldChange(scope="tenant:school", on=True, reason="case 7 of 2026")),

@@ -24,7 +24,6 @@ from gatekeeper.core.change import (
     HoldChange,
     HolderChange,
     LockdownChange,
-    LogExportChange,
     LookUpChange,
     OperatorChange,
     PolicyChange,
@@ -226,19 +225,9 @@ def _over(play: Play, now: datetime) -> Iterator[Draft]:
 def _taken_and_kept(made: "_Made") -> None:
     """What is taken out of the log, looked up, kept and forgotten."""
     pupil, sergeant = people()["pupil"].holder.id, people()["sergeant"].holder.id
-    everything = LogExportChange(
-        tree="site",
-        since=None,
-        until=None,
-        doors=(),
-        decisions=(),
-        holder=None,
-        openings=False,
-        reason="yearly audit",
-    )
-    made(everything)
+    made(WHOLE_LOG)
     some = replace(
-        everything,
+        WHOLE_LOG,
         tree="tenant:school",
         since=FOUNDED,
         until=NOON,

@@ -12,7 +12,6 @@ from gatekeeper.core.change import (
     ForgivenessChange,
     HoldChange,
     HolderChange,
-    LogExportChange,
     LookUpChange,
 )
 from gatekeeper.core.holds import covers, holder_of_scope, is_hold_scope
@@ -24,7 +23,7 @@ from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import PassageOutcome, Verdict
 from gatekeeper.model.reasons import Reason
-from tests.support.changes import agreed, made, reason, refused
+from tests.support.changes import WHOLE_LOG, agreed, made, reason, refused
 from tests.support.operators import account, recorded_account
 from tests.support.sites import CARD, NOON, SITE, SmallSite, key_of, register_holder
 
@@ -195,16 +194,7 @@ def test_what_others_have_and_where_they_are_stays(site: SmallSite):
 
 
 def test_what_was_proposed_of_who_is_forgotten_ends_with_them(site: SmallSite):
-    opened = LogExportChange(
-        tree="tenant:school",
-        since=None,
-        until=None,
-        doors=(),
-        decisions=(),
-        holder=PUPIL,
-        openings=True,
-        reason="complaint",
-    )
+    opened = replace(WHOLE_LOG, tree="tenant:school", holder=PUPIL, openings=True)
     other = replace(opened, holder=None)
     assert site.supervise(opened, by="school").outcome.code == PROPOSED
     assert site.supervise(other, by="school").outcome.code == PROPOSED
