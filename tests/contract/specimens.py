@@ -71,6 +71,7 @@ from tests.contract.vector_site import (
     policy_document,
     trust_document,
 )
+from tests.support.changes import WHOLE_LOG
 
 _BOOT = BootId(bytes.fromhex("0123456789abcdef"))
 _BEACON = bytes(range(16))

@@ -31,6 +31,7 @@ from gatekeeper.core.change import (
     TrustChange,
     WithdrawalChange,
 )
+from gatekeeper.core.custody import erase_again
 from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
@@ -69,6 +70,7 @@ from tests.contract.vector_site import (
     sign_holder,
     trust_document,
 )
+from tests.support.changes import WHOLE_LOG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +247,9 @@ def _taken_and_kept(made: "_Made") -> None:
         made(ApprovalChange(digest=lifted), by="deputy")
     erased = made.proposed(ErasureChange(holder=pupil, reason="left the school"), by="registrar")
     made(ApprovalChange(digest=erased), by="deputy")
+    # The van came back with a restored database, and the vault knows that it was forgotten.
+    van, play = people()["van"].holder.id, made.play
+    play.drafts.append(erase_again(van, play.flow, Writes(), now=moment(20_000)))
 
 
 @dataclass(slots=True)
