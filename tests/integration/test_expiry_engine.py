@@ -221,7 +221,7 @@ async def _entered(running: Running) -> None:
     """Everybody of the small site in the database, as their registrations say until the first of December."""
     site, register = running.site, running.site.flow.register
     holders = [
-        StoredHolder(record=record, tenant=tenant, name="", badges=site.holders[record.id].badges)
+        StoredHolder(record=record, tenant=tenant, name=b"", badges=site.holders[record.id].badges)
         for record, tenant in register.holders()
     ]
     badges = [
