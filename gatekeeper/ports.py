@@ -360,7 +360,7 @@ class Ledger(Protocol):
     async def keep_cosignatures(
         self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
     ) -> None:
-        """Keep what witnesses said of a checkpoint that is kept; the first word of each key stays."""
+        """Keep what witnesses said of a checkpoint that is kept: the first word of each key on it, of every hour the last."""
         ...
 
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:

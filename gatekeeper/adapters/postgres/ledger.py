@@ -271,7 +271,7 @@ class PostgresLedger:
     async def keep_cosignatures(
         self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
     ) -> None:
-        """Keep what witnesses said of a checkpoint that is kept."""
+        """Keep what witnesses said of a checkpoint that is kept; of every hour the last stays."""
         names = [one.name for one in cosignatures]
         key_ids = [one.key_id for one in cosignatures]
         signatures = [one.signature for one in cosignatures]

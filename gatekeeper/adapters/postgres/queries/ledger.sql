@@ -342,7 +342,13 @@ FROM unnest($3::smallint[], $4::bigint[]) AS wanted (level, index)
 JOIN tile ON tile.site_id = $1 AND tile.tree = $2 AND tile.level = wanted.level AND tile.index = wanted.index;
 
 -- name: put_cosignatures
--- Keep what witnesses have cosigned.
+-- Keep what witnesses have cosigned, in the place of what the same keys did before in the same hour.
+WITH before AS (
+    DELETE FROM cosignature AS older
+    USING unnest($5::text[], $6::bytea[]) AS line (name, key_id)
+    WHERE older.site_id = $1 AND older.tree = $2 AND older.at >= date_trunc('hour', $4::timestamptz)
+        AND older.size < $3 AND older.name = line.name AND older.key_id = line.key_id
+)
 INSERT INTO cosignature (site_id, tree, size, name, key_id, signature, at)
 SELECT $1, $2, $3, line.name, line.key_id, line.signature, $4
 FROM unnest($5::text[], $6::bytea[], $7::bytea[]) AS line (name, key_id, signature)
