@@ -33,6 +33,7 @@ from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import GateId, HolderId, SiteId
 from gatekeeper.model.messages import Scan
 from gatekeeper.model.topics import Channel, gate_topic, upward_filters
+from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import metrics
 from gatekeeper.ports import (
@@ -49,6 +50,7 @@ from gatekeeper.ports import (
     Transport,
 )
 from gatekeeper.service.engine.beacons import Beacons
+from gatekeeper.service.engine.checkpoints import CheckpointAnnouncer
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
@@ -68,11 +70,6 @@ _MONTHS_LOOKED_AT = 3600.0
 _RETRY_FIRST, _RETRY_MOST = 0.05, 1.0
 
 _log = structlog.get_logger("gatekeeper.engine")
-
-
-def checkpoint_origin(site: SiteId, tree: str) -> str:
-    """The origin line of a tree's checkpoints, which is also the name of the key that signs them."""
-    return f"gatekeeper/{site}/{tree.replace(':', '/')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +129,13 @@ class Engine:
         self._beacons = Beacons(
             site=parts.site, secret=parts.beacon_secret, key=parts.decision_key, prefix=parts.prefix
         )
+        self._announcer = CheckpointAnnouncer(
+            site=parts.site, key=parts.decision_key, prefix=parts.prefix, transport=parts.transport
+        )
         self._epoch = 0
         self._flow: Flow
         self._sealer: Sealer
+        self._newest_at: datetime
 
     async def run(self) -> None:
         """Own the site and serve it until cancelled. Raises SiteLostError when another engine took it."""
@@ -152,6 +153,7 @@ class Engine:
                 tasks.create_task(self._verify_arrivals(), name="verify")
                 tasks.create_task(self._publish_beacons(), name="beacons")
                 tasks.create_task(self._sign_checkpoints(), name="checkpoints")
+                tasks.create_task(self._announcer.run(), name="announcer")
                 await parts.transport.open(
                     filters=upward_filters(self._site, prefix=parts.prefix),
                     on_message=self._on_message,
@@ -250,6 +252,8 @@ class Engine:
         here, gone = (self._linked, self._unlinked) if up else (self._unlinked, self._linked)
         here.set()
         gone.clear()
+        if up:
+            self._announcer.link_up()
 
     def _on_message(self, inbound: Inbound) -> None:
         turned_away = self._intake.offer(inbound, at=time.monotonic())
@@ -469,6 +473,8 @@ class Engine:
         metrics.commits.inc()
         metrics.entries.inc(len(sealed.entries))
         metrics.log_size.set(self._sealer.size)
+        if sealed.entries:
+            self._newest_at = sealed.entries[-1].at
         self._grown.set()
 
     def _actuate(self, work: _Work, topics: Sequence[str]) -> None:
@@ -590,13 +596,16 @@ class Engine:
             heads = [
                 (tree, size, root) for tree, size, root in self._sealer.heads() if size > signed.get(tree, 0)
             ]
-            now = self._parts.clock.now()
+            now, newest_at = self._parts.clock.now(), self._newest_at
             with suppress(LedgerUnavailableError):
                 for tree, size, root in heads:
+                    note = self._note(tree, size, root)
                     await self._parts.ledger.checkpoint(
-                        self._site, tree=tree, size=size, root=root, note=self._note(tree, size, root), at=now
+                        self._site, tree=tree, size=size, root=root, note=note, at=now
                     )
                     signed[tree] = size
+                    if tree == SITE_TREE:
+                        self._announcer.signed(note, at=newest_at)
                 metrics.checkpoint_size.set(signed.get(SITE_TREE, 0))
             for _ in range(10):
                 if self._sealer.size != announced:
