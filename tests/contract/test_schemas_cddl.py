@@ -24,6 +24,7 @@ from gatekeeper.model.messages import (
     ByToken,
     ClockQuality,
     Hello,
+    LogCheckpoint,
     Passage,
     PassageOutcome,
     Proof,
@@ -42,6 +43,7 @@ MESSAGES: dict[str, Any] = {
     "hello": Hello,
     "decision": Answer,
     "beacon": Beacon,
+    "checkpoint": LogCheckpoint,
 }
 EXAMPLES = specimens.payloads()
 WHOLE = tuple(
@@ -206,6 +208,7 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         issued=milliseconds,
         period=durations,
     ),
+    "checkpoint": st.builds(LogCheckpoint, site=names, note=octets(1, 2048), at=milliseconds),
 }
 
 

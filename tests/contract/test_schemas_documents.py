@@ -195,6 +195,7 @@ def test_every_bound_is_the_one_of_the_code():
         "of these, changes of one author": proposals.MOST_OF_ONE,
         "period of the beacon, ms": beacons.PERIOD // MS,
         "beacons that count": beacons._COUNTED,
+        "a checkpoint's note, bytes": messages.MAX_CHECKPOINT_BYTES,
         "resend of a scan, ms": limits.resend // MS,
         "resend of anything else, growing from that to, ms": limits.resend_most // MS,
         "validity of an answer at most, ms": ANSWER_VALIDITY // MS,
