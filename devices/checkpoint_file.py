@@ -22,7 +22,7 @@ import structlog
 from devices.core.checkpoints import CheckpointMemory, Contradiction, KnownCheckpoint
 from gatekeeper.transparency import Checkpoint, Refused, parse_checkpoint, parse_note
 
-__all__ = ["CHECKPOINTS", "CheckpointFile", "read_checkpoints"]
+__all__ = ["CHECKPOINTS", "CheckpointFile", "memory_document", "read_checkpoints"]
 
 CHECKPOINTS: Final = "checkpoints.json"
 _PAUSE: Final = timedelta(seconds=5)
@@ -44,6 +44,18 @@ def read_checkpoints(path: Path) -> CheckpointMemory:
             )
         case _:
             raise ValueError("it is no memory of a log")
+
+
+def memory_document(memory: CheckpointMemory) -> bytes:
+    """A memory as it stands in the file."""
+    document = {
+        "kept": [_checkpoint_out(it) for it in memory.kept],
+        "contradictions": [
+            {"known": _checkpoint_out(it.known), "arrived": _checkpoint_out(it.arrived)}
+            for it in memory.contradictions
+        ],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 class CheckpointFile:
@@ -77,7 +89,7 @@ class CheckpointFile:
             if memory is None:
                 return
             try:
-                _write_whole(self._path, _document(memory))
+                _write_whole(self._path, memory_document(memory))
             except OSError as error:
                 _log.warning("checkpoints cannot be kept", file=str(self._path), why=error.strerror)
                 return
@@ -97,17 +109,6 @@ def _write_whole(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _document(memory: CheckpointMemory) -> bytes:
-    document = {
-        "kept": [_checkpoint_out(it) for it in memory.kept],
-        "contradictions": [
-            {"known": _checkpoint_out(it.known), "arrived": _checkpoint_out(it.arrived)}
-            for it in memory.contradictions
-        ],
-    }
-    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def _checkpoint_out(known: KnownCheckpoint) -> dict[str, str]:
