@@ -21,6 +21,7 @@ from typing import Any, Final, Self, assert_never
 import structlog
 
 from devices.checkpoint_file import CheckpointFile
+from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Controller
 from devices.core.events import (
     AnswerReceived,
@@ -172,6 +173,11 @@ class GateAgent:
     def tally(self) -> Tally:
         """What this gate saw since it started."""
         return self._controller.tally
+
+    @property
+    def remembered(self) -> CheckpointMemory:
+        """What this gate remembers of the site's log."""
+        return self._controller.remembered
 
     @property
     def has_service(self) -> bool:

@@ -192,6 +192,11 @@ class Controller:
         """What the door of an access point is."""
         return self._lanes[access_point].door
 
+    @property
+    def remembered(self) -> CheckpointMemory:
+        """What it remembers of the site's log."""
+        return self._checkpoints.memory
+
     def has_service(self, *, at: float) -> bool:
         """Whether a card presented now would be asked about: the service was heard lately."""
         return self._beacons.fresh(at=at) is not None
@@ -395,7 +400,7 @@ class Controller:
             case CheckpointMemory():
                 self._do(KeepCheckpoints(memory=taken))
             case Contradiction():
-                self._do(KeepCheckpoints(memory=self._checkpoints.memory, alarm=taken))
+                self._do(KeepCheckpoints(memory=self.remembered, alarm=taken))
                 self._tell(StatusKind.LOG_ROLLED_BACK, None)
             case Ignored():
                 self._ignore(taken)
@@ -453,7 +458,7 @@ class Controller:
         self._keep(Status(**self._stamp(), kind=kind, access_point=access_point))
 
     def _hello(self) -> Hello:
-        newest = self._checkpoints.memory.newest
+        newest = self.remembered.newest
         note = newest.note if newest is not None else None
         return Hello(**self._stamp(), agent=self._agent, policy=None, checkpoint=note)
 

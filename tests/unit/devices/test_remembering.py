@@ -26,7 +26,7 @@ from tests.unit.devices.ground import HOST, NOON, Talk, only
 
 
 def sizes(talk: Talk) -> list[int]:
-    return [known.size for known in talk.controller._checkpoints.memory.kept]
+    return [known.size for known in talk.controller.remembered.kept]
 
 
 def told(talk: Talk) -> int:
@@ -62,7 +62,7 @@ def test_a_log_that_grows_is_remembered_as_it_grows():
     for size in (1, 2, 1000):
         talk.learns(size, after=size)
     assert sizes(talk) == [1, 2, 1000]
-    assert memory_of(talk).newest == talk.controller._checkpoints.memory.kept[-1]
+    assert memory_of(talk).newest == talk.controller.remembered.kept[-1]
     assert told(talk) == 0
 
 
@@ -76,7 +76,7 @@ def test_a_larger_checkpoint_counts_whatever_the_time_it_says():
 def test_a_gate_says_at_its_start_what_it_remembers():
     talk = Talk.ready()
     talk.learns(42)
-    note = talk.controller._checkpoints.memory.kept[0].note
+    note = talk.controller.remembered.kept[0].note
     talk.restarts(memory_of(talk))
     (hello,) = talk.messages()
     assert isinstance(hello, Hello)
