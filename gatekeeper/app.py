@@ -23,6 +23,7 @@ from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, migrate_site_database
+from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.pin import PinChecker
@@ -45,7 +46,16 @@ from gatekeeper.service.engine import Engine, EngineParts
 from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
 
-__all__ = ["Premises", "databases", "premises", "running", "serving_site", "site_folder", "the_site"]
+__all__ = [
+    "Premises",
+    "databases",
+    "premises",
+    "running",
+    "serving_site",
+    "site_folder",
+    "the_site",
+    "timestamp_authority",
+]
 
 _RUNNING = "running.json"
 _SESSION = timedelta(days=7)
@@ -260,7 +270,21 @@ def _parts(
         ),
         clock=SystemClock(),
         health=health,
+        authority=timestamp_authority(settings),
+        stamped_every=timedelta(seconds=settings.tsa_interval),
     )
+
+
+def timestamp_authority(settings: Settings) -> HttpTimestampAuthority | None:
+    """The authority that stamps checkpoints, when one is set. Raises SettingError when what asks it is not installed."""
+    if not settings.tsa:
+        return None
+    try:
+        return HttpTimestampAuthority(settings.tsa)
+    except ImportError:
+        raise SettingError(
+            "tsa is set, and nothing here can ask for time stamps: install gatekeeper[timestamp]."
+        ) from None
 
 
 def _pin_desk(folder: SiteFolder) -> PinDesk | None:

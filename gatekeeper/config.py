@@ -52,6 +52,12 @@ class Settings:
         None, "File with the password at the broker; without it the site folder's own."
     )
     prefix: str = setting("gk", "First level of all topics.")
+    tsa: str = setting(
+        "", "Time-stamping authority (RFC 3161) for checkpoints, as http[s]://...; empty asks none."
+    )
+    tsa_interval: float = setting(
+        3600.0, "Seconds between two time stamps of a tree that grows, 60 at least."
+    )
     http_host: str = setting("127.0.0.1", "Where metrics and health are served.")
     http_port: int = setting(8080, "Port of metrics and health; 0 takes a free one.")
     gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
@@ -89,6 +95,10 @@ class Settings:
             raise SettingError(
                 "gate_rate is above 0 and gate_burst is 1 or more, both finite; else no gate could scan, or any could flood."
             )
+        if self.tsa and not _is_http_url(self.tsa):
+            raise SettingError("tsa is a URL as http[s]://host[:port]/path, without user or password in it.")
+        if not 60 <= self.tsa_interval < math.inf:
+            raise SettingError("tsa_interval is a number of seconds, 60 or more.")
         if not _TOPIC_LEVEL.fullmatch(self.prefix):
             raise SettingError("prefix is one level of a topic: 1 to 32 of letters, digits, '-' and '_'.")
         if bool(self.dsn) != bool(self.vault_dsn):
@@ -99,6 +109,19 @@ class Settings:
             raise SettingError(
                 "vault_dsn names the same database as dsn; the persons' keys need one of their own."
             )
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and parts.port != 0
+        )
+    except ValueError:
+        return False
 
 
 def _same_database(one: str, other: str) -> bool:

@@ -32,6 +32,8 @@ __all__ = [
     "StoredChange",
     "StoredDocument",
     "StoredEntry",
+    "TimestampAuthority",
+    "TimestampUnavailableError",
     "Transport",
     "TransportError",
     "TreeHead",
@@ -48,6 +50,10 @@ class LedgerUnavailableError(Exception):
 
 class SiteLostError(Exception):
     """Another engine owns the site now; nothing more can be committed under this epoch."""
+
+
+class TimestampUnavailableError(Exception):
+    """The time-stamping authority does not answer, or not what it was asked."""
 
 
 class Clock(Protocol):
@@ -256,6 +262,14 @@ class Ledger(Protocol):
         """Keep a signed checkpoint."""
         ...
 
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, token: bytes, at: datetime) -> None:
+        """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
+        ...
+
+    async def timestamped(self, site: SiteId) -> Mapping[str, tuple[int, datetime]]:
+        """For each tree: the size that was stamped last, and when."""
+        ...
+
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""
         ...
@@ -278,4 +292,12 @@ class KeyVault(Protocol):
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
         """The keys of these persons, made where there was none. Durable when it returns."""
+        ...
+
+
+class TimestampAuthority(Protocol):
+    """Somebody else's clock (RFC 3161)."""
+
+    async def stamp(self, text: bytes) -> bytes:
+        """Have the SHA-256 of a text stamped; give the token. Raises TimestampUnavailableError."""
         ...

@@ -52,7 +52,7 @@ class Metrics:
         )
         self._alarms = Counter(
             "gatekeeper_alarms_total",
-            "Uses of badges that somebody must look at at once, by reason.",
+            "What somebody must look at at once, by reason.",
             ["code"],
             registry=registry,
         )
@@ -82,6 +82,17 @@ class Metrics:
         self.checkpoint_size = Gauge(
             "gatekeeper_checkpoint_size", "Size of the last signed checkpoint.", registry=registry
         )
+        self._timestamps = Counter(
+            "gatekeeper_timestamps_total",
+            "Time stamps of checkpoints asked for, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.timestamped_size = Gauge(
+            "gatekeeper_timestamped_size",
+            "Size of the site's tree that an authority stamped last.",
+            registry=registry,
+        )
         self.broker_connected = Gauge(
             "gatekeeper_broker_connected", "Whether the broker is there (1) or not (0).", registry=registry
         )
@@ -95,6 +106,7 @@ class Metrics:
         self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
+        self.timestamp: Callable[[str], Counter] = cache(self._timestamps.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
 
 

@@ -1,7 +1,7 @@
 """The log and the state of a site in PostgreSQL: claimed under an epoch, committed in one statement a batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -198,6 +198,17 @@ class PostgresLedger:
         """Keep a signed checkpoint."""
         async with self._reading.use() as connection:
             await connection.execute(_queries.put_checkpoint, site, tree, size, root, note, at)
+
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, token: bytes, at: datetime) -> None:
+        """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.put_timestamp, site, tree, size, token, at)
+
+    async def timestamped(self, site: SiteId) -> Mapping[str, tuple[int, datetime]]:
+        """For each tree: the size that was stamped last, and when."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.last_timestamps, site)
+            return {row["tree"]: (row["size"], row["at"]) for row in rows}
 
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""

@@ -22,7 +22,15 @@ from gatekeeper.model.ids import BadgeId, GateId, HolderId, SiteId, TenantId, Zo
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
 
-__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow", "RegistrationRow", "WaitingRow"]
+__all__ = [
+    "BadgeRow",
+    "CheckpointRow",
+    "PostgresReading",
+    "PresenceRow",
+    "RegistrationRow",
+    "TimestampRow",
+    "WaitingRow",
+]
 
 _queries = Queries("gatekeeper.adapters.postgres", "reading")
 _PAGE = 2000
@@ -80,6 +88,20 @@ class CheckpointRow:
     root: bytes
     note: bytes
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampRow:
+    """What a time-stamping authority said of a tree's checkpoint; `note` is that checkpoint, None when it is gone.
+
+    `at` is when it was asked for; the authority's own time stands in the token.
+    """
+
+    tree: str
+    size: int
+    token: bytes
+    at: datetime
+    note: bytes | None
 
 
 class PostgresReading:
@@ -192,6 +214,16 @@ class PostgresReading:
         """The last signed checkpoint of a tree."""
         row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree)
         return None if row is None else CheckpointRow(**row)
+
+    async def timestamp_tokens(self, site: SiteId, *, tree: str, size: int) -> TimestampRow | None:
+        """The newest time stamp of a tree at a size or below it."""
+        row = await self._connection.fetchrow(_queries.timestamp_at, site, tree, size)
+        return None if row is None else TimestampRow(**row)
+
+    async def timestamps(self, site: SiteId) -> Sequence[TimestampRow]:
+        """Every time stamp of a site, by tree and size."""
+        rows = await self._connection.fetch(_queries.all_timestamps, site)
+        return [TimestampRow(**row) for row in rows]
 
     async def claimed(self, site: SiteId) -> Claimed:
         """What the database says of a site's log, all as of one instant."""

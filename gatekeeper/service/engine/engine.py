@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -47,6 +47,7 @@ from gatekeeper.ports import (
     Loaded,
     SiteLostError,
     StoredChange,
+    TimestampAuthority,
     Transport,
 )
 from gatekeeper.service.engine.beacons import Beacons
@@ -54,6 +55,7 @@ from gatekeeper.service.engine.checkpoints import CheckpointAnnouncer
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
+from gatekeeper.service.engine.stamping import Stamper
 from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
 
 __all__ = ["MAX_BATCH", "RECEIVE_MAXIMUM", "Engine", "EngineParts", "SiteUnusableError", "checkpoint_origin"]
@@ -90,6 +92,8 @@ class EngineParts:
     transport: Transport
     clock: Clock
     health: Health
+    authority: TimestampAuthority | None = None
+    stamped_every: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ class Engine:
         self._announcer = CheckpointAnnouncer(
             site=parts.site, key=parts.decision_key, prefix=parts.prefix, transport=parts.transport
         )
+        self._stamper = _stamper(parts)
         self._epoch = 0
         self._flow: Flow
         self._sealer: Sealer
@@ -154,6 +159,8 @@ class Engine:
                 tasks.create_task(self._publish_beacons(), name="beacons")
                 tasks.create_task(self._sign_checkpoints(), name="checkpoints")
                 tasks.create_task(self._announcer.run(), name="announcer")
+                if self._stamper is not None:
+                    tasks.create_task(self._stamper.run(), name="timestamps")
                 await parts.transport.open(
                     filters=upward_filters(self._site, prefix=parts.prefix),
                     on_message=self._on_message,
@@ -604,8 +611,7 @@ class Engine:
                         self._site, tree=tree, size=size, root=root, note=note, at=now
                     )
                     signed[tree] = size
-                    if tree == SITE_TREE:
-                        self._announcer.signed(note, at=newest_at)
+                    self._tell_signed(tree, size, note, newest_at)
                 metrics.checkpoint_size.set(signed.get(SITE_TREE, 0))
             for _ in range(10):
                 if self._sealer.size != announced:
@@ -613,6 +619,13 @@ class Engine:
                         announced = self._sealer.size
                         await self._parts.ledger.announce(self._site, size=announced)
                 await asyncio.sleep(0.1)
+
+    def _tell_signed(self, tree: str, size: int, note: bytes, newest_at: datetime) -> None:
+        """Bring a checkpoint to those who remember it outside the database."""
+        if self._stamper is not None:
+            self._stamper.signed(tree, size, note)
+        if tree == SITE_TREE:
+            self._announcer.signed(note, at=newest_at)
 
     def _note(self, tree: str, size: int, root: bytes) -> bytes:
         origin = checkpoint_origin(self._site, tree)
@@ -633,3 +646,15 @@ class Engine:
             else:
                 self._parts.health.database = True
                 return
+
+
+def _stamper(parts: EngineParts) -> Stamper | None:
+    if parts.authority is None:
+        return None
+    return Stamper(
+        site=parts.site,
+        authority=parts.authority,
+        ledger=parts.ledger,
+        clock=parts.clock,
+        every=parts.stamped_every,
+    )

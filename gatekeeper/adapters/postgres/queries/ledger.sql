@@ -256,6 +256,15 @@ SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], 
 INSERT INTO checkpoint (site_id, tree, size, root, note, at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING;
 
+-- name: put_timestamp
+-- Keep what a time-stamping authority said of a checkpoint.
+INSERT INTO timestamp_token (site_id, tree, size, token, at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING;
+
+-- name: last_timestamps
+-- Which size of each tree was stamped last, and when.
+SELECT DISTINCT ON (tree) tree, size, at FROM timestamp_token WHERE site_id = $1 ORDER BY tree, size DESC;
+
 -- name: announce
 -- Tell those who watch that the log has grown.
 SELECT pg_notify('gatekeeper_entry', $1::text || ':' || $2::bigint::text);
