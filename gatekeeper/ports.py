@@ -262,7 +262,7 @@ class Ledger(Protocol):
         """Keep a signed checkpoint."""
         ...
 
-    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, token: bytes, at: datetime) -> None:
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, reply: bytes, at: datetime) -> None:
         """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
         ...
 
@@ -299,5 +299,5 @@ class TimestampAuthority(Protocol):
     """Somebody else's clock (RFC 3161)."""
 
     async def stamp(self, text: bytes) -> bytes:
-        """Have the SHA-256 of a text stamped; give the token. Raises TimestampUnavailableError."""
+        """Have the SHA-256 of a text stamped; give the reply (RFC 3161, 2.4.2), whole. Raises TimestampUnavailableError."""
         ...

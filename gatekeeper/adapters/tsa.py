@@ -1,4 +1,4 @@
-"""A time-stamping authority over HTTP (RFC 3161, 3.4): a query goes there, and the token of its reply comes back.
+"""A time-stamping authority over HTTP (RFC 3161, 3.4): a query goes there, a reply with a token comes back.
 
 What is checked here is that the reply answers the query. Whose token it is, nobody here knows: whoever verifies brings the
 certificates that he believes. Needs the extra `timestamp`.
@@ -20,7 +20,7 @@ __all__ = ["HttpTimestampAuthority"]
 _LIMIT: Final = 30.0
 _MOST_BYTES: Final = 65536
 _SHA256: Final = "2.16.840.1.101.3.4.2.1"
-_GRANTED: Final = (0, 1)
+_GRANTED: Final = 0
 
 
 class HttpTimestampAuthority:
@@ -34,7 +34,7 @@ class HttpTimestampAuthority:
         self._url: Final = url
 
     async def stamp(self, text: bytes) -> bytes:
-        """Have the SHA-256 of a text stamped; give the token. Raises TimestampUnavailableError."""
+        """Have the SHA-256 of a text stamped; give the reply. Raises TimestampUnavailableError."""
         builder = self._client.TimestampRequestBuilder(
             data=text, hash_algorithm=self._client.HashAlgorithm.SHA256
         )
@@ -47,7 +47,7 @@ class HttpTimestampAuthority:
             raise TimestampUnavailableError("The time-stamping authority's reply is none.") from error
         if not answers:
             raise TimestampUnavailableError("The time-stamping authority did not stamp what it was given.")
-        return response.time_stamp_token()
+        return reply
 
     async def _ask(self, query: bytes) -> bytes:
         headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
@@ -75,7 +75,7 @@ class HttpTimestampAuthority:
 
 def _answers(response: "TimeStampResponse", request: "TimeStampRequest", text: bytes) -> bool:
     """Whether a reply grants a token over this text, and for this query and no earlier one. Raises ValueError."""
-    if response.status not in _GRANTED:
+    if response.status != _GRANTED:
         return False
     stamped = response.tst_info
     imprint = stamped.message_imprint

@@ -19,6 +19,7 @@ from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import Data, Dsn, JsonOutput, Site, VaultDsn, quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.cli.timestamps import timestamps
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.trust import Trust, TrustRefused, read_trust
@@ -35,11 +36,6 @@ app = typer.Typer(no_args_is_help=True, help="Prove that the log is whole.")
 
 _INVALID, _CANNOT_CHECK = 1, 3
 _TOLD = 20
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `verify` a sub-command while it is the only one."""
 
 
 @app.command()
@@ -76,6 +72,9 @@ def verify(
         # Not even a defect of ours may end with the code that says INVALID.
         raise _cannot_check(sentence_of(error) or f"{type(error).__name__}: {error}") from error
     raise typer.Exit(0 if report.valid else _INVALID)
+
+
+app.command()(timestamps)
 
 
 def _cannot_check(why: str) -> typer.Exit:

@@ -24,10 +24,10 @@ from gatekeeper.service.engine.stamping import Stamper
 from gatekeeper.service.verification.timestamps import (
     TimestampRefusal,
     TimestampRefused,
-    _reply_with,
     verify_timestamp,
 )
 from gatekeeper.transparency import Checkpoint, Note, Signer, parse_note, sign_checkpoint
+from tests.integration.cli_hold import Hold
 from tests.integration.people_site import served_site
 from tests.support.fort import NOW, SCHOOL, Fort
 from tests.support.timestamping import Authority, made_authority, served_authority
@@ -45,7 +45,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
 
 
 @pytest.fixture(scope="module")
-def token(authority: Authority) -> bytes:
+def reply(authority: Authority) -> bytes:
     return asyncio.run(HttpTimestampAuthority(authority.url).stamp(TEXT))
 
 
@@ -65,69 +65,71 @@ def code(found: object) -> TimestampRefusal | None:
 
 def test_a_token_says_when_its_authority_saw_the_text(authority: Authority):
     before = datetime.now(UTC).replace(microsecond=0)
-    token = asyncio.run(HttpTimestampAuthority(authority.url).stamp(TEXT))
-    at = verify_timestamp(token, TEXT, roots=[authority.root])
+    reply = asyncio.run(HttpTimestampAuthority(authority.url).stamp(TEXT))
+    at = verify_timestamp(reply, TEXT, roots=[authority.root])
     assert isinstance(at, datetime)
     assert at.tzinfo is UTC
     assert before <= at <= datetime.now(UTC)
 
 
-def test_openssl_says_the_same_of_it(authority: Authority, token: bytes, tmp_path: Path):
-    (tmp_path / "site-42.tst").write_bytes(token)
+def test_openssl_says_the_same_of_it(authority: Authority, reply: bytes, tmp_path: Path):
+    (tmp_path / "site-42.tsr").write_bytes(reply)
     for text, code_ in ((TEXT, 0), (TEXT + b"x", 1)):
         (tmp_path / "site-42.txt").write_bytes(text)
-        command = ["openssl", "ts", "-verify", "-token_in", "-in", "site-42.tst", "-data", "site-42.txt"]
+        command = ["openssl", "ts", "-verify", "-in", "site-42.tsr", "-data", "site-42.txt"]
         done = subprocess.run(
             [*command, "-CAfile", authority.roots], check=False, cwd=tmp_path, capture_output=True
         )
         assert done.returncode == code_, done.stderr
 
 
-def test_another_text_was_not_stamped(authority: Authority, token: bytes):
+def test_another_text_was_not_stamped(authority: Authority, reply: bytes):
     for text in (b"", TEXT[:-1], TEXT + b"\n", TEXT.replace(b"42", b"43")):
-        assert code(verify_timestamp(token, text, roots=[authority.root])) is TimestampRefusal.OTHER_TEXT
+        assert code(verify_timestamp(reply, text, roots=[authority.root])) is TimestampRefusal.OTHER_TEXT
 
 
-def test_a_root_that_did_not_certify_the_authority_believes_nothing(token: bytes, tmp_path: Path):
+def test_a_root_that_did_not_certify_the_authority_believes_nothing(reply: bytes, tmp_path: Path):
     stranger = made_authority(tmp_path / "stranger")
     for roots in ([], [stranger.root]):
-        assert code(verify_timestamp(token, TEXT, roots=roots)) is TimestampRefusal.SIGNATURE
+        assert code(verify_timestamp(reply, TEXT, roots=roots)) is TimestampRefusal.SIGNATURE
 
 
-def test_of_several_roots_one_is_enough(authority: Authority, token: bytes, tmp_path: Path):
+def test_of_several_roots_one_is_enough(authority: Authority, reply: bytes, tmp_path: Path):
     stranger = made_authority(tmp_path / "stranger")
-    assert isinstance(verify_timestamp(token, TEXT, roots=[stranger.root, authority.root]), datetime)
+    assert isinstance(verify_timestamp(reply, TEXT, roots=[stranger.root, authority.root]), datetime)
 
 
-def signed_again(token: bytes, by: Authority) -> bytes:
-    """What a token says, signed by another's key as no authority would."""
-    (by.folder / "token.der").write_bytes(token)
+def signed_again(reply: bytes, by: Authority) -> bytes:
+    """What a reply says, signed by another's key as no authority would."""
+    (by.folder / "reply.tsr").write_bytes(reply)
     for command in (
-        ["-verify", "-noverify", "-inform", "DER", "-in", "token.der", "-out", "said.der"],
-        ["-sign", "-nodetach", "-binary", "-econtent_type", "1.2.840.113549.1.9.16.1.4", "-in", "said.der",
+        ["ts", "-reply", "-in", "reply.tsr", "-token_out", "-out", "token.der"],
+        ["cms", "-verify", "-noverify", "-inform", "DER", "-in", "token.der", "-out", "said.der"],
+        ["cms", "-sign", "-nodetach", "-binary", "-econtent_type", "1.2.840.113549.1.9.16.1.4", "-in", "said.der",
          "-signer", "signer.pem", "-inkey", "signer.key", "-outform", "DER", "-out", "again.der"],
+        ["ts", "-reply", "-token_in", "-in", "again.der", "-out", "again.tsr"],
     ):  # fmt: skip
-        subprocess.run(["openssl", "cms", *command], check=True, cwd=by.folder, capture_output=True)
-    return (by.folder / "again.der").read_bytes()
+        subprocess.run(["openssl", *command], check=True, cwd=by.folder, capture_output=True)
+    return (by.folder / "again.tsr").read_bytes()
 
 
 @pytest.mark.parametrize("for_stamping", [True, False])
-def test_a_certificate_for_something_else_stamps_nothing(token: bytes, tmp_path: Path, for_stamping: bool):  # noqa: FBT001
+def test_a_certificate_for_something_else_stamps_nothing(reply: bytes, tmp_path: Path, for_stamping: bool):  # noqa: FBT001
     other = made_authority(tmp_path / "other", for_stamping=for_stamping)
-    found = verify_timestamp(signed_again(token, other), TEXT, roots=[other.root])
+    found = verify_timestamp(signed_again(reply, other), TEXT, roots=[other.root])
     assert code(found) is (None if for_stamping else TimestampRefusal.SIGNATURE)
 
 
-def test_no_bit_can_be_turned_so_that_a_token_says_anything_else(authority: Authority, token: bytes):
-    at = verify_timestamp(token, TEXT, roots=[authority.root])
+def test_no_bit_can_be_turned_so_that_a_token_says_anything_else(authority: Authority, reply: bytes):
+    at = verify_timestamp(reply, TEXT, roots=[authority.root])
     refused = 0
-    for place in range(len(token)):
-        turned = bytearray(token)
+    for place in range(len(reply)):
+        turned = bytearray(reply)
         turned[place] ^= 1
         found = verify_timestamp(bytes(turned), TEXT, roots=[authority.root])
         refused += isinstance(found, TimestampRefused)
         assert isinstance(found, TimestampRefused) or found == at, place
-    assert refused > 0.95 * len(token), "a few bytes are signed by nobody, and say nothing"
+    assert refused > 0.95 * len(reply), "a few bytes are signed by nobody, and say nothing"
 
 
 @given(st.binary(max_size=300))
@@ -136,27 +138,16 @@ def test_what_is_no_token_is_refused_and_never_raises(junk: bytes):
 
 
 @pytest.mark.parametrize("cut", [1, 2, 10, 100, 500])
-def test_a_token_that_was_cut_or_lengthened_is_refused(authority: Authority, token: bytes, cut: int):
-    for spoiled in (token[:-cut], token[cut:], token + bytes(cut)):
+def test_a_token_that_was_cut_or_lengthened_is_refused(authority: Authority, reply: bytes, cut: int):
+    for spoiled in (reply[:-cut], reply[cut:], reply + bytes(cut)):
         assert code(verify_timestamp(spoiled, TEXT, roots=[authority.root])) is TimestampRefusal.MALFORMED
 
 
 def test_without_the_library_nothing_is_checked_and_that_is_said(
-    authority: Authority, token: bytes, monkeypatch: pytest.MonkeyPatch
+    authority: Authority, reply: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "rfc3161_client", None)
-    assert code(verify_timestamp(token, TEXT, roots=[authority.root])) is TimestampRefusal.UNCHECKED
-
-
-@pytest.mark.parametrize("length", [0, 1, 117, 122, 123, 124, 250, 251, 300, 70_000])
-def test_the_reply_around_a_token_has_its_length_in_the_one_form_of_der(length: int):
-    written = _reply_with(bytes(length))
-    content = 5 + length
-    head = bytes([content]) if content < 128 else None
-    if head is None:
-        octets = content.to_bytes(3, "big").lstrip(b"\0")
-        head = bytes([0x80 + len(octets)]) + octets
-    assert written == b"\x30" + head + bytes.fromhex("3003020100") + bytes(length)
+    assert code(verify_timestamp(reply, TEXT, roots=[authority.root])) is TimestampRefusal.UNCHECKED
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -195,7 +186,7 @@ def digest_in(query: bytes) -> bytes:
 
 @pytest.mark.parametrize("spoil", refusals().values(), ids=refusals())
 async def test_an_answer_that_is_no_token_for_the_query_is_none(
-    failing: Authority, token: bytes, spoil: Callable[[Authority], Callable[[bytes], tuple[int, bytes]]]
+    failing: Authority, reply: bytes, spoil: Callable[[Authority], Callable[[bytes], tuple[int, bytes]]]
 ):
     failing.answers = spoil(failing)
     with pytest.raises(TimestampUnavailableError, match="time-stamping authority"):
@@ -296,7 +287,7 @@ async def test_what_is_kept_is_the_stamp_of_the_note_s_text(fort: Fort, authorit
             if row is not None:
                 assert row.note is not None
                 assert row.at == NOW
-                at = verify_timestamp(row.token, text_of(row.note), roots=[authority.root])
+                at = verify_timestamp(row.reply, text_of(row.note), roots=[authority.root])
                 assert isinstance(at, datetime)
         assert await reading.timestamp_tokens(fort.site, tree=tenant_tree(SCHOOL), size=9) is None
         assert [(row.tree, row.size) for row in await reading.timestamps(fort.site)] == [
@@ -349,6 +340,101 @@ async def test_an_authority_that_fails_loses_nothing_and_is_asked_again(
     ] * 2
 
 
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+def stamped_hold(hold: Hold, authority: Authority) -> Hold:
+    """A site whose only checkpoint, of ten entries, is stamped."""
+    (row,) = hold.run("SELECT size, note FROM checkpoint WHERE site_id = $1")
+    reply = asyncio.run(HttpTimestampAuthority(authority.url).stamp(text_of(row["note"])))
+    hold.run("INSERT INTO timestamp_token VALUES ($1, 'site', $2, $3, now())", row["size"], reply)
+    return hold
+
+
+def test_a_log_without_time_stamps_is_told_how_to_come_by_them(hold: Hold):
+    said = hold("audit", "timestamps")
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "The log has no time stamps: the setting tsa names an authority that makes them.\n"
+
+
+def test_time_stamps_are_shown_and_nothing_is_claimed_of_what_was_not_checked(
+    hold: Hold, authority: Authority
+):
+    said = stamped_hold(hold, authority)("audit", "timestamps")
+    assert said.code == 0, said
+    assert [line.split()[:2] for line in said.out.splitlines()] == [["tree", "size"], ["site", "10"]]
+    assert said.out.rstrip().endswith("not checked")
+
+
+def test_time_stamps_are_checked_from_the_roots_that_are_given(
+    hold: Hold, authority: Authority, tmp_path: Path
+):
+    stamped_hold(hold, authority)
+    said = hold("audit", "timestamps", "--roots", authority.roots, "--json")
+    assert said.code == 0, said
+    (stamp,) = said.document
+    assert (stamp["tree"], stamp["size"], stamp["refused"]) == ("site", 10, None)
+    assert stamp["stamped"] is not None
+    stranger = made_authority(tmp_path / "stranger")
+    said = hold("audit", "timestamps", "--roots", stranger.roots)
+    assert said.code == 1
+    assert "timestamp-signature" in said.out
+    assert said.err == "1 time stamp of 1 not believed.\n"
+
+
+def test_a_time_stamp_of_a_checkpoint_that_was_exchanged_or_is_gone_is_not_believed(
+    hold: Hold, authority: Authority
+):
+    stamped_hold(hold, authority)
+    for spoil in (
+        "UPDATE checkpoint SET note = convert_to(replace(convert_from(note, 'UTF8'), '10', '11'), 'UTF8')",
+        "UPDATE checkpoint SET note = 'trust me'",
+        "DELETE FROM checkpoint",
+    ):
+        hold.run(f"{spoil} WHERE site_id = $1")
+        said = hold("audit", "timestamps", "--roots", authority.roots)
+        assert said.code == 1, spoil
+        assert "timestamp-other-text" in said.out
+
+
+def test_without_the_library_the_command_says_that_it_cannot_check(
+    hold: Hold, authority: Authority, monkeypatch: pytest.MonkeyPatch
+):
+    stamped_hold(hold, authority)
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    said = hold("audit", "timestamps", "--roots", authority.roots)
+    assert said.code == 3
+    assert said.err == "Cannot check: Nothing here can check time stamps: install gatekeeper[timestamp].\n"
+
+
+def test_time_stamps_are_written_out_so_that_openssl_can_check_them(
+    hold: Hold, authority: Authority, tmp_path: Path
+):
+    out = tmp_path / "stamps"
+    said = stamped_hold(hold, authority)("audit", "timestamps", "--out", out)
+    assert said.code == 0, said
+    assert sorted(path.name for path in out.iterdir()) == ["site-10.tsr", "site-10.txt"]
+    (told,) = list(said.err.replace("\n", " ").split("openssl: ")[1:])
+    command = told.replace("NAME", "site-10").replace("ROOTS.pem", str(authority.roots)).split()
+    assert subprocess.run(command, check=False, cwd=out, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "cannot be read: No such file"), (b"no certificate", "holds no certificate (PEM).")],
+)
+def test_roots_that_are_none_are_told(hold: Hold, tmp_path: Path, content: bytes | None, sentence: str):
+    roots = tmp_path / "roots.pem"
+    if content is not None:
+        roots.write_bytes(content)
+    said = hold("audit", "timestamps", "--roots", roots)
+    assert said.code == 2
+    assert sentence in said.err
+
+
+# -- a whole site -----------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.timeout(120)
 def test_a_site_with_an_authority_has_its_checkpoints_stamped(
     tmp_path: Path, postgres_server: EmbeddedPostgres, broker: EmbeddedBroker, authority: Authority
@@ -361,10 +447,10 @@ def test_a_site_with_an_authority_has_its_checkpoints_stamped(
             lambda: len(registry.run("SELECT FROM timestamp_token WHERE site_id = $1 AND tree = 'site'")) == 1
         )
         (row,) = registry.run(
-            "SELECT size, token, note FROM timestamp_token JOIN checkpoint USING (site_id, tree, size)"
+            "SELECT size, reply, note FROM timestamp_token JOIN checkpoint USING (site_id, tree, size)"
             " WHERE site_id = $1 AND tree = 'site'"
         )
         assert row["size"] <= registry.log_size()
         assert isinstance(
-            verify_timestamp(row["token"], text_of(row["note"]), roots=[authority.root]), datetime
+            verify_timestamp(row["reply"], text_of(row["note"]), roots=[authority.root]), datetime
         )

@@ -2,6 +2,6 @@
 
 from gatekeeper.adapters.postgres.connection import connect, migrate_site_database
 from gatekeeper.adapters.postgres.ledger import LEASE, PostgresLedger
-from gatekeeper.adapters.postgres.reading import PostgresReading
+from gatekeeper.adapters.postgres.reading import PostgresReading, TimestampRow
 
-__all__ = ["LEASE", "PostgresLedger", "PostgresReading", "connect", "migrate_site_database"]
+__all__ = ["LEASE", "PostgresLedger", "PostgresReading", "TimestampRow", "connect", "migrate_site_database"]

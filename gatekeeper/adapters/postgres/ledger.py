@@ -199,10 +199,10 @@ class PostgresLedger:
         async with self._reading.use() as connection:
             await connection.execute(_queries.put_checkpoint, site, tree, size, root, note, at)
 
-    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, token: bytes, at: datetime) -> None:
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, reply: bytes, at: datetime) -> None:
         """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
         async with self._reading.use() as connection:
-            await connection.execute(_queries.put_timestamp, site, tree, size, token, at)
+            await connection.execute(_queries.put_timestamp, site, tree, size, reply, at)
 
     async def timestamped(self, site: SiteId) -> Mapping[str, tuple[int, datetime]]:
         """For each tree: the size that was stamped last, and when."""

@@ -94,12 +94,12 @@ class CheckpointRow:
 class TimestampRow:
     """What a time-stamping authority said of a tree's checkpoint; `note` is that checkpoint, None when it is gone.
 
-    `at` is when it was asked for; the authority's own time stands in the token.
+    `reply` is what it answered, whole; `at` is when it was asked, its own time stands in the reply.
     """
 
     tree: str
     size: int
-    token: bytes
+    reply: bytes
     at: datetime
     note: bytes | None
 

@@ -1,6 +1,6 @@
 """Time stamps of checkpoints (RFC 3161): an authority that is none of ours says that the log stood so, and not later than then.
 
-    a checkpoint is signed -> its turn comes -> SHA-256 of the note's text goes to the authority -> the token is kept
+    a checkpoint is signed -> its turn comes -> SHA-256 of the note's text goes to the authority -> the reply is kept
 
 Each tree that has grown since its last stamp gets one, of its newest checkpoint, every `every`. An authority that does not answer is
 asked again, ever more rarely. Nothing waits for it: the log grows and doors open as if there were none.
@@ -96,9 +96,9 @@ class Stamper:
         for tree, (size, note) in tuple(self._newest.items()):
             if size <= self._stamped.get(tree, 0):
                 continue
-            token = await self._authority.stamp(_text_of(note))
+            reply = await self._authority.stamp(_text_of(note))
             await self._ledger.keep_timestamp(
-                self._site, tree=tree, size=size, token=token, at=self._clock.now()
+                self._site, tree=tree, size=size, reply=reply, at=self._clock.now()
             )
             self._stamped[tree] = size
             metrics.timestamp("kept").inc()

@@ -1,10 +1,10 @@
 """Verifying time stamps (RFC 3161): that an authority said of a checkpoint's text that it was there, and when.
 
-A token is believed from root certificates that the verifier brings, and from nothing else. The certificates within it need to be
+A reply's token is believed from root certificates that the verifier brings, and from nothing else. The certificates within it need to be
 in force when it was made, not today, so that a stamp outlives them. Needs the extra `timestamp`; without it nothing is checked,
 and that is what is said.
 
-    openssl ts -verify -token_in -in site-1024.tst -data site-1024.txt -CAfile roots.pem    says the same
+    openssl ts -verify -in site-1024.tsr -data site-1024.txt -CAfile roots.pem    says the same
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,6 @@ from cryptography.x509 import Certificate
 __all__ = ["TimestampRefusal", "TimestampRefused", "verify_timestamp"]
 
 _SHA256: Final = "2.16.840.1.101.3.4.2.1"
-_GRANTED: Final = bytes.fromhex("3003020100")  # PKIStatusInfo { status granted }
 
 
 class TimestampRefusal(StrEnum):
@@ -38,7 +37,7 @@ class TimestampRefusal(StrEnum):
 
 _SENTENCES = {
     TimestampRefusal.UNCHECKED: "Nothing here can check time stamps: install gatekeeper[timestamp].",
-    TimestampRefusal.MALFORMED: "The bytes are no time-stamp token.",
+    TimestampRefusal.MALFORMED: "The bytes are no reply with a time-stamp token.",
     TimestampRefusal.OTHER_TEXT: "The token is over another text, or over another digest than SHA-256.",
     TimestampRefusal.SIGNATURE: "No authority that leads to a root certificate given signed the token for time stamping.",
 }
@@ -53,7 +52,7 @@ class TimestampRefused:
 
 
 def verify_timestamp(
-    token: bytes, text: bytes, *, roots: Sequence[Certificate]
+    reply: bytes, text: bytes, *, roots: Sequence[Certificate]
 ) -> datetime | TimestampRefused:
     """Believe that an authority below these roots has seen a text (a note's, without signatures): when, in UTC."""
     try:
@@ -61,7 +60,7 @@ def verify_timestamp(
     except ImportError:
         return TimestampRefused(code=TimestampRefusal.UNCHECKED)
     try:
-        response = rfc3161_client.decode_timestamp_response(_reply_with(token))
+        response = rfc3161_client.decode_timestamp_response(reply)
         stamped = response.tst_info
         imprint = stamped.message_imprint
         algorithm, digest, at = imprint.hash_algorithm.dotted_string, imprint.message, stamped.gen_time
@@ -77,11 +76,3 @@ def verify_timestamp(
     except (rfc3161_client.VerificationError, ValueError) as error:
         return TimestampRefused(code=TimestampRefusal.SIGNATURE, detail=str(error))
     return at.astimezone(UTC)
-
-
-def _reply_with(token: bytes) -> bytes:
-    """The reply that grants this token (RFC 3161, 2.4.2): what the library reads."""
-    content = _GRANTED + token
-    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    head = length if len(content) < 128 else bytes([0x80 | len(length)]) + length
-    return b"\x30" + head + content

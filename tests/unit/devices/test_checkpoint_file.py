@@ -1,9 +1,11 @@
 """What a gate remembers of the log outlives its program, is never half a file, and can be taken from the gate."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from gatekeeper import cose
 from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.trees import SITE_TREE
 from gatekeeper.transparency import OpenedCheckpoint, open_checkpoint
+from tests.support.waiting import eventually
 from tests.unit.devices.folders import gate_folder
 from tests.unit.devices.ground import GATE, Service, Talk, only
 
@@ -107,6 +110,17 @@ def test_of_what_waits_the_newest_is_written_and_only_once(folder: Path, talk: T
     (folder / CHECKPOINTS).unlink()
     file.write()
     assert not (folder / CHECKPOINTS).exists()
+
+
+async def test_what_is_kept_is_written_while_the_gate_works(folder: Path, talk: Talk):
+    path = folder / CHECKPOINTS
+    file = CheckpointFile(path, pause=timedelta())
+    running = asyncio.create_task(file.run())
+    for size in (1, 2):
+        talk.learns(size, after=size)
+        file.keep(only(KeepCheckpoints, talk.did)[-1].memory)
+        await eventually(lambda wanted=size: len(read_checkpoints(path).kept) == wanted)  # type: ignore[misc]
+    running.cancel()
 
 
 def test_what_the_disk_does_not_take_is_told_and_written_when_it_does(folder: Path, talk: Talk):

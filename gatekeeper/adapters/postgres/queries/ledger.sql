@@ -258,7 +258,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: put_timestamp
 -- Keep what a time-stamping authority said of a checkpoint.
-INSERT INTO timestamp_token (site_id, tree, size, token, at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO timestamp_token (site_id, tree, size, reply, at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING;
 
 -- name: last_timestamps

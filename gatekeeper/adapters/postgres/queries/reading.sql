@@ -77,7 +77,7 @@ SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORD
 
 -- name: timestamp_at
 -- The newest time stamp of a tree at a size or below it, with the checkpoint that it is over.
-SELECT tree, size, stamped.token, stamped.at, checkpoint.note
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
 FROM timestamp_token AS stamped
 LEFT JOIN checkpoint USING (site_id, tree, size)
 WHERE site_id = $1 AND tree = $2 AND size <= $3
@@ -86,7 +86,7 @@ LIMIT 1;
 
 -- name: all_timestamps
 -- Every time stamp of a site, with the checkpoint that it is over.
-SELECT tree, size, stamped.token, stamped.at, checkpoint.note
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
 FROM timestamp_token AS stamped
 LEFT JOIN checkpoint USING (site_id, tree, size)
 WHERE site_id = $1
