@@ -66,7 +66,7 @@ class HttpTimestampAuthority:
                     reply += part
                     if len(reply) > _MOST_BYTES:
                         raise TimestampUnavailableError("The time-stamping authority's reply has no end.")
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise TimestampUnavailableError(
                 f"The time-stamping authority cannot be reached: {type(error).__name__}."
             ) from error

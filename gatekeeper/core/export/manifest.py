@@ -15,6 +15,7 @@ from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX, canonical_json,
 from gatekeeper.core.export.selection import Selection
 from gatekeeper.core.export.table import Dialect
 from gatekeeper.model.ids import HolderId, SiteId, is_name
+from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.transparency import HASH_SIZE
 
 __all__ = ["FORMAT", "Counts", "ExportedBy", "Manifest", "manifest_document", "read_manifest"]
@@ -86,7 +87,7 @@ class Manifest:
     @property
     def origin(self) -> str:
         """The origin of the tree's checkpoints."""
-        return f"gatekeeper/{self.site}/{self.tree.replace(':', '/')}"
+        return checkpoint_origin(self.site, self.tree)
 
     @property
     def borders(self) -> frozenset[int]:

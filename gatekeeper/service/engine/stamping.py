@@ -74,8 +74,13 @@ class Stamper:
             await self._recall()
         await self._signed.wait()
         await asyncio.sleep(self.until_due.total_seconds())
-        await self._stamp_grown()
+        # Cleared first: what is signed while others are stamped has its turn too, though nothing may come after it.
         self._signed.clear()
+        try:
+            await self._stamp_grown()
+        except BaseException:
+            self._signed.set()
+            raise
         self._due = self._clock.now() + self._every
 
     @property
