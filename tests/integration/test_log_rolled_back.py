@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ def test_a_log_that_grows_is_remembered_by_the_gate_and_borne_out_by_the_databas
     assert second.newest is not None
     assert second.kept[: len(first.kept)] == first.kept
     assert second.contradictions == ()
+    (newest,) = registry.run("SELECT at FROM entry WHERE site_id = $1 AND seq = $2", second.newest.size - 1)
+    assert timedelta() <= newest["at"] - second.newest.at < timedelta(milliseconds=1)
     note = note_of_gate(registry, tmp_path / "checkpoint.txt")
     said = registry("audit", "verify", "--remember", note)
     assert said.code == 0, said

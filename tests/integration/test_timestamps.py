@@ -272,6 +272,23 @@ async def test_every_tree_that_grew_is_stamped_at_its_newest_checkpoint_and_not_
     assert len(authority.queries) == asked + 1, "the school's tree has not grown"
 
 
+async def test_what_is_signed_while_others_are_stamped_has_its_turn_too(fort: Fort, failing: Authority):
+    stamping = stamper(fort, failing, MovedClock())
+
+    def meanwhile(query: bytes) -> tuple[int, bytes]:
+        loop.call_soon_threadsafe(stamping.signed, SITE_TREE, 2, note(2))
+        return 200, failing.reply(query)
+
+    loop = asyncio.get_running_loop()
+    failing.answers = meanwhile
+    stamping.signed(SITE_TREE, 1, note(1))
+    await stamping.round()
+    failing.answers = None
+    async with asyncio.timeout(30):
+        await stamping.round()
+    assert (await fort.ledger.timestamped(fort.site))[SITE_TREE][0] == 2
+
+
 async def test_what_is_kept_is_the_stamp_of_the_note_s_text(fort: Fort, authority: Authority):
     stamping = stamper(fort, authority, MovedClock())
     for size in (5, 9):
