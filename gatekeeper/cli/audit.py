@@ -13,7 +13,7 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.app import databases, the_site
+from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
@@ -62,6 +62,8 @@ def verify_database(
         # Not even a defect of ours may end with the code that says INVALID.
         raise _cannot_check(sentence_of(error) or f"{type(error).__name__}: {error}") from error
     raise typer.Exit(0 if report.valid else _INVALID)
+
+
 
 
 def _cannot_check(why: str) -> typer.Exit:
@@ -119,7 +121,7 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
                     saved=saved,
                     verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
                     keys=keys,
-                    periods=periods_of(await reading.documents(site), anchor=anchor),
+                    periods=periods_of(await reading.documents(site), anchor=site_folder(settings, site).read_anchor()),
                     progress=told,
                 )
             # What went meanwhile is told by an entry that was not asked for: it is looked at anew, and is no fault.

@@ -39,6 +39,11 @@ _COMMANDS = {
         attribute="keys",
         help="Print the verifier keys of the site's logs, its own and each tenant's, one a line.",
     ),
+    "timestamps": Where(
+        module="gatekeeper.cli.timestamps",
+        attribute="timestamps",
+        help="Show the time stamps of the log's checkpoints (RFC 3161); with --roots check each, and say when it was made.",
+    ),
     "fsck": Where(
         module="gatekeeper.cli.fsck",
         attribute="fsck",

@@ -33,6 +33,7 @@ __all__ = [
     "PostgresReading",
     "PresenceRow",
     "RegistrationRow",
+    "TimestampRow",
     "WaitingRow",
 ]
 
@@ -103,6 +104,20 @@ class HoldRow:
     seq: int
     at: datetime | None
     body: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampRow:
+    """What a time-stamping authority said of a tree's checkpoint; `note` is that checkpoint, None when it is gone.
+
+    `reply` is what it answered, whole; `at` is when it was asked, its own time stands in the reply.
+    """
+
+    tree: str
+    size: int
+    reply: bytes
+    at: datetime
+    note: bytes | None
 
 
 class PostgresReading:
@@ -248,6 +263,16 @@ class PostgresReading:
         """Sizes of checkpoints that auditors have, the newest first, some hundreds at most."""
         rows = await self._connection.fetch(_queries.handed_out, site, tree, _HANDED_OUT)
         return [row["size"] for row in rows]
+
+    async def timestamp_tokens(self, site: SiteId, *, tree: str, size: int) -> TimestampRow | None:
+        """The newest time stamp of a tree at a size or below it."""
+        row = await self._connection.fetchrow(_queries.timestamp_at, site, tree, size)
+        return None if row is None else TimestampRow(**row)
+
+    async def timestamps(self, site: SiteId) -> Sequence[TimestampRow]:
+        """Every time stamp of a site, by tree and size."""
+        rows = await self._connection.fetch(_queries.all_timestamps, site)
+        return [TimestampRow(**row) for row in rows]
 
     async def claimed(self, site: SiteId) -> Claimed:
         """What the database says of a site's log, all as of one instant."""

@@ -354,6 +354,15 @@ SELECT $1, $2, $3, line.name, line.key_id, line.signature, $4
 FROM unnest($5::text[], $6::bytea[], $7::bytea[]) AS line (name, key_id, signature)
 ON CONFLICT DO NOTHING;
 
+-- name: put_timestamp
+-- Keep what a time-stamping authority said of a checkpoint.
+INSERT INTO timestamp_token (site_id, tree, size, reply, at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING;
+
+-- name: last_timestamps
+-- Which size of each tree was stamped last, and when.
+SELECT DISTINCT ON (tree) tree, size, at FROM timestamp_token WHERE site_id = $1 ORDER BY tree, size DESC;
+
 -- name: announce
 -- Tell those who watch that the log has grown.
 SELECT pg_notify('gatekeeper_entry', $1::text || ':' || $2::bigint::text);

@@ -103,6 +103,23 @@ ORDER BY name, key_id;
 -- The size of the last checkpoint of a tree that a witness has cosigned, up to a size (null: of all).
 SELECT max(size) FROM cosignature WHERE site_id = $1 AND tree = $2 AND ($3::bigint IS NULL OR size <= $3);
 
+-- name: timestamp_at
+-- The newest time stamp of a tree at a size or below it, with the checkpoint that it is over.
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
+FROM timestamp_token AS stamped
+LEFT JOIN checkpoint USING (site_id, tree, size)
+WHERE site_id = $1 AND tree = $2 AND size <= $3
+ORDER BY size DESC
+LIMIT 1;
+
+-- name: all_timestamps
+-- Every time stamp of a site, with the checkpoint that it is over.
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
+FROM timestamp_token AS stamped
+LEFT JOIN checkpoint USING (site_id, tree, size)
+WHERE site_id = $1
+ORDER BY tree, size;
+
 -- name: dead_letter_counts
 -- How many bytes were refused, by code.
 SELECT code, count(*) AS letters FROM dead_letter WHERE site_id = $1 GROUP BY code ORDER BY code;
