@@ -14,6 +14,7 @@ from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.photos import PhotoError
 from gatekeeper.service.administration.trust_list import TrustListError
 from gatekeeper.service.engine.loading import SiteUnusableError
+from gatekeeper.service.export.parquet import ParquetError
 
 __all__ = ["sentence_of"]
 
@@ -28,6 +29,7 @@ _TOLD = (
     TrustListError,
     PeopleError,
     PhotoError,
+    ParquetError,
     LedgerUnavailableError,
     TransportError,
 )
