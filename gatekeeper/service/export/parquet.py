@@ -92,7 +92,9 @@ def _text(cell: str) -> str | None:
     return cell or None
 
 
-_READ: Final[Mapping[str, Callable[[str], Any]]] = {
+_Read = Callable[[str], Any]
+
+_READ: Final[Mapping[str, _Read]] = {
     **dict.fromkeys(COLUMNS, _text),
     **dict.fromkeys(("index", "seq", "assurance", "grant"), _integer),
     "at": _time,
@@ -102,7 +104,7 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
 
 
 def _schema(arrow: Any) -> Any:
-    kinds = {
+    kinds: Mapping[_Read, Any] = {
         _integer: arrow.int64(),
         _time: arrow.timestamp("us", tz="UTC"),
         _claim: arrow.bool_(),
