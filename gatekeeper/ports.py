@@ -21,6 +21,7 @@ from gatekeeper.transparency import Tile
 __all__ = [
     "Batch",
     "Clock",
+    "CollectorUnavailableError",
     "DeadLetter",
     "Inbound",
     "KeyVault",
@@ -46,6 +47,10 @@ class TransportError(Exception):
 
 class LedgerUnavailableError(Exception):
     """The database does not answer; what was under way may or may not be committed."""
+
+
+class CollectorUnavailableError(Exception):
+    """Who collects a feed cannot be reached, or does not take it; what was under way may or may not have arrived."""
 
 
 class SiteLostError(Exception):

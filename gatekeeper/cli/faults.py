@@ -6,7 +6,7 @@ Everything else that is raised is a defect of the program, and shows its traceba
 from gatekeeper.config import SettingError
 from gatekeeper.embedded import EmbeddedServerError
 from gatekeeper.model.site_file import SiteFileError
-from gatekeeper.ports import LedgerUnavailableError, TransportError
+from gatekeeper.ports import CollectorUnavailableError, LedgerUnavailableError, TransportError
 from gatekeeper.service.administration.directory import PeopleError
 from gatekeeper.service.administration.folder import SiteFolderError
 from gatekeeper.service.administration.opening import SiteNotOpenedError
@@ -31,6 +31,7 @@ _TOLD = (
     PhotoError,
     ParquetError,
     LedgerUnavailableError,
+    CollectorUnavailableError,
     TransportError,
 )
 

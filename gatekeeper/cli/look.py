@@ -9,6 +9,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import site_folder, the_site
 from gatekeeper.cli.feed import Feed, Screen
+from gatekeeper.cli.following import cursor_at
 from gatekeeper.cli.options import (
     Data,
     Dsn,
@@ -112,7 +113,7 @@ async def _watch(settings: Settings, since: int | None, json_output: bool) -> No
     site = the_site(settings)
     stop = stop_signal()
     async with log_database(settings) as dsn:
-        cursor = await _cursor(dsn, site, since)
+        cursor = await cursor_at(dsn, site, since)
         feed, screen = Feed(dsn, site), None
         if not json_output:
             times = local_zone()
@@ -123,14 +124,3 @@ async def _watch(settings: Settings, since: int | None, json_output: bool) -> No
                 json_line(line.document())
             else:
                 screen.show(line)
-
-
-async def _cursor(dsn: str, site: SiteId, since: int | None) -> int:
-    """Where to begin. Raises SettingError when the database does not hold the site, or nothing as new as that."""
-    async with PostgresReading.opened(dsn) as reading:
-        if site not in await reading.sites():
-            raise SettingError(f"The database holds no site {site}.")
-        size = await reading.size(site)
-    if since is not None and since > size:
-        raise SettingError(f"The log of {site} ends before entry {size}: {since} is beyond it.")
-    return size if since is None else since
