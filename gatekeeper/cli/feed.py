@@ -44,7 +44,7 @@ class Feed:
 
     async def lines(self, *, since: int, stop: asyncio.Event) -> AsyncIterator[FeedLine]:
         """Entries from `since` on, each with the holder's name where one is known, until `stop`."""
-        async for line in followed(self._dsn, since=since, stop=stop, look=self._look):
+        async for _, line in followed(self._dsn, since=since, stop=stop, look=self._look):
             yield line
 
     async def _look(self, reading: PostgresReading, since: int) -> AsyncIterator[tuple[int, FeedLine]]:

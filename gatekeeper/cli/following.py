@@ -1,7 +1,7 @@
 """Following the log as it grows, over a database that goes and returns; and waiting, longer each time, for what is away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -39,10 +39,10 @@ async def followed(
     since: int,
     stop: asyncio.Event,
     look: Callable[[PostgresReading, int], AsyncIterator[tuple[int, _T]]],
-) -> AsyncIterator[_T]:
-    """What `look` finds from a cursor on, and again whenever the log has grown, until `stop`.
+) -> AsyncGenerator[tuple[int, _T], None]:
+    """What `look` finds from a cursor on, each with the cursor behind it; again whenever the log has grown, until `stop`.
 
-    `look` gives everything that it finds with the cursor behind it. A database that is away is waited for, and told of.
+    A database that is away is waited for, and told of.
     """
     cursor, grown, away = since, asyncio.Event(), Away("The database")
     while not stop.is_set():
@@ -53,9 +53,8 @@ async def followed(
                     await listening.add_listener("gatekeeper_entry", lambda *_: grown.set())
                     while not stop.is_set():
                         grown.clear()
-                        async for behind, found in look(reading, cursor):
-                            cursor = behind
-                            yield found
+                        async for cursor, found in look(reading, cursor):  # noqa: B020 - it looks once, from where it was
+                            yield cursor, found
                         away.over()
                         await _either(grown, stop)
                 finally:
