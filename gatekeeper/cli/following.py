@@ -53,8 +53,9 @@ async def followed(
                     await listening.add_listener("gatekeeper_entry", lambda *_: grown.set())
                     while not stop.is_set():
                         grown.clear()
-                        async for cursor, found in look(reading, cursor):  # noqa: B020 - it looks once, from where it was
-                            yield cursor, found
+                        async for behind, found in look(reading, cursor):
+                            cursor = behind
+                            yield behind, found
                         away.over()
                         await _either(grown, stop)
                 finally:
