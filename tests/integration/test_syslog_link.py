@@ -113,6 +113,20 @@ async def test_an_empty_queue_of_a_link_that_broke_is_no_sign_of_arrival():
             link_module._see_it_arrive(plug, 10.0)
 
 
+def test_what_waits_in_our_own_kernel_has_not_arrived():
+    """The other side's buffer is small and nobody reads it; ours takes all."""
+    with socket.socket() as deaf, socket.socket() as plug:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+        plug.connect(deaf.getsockname())
+        plug.settimeout(10.0)
+        plug.sendall(bytes(100_000))
+        with pytest.raises(TimeoutError, match="acknowledges nothing"):
+            link_module._see_it_arrive(plug, 0.05)
+
+
 async def test_a_break_between_is_told_of_and_the_next_attempt_succeeds(
     link_to: Callable[..., CollectorLink],
 ):
