@@ -22,6 +22,7 @@ from gatekeeper.transparency import Accepted, Latest, NoteSignature, Tile, TileC
 __all__ = [
     "Batch",
     "Clock",
+    "CollectorUnavailableError",
     "DeadLetter",
     "DeletionOutdatedError",
     "Dispute",
@@ -60,6 +61,10 @@ class TransportError(Exception):
 
 class LedgerUnavailableError(Exception):
     """The database does not answer; what was under way may or may not be committed."""
+
+
+class CollectorUnavailableError(Exception):
+    """Who collects a feed cannot be reached, or does not take it; what was under way may or may not have arrived."""
 
 
 class SiteLostError(Exception):

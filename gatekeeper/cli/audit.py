@@ -64,8 +64,6 @@ def verify_database(
     raise typer.Exit(0 if report.valid else _INVALID)
 
 
-
-
 def _cannot_check(why: str) -> typer.Exit:
     say(f"Cannot check: {why}")
     return typer.Exit(_CANNOT_CHECK)
@@ -121,7 +119,9 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
                     saved=saved,
                     verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
                     keys=keys,
-                    periods=periods_of(await reading.documents(site), anchor=site_folder(settings, site).read_anchor()),
+                    periods=periods_of(
+                        await reading.documents(site), anchor=site_folder(settings, site).read_anchor()
+                    ),
                     progress=told,
                 )
             # What went meanwhile is told by an entry that was not asked for: it is looked at anew, and is no fault.

@@ -18,6 +18,12 @@ _COMMANDS = {
         help="Verify a bundle offline, or re-hash every stored body, rebuild every tree, and compare with what was "
         "signed and seen.",
     ),
+    "feed": Where(
+        module="gatekeeper.cli.log_feed",
+        attribute="feed",
+        help="Tell a system that watches for incidents what the log says: a lossy rendering, without proof and without "
+        "names.",
+    ),
     "tiles": Where(
         module="gatekeeper.cli.tiles",
         attribute="tiles",

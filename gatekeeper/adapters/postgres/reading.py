@@ -16,6 +16,7 @@ from gatekeeper.adapters.postgres.retention import marker
 from gatekeeper.adapters.postgres.rows import cosigned_note, operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
+from gatekeeper.core.export.feeds import PublicEntry, read_public
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.register import read_term
@@ -177,6 +178,19 @@ class PostgresReading:
             filed = ((row["tenant"], row["tenant_index"]), (row["owner"], row["owner_index"]))
             places = tuple((tenant_tree(tenant), index) for tenant, index in filed if tenant is not None)
             yield FiledEntry(entry=_entry(row), places=places)
+
+    async def public_entries(
+        self, site: SiteId, *, since: int, until: int, tenant: TenantId | None
+    ) -> AsyncIterator[tuple[int, Sequence[PublicEntry]]]:
+        """Entries [since, until) without anything personal, in pages, each with the `seq` behind it.
+
+        With a tenant, those that the tenant's tree holds: a page may be empty, and there is a next one nevertheless.
+        """
+        while since < until:
+            end = min(until, since + _PAGE)
+            rows = await self._connection.fetch(_queries.public_entries, site, since, end, tenant)
+            yield end, [read_public(site, row["seq"], row["at"], row["body"]) for row in rows]
+            since = end
 
     async def _rows(self, site: SiteId, since: int, until: int | None) -> AsyncIterator[Any]:
         while until is None or since < until:

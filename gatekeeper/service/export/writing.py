@@ -19,6 +19,7 @@ from gatekeeper.core.export import (
     Counts,
     Manifest,
     Segment,
+    cells_of,
     heading,
     manifest_document,
     member_name,
@@ -29,6 +30,7 @@ from gatekeeper.core.export import (
     withheld_line,
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
+from gatekeeper.service.export.parquet import ParquetTable, must_have_parquet
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import Plan
 from gatekeeper.service.export.source import Bodies, LogSource, SealedPart
@@ -58,8 +60,11 @@ async def write_bundle(
 ) -> Counts:
     """Write what a bundle lacks yet, to its end; give what it holds.
 
-    `opener` opens personal parts, for openings and for a filter by holder. Raises MissingEntriesError.
+    `opener` opens personal parts, for openings and for a filter by holder. Raises MissingEntriesError, and ParquetError
+    where Parquet is asked for and cannot be written.
     """
+    if plan.manifest.parquet:
+        must_have_parquet()
     if not partial.steps:
         _put(partial, plan, {**_beside(plan), "checkpoint": plan.checkpoint})
         partial.step({})
@@ -103,6 +108,7 @@ class _Spools:
 
     openings: IO[bytes] | None
     table: IO[bytes] | None
+    parquet: ParquetTable | None
 
     @classmethod
     @contextmanager
@@ -115,6 +121,7 @@ class _Spools:
             yield cls(
                 openings=spool() if manifest.openings else None,
                 table=spool() if manifest.csv is not None else None,
+                parquet=stack.enter_context(ParquetTable(spool())) if manifest.parquet else None,
             )
 
 
@@ -134,7 +141,8 @@ class _SegmentWriting:
         self._partial, self._plan, self._manifest = partial, plan, plan.manifest
         self._source, self._opener, self._segment, self._progress = source, opener, segment, progress
         # Only what is shown as it is needs no look at what it says.
-        self._plain = not (self._manifest.selection or self._manifest.openings or self._manifest.csv)
+        shown = self._manifest
+        self._plain = not (shown.selection or shown.openings or shown.csv or shown.parquet)
         self._counts = Counts()
 
     async def run(self) -> Counts:
@@ -201,7 +209,12 @@ class _SegmentWriting:
         return {index: plaintext for index, plaintext in opened.items() if plaintext is not None}
 
     def _put_beside(self, spools: _Spools) -> None:
-        for folder, suffix, spool in (("openings", "jsonl", spools.openings), ("csv", "csv", spools.table)):
+        rendered = None if spools.parquet is None else spools.parquet.finish()
+        for folder, suffix, spool in (
+            ("openings", "jsonl", spools.openings),
+            ("csv", "csv", spools.table),
+            ("parquet", "parquet", rendered),
+        ):
             if spool is None:
                 continue
             spool.seek(0)
@@ -221,6 +234,7 @@ class _Piece:
         self._entries: list[bytes] = []
         self._opened: list[bytes] = []
         self._rows: list[str] = []
+        self._cells: list[list[str]] = []
         self._withheld: list[bytes] = []
         self._given = self._personal = self._gone = 0
 
@@ -247,6 +261,8 @@ class _Piece:
             spools.openings.write(b"\n".join([*self._opened, b""]))
         if spools.table is not None:
             spools.table.write("".join(self._rows).encode())
+        if spools.parquet is not None:
+            spools.parquet.add(self._cells)
         return Counts(
             entries=self._given,
             withheld=self._gone,
@@ -270,6 +286,8 @@ class _Piece:
         self._personal += "personal" in body
         if self._manifest.csv is not None:
             self._rows.append(row_of(self._manifest.csv, self._index, body, opening))
+        if self._manifest.parquet:
+            self._cells.append(cells_of(self._index, body, opening))
 
     def _close_gap(self) -> None:
         if self._withheld:

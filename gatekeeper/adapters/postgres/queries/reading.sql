@@ -30,6 +30,13 @@ WHERE personal.site_id = $1 AND personal.person = $2 AND personal.seq >= $3
 ORDER BY personal.seq
 LIMIT $4;
 
+-- name: public_entries
+-- The bodies of entries [$2, $3), in order: of all, or of those in one tenant's tree. Nothing that is personal.
+SELECT seq, at, body
+FROM entry
+WHERE site_id = $1 AND seq >= $2 AND seq < $3 AND ($4::text IS NULL OR tenant = $4 OR owner = $4)
+ORDER BY seq;
+
 -- name: size
 -- How many entries the log of a site holds.
 SELECT size FROM tree_head WHERE site_id = $1 AND tree = 'site';
