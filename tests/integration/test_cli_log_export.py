@@ -1,7 +1,6 @@
 """`gatekeeper audit export`: the log says who exports it first, then a bundle is written, and the verifier believes it."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,7 @@ def served(
 
 @pytest.fixture(autouse=True)
 def auditor(registry: Registry) -> None:
-    """The host has an auditor; the first test of a site enters him."""
-    if not registry.run("SELECT FROM operator WHERE site_id = $1 AND operator = 'eva'"):
-        proposed = registry("operator", "add", "eva", "--role", "auditor", "--operator", "admin")
-        (number,) = re.findall(r"proposal approve ([0-9a-f]{8})", proposed.err)
-        registry.done("proposal", "approve", number, "--operator", "officer")
+    registry.enter_auditor()
 
 
 @pytest.fixture
