@@ -70,7 +70,7 @@ def test_an_export_killed_anywhere_goes_on_and_ends_as_if_nothing_had_happened(
             assert killed(program, when=lambda least=part * ENTRIES * ENTRY: size_of(partial) > least)
     with exporting(registry, file) as program:
         assert program.wait() == 0
-    assert os.listdir(file.parent) == [file.name]
+    assert list(file.parent.iterdir()) == [file]
 
     whole = file.with_name("whole.zip")
     Path(f"{whole}.partial").touch()
@@ -109,7 +109,17 @@ def test_an_export_killed_while_it_waits_for_a_checkpoint_is_asked_for_again_and
 @contextmanager
 def exporting(registry: Registry, file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The command as a process of its own."""
-    command = ("audit", "export", "--tenant", "school", "--reason", "yearly review", "--out", file, *registry.where)
+    command = (
+        "audit",
+        "export",
+        "--tenant",
+        "school",
+        "--reason",
+        "yearly review",
+        "--out",
+        file,
+        *registry.where,
+    )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", _PROGRAM, *map(str, command)], cwd=_ROOT, env=environment
