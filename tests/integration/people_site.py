@@ -116,13 +116,6 @@ class Registry:
         (entry,) = re.findall(r"--approved (\d+)", agreed.err)
         return int(entry)
 
-    def enter_auditor(self) -> None:
-        """Let the host have an auditor, unless it has him already."""
-        if not self.run("SELECT FROM operator WHERE site_id = $1 AND operator = 'eva'"):
-            proposed = self("operator", "add", "eva", "--role", "auditor", "--operator", "admin")
-            (number,) = re.findall(r"proposal approve ([0-9a-f]{8})", proposed.err)
-            self.done("proposal", "approve", number, "--operator", "officer")
-
     def states(self, holder: str) -> dict[str, str]:
         """How somebody's badges stand."""
         return {badge["badge"]: badge["standing"] for badge in self.shown(holder)["badges"]}

@@ -25,11 +25,6 @@ def served(
         yield registry
 
 
-@pytest.fixture(autouse=True)
-def auditor(registry: Registry) -> None:
-    registry.enter_auditor()
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "log.zip"

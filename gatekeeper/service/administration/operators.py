@@ -156,10 +156,11 @@ def record_of(operator: Operator, document: bytes) -> OperatorRecord:
 def first_operators(
     tenants: Iterable[TenantId], *, host: TenantId
 ) -> Mapping[OperatorId, tuple[TenantId, Role]]:
-    """Who is there from the start: two of the host who can make others together, and an administrator of each tenant."""
+    """Who is there from the start: of the host two who can make others together and an auditor, of each tenant an administrator."""
     return {
         OperatorId("admin"): (host, Role.SITE_ADMIN),
         OperatorId("officer"): (host, Role.SECURITY_OFFICER),
+        OperatorId("auditor"): (host, Role.AUDITOR),
         **{_administrator(tenant): (tenant, Role.TENANT_ADMIN) for tenant in tenants},
     }
 
