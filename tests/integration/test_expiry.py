@@ -22,7 +22,7 @@ from gatekeeper.ports import DeadLetter, DeletionOutdatedError
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.verification import Report, SavedCheckpoint
 from gatekeeper.transparency import Tree
-from tests.support.fort import ARMY, NOW, PUPIL, SCHOOL, SERGEANT, Fort, boot, receipt
+from tests.support.fort import ARMY, GATE, NOW, PUPIL, SCHOOL, SERGEANT, Fort, boot, receipt
 from tests.support.sites import ground
 from tests.support.verified import sign_heads, verified
 
@@ -56,7 +56,15 @@ class Years:
         await self.fort.run("SELECT make_month($2::date) FROM site WHERE site_id = $1", at.date())
         tenants = (ARMY,) if of is None else (of,)
         pen = self.fort.pen
-        await self.fort.commit(pen.write(entries, tenants=tenants, person=person, at=at, names=of))
+        await self.fort.commit(
+            pen.write(
+                entries,
+                tenants=tenants,
+                person=person,
+                at=at,
+                public={"gate": GATE} if of is None else {"gate": GATE, "tenant": of},
+            )
+        )
 
     async def checkpoint(self) -> None:
         self.saved.append(await sign_heads(self.fort))
