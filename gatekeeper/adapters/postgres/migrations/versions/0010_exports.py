@@ -4,8 +4,8 @@ from pathlib import Path
 
 from gatekeeper.adapters.sql import run_script
 
-revision = "0011"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:
