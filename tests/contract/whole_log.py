@@ -32,6 +32,7 @@ from gatekeeper.core.change import (
     WithdrawalChange,
 )
 from gatekeeper.core.custody import erase_again
+from gatekeeper.core.drafting import draft_of_mismatch
 from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
@@ -200,6 +201,7 @@ def _changes(play: Play) -> None:
     later = moment(20_000) + PROPOSAL_LASTS
     play.drafts += expire_proposals(play.flow, now=later, writes=Writes())
     play.drafts += _over(play, later)
+    play.drafts += _altered(play, later)
 
 
 def _over(play: Play, now: datetime) -> Iterator[Draft]:
@@ -221,6 +223,14 @@ def _over(play: Play, now: datetime) -> Iterator[Draft]:
             **placed,
         )
         yield draft_of_expiry(said, play.flow.policy, at=now, seq=play.flow.next_seq)
+        play.flow.next_seq += 1
+
+
+def _altered(play: Play, now: datetime) -> Iterator[Draft]:
+    """The integrity watch finds what does not belong there: an entry of the site's tree, a tile of a tenant's."""
+    for tree, part, level, tenant in (("site", "entry", 0, None), ("tenant:school", "tile", 1, SCHOOL)):
+        seq = play.flow.next_seq
+        yield draft_of_mismatch(tree, part=part, level=level, index=7, tenant=tenant, at=now, seq=seq)
         play.flow.next_seq += 1
 
 
