@@ -161,10 +161,10 @@ def _keep(report: Report, memory: Memory | None) -> str:
     manifest = report.manifest
     if memory is None or manifest is None or not report.valid:
         return ""
-    if not report.keys:
+    if report.key is None:
         return "Nothing is remembered: it is not known whose checkpoint this is."
     note = report.note if report.fit_to_remember else None
-    memory.keep(manifest.origin, keys=report.keys, size=manifest.size, note=note)
+    memory.keep(manifest.origin, key=report.key, size=manifest.size, note=note)
     entries = counted(manifest.size, "entry", "entries")
     return f"The checkpoint of {entries} is remembered." if note else "The newer checkpoint stays remembered."
 
@@ -187,7 +187,7 @@ def _document(report: Report) -> dict[str, Any]:
         "personal": counts.personal,
         "openings": counts.openings,
         "rows": counts.rows,
-        "keys": [key.key() for key in report.keys],
+        "key": None if report.key is None else report.key.key(),
         "witnesses": [{"name": name, "at": _instant(at)} for name, at in report.witnesses],
         "stamped": report.stamped,
         "consistent_with": [

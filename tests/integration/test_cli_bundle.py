@@ -75,7 +75,7 @@ def test_a_program_is_told_in_one_document(desk: Desk):
         "personal": 6,
         "openings": 6,
         "rows": 10,
-        "keys": [MADE.key],
+        "key": MADE.key,
         "witnesses": [],
         "stamped": None,
         "consistent_with": [],

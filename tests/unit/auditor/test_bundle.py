@@ -180,9 +180,14 @@ ALTERED: list[tuple[str, Callable[[], Made], str, str]] = [
     ("the reason", lambda: MADE.with_manifest(export=replace(MADE.manifest.export, reason="curiosity")), Fault.EXPORT_OTHER, "export.json"),
     ("who agreed", lambda: MADE.with_manifest(export=replace(MADE.manifest.export, approved_by=None)), Fault.EXPORT_OTHER, "export.json"),
     ("the seq of the export", lambda: MADE.with_manifest(export=replace(MADE.manifest.export, seq=1)), Fault.EXPORT_OTHER, "export.json"),
-    ("a time asked for", lambda: MADE.with_manifest(since=None), Fault.ENTRY_TIME, ENTRIES),
-    ("what was within", lambda: MADE.with_manifest(within=(2, 15)), Fault.ENTRY_TIME, ENTRIES),
-    ("what was within, at the end", lambda: MADE.with_manifest(within=(3, 16)), Fault.ENTRY_TIME, ENTRIES),
+    ("nothing asked for at the front", lambda: MADE.with_manifest(since=None), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("nothing asked for at the end", lambda: MADE.with_manifest(until=None), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("the border in front", lambda: MADE.with_manifest(within=(2, 15)), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("the border at the end", lambda: MADE.with_manifest(within=(3, 16)), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("a time that was before", lambda: MADE.with_manifest(since=LOG.at(2)), Fault.ENTRY_TIME, ENTRIES),
+    ("a time that was after", lambda: MADE.with_manifest(since=LOG.at(4)), Fault.ENTRY_TIME, ENTRIES),
+    ("an end that was before", lambda: MADE.with_manifest(until=LOG.at(14)), Fault.ENTRY_TIME, ENTRIES),
+    ("an end that was after", lambda: MADE.with_manifest(until=LOG.at(16)), Fault.ENTRY_TIME, ENTRIES),
     ("a filter", lambda: MADE.with_manifest(selection=FILTERS[0]), Fault.ENTRY_FILTER, ENTRIES),
     ("the counts", lambda: MADE.with_manifest(counts=replace(MADE.manifest.counts, rows=11)), Fault.MANIFEST_COUNTS, "manifest.json"),
     ("the site", lambda: _manifest(site="castle"), Fault.MANIFEST_FORM, "manifest.json"),
@@ -291,7 +296,7 @@ def test_a_newer_format_is_not_judged(tmp_path: Path):
 
 
 def test_a_manifest_that_claims_a_log_without_end_is_refused_at_once(tmp_path: Path):
-    made = MADE.with_manifest(size=1 << 62, range=(2, 1 << 61), within=(3, 1 << 61))
+    made = MADE.with_manifest(size=1 << 62, range=(2, 1 << 61), within=(3, (1 << 61) - 1))
     report = checked(made, tmp_path)
     assert report.finding is not None
     assert report.finding.code == Fault.ARCHIVE_MEMBERS
@@ -308,7 +313,7 @@ def _verifier(key: str) -> Verifier:
 
 def test_the_first_time_the_key_is_believed_and_said_to_be(tmp_path: Path):
     report = checked(MADE, tmp_path)
-    assert [key.key() for key in report.keys] == [MADE.key]
+    assert report.key == _verifier(MADE.key)
     assert any(MADE.key in said for said in report.unchecked)
 
 
@@ -338,7 +343,7 @@ def test_a_key_of_another_site_cannot_be_used(tmp_path: Path):
 
 def test_without_any_key_the_signature_is_not_checked_and_nothing_fit_to_remember(tmp_path: Path):
     report = checked(bundle_of(LOG, Asked(within=(3, 15), names_key=False)), tmp_path)
-    assert (report.finding, report.keys, report.fit_to_remember) == (None, (), False)
+    assert (report.finding, report.key, report.fit_to_remember) == (None, None, False)
     assert any("--key" in said for said in report.unchecked)
 
 
