@@ -22,7 +22,7 @@ from gatekeeper import cose
 from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
 from gatekeeper.adapters.mqtt import MqttSession
-from gatekeeper.adapters.postgres import PostgresLedger, migrate_site_database
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresStoredTrees, migrate_site_database
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.pin import PinChecker
@@ -44,6 +44,7 @@ from gatekeeper.service.administration.folder import (
 from gatekeeper.service.engine import Engine, EngineParts
 from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.publication import Publication, Publishing
 
 __all__ = ["Premises", "databases", "premises", "running", "serving_site", "site_folder", "the_site"]
 
@@ -199,20 +200,22 @@ def _service_password(folder: SiteFolder) -> str:
 
 @contextlib.asynccontextmanager
 async def serving_site(settings: Settings, where: Premises, site: SiteId) -> AsyncIterator[Premises]:
-    """Run a site's engine, metrics and health for the length of a block. What breaks the engine breaks the block."""
+    """Run a site's engine, metrics, health and published log for the length of a block. What breaks the engine breaks the block."""
     health = Health()
-    app = http_app(health=health, registry=REGISTRY)
-    async with (
-        serving(app, host=settings.http_host, port=settings.http_port) as url,
-        asyncio.TaskGroup() as tasks,
-    ):
-        engine = tasks.create_task(_engines(settings, where, site, health), name="engine")
-        there = Premises(**{**asdict(where), "http": url})
-        with _announced(settings, there):
-            try:
-                yield there
-            finally:
-                engine.cancel()
+    async with PostgresStoredTrees.opened(where.dsn) as published:
+        publication = Publication(site, published, publishing=Publishing(settings.publish))
+        app = http_app(health=health, registry=REGISTRY, publication=publication)
+        async with (
+            serving(app, host=settings.http_host, port=settings.http_port) as url,
+            asyncio.TaskGroup() as tasks,
+        ):
+            engine = tasks.create_task(_engines(settings, where, site, health), name="engine")
+            there = Premises(**{**asdict(where), "http": url})
+            with _announced(settings, there):
+                try:
+                    yield there
+                finally:
+                    engine.cancel()
 
 
 async def _engines(settings: Settings, where: Premises, site: SiteId, health: Health) -> None:

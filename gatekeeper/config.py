@@ -21,6 +21,7 @@ _NOT_SETTINGS = frozenset({"GATEKEEPER_VECTORS"})
 _TOPIC_LEVEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _POSTGRES_PORT = 5432
 _LEVELS = ("debug", "info", "warning", "error")
+_PUBLISHED = ("nothing", "tiles", "entries")
 
 
 class SettingError(Exception):
@@ -54,6 +55,13 @@ class Settings:
     prefix: str = setting("gk", "First level of all topics.")
     http_host: str = setting("127.0.0.1", "Where metrics and health are served.")
     http_port: int = setting(8080, "Port of metrics and health; 0 takes a free one.")
+    publish: str = setting(
+        "tiles",
+        "What of the log is served below /log: nothing, tiles (hashes and checkpoints) or entries (bodies too).",
+    )
+    watch_rate: float = setting(
+        2000.0, "Entries a second that are compared with their hashes again and again; 0: none."
+    )
     gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
     gate_burst: float = setting(200.0, "Messages that one gate may send at once.")
     log_level: str = setting("info", "debug, info, warning or error.")
@@ -83,6 +91,10 @@ class Settings:
     def _check(self) -> None:
         if self.log_level not in _LEVELS:
             raise SettingError(f"log_level is one of {', '.join(_LEVELS)}, not {self.log_level!r}.")
+        if self.publish not in _PUBLISHED:
+            raise SettingError(f"publish is one of {', '.join(_PUBLISHED)}, not {self.publish!r}.")
+        if not 0 <= self.watch_rate < math.inf:
+            raise SettingError("watch_rate is 0 or more, and finite.")
         if not 0 <= self.http_port <= 65535:
             raise SettingError("http_port is a number from 0 to 65535.")
         if not (0 < self.gate_rate < math.inf and 1 <= self.gate_burst < math.inf):

@@ -30,8 +30,10 @@ __all__ = [
     "SealedEntry",
     "SiteLostError",
     "StoredChange",
+    "StoredCheckpoint",
     "StoredDocument",
     "StoredEntry",
+    "StoredTrees",
     "Transport",
     "TransportError",
     "TreeHead",
@@ -181,6 +183,15 @@ class StoredDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCheckpoint:
+    """A signed checkpoint of a tree as it lies in the database: what its row says, and the note."""
+
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """A whole site as an engine takes it over."""
 
@@ -202,6 +213,10 @@ class Loaded:
     operators: Sequence[OperatorRecord] = ()
     proposals: Sequence[Proposal] = ()
     """Those that wait, oldest first."""
+    holds: frozenset[str] = frozenset()
+    """Scopes of what must be kept (see `core.holds`)."""
+    erased: frozenset[HolderId] = frozenset()
+    """Who was forgotten, and is never made again."""
 
 
 class Ledger(Protocol):
@@ -266,6 +281,38 @@ class Ledger(Protocol):
 
     async def announce(self, site: SiteId, *, size: int) -> None:
         """Tell those who watch that the log has grown."""
+        ...
+
+
+class StoredTrees(Protocol):
+    """The trees of a site as they lie in the database, read in pieces that the caller bounds; none of it is believed.
+
+    It is in nobody's way: it reads through a connection of its own and holds no transaction open. Every method raises
+    LedgerUnavailableError when the database does not answer.
+    """
+
+    async def heads(self, site: SiteId) -> Mapping[str, tuple[int, bytes]]:
+        """Where all trees of a site stand, all as of one instant: their sizes and roots."""
+        ...
+
+    async def tiles(
+        self, site: SiteId, tree: str, *, level: int, first: int, end: int
+    ) -> Mapping[int, bytes]:
+        """The full tiles [first, end) of a level, by their index; what is not there is left out."""
+        ...
+
+    async def bodies(self, site: SiteId, tree: str, *, first: int, end: int) -> Sequence[tuple[int, bytes]]:
+        """The places and bodies filed under [first, end) of a tree, in that order: some may be missing or there twice."""
+        ...
+
+    async def newest_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
+        """The last signed checkpoint of a tree."""
+        ...
+
+    async def checkpoints(
+        self, site: SiteId, tree: str, *, after: int, until: int
+    ) -> Sequence[StoredCheckpoint]:
+        """The signed checkpoints of a tree at sizes above `after` and up to `until`, smallest first."""
         ...
 
 

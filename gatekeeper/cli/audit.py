@@ -13,16 +13,17 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.app import databases, the_site
+from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
-from gatekeeper.core.trust import Trust, TrustRefused, read_trust
+from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
-from gatekeeper.service.auditor import write_whole
+from gatekeeper.service.files import write_whole
 from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.words import counted
@@ -101,18 +102,8 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
 
     Raises what `sentence_of` tells when that cannot be begun.
     """
-    anchor = site_folder(settings, site).read_anchor()
-    if anchor.site != site:
-        raise SettingError(f"The folder of {site} holds the trust anchor of {anchor.site}.")
     async with _databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
-        document = await reading.document(site, "trust")
-        trust = read_trust(document, anchor=anchor, not_below=0) if document is not None else None
-        if trust is None:
-            raise SettingError(f"The database holds no site {site}.")
-        if isinstance(trust, TrustRefused):
-            raise SettingError(f"The trust list is not believed: {trust.code.sentence}")
-        if not trust.log_keys:
-            raise SettingError("The trust list names no key that signs the log.")
+        trust = await trust_of_the_log(settings, site, reading)
         saved = [] if remember is None else remember.believed(site, trust)
         claimed = await reading.claimed(site)
         keys = await _keys(vault_dsn, site)

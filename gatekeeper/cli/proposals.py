@@ -140,7 +140,8 @@ async def _say_export(reading: PostgresReading, site: SiteId, proposal: Proposal
 
 def _words(proposal: Proposal) -> str:
     given = "; ".join(proposal.gives)
-    return f"{proposal.kind}{f' ({given})' if given else ''}."
+    whom = f" It is about {proposal.person}." if proposal.person is not None else ""
+    return f"{proposal.kind}{f' ({given})' if given else ''}.{whom}"
 
 
 def _document(proposal: Proposal) -> dict[str, Any]:
@@ -150,6 +151,7 @@ def _document(proposal: Proposal) -> dict[str, Any]:
         "tenant": proposal.tenant,
         "kind": proposal.kind,
         "subject": proposal.subject,
+        "holder": proposal.person,
         "gives": list(proposal.gives),
         "expires": proposal.expires,
         "entry": proposal.seq,

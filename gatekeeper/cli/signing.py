@@ -17,7 +17,9 @@ from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import (
     BadgeStateChange,
     ChangeContent,
+    HoldChange,
     LockdownChange,
+    LogExportChange,
     SuspensionChange,
 )
 from gatekeeper.core.enact import DEEDS
@@ -132,6 +134,12 @@ def _likely(content: ChangeContent) -> tuple[Deed, ...]:
             return (Deed.SUSPEND_TENANT if on else Deed.REINSTATE_TENANT,)
         case BadgeStateChange(state=state):
             return (Deed.REINSTATE_BADGE if state is BadgeState.ACTIVE else Deed.STOP_BADGE,)
+        case LogExportChange(openings=True):
+            return (Deed.EXPORT_MOVEMENTS,)
+        case LogExportChange(holder=holder):
+            return (Deed.EXPORT_LOG if holder is None else Deed.LOOK_UP,)
+        case HoldChange(on=on):
+            return (Deed.PLACE_HOLD if on else Deed.LIFT_HOLD,)
         case _:
             return DEEDS[type(content)]
 

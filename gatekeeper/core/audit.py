@@ -37,6 +37,8 @@ __all__ = [
     "commitment",
     "decision_fields",
     "facts_document",
+    "instant",
+    "read_body",
     "seal_body",
     "seal_personal",
     "tenant_tree",
@@ -86,6 +88,11 @@ class Kind(StrEnum):
     PROPOSAL_WITHDRAWN = "proposal.withdrawn"
     PROPOSAL_EXPIRED = "proposal.expired"
     PEOPLE_EXPORTED = "people.exported"
+    LOG_EXPORTED = "log.exported"
+    PERSON_LOOKED_UP = "person.looked-up"
+    PERSON_ERASED = "person.erased"
+    HOLD_PLACED = "hold.placed"
+    HOLD_LIFTED = "hold.lifted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,28 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds, always 27 characters."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def instant(text: str) -> datetime:
+    """Read a time of an entry. Raise ValueError for what `timestamp` does not write."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or timestamp(at) != text:
+        raise ValueError("this is no time of an entry")
+    return at
+
+
+def read_body(body: bytes, *, site: SiteId, seq: int) -> Mapping[str, Any] | None:
+    """What a body says; None when it is not in the one spelling of an entry, or belongs elsewhere."""
+    try:
+        entry = orjson.loads(body)
+    except ValueError:
+        return None
+    match entry:
+        case {"v": 1, "site": str(where), "seq": int(place), "trees": dict(leaves), "kind": str()}:
+            here = (where, place, leaves.get(SITE_TREE)) == (site, seq, seq)
+            return entry if here and canonical_json(entry) == body else None
+        case _:
+            return None
 
 
 def seal_personal(draft: Draft, *, salt: bytes) -> bytes | None:

@@ -22,12 +22,16 @@ from gatekeeper.core.change_content import (
     BadgeIssue,
     BadgeStateChange,
     ChangeContent,
+    ErasureChange,
     ExportChange,
     Exported,
     ForgivenessChange,
     GuardChange,
+    HoldChange,
     HolderChange,
     LockdownChange,
+    LogExportChange,
+    LookUpChange,
     OperatorChange,
     PolicyChange,
     SuspensionChange,
@@ -36,6 +40,7 @@ from gatekeeper.core.change_content import (
     content_of,
     spelled,
 )
+from gatekeeper.core.log_export import tenant_of_tree
 from gatekeeper.core.operators import OPERATOR_USE, WORDS, Deed, Operator, Operators, may, read_operator
 from gatekeeper.core.register import HOLDER_TYPE, Register, read_holder
 from gatekeeper.core.trust import KeyState, Trust
@@ -54,12 +59,16 @@ __all__ = [
     "ChangeContent",
     "ChangeRefusal",
     "ChangeRefused",
+    "ErasureChange",
     "ExportChange",
     "Exported",
     "ForgivenessChange",
     "GuardChange",
+    "HoldChange",
     "HolderChange",
     "LockdownChange",
+    "LogExportChange",
+    "LookUpChange",
     "OperatorChange",
     "Ownership",
     "PolicyChange",
@@ -219,12 +228,25 @@ def concerns(content: ChangeContent, *, trust: Trust, owners: Ownership) -> Tena
             return _appointing(content, trust)
         case ExportChange(tenant=tenant):
             return tenant
+        case LogExportChange():
+            return _exporting(content, owners)
+        case LookUpChange(holder=holder) | ErasureChange(holder=holder):
+            return owners.tenant_of_holder(holder)
+        case HoldChange():
+            return None
         case AlertChange() | LockdownChange() | SuspensionChange() | ForgivenessChange() | GuardChange():
             return None
         case PolicyChange() | TrustChange() | ApprovalChange() | WithdrawalChange():
             return None
         case _:
             assert_never(content)
+
+
+def _exporting(change: LogExportChange, owners: Ownership) -> TenantId | None:
+    """A tenant's tree is its own matter, until it is asked where another's person was."""
+    tenant = tenant_of_tree(change.tree)
+    foreign = change.holder is not None and owners.tenant_of_holder(change.holder) != tenant
+    return None if foreign else tenant
 
 
 def _appointing(change: OperatorChange, trust: Trust) -> TenantId | ChangeRefused:

@@ -14,18 +14,26 @@
     approval      {1 SHA-256 of the proposed change}
     withdrawal    {1 SHA-256 of the proposed change}
     export        {1 tenant, 2 holders / badges, 3 reason}
+    log-export    {1 tree, 2 from / null, 3 to / null, 4 [doors, rising], 5 [granted / denied / ..., rising],
+                   6 holder / null, 7 personal parts opened, 8 reason}          times in ms since 1970
+    look-up       {1 holder, 2 purpose}
+    erasure       {1 holder, 2 reason}
+    hold          {1 scope, 2 on, 3 reason}
 
 Who may say it is not known here, and no document within is believed here.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
+from gatekeeper.core.holds import holder_of_scope, is_hold_scope
+from gatekeeper.core.log_export import AtDoor, is_tree
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId, is_name
+from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, OperatorId, TenantId, is_name
 from gatekeeper.model.policy import SITE_SCOPE
 
 __all__ = [
@@ -34,29 +42,39 @@ __all__ = [
     "BadgeIssue",
     "BadgeStateChange",
     "ChangeContent",
+    "ErasureChange",
     "ExportChange",
     "Exported",
     "ForgivenessChange",
     "GuardChange",
+    "HoldChange",
     "HolderChange",
     "LockdownChange",
+    "LogExportChange",
+    "LookUpChange",
     "OperatorChange",
     "PolicyChange",
     "SuspensionChange",
     "TrustChange",
     "WithdrawalChange",
     "content_of",
+    "is_about_a_person",
     "is_reason",
     "kind_of",
     "spelled",
     "type_of",
 ]
 
+_T = TypeVar("_T", bound=str)
 _MAX_DOCUMENT: Final = 1_050_000
 _MAX_REGISTRATION: Final = 8192
 _MAX_OPERATOR: Final = 1024
 _MAX_BADGES: Final = 32
+_MAX_DOORS: Final = 64
 _DIGEST_BYTES: Final = 32
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_LAST_MS: Final = 253_402_300_799_000  # the year 9999
 _SCOPE: Final = re.compile(r"(zone|gate):[a-z0-9-]{1,32}")
 _SEEN: Final = "!-~\u00a1-\u1ffe\u2010-\u2027\u2030-\u205e\u20a0-\ud7fb\uf900-\ufefc\uff01-\ufffd"
 """What a line is written with, beside the blank: nothing that ends it, and nothing that overrides its direction."""
@@ -184,6 +202,48 @@ class ExportChange:
         return f"all {self.what} of {self.tenant} in a file: {self.reason}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogExportChange:
+    """Entries of a tree may be taken out of the log: those of a time, of some doors, of some outcomes, of one holder.
+
+    No doors, or no decisions, are all. `openings`: with what they say of persons. `reason` is public, and names nobody.
+    """
+
+    tree: str
+    since: datetime | None
+    until: datetime | None
+    doors: tuple[AccessPointId, ...]
+    decisions: tuple[AtDoor, ...]
+    holder: HolderId | None
+    openings: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUpChange:
+    """Somebody looks at where a person has been; `purpose` is public, and names nobody."""
+
+    holder: HolderId
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureChange:
+    """A person is forgotten, for good; `reason` is public, and names nobody."""
+
+    holder: HolderId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldChange:
+    """What is in a scope (`site`, `tenant:<tenant>`, `holder:<holder>`) must be kept, or need not any more."""
+
+    scope: str
+    on: bool
+    reason: str
+
+
 ChangeContent: TypeAlias = (
     BadgeStateChange
     | AlertChange
@@ -198,6 +258,10 @@ ChangeContent: TypeAlias = (
     | ApprovalChange
     | WithdrawalChange
     | ExportChange
+    | LogExportChange
+    | LookUpChange
+    | ErasureChange
+    | HoldChange
 )
 
 
@@ -209,6 +273,17 @@ def kind_of(content: ChangeContent) -> str:
 def type_of(kind: str) -> type[ChangeContent]:
     """The content of a kind of change. Raise KeyError for an unknown kind."""
     return _TYPES[kind]
+
+
+def is_about_a_person(content: ChangeContent) -> bool:
+    """Whether a change says something of one person: its bytes are not kept longer than they are needed."""
+    match content:
+        case LogExportChange(holder=holder):
+            return holder is not None
+        case HoldChange(scope=scope):
+            return holder_of_scope(scope) is not None
+        case _:
+            return isinstance(content, _OF_A_PERSON)
 
 
 def spelled(content: ChangeContent) -> tuple[str, dict[int, Any]]:
@@ -236,8 +311,8 @@ def spelled(content: ChangeContent) -> tuple[str, dict[int, Any]]:
             fields = {1: operator, 2: document}
         case ApprovalChange(digest=digest) | WithdrawalChange(digest=digest):
             fields = {1: digest}
-        case ExportChange(tenant=tenant, what=what, reason=reason):
-            fields = {1: tenant, 2: what.value, 3: reason}
+        case ExportChange() | LogExportChange() | LookUpChange() | ErasureChange() | HoldChange():
+            fields = _custody_out(content)
         case _:
             assert_never(content)
     return kind_of(content), fields
@@ -364,6 +439,62 @@ def _export(fields: Mapping[int, Any]) -> ChangeContent | None:
             return None
 
 
+def _log_export(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {
+            1: str(tree),
+            2: since,
+            3: until,
+            4: [*doors],
+            5: [*decisions],
+            6: holder,
+            7: bool(openings),
+        } if is_tree(tree) and len(doors) <= _MAX_DOORS:
+            pass
+        case _:
+            return None
+    reason = fields.get(8)
+    if not isinstance(reason, str) or not is_reason(reason):
+        return None
+    content = LogExportChange(
+        tree=tree,
+        since=_time_in(since),
+        until=_time_in(until),
+        doors=_rising(AccessPointId(_name_in(door)) for door in doors),
+        decisions=_rising(AtDoor(decision) for decision in decisions),
+        holder=None if holder is None else HolderId(_name_in(holder)),
+        openings=openings,
+        reason=reason,
+    )
+    begun = content.since is None or content.until is None or content.since < content.until
+    return content if begun else None
+
+
+def _look_up(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(holder), 2: str(purpose)} if is_name(holder) and is_reason(purpose):
+            return LookUpChange(holder=HolderId(holder), purpose=purpose)
+        case _:
+            return None
+
+
+def _erasure(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(holder), 2: str(reason)} if is_name(holder) and is_reason(reason):
+            return ErasureChange(holder=HolderId(holder), reason=reason)
+        case _:
+            return None
+
+
+def _hold(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(scope), 2: bool(on), 3: str(reason)} if is_hold_scope(scope) and is_reason(reason):
+            return HoldChange(scope=scope, on=on, reason=reason)
+        case _:
+            return None
+
+
+_OF_A_PERSON: Final = (BadgeStateChange, ForgivenessChange, HolderChange, LookUpChange, ErasureChange)
 _KINDS: Final[Mapping[type[ChangeContent], str]] = {
     BadgeStateChange: "badge-state",
     AlertChange: "alert",
@@ -378,6 +509,10 @@ _KINDS: Final[Mapping[type[ChangeContent], str]] = {
     ApprovalChange: "approval",
     WithdrawalChange: "withdrawal",
     ExportChange: "export",
+    LogExportChange: "log-export",
+    LookUpChange: "look-up",
+    ErasureChange: "erasure",
+    HoldChange: "hold",
 }
 _TYPES: Final = {kind: content for content, kind in _KINDS.items()}
 _READERS: Final = {
@@ -394,6 +529,10 @@ _READERS: Final = {
     "approval": _approval,
     "withdrawal": _withdrawal,
     "export": _export,
+    "log-export": _log_export,
+    "look-up": _look_up,
+    "erasure": _erasure,
+    "hold": _hold,
 }
 
 
@@ -417,3 +556,60 @@ def _card_in(value: object) -> Card | None:
             return Card(CardTechnology(technology), number)
         case _:
             raise ValueError("card")
+
+
+def _custody_out(
+    content: ExportChange | LogExportChange | LookUpChange | ErasureChange | HoldChange,
+) -> dict[int, Any]:
+    match content:
+        case ExportChange(tenant=tenant, what=what, reason=reason):
+            return {1: tenant, 2: what.value, 3: reason}
+        case LogExportChange():
+            return _log_export_out(content)
+        case LookUpChange(holder=holder, purpose=reason) | ErasureChange(holder=holder, reason=reason):
+            return {1: holder, 2: reason}
+        case HoldChange(scope=scope, on=on, reason=reason):
+            return {1: scope, 2: on, 3: reason}
+        case _:
+            assert_never(content)
+
+
+def _log_export_out(content: LogExportChange) -> dict[int, Any]:
+    return {
+        1: content.tree,
+        2: _time_out(content.since),
+        3: _time_out(content.until),
+        4: list(content.doors),
+        5: [decision.value for decision in content.decisions],
+        6: content.holder,
+        7: content.openings,
+        8: content.reason,
+    }
+
+
+def _time_out(at: datetime | None) -> int | None:
+    return None if at is None else (at - _EPOCH) // _MILLISECOND
+
+
+def _time_in(value: object) -> datetime | None:
+    match value:
+        case None:
+            return None
+        case int(since) if type(since) is int and 0 <= since <= _LAST_MS:
+            return _EPOCH + since * _MILLISECOND
+        case _:
+            raise ValueError("time")
+
+
+def _name_in(value: object) -> str:
+    if not isinstance(value, str) or not is_name(value):
+        raise ValueError("name")
+    return value
+
+
+def _rising(values: Iterable[_T]) -> tuple[_T, ...]:
+    """A list in which each stands once, in the one order."""
+    found = tuple(values)
+    if list(found) != sorted(set(found)):
+        raise ValueError("order")
+    return found

@@ -7,9 +7,8 @@ whether a second person must agree, `supervise`'s.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from gatekeeper.core.audit import Kind, timestamp
 from gatekeeper.core.change import (
@@ -17,46 +16,36 @@ from gatekeeper.core.change import (
     ApprovalChange,
     BadgeStateChange,
     ChangeContent,
+    ErasureChange,
     ExportChange,
     ForgivenessChange,
     GuardChange,
+    HoldChange,
     HolderChange,
     LockdownChange,
+    LogExportChange,
+    LookUpChange,
     OperatorChange,
     PolicyChange,
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
 )
+from gatekeeper.core.custody import enact_custody, weigh_custody
 from gatekeeper.core.facts import GuardsWord
-from gatekeeper.core.flow import Flow, Recorded
+from gatekeeper.core.flow import Flow
 from gatekeeper.core.operators import Deed, Operator, OperatorRecord, read_operator
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.core.register import HolderRecord, read_holder
-from gatekeeper.core.trust import Anchor, KeyState, Trust, TrustRefused, read_trust
+from gatekeeper.core.trust import Anchor, KeyState, TrustRefused, read_trust
+from gatekeeper.core.weighed import Declined, Done, Making, SiteChange, Weighed, concerned
 from gatekeeper.core.widening import policy_gains, trust_gains
-from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
+from gatekeeper.core.writes import StoredBadge, StoredHolder
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card
-from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.people import Holder
-from gatekeeper.model.policy import SITE_SCOPE, Policy, gate_scope, zone_scope
+from gatekeeper.model.policy import SITE_SCOPE, gate_scope, zone_scope
 
 __all__ = ["DEEDS", "Declined", "Done", "Making", "SiteChange", "Weighed", "enact", "weigh"]
-
-SiteChange: TypeAlias = (
-    BadgeStateChange
-    | AlertChange
-    | LockdownChange
-    | SuspensionChange
-    | ForgivenessChange
-    | GuardChange
-    | PolicyChange
-    | TrustChange
-    | HolderChange
-    | OperatorChange
-    | ExportChange
-)
-"""What changes the site; approvals and withdrawals change what becomes of proposals."""
 
 DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
     BadgeStateChange: (Deed.STOP_BADGE, Deed.REINSTATE_BADGE, Deed.LET_BADGE_GO),
@@ -70,60 +59,16 @@ DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
     HolderChange: (Deed.REGISTER_HOLDER,),
     OperatorChange: (Deed.WITHDRAW_OPERATOR, Deed.GRANT_OPERATOR),
     ExportChange: (Deed.EXPORT_PEOPLE,),
+    LogExportChange: (Deed.EXPORT_LOG, Deed.EXPORT_MOVEMENTS, Deed.LOOK_UP),
+    LookUpChange: (Deed.LOOK_UP,),
+    ErasureChange: (Deed.ERASE,),
+    HoldChange: (Deed.PLACE_HOLD, Deed.LIFT_HOLD),
     ApprovalChange: (),
     WithdrawalChange: (),
 }
 """What a change of each kind can amount to; which of these it is depends on the site."""
 
 _SAYS_MORE: Final = tuple(BadgeState)  # the later says more
-
-
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """A change that cannot be made on the site as it is."""
-
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
-    """What a change amounts to, and what was read of its document meanwhile."""
-
-    content: SiteChange
-    deed: Deed
-    gives: tuple[str, ...] = ()
-    subject: str = ""
-    base: bytes = b""
-    policy: Policy | None = None
-    trust: Trust | None = None
-    operator: Operator | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What the entry of a change says."""
-
-    kind: Kind
-    public: dict[str, Any]
-    tenants: tuple[TenantId, ...] = ()
-    person: HolderId | None = None
-    personal: dict[str, Any] | None = None
-    settled: Recorded | None = None
-    says: str = ""
-    """What is the case now, for whoever asked for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Making:
-    """A change on its way: the flow it alters, the writes it adds to, the entry that it will be, and whose word it is."""
-
-    flow: Flow
-    writes: Writes
-    seq: int
-    by: TenantId
-    name: str
-    now: datetime
 
 
 # -- weighing -----------------------------------------------------------------------------------------------------------
@@ -149,8 +94,8 @@ def weigh(content: SiteChange, flow: Flow, *, anchor: Anchor, now: datetime) -> 
             return _weigh_trust(content, flow, anchor)
         case OperatorChange():
             return _weigh_operator(content, flow, now)
-        case ExportChange(tenant=tenant, sentence=gives):
-            return Weighed(content=content, deed=Deed.EXPORT_PEOPLE, subject=tenant, gives=(gives,))
+        case ExportChange() | LogExportChange() | LookUpChange() | ErasureChange() | HoldChange():
+            return weigh_custody(content, flow)
         case _:
             assert_never(content)
 
@@ -285,8 +230,8 @@ def enact(weighed: Weighed, making: Making) -> Done | Declined:
             return _holder(content, making)
         case PolicyChange() | TrustChange() | OperatorChange():
             return _document(content, weighed, making)
-        case ExportChange():
-            return _export(content, making)
+        case ExportChange() | LogExportChange() | LookUpChange() | ErasureChange() | HoldChange():
+            return enact_custody(content, making)
         case _:
             assert_never(content)
 
@@ -342,7 +287,7 @@ def _forgiveness(change: ForgivenessChange, making: Making) -> Done | Declined:
     return Done(
         kind=Kind.PRESENCE_FORGIVEN,
         public={"tenant": tenant},
-        tenants=_concerned(making.flow, tenant),
+        tenants=concerned(making.flow, tenant),
         person=change.holder,
         personal={"holder": change.holder},
     )
@@ -387,7 +332,7 @@ def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
     return Done(
         kind=Kind.BADGE_CHANGED,
         public={"tenant": tenant, "from": before.value, "to": state.value},
-        tenants=_concerned(making.flow, tenant),
+        tenants=concerned(making.flow, tenant),
         person=holder.id if holder is not None else None,
         personal={"badge": change.badge, "holder": holder.id} if holder is not None else None,
     )
@@ -398,6 +343,9 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     holder = read_holder(change.document, trust=making.flow.trust)
     if holder is None:
         return Declined("change-registration", "")
+    # INVARIANT: who was forgotten is not made again under the same id: what is left of them would be theirs anew.
+    if holder.id in making.flow.erased:
+        return Declined("holder-erased", "the holder was forgotten, for good: register them under another id")
     former = register.holder(holder.id, trust=making.flow.trust)
     if former is not None and former.version >= holder.version:
         return Declined("registration-old", f"version {holder.version} follows {former.version}")
@@ -429,7 +377,7 @@ def _holder(change: HolderChange, making: Making) -> Done | Declined:
     return Done(
         kind=Kind.HOLDER_REGISTERED,
         public={"tenant": holder.tenant, "version": holder.version, "badges": len(change.badges)},
-        tenants=_concerned(making.flow, holder.tenant),
+        tenants=concerned(making.flow, holder.tenant),
         person=holder.id,
         personal={"holder": holder.id, "badges": [issue.badge for issue in change.badges]},
     )
@@ -485,15 +433,5 @@ def _operator(change: OperatorChange, weighed: Weighed, making: Making) -> Done:
             "from": timestamp(operator.since),
             "until": timestamp(operator.until),
         },
-        tenants=_concerned(making.flow, operator.tenant),
+        tenants=concerned(making.flow, operator.tenant),
     )
-
-
-def _export(change: ExportChange, making: Making) -> Done:
-    public = {"tenant": change.tenant, "what": change.what.value, "reason": change.reason}
-    return Done(kind=Kind.PEOPLE_EXPORTED, public=public, tenants=_concerned(making.flow, change.tenant))
-
-
-def _concerned(flow: Flow, tenant: TenantId) -> tuple[TenantId, ...]:
-    """Whose tree an entry stands in beside the site's: a tenant that the policy does not know has none."""
-    return (tenant,) if tenant in flow.policy.tenants else ()

@@ -143,6 +143,8 @@ class Flow:
         self.alert = 0
         self.lockdowns: frozenset[str] = frozenset()
         self.suspended: frozenset[TenantId] = frozenset()
+        self.holds: frozenset[str] = frozenset()
+        self.erased: frozenset[HolderId] = frozenset()
         self.pin_desk: PinDesk | None = None
         self.draws: Draws | None = None
         self._drawn_on: date | None = None
@@ -167,6 +169,16 @@ class Flow:
         self._asks_past = {}
         self.memory.adopt(policy, register=self.register, trust=trust)
         self._crossing = replace(self._crossing, policy=policy, trust=trust)
+
+    def erase(self, holder: HolderId) -> None:
+        """Forget a person: who they are, their badges, where they were, and that it was they who came through.
+
+        INVARIANT: their badges are unknown from now on, and no one is registered under this id again.
+        """
+        badges = self.register.erase(holder, trust=self.trust)
+        self.memory.erase(holder, badges)
+        self.sequences.erase(holder)
+        self.erased = self.erased | {holder}
 
     # -- the way of a message -------------------------------------------------------------------------------------
 

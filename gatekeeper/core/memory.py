@@ -324,6 +324,19 @@ class Memory:
         self._forget_count(holder)
         return self.whereabouts.pop(holder, None) is not None
 
+    def erase(self, holder: HolderId, badges: Iterable[BadgeId]) -> None:
+        """Forget a person: where they are, with whom they came and whom they brought, and how their badges were used."""
+        self.leaves_company(holder)
+        self.forgive(holder)
+        for badge in badges:
+            self.usage.pop(badge, None)
+        self._guests.pop(holder, None)
+        for guest, here in list(self.whereabouts.items()):
+            if holder in {here.host, here.came_with}:
+                host = None if here.host == holder else here.host
+                came_with = None if here.came_with == holder else here.came_with
+                self.whereabouts[guest] = replace(here, host=host, came_with=came_with)
+
     def on_grant(self, grant: int) -> tuple[HolderId, ...]:
         """Who was let through on a grant (the seq of its entry) and has not moved since."""
         return tuple(sorted(self._on_grant.get(grant, ())))

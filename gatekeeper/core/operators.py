@@ -80,6 +80,12 @@ class Deed(StrEnum):
     WITHDRAW_OPERATOR = "take from an operator"
     GRANT_OPERATOR = "give to an operator"
     EXPORT_PEOPLE = "export people or badges"
+    EXPORT_LOG = "export the log"
+    EXPORT_MOVEMENTS = "export the log with what it says of persons"
+    LOOK_UP = "look up where a person was"
+    ERASE = "forget a person"
+    PLACE_HOLD = "place a legal hold"
+    LIFT_HOLD = "lift a legal hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,9 @@ class Word:
 _WATCH: Final = frozenset({Role.GUARD, Role.SECURITY_OFFICER})
 _OFFICER: Final = frozenset({Role.SECURITY_OFFICER})
 _ADMIN: Final = frozenset({Role.SITE_ADMIN})
-_DESK: Final = frozenset({Role.REGISTRAR, Role.TENANT_ADMIN})
+_AUDIT: Final = frozenset({Role.AUDITOR})
+_TENANT: Final = frozenset({Role.TENANT_ADMIN})
+_DESK: Final = _TENANT | {Role.REGISTRAR}
 _SECOND: Final = frozenset({Role.SECURITY_OFFICER, Role.SITE_ADMIN})
 
 WORDS: Final[Mapping[Deed, Word]] = MappingProxyType(
@@ -118,9 +126,15 @@ WORDS: Final[Mapping[Deed, Word]] = MappingProxyType(
         Deed.WIDEN_POLICY: Word(host=_ADMIN, second=_SECOND),
         Deed.CHANGE_TRUST: Word(host=_ADMIN),
         Deed.WIDEN_TRUST: Word(host=_ADMIN, second=_SECOND),
-        Deed.WITHDRAW_OPERATOR: Word(host=_SECOND, own=frozenset({Role.TENANT_ADMIN})),
+        Deed.WITHDRAW_OPERATOR: Word(host=_SECOND, own=_TENANT),
         Deed.GRANT_OPERATOR: Word(host=_ADMIN, second=_SECOND),
         Deed.EXPORT_PEOPLE: Word(own=_DESK, second=_SECOND),
+        Deed.EXPORT_LOG: Word(host=_AUDIT, own=_AUDIT),
+        Deed.EXPORT_MOVEMENTS: Word(host=_AUDIT, own=_AUDIT, second=_SECOND),
+        Deed.LOOK_UP: Word(host=_AUDIT | _OFFICER, own=_TENANT),
+        Deed.ERASE: Word(host=_ADMIN, own=_TENANT, second=_SECOND),
+        Deed.PLACE_HOLD: Word(host=_OFFICER),
+        Deed.LIFT_HOLD: Word(host=_OFFICER, second=_SECOND),
     }
 )
 

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from gatekeeper.model.ids import OperatorId, TenantId
+from gatekeeper.model.ids import HolderId, OperatorId, TenantId
 
 __all__ = ["MOST_OF_ONE", "MOST_PROPOSALS", "PROPOSAL_LASTS", "Ending", "Proposal", "Proposals", "digest_of"]
 
@@ -54,6 +54,8 @@ class Proposal:
     """What it was made against: when that has changed, it must be made anew. Empty where nothing is built upon."""
     seq: int
     expires: datetime
+    person: HolderId | None = None
+    """Who it is about, when it is a person: that is said to nobody but the second person."""
 
 
 def digest_of(document: bytes) -> bytes:

@@ -187,6 +187,30 @@ class Register:
         held = self._held[record.id] = tuple(badges)
         self._owner.update(dict.fromkeys(held, record.id))
 
+    def erase(self, holder: HolderId, *, trust: Trust) -> tuple[BadgeId, ...]:
+        """Forget a holder, and every badge that is theirs or was issued to them; give these."""
+        held = self._held.pop(holder, ())
+        issued = [badge for badge, owner in self._issued_to.items() if owner == holder]
+        owned = [badge for badge in held if self._owner.get(badge) == holder]
+        badges = tuple(dict.fromkeys((*issued, *owned)))
+        for badge in badges:
+            self._erase_badge(badge, trust)
+        self._holders.pop(holder, None)
+        self._holder_tenants.pop(holder, None)
+        self._read_holders.pop(holder, None)
+        return badges
+
+    def _erase_badge(self, badge: BadgeId, trust: Trust) -> None:
+        known = self._badges.pop(badge, None)
+        if known is not None:
+            digest = hashlib.sha256(known.token).digest()
+            self._by_digest.pop(digest, None)
+            self._read_tokens.pop((trust.version, digest), None)
+        for card in [card for card, answers in self._by_card.items() if answers == badge]:
+            del self._by_card[card]
+        for index in (self._badge_tenants, self._owner, self._issued_to):
+            index.pop(badge, None)
+
     def set_state(
         self, badge: BadgeId, state: BadgeState, *, stopped_by: frozenset[TenantId] = frozenset()
     ) -> bool:

@@ -125,6 +125,13 @@ class Sequences:
         grant = self._grants.get(scan)
         return grant if grant is not None and grant.gate == gate else None
 
+    def erase(self, holder: HolderId) -> None:
+        """Forget that it was they whom messages were about: a passage that claims their grant is nobody's."""
+        windows = [receipt for window in self._windows.values() for receipt in window.taken.values()]
+        for receipt in (*windows, *self._grants.values()):
+            if receipt.holder == holder:
+                receipt.holder = None
+
     def kept(self, gate: GateId, boot: BootId) -> list[int]:
         """The sequences of one boot whose answers are still held, lowest first."""
         window = self._windows.get((gate, boot))

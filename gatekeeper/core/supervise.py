@@ -11,7 +11,7 @@ INVARIANT: what asks for two is made by two: the author and another, who signs w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,13 +20,14 @@ from gatekeeper.core.change import (
     ApprovalChange,
     Change,
     ChangeRefused,
+    ErasureChange,
     LockdownChange,
     WithdrawalChange,
     authorised,
     concerns,
     read_change,
 )
-from gatekeeper.core.change_content import kind_of
+from gatekeeper.core.change_content import is_about_a_person, kind_of
 from gatekeeper.core.enact import DEEDS, Declined, Making, Weighed, enact, weigh
 from gatekeeper.core.flow import Flow, Recorded
 from gatekeeper.core.operators import WORDS, may_second
@@ -98,11 +99,13 @@ def supervise(
     desk = _Desk(flow=flow, anchor=anchor, writes=writes, name=name or "", now=now)
     change = _believe(document, desk)
     if isinstance(change, Declined):
-        return _declined(change_id, change)
+        return _forgotten(_declined(change_id, change))
     if change.id != change_id:
-        return _declined(change_id, Declined("change-malformed", "it is filed under another id"))
+        misfiled = Declined("change-malformed", "it is filed under another id")
+        return _forgotten(_declined(change_id, misfiled))
     done = _handle(change, document, desk)
-    return _declined(change_id, done) if isinstance(done, Declined) else done
+    told = _declined(change_id, done) if isinstance(done, Declined) else done
+    return _forgotten(told) if is_about_a_person(change.content) else told
 
 
 def expire_proposals(flow: Flow, *, now: datetime, writes: Writes) -> list[Draft]:
@@ -111,6 +114,11 @@ def expire_proposals(flow: Flow, *, now: datetime, writes: Writes) -> list[Draft
         _ended(proposal, Ending.EXPIRED, {}, flow=flow, now=now, writes=writes)
         for proposal in flow.proposals.due(now)
     ]
+
+
+def _forgotten(done: Supervised) -> Supervised:
+    """What became of a change whose bytes are let go."""
+    return replace(done, outcome=replace(done.outcome, forgets=True))
 
 
 def _believe(document: bytes, desk: _Desk) -> Change | Declined:
@@ -182,23 +190,24 @@ def _make(change: Change, weighed: Weighed, desk: _Desk, **further: Any) -> Supe
 
 
 def _overtake(change: Change, seq: int, desk: _Desk) -> list[Draft]:
-    """Who locks down what somebody has proposed to release says no to that: the release must be proposed anew."""
+    """End the proposals that a change has overtaken: they must be proposed anew, or have become impossible."""
+    overtaken = [one for one in desk.flow.proposals if one.change != change.id and _overtakes(change, one)]
+    further = {"overtaken_by": seq}
+    return [
+        _ended(one, Ending.EXPIRED, further, flow=desk.flow, now=desk.now, writes=desk.writes)
+        for one in overtaken
+    ]
+
+
+def _overtakes(change: Change, proposal: Proposal) -> bool:
+    """Who locks down what somebody has proposed to release says no to that; of who is forgotten nothing is proposed."""
     match change.content:
         case LockdownChange(scope=scope, on=True):
-            return [
-                _ended(
-                    one,
-                    Ending.EXPIRED,
-                    {"overtaken_by": seq},
-                    flow=desk.flow,
-                    now=desk.now,
-                    writes=desk.writes,
-                )
-                for one in desk.flow.proposals
-                if (one.kind, one.subject) == (kind_of(change.content), scope)
-            ]
+            return (proposal.kind, proposal.subject) == (kind_of(change.content), scope)
+        case ErasureChange(holder=holder):
+            return proposal.person == holder
         case _:
-            return []
+            return False
 
 
 # -- proposals ----------------------------------------------------------------------------------------------------------
@@ -222,11 +231,14 @@ def _propose(change: Change, document: bytes, weighed: Weighed, desk: _Desk) -> 
         base=weighed.base,
         seq=flow.next_seq,
         expires=min(change.at, desk.now) + PROPOSAL_LASTS,
+        person=weighed.person,
     )
     flow.proposals.make(proposal)
     desk.writes.proposals.append(proposal)
     public = {**_of(proposal), "gives": list(proposal.gives), "expires": timestamp(proposal.expires)}
     draft = _entry(Kind.PROPOSAL_MADE, {**public, **_by(change)}, desk.flow, desk.now)
+    if proposal.person is not None:
+        draft = replace(draft, person=proposal.person, personal={"holder": proposal.person})
     outcome = ChangeOutcome(change=change.id, code=PROPOSED, detail="; ".join(proposal.gives), seq=draft.seq)
     return Supervised(drafts=(draft,), outcome=outcome)
 

@@ -39,6 +39,8 @@ class ChangeOutcome:
     code: str
     detail: str
     seq: int | None
+    forgets: bool = False
+    """Whether its signed bytes are let go: they say something of a person, or nobody knows what they say."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +61,10 @@ class Writes:
     proposals: list[Proposal] = field(default_factory=list)
     endings: list[tuple[bytes, Ending, int]] = field(default_factory=list)
     """Proposals that ended: by digest, how, and the entry that says so."""
+    holds: list[tuple[str, int | None]] = field(default_factory=list)
+    """Legal holds by scope: the entry that placed one, or None when it was lifted."""
+    erased: list[tuple[HolderId, int]] = field(default_factory=list)
+    """Who is forgotten, and the entry that says so: no row names them any more, whatever else was written of them."""
     outcomes: list[ChangeOutcome] = field(default_factory=list)
 
     def __bool__(self) -> bool:

@@ -2,18 +2,25 @@
 
     hashing       leaf and node hashes, and how they pair       tiles       the tree cut into tiles, paths, entry bundles
     merkle        the growing tree                              proofs      inclusion, consistency, ranges
-    note          signed notes and cosignatures                 checkpoint  the log's signed size and root
-    refusal       why something is not believed
+    note          signed notes                                  keys        who signs and cosigns them, and verifies
+    checkpoint    a log's size and root                         cosignature what a witness signs of it
+    signed_checkpoint   what log and witnesses signed           policy      which logs and witnesses are believed, and how many
+    tlog_proof    one entry's proof in one file                 witness     how a witness is asked, and what it answers
+    spelling      base64 and decimals, spelt one way            refusal     why something is not believed
 
 Pure: bytes in, values out, no file, no clock, no randomness. It knows nothing of doors.
 """
 
-from gatekeeper.transparency.checkpoint import (
-    Checkpoint,
-    OpenedCheckpoint,
-    open_checkpoint,
-    parse_checkpoint,
-    sign_checkpoint,
+from gatekeeper.transparency.checkpoint import Checkpoint, parse_checkpoint
+from gatekeeper.transparency.keys import (
+    Cosigner,
+    MlDsaCosigner,
+    NoteSignature,
+    SignatureType,
+    Signer,
+    VerifiedSignature,
+    Verifier,
+    parse_verifier,
 )
 from gatekeeper.transparency.merkle import (
     EMPTY_ROOT,
@@ -27,19 +34,19 @@ from gatekeeper.transparency.merkle import (
 from gatekeeper.transparency.note import (
     MAX_NOTE_BYTES,
     MAX_SIGNATURES,
-    Cosigner,
     Note,
-    NoteSignature,
     OpenedNote,
-    SignatureType,
-    Signer,
-    VerifiedSignature,
-    Verifier,
     format_note,
     open_note,
     parse_note,
-    parse_verifier,
     sign_note,
+)
+from gatekeeper.transparency.policy import (
+    Policy,
+    PolicyGroup,
+    PolicyLog,
+    PolicyWitness,
+    parse_policy,
 )
 from gatekeeper.transparency.proofs import (
     RangeVerifier,
@@ -52,6 +59,7 @@ from gatekeeper.transparency.proofs import (
     inclusion_spans,
     range_proof,
     range_spans,
+    root_at,
     subtree_hashes,
     subtrees_of,
     tiles_for,
@@ -62,6 +70,13 @@ from gatekeeper.transparency.proofs import (
 from gatekeeper.transparency.refusal import (
     Refusal,
     Refused,
+)
+from gatekeeper.transparency.signed_checkpoint import (
+    OpenedCheckpoint,
+    open_checkpoint,
+    read_checkpoint,
+    sign_checkpoint,
+    with_cosignatures,
 )
 from gatekeeper.transparency.tiles import (
     TILE_HEIGHT,
@@ -81,27 +96,58 @@ from gatekeeper.transparency.tiles import (
     tile_coordinates,
     tile_path,
 )
+from gatekeeper.transparency.tlog_proof import (
+    TlogProof,
+    format_tlog_proof,
+    parse_tlog_proof,
+    verify_tlog_proof,
+)
+from gatekeeper.transparency.witness import (
+    MAX_REQUEST_BYTES,
+    Accepted,
+    AddCheckpoint,
+    Authentic,
+    Latest,
+    Rejected,
+    authenticate,
+    format_add_checkpoint,
+    parse_add_checkpoint,
+    parse_known_size,
+    read_cosignatures,
+    weigh,
+)
 
 __all__ = [
     "EMPTY_ROOT",
     "HASH_SIZE",
     "MAX_NOTE_BYTES",
+    "MAX_REQUEST_BYTES",
     "MAX_SIGNATURES",
     "TILE_HEIGHT",
     "TILE_WIDTH",
+    "Accepted",
+    "AddCheckpoint",
+    "Authentic",
     "BundleCoordinates",
     "Checkpoint",
     "Cosigner",
     "EdgeError",
     "HashReader",
+    "Latest",
     "MissingTileError",
+    "MlDsaCosigner",
     "Note",
     "NoteSignature",
     "OpenedCheckpoint",
     "OpenedNote",
+    "Policy",
+    "PolicyGroup",
+    "PolicyLog",
+    "PolicyWitness",
     "RangeVerifier",
     "Refusal",
     "Refused",
+    "Rejected",
     "SignatureType",
     "Signer",
     "Span",
@@ -110,14 +156,18 @@ __all__ = [
     "Tile",
     "TileCoordinates",
     "TileHashes",
+    "TlogProof",
     "Tree",
     "VerifiedSignature",
     "Verifier",
+    "authenticate",
     "bundle_path",
     "consistency_proof",
     "consistency_spans",
+    "format_add_checkpoint",
     "format_bundle",
     "format_note",
+    "format_tlog_proof",
     "inclusion_proof",
     "inclusion_spans",
     "leaf_hash",
@@ -125,14 +175,21 @@ __all__ = [
     "node_hash_from_tiles",
     "open_checkpoint",
     "open_note",
+    "parse_add_checkpoint",
     "parse_bundle",
     "parse_bundle_path",
     "parse_checkpoint",
+    "parse_known_size",
     "parse_note",
+    "parse_policy",
     "parse_tile_path",
+    "parse_tlog_proof",
     "parse_verifier",
     "range_proof",
     "range_spans",
+    "read_checkpoint",
+    "read_cosignatures",
+    "root_at",
     "root_of",
     "sign_checkpoint",
     "sign_note",
@@ -144,4 +201,7 @@ __all__ = [
     "verify_consistency",
     "verify_inclusion",
     "verify_range",
+    "verify_tlog_proof",
+    "weigh",
+    "with_cosignatures",
 ]

@@ -35,6 +35,7 @@ __all__ = [
     "inclusion_spans",
     "range_proof",
     "range_spans",
+    "root_at",
     "subtree_hashes",
     "subtrees_of",
     "tiles_for",
@@ -95,6 +96,11 @@ def range_spans(start: int, end: int, size: int) -> list[Span]:
     if not 0 <= start <= end <= size:
         raise ValueError(f"There are no leaves [{start}, {end}) in a tree of size {size}.")
     return [*_peak_spans(0, start), *_spans_after(end, size)]
+
+
+def root_at(size: int, reader: HashReader) -> bytes:
+    """Return the root that a tree had when it had this size; its tiles are those `tiles_for` lists for the span [0, size)."""
+    return _span_hash((0, size), reader)
 
 
 def subtrees_of(low: int, high: int) -> list[tuple[int, int]]:

@@ -34,7 +34,7 @@ class Refusal(StrEnum):
     KEY_FORM = "key-form", "The verifier key is not name, key id and base64 joined by plus signs."
     KEY_TYPE = "key-type", "The verifier key is of a signature type that is not supported."
     KEY_ID = "key-id", "The key id is not the one that follows from the name and the public key."
-    KEY_WEAK = "key-weak", "The public key is not canonical or of small order: anyone could sign for it."
+    KEY_WEAK = "key-weak", "The public key is not canonical or is degenerate: anyone could sign for it."
 
     NOTE_OVERSIZED = "note-oversized", "The note is longer than 1,000,000 bytes."
     NOTE_UTF8 = "note-utf8", "The note is not valid UTF-8."
@@ -63,6 +63,78 @@ class Refusal(StrEnum):
     CHECKPOINT_ORIGIN = (
         "checkpoint-origin",
         "No known key that bears the name of the origin signed the checkpoint.",
+    )
+
+    POLICY_OVERSIZED = "policy-oversized", "The policy is longer than 1,000,000 bytes."
+    POLICY_STRUCTURE = (
+        "policy-structure",
+        "The policy is not made of lines that each end in a newline, or contains a control character.",
+    )
+    POLICY_LINE = (
+        "policy-line",
+        "The line is not a log, a witness, a group or a quorum with what belongs to it.",
+    )
+    POLICY_KEY_TYPE = (
+        "policy-key-type",
+        "The key is of a type that logs, or witnesses, do not sign with.",
+    )
+    POLICY_DUPLICATE_KEY = "policy-duplicate-key", "The policy names the same public key before."
+    POLICY_NAME = "policy-name", "The name is taken, or is none, which says that no quorum is asked for."
+    POLICY_MEMBER = (
+        "policy-member",
+        "A name is not defined above, or is a member of a group already.",
+    )
+    POLICY_THRESHOLD = (
+        "policy-threshold",
+        "The threshold is not all, any, or a number from 1 to that of the members.",
+    )
+    POLICY_QUORUM = "policy-quorum", "The policy has no line for the quorum, or more than one."
+    POLICY_UNSATISFIED = (
+        "policy-unsatisfied",
+        "Fewer witnesses have cosigned the checkpoint than the policy asks for.",
+    )
+
+    TLOG_PROOF_OVERSIZED = "tlog-proof-oversized", "The proof is longer than 2,000,000 bytes."
+    TLOG_PROOF_STRUCTURE = (
+        "tlog-proof-structure",
+        "The proof is not lines of ASCII, an empty line and a signed checkpoint.",
+    )
+    TLOG_PROOF_HEADER = "tlog-proof-header", "The proof does not begin with c2sp.org/tlog-proof@v1."
+    TLOG_PROOF_EXTRA = "tlog-proof-extra", "The extra data is empty or not in canonical base64."
+    TLOG_PROOF_INDEX = (
+        "tlog-proof-index",
+        "The line after the header is not the index of the entry, a plain decimal number below 2^63.",
+    )
+    TLOG_PROOF_HASH = (
+        "tlog-proof-hash",
+        "The lines after the index are not up to 63 hashes of 32 bytes in canonical base64.",
+    )
+
+    WITNESS_OVERSIZED = "witness-oversized", "The request to the witness is longer than 65,536 bytes."
+    WITNESS_STRUCTURE = (
+        "witness-structure",
+        "The request is not lines of ASCII, an empty line and a signed checkpoint.",
+    )
+    WITNESS_OLD_SIZE = (
+        "witness-old-size",
+        "The request does not begin with old and a plain decimal number below 2^63.",
+    )
+    WITNESS_PROOF_LINE = (
+        "witness-proof-line",
+        "The lines after the old size are not up to 63 hashes of 32 bytes in canonical base64.",
+    )
+    WITNESS_OLD_SIZE_ABOVE = (
+        "witness-old-size-above",
+        "The old size is larger than that of the checkpoint.",
+    )
+    WITNESS_UNKNOWN_LOG = "witness-unknown-log", "The witness was not told to watch this log."
+    WITNESS_CONFLICT = (
+        "witness-conflict",
+        "The witness has last cosigned another size than the old size.",
+    )
+    WITNESS_FORK = (
+        "witness-fork",
+        "The witness has cosigned another tree of the same size: the log has shown two.",
     )
 
     def __new__(cls, code: str, sentence: str) -> Self:

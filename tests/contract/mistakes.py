@@ -182,6 +182,30 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
         _CHANGE,
         "",
     ),
+    (
+        "change-of-log-export-of-all",
+        "change-that-exports-no-tree",
+        {6: {1: "school", 2: None, 3: None, 4: [], 5: [], 6: None, 7: False, 8: "audit"}},
+        _CHANGE,
+        "A tenant's tree is called `tenant:` and its name.",
+    ),
+    (
+        "change-of-log-export-of-all",
+        "change-that-exports-backwards",
+        {6: {1: "site", 2: 2000, 3: 1000, 4: [], 5: [], 6: None, 7: False, 8: "audit"}},
+        _CHANGE,
+        "It ends before it begins.",
+    ),
+    (
+        "change-of-log-export-of-all",
+        "change-that-exports-doors-falling",
+        {6: {1: "site", 2: None, 3: None, 4: ["b", "a"], 5: [], 6: None, 7: False, 8: "audit"}},
+        _CHANGE,
+        "They rise, and each stands once.",
+    ),
+    ("change-of-look-up", "change-that-looks-for-no-purpose", {6: {1: "pupil", 2: ""}}, _CHANGE, ""),
+    ("change-of-erasure", "change-that-erases-nobody", {6: {1: "", 2: "left"}}, _CHANGE, ""),
+    ("change-of-hold", "change-that-holds-a-zone", {6: {1: "zone:house", 2: True, 3: "case"}}, _CHANGE, ""),
     ("change-of-guard", "change-of-a-guard-who-says-nothing", {6: {1: 22}}, _CHANGE, ""),
     ("change-of-approval", "change-that-approves-half-a-digest", {6: {1: bytes(16)}}, _CHANGE, ""),
     ("change-of-lockdown", "change-of-no-scope", {6: {1: "door:x", 2: True}}, _CHANGE, ""),
@@ -322,7 +346,8 @@ def entries_not_of_the_log() -> Iterator[tuple[str, str, bytes]]:
     granted, gap, founded = first[Kind.ACCESS_GRANTED], first[Kind.GATE_GAP], first[Kind.SITE_FOUNDED]
     waiting, locked = first[Kind.ACCESS_WAITING], first[Kind.LOCKDOWN_CHANGED]
     denied, taken = first[Kind.ACCESS_DENIED], first[Kind.PASSAGE_TAKEN]
-    exported = first[Kind.PEOPLE_EXPORTED]
+    exported, log_exported = first[Kind.PEOPLE_EXPORTED], first[Kind.LOG_EXPORTED]
+    erased, held = first[Kind.PERSON_ERASED], first[Kind.HOLD_PLACED]
     wrong: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "entry-of-an-unknown-kind": ("No branch has it.", {**gap, "kind": "gate.dancing"}),
         "entry-of-another-version": ("", {**gap, "v": 2}),
@@ -349,6 +374,12 @@ def entries_not_of_the_log() -> Iterator[tuple[str, str, bytes]]:
             "",
             {key: value for key, value in exported.items() if key not in {"proposal", "approved_by"}},
         ),
+        "entry-that-opens-for-one-alone": ("", {**log_exported, "openings": True}),
+        "entry-erased-by-one-alone": (
+            "",
+            {key: value for key, value in erased.items() if key not in {"proposal", "approved_by"}},
+        ),
+        "entry-of-a-hold-that-names-somebody": ("", {**held, "scope": "holder:h-pupil"}),
     }
     for name, (says, body) in wrong.items():
         yield name, says, canonical_json(body)

@@ -15,12 +15,16 @@ from gatekeeper.core.change import (
     BadgeIssue,
     BadgeStateChange,
     ChangeContent,
+    ErasureChange,
     ExportChange,
     Exported,
     ForgivenessChange,
     GuardChange,
+    HoldChange,
     HolderChange,
     LockdownChange,
+    LogExportChange,
+    LookUpChange,
     OperatorChange,
     PolicyChange,
     SuspensionChange,
@@ -29,6 +33,7 @@ from gatekeeper.core.change import (
     sign_change,
 )
 from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.operators import operator_payload
 from gatekeeper.core.register import holder_payload
 from gatekeeper.core.trust import agreement_payload, trust_payload
@@ -197,6 +202,33 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "change-of-export": _change(
             ExportChange(tenant=SCHOOL, what=Exported.BADGES, reason="audit of 2026, point 4")
         ),
+        "change-of-log-export": _change(
+            LogExportChange(
+                tree="tenant:school",
+                since=NOON - timedelta(days=31),
+                until=NOON,
+                doors=(AccessPointId("front-in"), AccessPointId("front-out")),
+                decisions=(AtDoor.DENIED, AtDoor.GRANTED),
+                holder=pupil.holder.id,
+                openings=True,
+                reason="complaint 12 of 2026",
+            )
+        ),
+        "change-of-log-export-of-all": _change(
+            LogExportChange(
+                tree="site",
+                since=None,
+                until=None,
+                doors=(),
+                decisions=(),
+                holder=None,
+                openings=False,
+                reason="audit of 2026",
+            )
+        ),
+        "change-of-look-up": _change(LookUpChange(holder=pupil.holder.id, purpose="complaint 12 of 2026")),
+        "change-of-erasure": _change(ErasureChange(holder=pupil.holder.id, reason="left the school")),
+        "change-of-hold": _change(HoldChange(scope="tenant:school", on=True, reason="case 7 of 2026")),
         "change-of-policy": _change(PolicyChange(document=policy_document())),
         "change-of-trust": _change(TrustChange(document=trust_document())),
         "change-of-holder": _change(

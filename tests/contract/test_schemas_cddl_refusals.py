@@ -65,6 +65,7 @@ def test_whatever_is_signed_no_reader_raises(rule: str):
 
 ACROSS_FIELDS = {
     ("agreement", "range", 7),  # a life that no calendar holds
+    ("change", "range", 6),  # it would end before it begins
     ("badge-claims", "missing", 65535),  # a long life asks for a status
     ("badge-claims", "range", 4),  # it would end before it begins
     ("enrolment", "range", 4),  # bytes that are no key

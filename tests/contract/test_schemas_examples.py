@@ -23,12 +23,14 @@ ACROSS_FIELDS = {
     "badge-of-another-tenant",
     "badge-that-ends-before-it-begins",
     "change-by-another",
+    "change-that-exports-backwards",
+    "change-that-exports-doors-falling",
     "holder-of-another-site",
     "operator-that-ends-before-it-begins",
     "operator-with-roles-falling",
     "trust-of-another-site",
 }
-"""What CDDL cannot say, because it asks two fields, or who signed."""
+"""What CDDL cannot say, because it asks two fields, or the order of a list, or who signed."""
 
 
 @cache

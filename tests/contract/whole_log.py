@@ -16,17 +16,22 @@ from gatekeeper.core.change import (
     ApprovalChange,
     BadgeStateChange,
     ChangeContent,
+    ErasureChange,
     ExportChange,
     Exported,
     ForgivenessChange,
+    HoldChange,
     HolderChange,
     LockdownChange,
+    LogExportChange,
+    LookUpChange,
     OperatorChange,
     PolicyChange,
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
 )
+from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
 from gatekeeper.core.register import HolderRecord, holder_payload
@@ -184,9 +189,45 @@ def _changes(play: Play) -> None:
     made(OperatorChange(operator=patrol.id, document=operator_document(dismissed)))
     listed = ExportChange(tenant=SCHOOL, what=Exported.HOLDERS, reason="yearly review of who is registered")
     made(ApprovalChange(digest=made.proposed(listed, by="registrar")), by="deputy")
+    _taken_and_kept(made)
     made(LockdownChange(scope="zone:house", on=True))
     made.proposed(LockdownChange(scope="zone:house", on=False))
     play.drafts += expire_proposals(play.flow, now=moment(20_000) + PROPOSAL_LASTS, writes=Writes())
+
+
+def _taken_and_kept(made: "_Made") -> None:
+    """What is taken out of the log, looked up, kept and forgotten."""
+    pupil, sergeant = people()["pupil"].holder.id, people()["sergeant"].holder.id
+    everything = LogExportChange(
+        tree="site",
+        since=None,
+        until=None,
+        doors=(),
+        decisions=(),
+        holder=None,
+        openings=False,
+        reason="yearly audit",
+    )
+    made(everything)
+    some = replace(
+        everything,
+        tree="tenant:school",
+        since=FOUNDED,
+        until=NOON,
+        doors=(AccessPointId("front-in"),),
+        decisions=(AtDoor.DENIED, AtDoor.GRANTED),
+        holder=pupil,
+    )
+    made(some, by="officer")
+    opened = made.proposed(replace(some, openings=True, reason="complaint 12"), by="registrar")
+    made(ApprovalChange(digest=opened), by="deputy")
+    made(LookUpChange(holder=sergeant, purpose="complaint 13"))
+    for scope in ("site", "tenant:school", f"holder:{pupil}"):
+        made(HoldChange(scope=scope, on=True, reason="case 7"))
+        lifted = made.proposed(HoldChange(scope=scope, on=False, reason="case 7 is closed"))
+        made(ApprovalChange(digest=lifted), by="deputy")
+    erased = made.proposed(ErasureChange(holder=pupil, reason="left the school"), by="registrar")
+    made(ApprovalChange(digest=erased), by="deputy")
 
 
 @dataclass(slots=True)

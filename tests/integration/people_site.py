@@ -5,7 +5,9 @@ broker. `scan` shows a badge to the site's real gate.
 """
 
 import asyncio
+import base64
 import contextlib
+import json
 import os
 import re
 import signal
@@ -26,8 +28,9 @@ import pytest
 from devices.agent import Outcome
 from devices.app import make_gate
 from devices.hardware.ports import Badge
+from devices.hardware.simulated import SimulatedBadge
 from devices.settings import read_gate_folder
-from gatekeeper import app
+from gatekeeper import app, cose
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.config import Settings
@@ -42,7 +45,7 @@ from tests.support.fort import site_database
 from tests.support.site_files import SMALL
 from tests.support.waiting import eventually
 
-__all__ = ["IN", "OUT", "Registry", "Say", "served_site"]
+__all__ = ["IN", "OUT", "Registry", "Say", "in_pocket", "served_site"]
 
 Say = Callable[..., Said]
 IN, OUT = AccessPointId("front-in"), AccessPointId("front-out")
@@ -255,6 +258,15 @@ def _document(site: SiteId, yard: Mapping[str, Any]) -> dict[str, Any]:
             tenant["agreement"]["from"] = now.replace(microsecond=0) - timedelta(days=30)
             tenant["agreement"]["until"] = now.replace(microsecond=0) + timedelta(days=400)
     return document
+
+
+def in_pocket(file: Path) -> SimulatedBadge:
+    """The badge that was written to a file."""
+    written = json.loads(file.read_text())
+    token = base64.b64decode(written["token"])
+    if written["key"] is None:
+        return SimulatedBadge.bearer(token)
+    return SimulatedBadge.key_bound(token, cose.SigningKey.from_pem(written["key"].encode()))
 
 
 def saying(capture: pytest.CaptureFixture[str]) -> Say:

@@ -97,6 +97,8 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "holder": 1,
         "badge": 1,
         "holder_photo": 0,
+        "legal_hold": 0,
+        "erased_person": 0,
         "operator": 0,
         "proposal": 0,
         "document": 1,

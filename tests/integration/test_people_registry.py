@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from devices.hardware.simulated import SimulatedBadge
-from gatekeeper import cose
 from gatekeeper.cli.badges import _issue, _tell_replaced
 from gatekeeper.cli.desk import at_desk
 from gatekeeper.cli.passes import BadgeFiles
@@ -26,7 +25,7 @@ from gatekeeper.model.reasons import Reason
 from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.pass_text import pass_text, read_pass_text
 from gatekeeper.service.administration.people import BadgeOrder
-from tests.integration.people_site import OUT, Registry, served_site
+from tests.integration.people_site import OUT, Registry, in_pocket, served_site
 from tests.unit.administration.qr_reader import Matrix, read_png, read_svg, text_of
 
 pytestmark = pytest.mark.integration
@@ -51,15 +50,6 @@ def teacher(registry: Registry, *words: object, name: str = "Anna de Vries") -> 
 
 def mode(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
-
-
-def in_pocket(file: Path) -> SimulatedBadge:
-    """The badge that was written to a file."""
-    written = json.loads(file.read_text())
-    token = base64.b64decode(written["token"])
-    if written["key"] is None:
-        return SimulatedBadge.bearer(token)
-    return SimulatedBadge.key_bound(token, cose.SigningKey.from_pem(written["key"].encode()))
 
 
 # -- holders ------------------------------------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ def test_there_are_queries():
     assert {(_package(file), file.stem) for file in FILES} == {
         ("postgres", "ledger"),
         ("postgres", "reading"),
+        ("postgres", "stored_trees"),
+        ("postgres", "leaves"),
         ("vault", "keys"),
     }
     assert len(QUERIES) > 40

@@ -1,8 +1,9 @@
-"""The service over HTTP: metrics for Prometheus, and whether it lives and can decide.
+"""The service over HTTP: metrics for Prometheus, whether it lives and can decide, and the log for who checks it.
 
 GET /metrics         Prometheus text
 GET /health/live     200 while the process runs
 GET /health/ready    200 when a scan would be decided now, else 503; which part is missing stands in the body
+GET /log/...         the logs of the site, as in C2SP tlog-tiles; see `log`
 """
 
 import asyncio
@@ -17,17 +18,23 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from typing_extensions import override
 
 from gatekeeper import __version__
+from gatekeeper.adapters.http.log import log_routes
+from gatekeeper.adapters.http.problem import problem
 from gatekeeper.observe.health import Health
+from gatekeeper.service.publication import Publication
 
 __all__ = ["http_app", "serving"]
 
 _GRACE_SECONDS = 3
-_PROBLEM = "application/problem+json"
 
 
-def http_app(*, health: Health, registry: CollectorRegistry) -> FastAPI:
-    """The HTTP side of the service."""
+def http_app(
+    *, health: Health, registry: CollectorRegistry, publication: Publication | None = None
+) -> FastAPI:
+    """The HTTP side of the service; without a publication there is no log on it."""
     app = FastAPI(title="Gatekeeper", version=__version__, docs_url=None, redoc_url=None)
+    if publication is not None:
+        app.include_router(log_routes(publication))
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
@@ -45,13 +52,7 @@ def http_app(*, health: Health, registry: CollectorRegistry) -> FastAPI:
         if health.ready:
             return JSONResponse({"status": "ready", **parts})
         missing = ", ".join(name for name, there in parts.items() if not there)
-        problem = {
-            "type": "about:blank",
-            "title": "Not ready",
-            "status": 503,
-            "detail": f"Missing: {missing}.",
-        }
-        return JSONResponse({**problem, **parts}, status_code=503, media_type=_PROBLEM)
+        return problem(503, title="Not ready", detail=f"Missing: {missing}.", further=parts)
 
     return app
 

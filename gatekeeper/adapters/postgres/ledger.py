@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
-from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.connection import FAILURES, Line, connect
 from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
@@ -23,7 +23,6 @@ from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import (
     Batch,
     DeadLetter,
-    LedgerUnavailableError,
     Loaded,
     SiteLostError,
     StoredChange,
@@ -47,9 +46,9 @@ class PostgresLedger:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._committing = _Line(dsn)
-        self._reading = _Line(dsn)
-        self._leasing = _Line(dsn)
+        self._committing = Line(dsn)
+        self._reading = Line(dsn)
+        self._leasing = Line(dsn)
 
     async def close(self) -> None:
         """Close the connections; the lease of a closed connection is free at once."""
@@ -163,6 +162,10 @@ class PostgresLedger:
                 proposals=[
                     proposal_of(row) for row in await connection.fetch(_queries.waiting_proposals, site)
                 ],
+                holds=frozenset(row["scope"] for row in await connection.fetch(_queries.legal_holds, site)),
+                erased=frozenset(
+                    row["holder"] for row in await connection.fetch(_queries.erased_persons, site)
+                ),
             )
 
     async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:
@@ -232,40 +235,6 @@ class PostgresLedger:
         """Tell those who watch that the log has grown."""
         async with self._reading.use() as connection:
             await connection.execute(_queries.announce, site, size)
-
-
-class _Line:
-    """One connection, opened when it is needed, used by one task at a time, replaced when it broke."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: Any = None
-        self._turn = asyncio.Lock()
-
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[Any]:
-        async with self._turn:
-            try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(self._dsn)
-                yield self._connection
-            except FAILURES as error:
-                self._drop()
-                raise LedgerUnavailableError("the database does not answer") from error
-            except asyncio.CancelledError:
-                self._drop()
-                raise
-
-    async def close(self) -> None:
-        if self._connection is not None and not self._connection.is_closed():
-            with suppress(*FAILURES, TimeoutError):
-                await self._connection.close(timeout=2)
-        self._connection = None
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = None
 
 
 def _batch_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
@@ -389,10 +358,23 @@ async def _write(connection: Any, site: SiteId, writes: Writes) -> None:
         _queries.put_operator, [(site, one.id, one.tenant, one.document) for one in writes.operators]
     )
     await _write_proposals(connection, site, writes)
+    await _write_holds(connection, site, writes)
     await connection.executemany(
         _queries.conclude_change,
-        [(site, outcome.change, outcome.code, outcome.detail, outcome.seq) for outcome in writes.outcomes],
+        [(site, one.change, one.code, one.detail, one.seq, one.forgets) for one in writes.outcomes],
     )
+    # Last: what the same commit wrote of who is forgotten goes too.
+    await connection.executemany(
+        _queries.erase_person, [(site, holder, seq) for holder, seq in writes.erased]
+    )
+
+
+async def _write_holds(connection: Any, site: SiteId, writes: Writes) -> None:
+    for scope, seq in writes.holds:
+        if seq is None:
+            await connection.execute(_queries.lift_hold, site, scope)
+        else:
+            await connection.execute(_queries.put_hold, site, scope, seq)
 
 
 async def _write_proposals(connection: Any, site: SiteId, writes: Writes) -> None:
@@ -412,6 +394,7 @@ async def _write_proposals(connection: Any, site: SiteId, writes: Writes) -> Non
                 one.base,
                 one.seq,
                 one.expires,
+                one.person,
             )
             for one in writes.proposals
         ],

@@ -26,6 +26,7 @@ __all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow", "Regis
 
 _queries = Queries("gatekeeper.adapters.postgres", "reading")
 _PAGE = 2000
+_HANDED_OUT = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +193,15 @@ class PostgresReading:
         """The last signed checkpoint of a tree."""
         row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree)
         return None if row is None else CheckpointRow(**row)
+
+    async def hand_out(self, site: SiteId, *, tree: str, size: int, at: datetime) -> None:
+        """Remember that auditors have a checkpoint of this size, so that later exports prove that the tree grew from it."""
+        await self._connection.execute(_queries.hand_out, site, tree, size, at)
+
+    async def handed_out(self, site: SiteId, *, tree: str) -> Sequence[int]:
+        """Sizes of checkpoints that auditors have, the newest first, some hundreds at most."""
+        rows = await self._connection.fetch(_queries.handed_out, site, tree, _HANDED_OUT)
+        return [row["size"] for row in rows]
 
     async def claimed(self, site: SiteId) -> Claimed:
         """What the database says of a site's log, all as of one instant."""

@@ -28,13 +28,12 @@ from gatekeeper.core.export.manifest import (
 )
 from gatekeeper.core.export.proofs import EarlierCheckpoint, Proofs, proofs_document, read_proofs
 from gatekeeper.core.export.segments import SEGMENT, Segment, member_name, segments_of
-from gatekeeper.core.export.selection import DECISIONS, EVERYTHING, Selection
+from gatekeeper.core.export.selection import EVERYTHING, Selection
 from gatekeeper.core.export.table import COLUMNS, Dialect, cells_of, heading, row_of
 from gatekeeper.core.export.words import bewijst, proves
 
 __all__ = [
     "COLUMNS",
-    "DECISIONS",
     "EVERYTHING",
     "FORMAT",
     "OPENING_START",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gatekeeper.transparency import HASH_SIZE, subtrees_of
-from gatekeeper.transparency.note import decode_base64, encode_base64
+from gatekeeper.transparency.spelling import decode_base64, encode_base64
 
 __all__ = [
     "OPENING_START",

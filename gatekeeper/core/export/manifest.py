@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import orjson
 
-from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX, canonical_json, timestamp
+from gatekeeper.core.audit import canonical_json, timestamp
 from gatekeeper.core.export.selection import Selection
 from gatekeeper.core.export.table import Dialect
+from gatekeeper.core.log_export import AtDoor, is_tree
 from gatekeeper.model.ids import HolderId, SiteId, is_name
 from gatekeeper.transparency import HASH_SIZE
 
@@ -142,9 +143,7 @@ def read_manifest(document: bytes) -> Manifest | None:
 
 def _manifest(found: Mapping[str, Any]) -> Manifest:
     tree = found["tree"]
-    if not is_name(found["site"]) or (
-        tree != SITE_TREE and not is_name(tree.removeprefix(TENANT_TREE_PREFIX))
-    ):
+    if not is_name(found["site"]) or not is_tree(tree):
         raise ValueError("no site or no tree")
     if not all(type(number) is int and 0 <= number < _MOST for number in _numbers(found)):
         raise ValueError("a number is none")
@@ -159,7 +158,7 @@ def _manifest(found: Mapping[str, Any]) -> Manifest:
         until=_instant(found["until"]),
         selection=Selection(
             doors=tuple(found["doors"]),
-            decisions=tuple(found["decisions"]),
+            decisions=tuple(map(AtDoor, found["decisions"])),
             holder=None if found["holder"] is None else HolderId(found["holder"]),
         ),
         openings=_claim(found["openings"]),

@@ -13,7 +13,7 @@ import orjson
 
 from gatekeeper.core.audit import canonical_json
 from gatekeeper.transparency import HASH_SIZE
-from gatekeeper.transparency.note import decode_base64, encode_base64
+from gatekeeper.transparency.spelling import decode_base64, encode_base64
 
 __all__ = ["EarlierCheckpoint", "Proofs", "proofs_document", "read_proofs"]
 

@@ -8,19 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gatekeeper.core.audit import Kind
+from gatekeeper.core.log_export import KINDS_AT_DOOR, AtDoor
 from gatekeeper.model.ids import HolderId
 
-__all__ = ["DECISIONS", "EVERYTHING", "Selection"]
-
-DECISIONS: Final[Mapping[str, frozenset[str]]] = {
-    "denied": frozenset({Kind.ACCESS_DENIED.value, Kind.OFFLINE_DENIED.value}),
-    "granted": frozenset(
-        {Kind.ACCESS_GRANTED.value, Kind.ACCESS_ACCOMPANIED.value, Kind.OFFLINE_GRANTED.value}
-    ),
-    "waiting": frozenset({Kind.ACCESS_WAITING.value}),
-}
-"""What can be asked for, and the kinds of entry that it is."""
+__all__ = ["EVERYTHING", "Selection"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +19,14 @@ class Selection:
     """A filter; empty is everything. What is named under several heads must fit them all."""
 
     doors: tuple[str, ...] = ()
-    decisions: tuple[str, ...] = ()
+    decisions: tuple[AtDoor, ...] = ()
     holder: HolderId | None = None
 
     def __post_init__(self) -> None:
-        """Let no filter exist in two spellings, or for a decision that there is none of."""
+        """Let no filter exist in two spellings."""
         for names in (self.doors, self.decisions):
             if list(names) != sorted(set(names)):
                 raise ValueError("The names of a filter rise, each once.")
-        if not set(self.decisions) <= set(DECISIONS):
-            raise ValueError(f"A decision is one of {', '.join(DECISIONS)}.")
 
     def __bool__(self) -> bool:
         return self != EVERYTHING
@@ -46,7 +35,7 @@ class Selection:
         """Whether an entry is given; `opening` is its personal part where that can be read."""
         if self.doors and body.get("access_point") not in self.doors:
             return False
-        if self.decisions and not any(body.get("kind") in DECISIONS[one] for one in self.decisions):
+        if self.decisions and not any(body.get("kind") in KINDS_AT_DOOR[one] for one in self.decisions):
             return False
         return self.holder is None or (opening is not None and opening.get("holder") == self.holder)
 

@@ -6,7 +6,7 @@
     services    the keys that sign decisions and the log; the secret behind the beacon
     trust list  all public keys and agreements, signed by two roots
     policy      the rules of the file, signed by the host
-    operators   two of the host who can make others together, and an administrator of each tenant; signed by their tenants
+    operators   two of the host who can make others together, its auditor, an administrator of each tenant; signed by their tenants
     people      registrations and badges, signed by their tenants
 
 What is made here is believed here, by the readers that everybody else uses, before any of it is kept. All of it comes to

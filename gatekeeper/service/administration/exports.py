@@ -12,9 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-import orjson
-
-from gatekeeper.core.audit import SITE_TREE, Kind, canonical_json
+from gatekeeper.core.audit import Kind, instant, read_body
 from gatekeeper.core.change import Exported
 from gatekeeper.model.ids import SiteId, TenantId
 
@@ -80,7 +78,7 @@ def approved_export(
     reason: str | None = None,
 ) -> ApprovedExport | ExportRefused:
     """Read the body of an entry as the approval of this export; `reason` is what it must give, when one is given."""
-    entry = _entry(body, site=site, seq=seq)
+    entry = read_body(body, site=site, seq=seq)
     if entry is None:
         return ExportRefused(code=ExportRefusal.ALTERED)
     if entry["kind"] != Kind.PEOPLE_EXPORTED:
@@ -99,35 +97,16 @@ def approved_export(
     return found
 
 
-def _entry(body: bytes, *, site: SiteId, seq: int) -> Mapping[str, Any] | None:
-    """What a body says; None when it is not in the one spelling of an entry, or belongs elsewhere."""
-    try:
-        entry = orjson.loads(body)
-    except ValueError:
-        return None
-    match entry:
-        case {"v": 1, "site": str(where), "seq": int(place), "trees": dict(leaves), "kind": str()}:
-            here = (where, place, leaves.get(SITE_TREE)) == (site, seq, seq)
-            return entry if here and canonical_json(entry) == body else None
-        case _:
-            return None
-
-
 def _approved(entry: Mapping[str, Any]) -> ApprovedExport | None:
     match entry:
         case {"reason": str(reason), "author": str(author), "approved_by": str(second), "at": str(at)}:
-            written = _instant(at)
+            written = at
         case _:
             return None
     # INVARIANT: whoever has proposed an export is not whoever agreed to it.
-    if written is None or author == second:
+    if author == second:
         return None
-    return ApprovedExport(reason=reason, author=author, approved_by=second, at=written)
-
-
-def _instant(text: str) -> datetime | None:
     try:
-        at = datetime.fromisoformat(text)
+        return ApprovedExport(reason=reason, author=author, approved_by=second, at=instant(written))
     except ValueError:
         return None
-    return at if at.tzinfo is not None else None

@@ -156,10 +156,11 @@ def record_of(operator: Operator, document: bytes) -> OperatorRecord:
 def first_operators(
     tenants: Iterable[TenantId], *, host: TenantId
 ) -> Mapping[OperatorId, tuple[TenantId, Role]]:
-    """Who is there from the start: two of the host who can make others together, and an administrator of each tenant."""
+    """Who is there from the start: of the host two who can make others together and an auditor, of each tenant an administrator."""
     return {
         OperatorId("admin"): (host, Role.SITE_ADMIN),
         OperatorId("officer"): (host, Role.SECURITY_OFFICER),
+        OperatorId("auditor"): (host, Role.AUDITOR),
         **{_administrator(tenant): (tenant, Role.TENANT_ADMIN) for tenant in tenants},
     }
 
@@ -256,8 +257,13 @@ def _nobody(
     but: OperatorId | None,
     keys: SiteFolder,
 ) -> str:
-    wanted = [f"{' or '.join(sorted(host_roles))} of {host}"] if host_roles else []
+    wanted = [_some(host_roles, host)] if host_roles else []
     if own and about is not None:
-        wanted.insert(0, f"{' or '.join(sorted(own))} of {about}")
+        wanted.insert(0, _some(own, about))
     other = f" other than {but}, who proposed it" if but is not None else ""
-    return f"This takes a {', or a '.join(wanted)}{other}; {keys.root} holds no such operator's key."
+    return f"This takes {', or '.join(wanted)}{other}; {keys.root} holds no such operator's key."
+
+
+def _some(roles: frozenset[Role], tenant: TenantId) -> str:
+    named = " or ".join(sorted(roles))
+    return f"{'an' if named[0] in 'aeiou' else 'a'} {named} of {tenant}"

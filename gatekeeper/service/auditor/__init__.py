@@ -11,7 +11,7 @@ be checked.
 
 from gatekeeper.service.auditor.bundle import Known, verify_bundle
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Finding, Report, Seen
-from gatekeeper.service.auditor.memory import Memory, Remembered, write_whole
+from gatekeeper.service.auditor.memory import Memory, Remembered
 
 __all__ = [
     "CannotCheckError",
@@ -23,5 +23,4 @@ __all__ = [
     "Report",
     "Seen",
     "verify_bundle",
-    "write_whole",
 ]

@@ -8,16 +8,15 @@ with the newest note kept before it that is not larger. So a bundle that is cons
 its own is consistent with all smaller ones.
 """
 
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gatekeeper.service.auditor.findings import CannotCheckError, Seen
+from gatekeeper.service.files import write_whole
 from gatekeeper.transparency import Refused, Verifier, open_checkpoint, parse_verifier
 
-__all__ = ["KEPT", "Memory", "Remembered", "write_whole"]
+__all__ = ["KEPT", "Memory", "Remembered"]
 
 KEPT: Final = 32
 _SUFFIX: Final = ".checkpoint"
@@ -61,19 +60,6 @@ class Memory:
             write_whole(place / f"{size:012}{_SUFFIX}", note)
             for old in sorted(place.glob(f"*{_SUFFIX}"))[:-KEPT]:
                 old.unlink()
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Put a file in its place whole or not at all."""
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        with aside.open("xb") as written:
-            written.write(content)
-            written.flush()
-            os.fsync(written.fileno())
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _keys(file: Path) -> tuple[Verifier, ...]:

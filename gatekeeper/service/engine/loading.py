@@ -38,6 +38,7 @@ def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
     )
     flow.operators, flow.proposals = Operators(loaded.operators), Proposals(loaded.proposals)
     flow.alert, flow.lockdowns, flow.suspended = loaded.alert, loaded.lockdowns, loaded.suspended
+    flow.holds, flow.erased = loaded.holds, loaded.erased
     flow.memory.restore(loaded.presences, loaded.usage, loaded.opened, register=register, trust=trust)
     flow.sequences.restore(loaded.receipts, loaded.closed_boots)
     return flow

@@ -1,1 +1,6 @@
-"""Exports that prove themselves. What lies in every bundle, to check it with, is in `inside`."""
+"""Exports that prove themselves: a bundle is planned, then written segment by segment, in constant memory.
+
+source     what is read of the log                     planning   what a bundle will hold, and its proofs
+partial    the file as it grows, and after a crash     writing    the segments, one behind the other
+inside/    what lies in every bundle: how to check it
+"""

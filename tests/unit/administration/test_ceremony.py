@@ -121,7 +121,7 @@ def test_the_layout_is_the_one_that_is_promised(standing_fort: Site):
         ),
         *(
             f"operators/{name}.pem"
-            for name in ("admin", "officer", "army-admin", "school-admin", "club-admin")
+            for name in ("admin", "officer", "auditor", "army-admin", "school-admin", "club-admin")
         ),
         "tenants/school/agreement.cose",
         "tenants/club/agreement.cose",
@@ -312,7 +312,7 @@ def test_two_ceremonies_share_no_key(tmp_path: Path):
         kids |= {
             folder.read_key(str(path.relative_to(folder.root))).kid for path in folder.root.rglob("*.pem")
         }
-    assert len(kids) == 2 * (3 + 3 + 2 * 3 + 2 + 5)
+    assert len(kids) == 2 * (3 + 3 + 2 * 3 + 2 + 6)
 
 
 def test_a_second_ceremony_in_the_same_folder_is_refused(fort: Site):

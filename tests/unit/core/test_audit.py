@@ -24,11 +24,15 @@ from gatekeeper.core.change import (
     AlertChange,
     BadgeIssue,
     BadgeStateChange,
+    ErasureChange,
     ExportChange,
     Exported,
     ForgivenessChange,
+    HoldChange,
     HolderChange,
     LockdownChange,
+    LogExportChange,
+    LookUpChange,
     OperatorChange,
     SuspensionChange,
     WithdrawalChange,
@@ -219,6 +223,7 @@ def everything_that_takes_rules_or_two() -> RuledSite:
     document = signed_account(newcomer, site=SITE, key=key_of("army signing"))
     site.changed(OperatorChange(operator=newcomer.id, document=document))
     site.changed(ExportChange(tenant=TenantId("army"), what=Exported.HOLDERS, reason="yearly review"))
+    _taken_kept_and_forgotten(site)
     site.changed(LockdownChange(scope="gate:inner", on=True))
     release = LockdownChange(scope="gate:inner", on=False)
     proposed = site.change(release, change_id=bytes(range(16)))
@@ -228,6 +233,25 @@ def everything_that_takes_rules_or_two() -> RuledSite:
     site.advance(hours=25)
     site.drafts += expire_proposals(site.flow, now=site.now, writes=site.writes)
     return site
+
+
+def _taken_kept_and_forgotten(site: RuledSite) -> None:
+    private = HolderId("private")
+    everything = LogExportChange(
+        tree="site",
+        since=None,
+        until=None,
+        doors=(),
+        decisions=(),
+        holder=private,
+        openings=True,
+        reason="a complaint",
+    )
+    site.changed(everything)
+    site.changed(LookUpChange(holder=private, purpose="a complaint"))
+    for on in (True, False):
+        site.changed(HoldChange(scope="holder:private", on=on, reason="a case"))
+    site.changed(ErasureChange(holder=private, reason="left the service"))
 
 
 def test_nothing_personal_stands_in_a_body():

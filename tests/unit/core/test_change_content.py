@@ -16,10 +16,14 @@ from gatekeeper.core.change import (
     ChangeContent,
     ChangeRefusal,
     ChangeRefused,
+    ErasureChange,
     ForgivenessChange,
     GuardChange,
+    HoldChange,
     HolderChange,
     LockdownChange,
+    LogExportChange,
+    LookUpChange,
     OperatorChange,
     PolicyChange,
     SuspensionChange,
@@ -27,10 +31,11 @@ from gatekeeper.core.change import (
     WithdrawalChange,
     read_change,
 )
-from gatekeeper.core.change_content import content_of, kind_of, spelled, type_of
+from gatekeeper.core.change_content import content_of, is_about_a_person, kind_of, spelled, type_of
+from gatekeeper.core.log_export import AtDoor
 from gatekeeper.cose import cbor
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId
+from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, OperatorId, TenantId
 from tests.support.operators import operator_key
 from tests.support.sites import HOST, SITE, SmallSite
 
@@ -38,6 +43,15 @@ ID, DIGEST = bytes(range(16)), bytes(range(32))
 BADGE = BadgeId(ID.hex())
 DOCUMENT, REGISTRATION, ACCOUNT = 1_050_000, 8192, 1024
 """So many bytes a document of each kind may have."""
+
+EPOCH, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def log_export(**changes: Any) -> dict[int, Any]:
+    """An export of the whole site's log as it travels; a key of `changes` is that of a field."""
+    fields: dict[int, Any] = {1: "site", 2: None, 3: None, 4: [], 5: [], 6: None, 7: False, 8: "x"}
+    return fields | {int(field): value for field, value in changes.items()}
+
 
 KINDS: list[tuple[ChangeContent, str, dict[int, Any]]] = [
     (BadgeStateChange(badge=BADGE, state=BadgeState.LOST), "badge-state", {1: ID, 2: "lost"}),
@@ -78,6 +92,42 @@ KINDS: list[tuple[ChangeContent, str, dict[int, Any]]] = [
     ),
     (ApprovalChange(digest=DIGEST), "approval", {1: DIGEST}),
     (WithdrawalChange(digest=DIGEST), "withdrawal", {1: DIGEST}),
+    (
+        LogExportChange(
+            tree="tenant:school",
+            since=EPOCH,
+            until=LAST,
+            doors=(AccessPointId("front-in"), AccessPointId("shed-in")),
+            decisions=tuple(sorted(AtDoor)),
+            holder=HolderId("pupil"),
+            openings=True,
+            reason="x",
+        ),
+        "log-export",
+        log_export(
+            **{"1": "tenant:school", "2": 0, "3": 253_402_300_799_000, "6": "pupil", "7": True},
+            **{"4": ["front-in", "shed-in"], "5": sorted(one.value for one in AtDoor)},
+        ),
+    ),
+    (
+        LogExportChange(
+            tree="site",
+            since=None,
+            until=None,
+            doors=(),
+            decisions=(),
+            holder=None,
+            openings=False,
+            reason="x",
+        ),
+        "log-export",
+        log_export(),
+    ),
+    (LookUpChange(holder=HolderId("pupil"), purpose="x" * 200), "look-up", {1: "pupil", 2: "x" * 200}),
+    (ErasureChange(holder=HolderId("pupil"), reason="left"), "erasure", {1: "pupil", 2: "left"}),
+    (HoldChange(scope="site", on=True, reason="case"), "hold", {1: "site", 2: True, 3: "case"}),
+    (HoldChange(scope="tenant:school", on=False, reason="c"), "hold", {1: "tenant:school", 2: False, 3: "c"}),
+    (HoldChange(scope="holder:pupil", on=True, reason="c"), "hold", {1: "holder:pupil", 2: True, 3: "c"}),
 ]
 
 
@@ -88,6 +138,16 @@ def test_every_kind_of_change_is_read_as_it_is_spelled(
     assert spelled(content) == (kind, fields)
     assert content_of(kind, fields) == content
     assert (kind_of(content), type_of(kind)) == (kind, type(content))
+
+
+def test_what_a_change_says_of_a_person_is_known_from_what_it_says_of_the_site():
+    assert {kind for content, kind, _ in KINDS if is_about_a_person(content)} == {
+        *("badge-state", "forgiveness", "holder", "look-up", "erasure", "hold", "log-export")
+    }
+    of_none = [one for one, kind, _ in KINDS if kind in {"hold", "log-export"} and not is_about_a_person(one)]
+    assert [getattr(one, "scope", getattr(one, "tree", None)) for one in of_none] == [
+        *("site", "site", "tenant:school")
+    ]
 
 
 @pytest.mark.parametrize("content", [content for content, kind, _ in KINDS if kind in {"policy", "trust"}])
@@ -140,6 +200,47 @@ def holder(*issues: Any, name: Any = "pupil", document: Any = b"") -> dict[int, 
         ("approval", {1: DIGEST + b"\0"}),
         ("withdrawal", {1: DIGEST[:-1]}),
         ("withdrawal", {1: DIGEST + b"\0"}),
+        *(
+            ("log-export", log_export(**spoilt))
+            for spoilt in (
+                {"1": "school"},
+                {"1": "tenant:"},
+                {"1": "tenant:The School"},
+                {"1": "site:"},
+                {"2": -1},
+                {"2": True},
+                {"2": "now"},
+                {"3": 253_402_300_799_001},
+                {"2": 1000, "3": 1000},
+                {"2": 1001, "3": 1000},
+                {"4": ["Front"]},
+                {"4": [1]},
+                {"4": ["b", "a"]},
+                {"4": ["a", "a"]},
+                {"4": [f"door-{number:02}" for number in range(65)]},
+                {"4": "front-in"},
+                {"5": ["eaten"]},
+                {"5": ["granted", "denied"]},
+                {"5": ["granted", "granted"]},
+                {"6": "A Pupil"},
+                {"6": 7},
+                {"7": 1},
+                {"8": ""},
+                {"8": "two\nlines"},
+                {"8": 1},
+            )
+        ),
+        ("log-export", {key: value for key, value in log_export().items() if key != 8}),
+        ("look-up", {1: "A Pupil", 2: "why"}),
+        ("look-up", {1: "pupil", 2: ""}),
+        ("look-up", {1: "pupil"}),
+        ("erasure", {1: "A Pupil", 2: "why"}),
+        ("erasure", {1: "pupil", 2: "x" * 201}),
+        ("hold", {1: "zone:yard", 2: True, 3: "case"}),
+        ("hold", {1: "site:", 2: True, 3: "case"}),
+        ("hold", {1: "holder:A Pupil", 2: True, 3: "case"}),
+        ("hold", {1: "site", 2: 1, 3: "case"}),
+        ("hold", {1: "site", 2: True, 3: ""}),
     ],
 )
 def test_what_goes_beyond_a_bound_is_no_change(kind: str, fields: dict[int, Any]):

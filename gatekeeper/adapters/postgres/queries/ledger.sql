@@ -224,23 +224,61 @@ ON CONFLICT (site_id, operator) DO UPDATE SET document = excluded.document;
 
 -- name: waiting_proposals
 -- The proposals that wait, oldest first.
-SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires
+SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires, person
 FROM proposal
 WHERE site_id = $1 AND ending IS NULL
 ORDER BY seq;
 
 -- name: put_proposal
 -- Let a proposal wait.
-INSERT INTO proposal (site_id, digest, document, change, tenant, author, kind, subject, gives, base, seq, expires)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+INSERT INTO proposal (site_id, digest, document, change, tenant, author, kind, subject, gives, base, seq, expires, person)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: end_proposal
 -- Write down how a proposal ended.
 UPDATE proposal SET ending = $3, ended = $4 WHERE site_id = $1 AND digest = $2;
 
 -- name: conclude_change
--- Write down what became of a change, and let go of the name that came beside it.
-UPDATE change SET outcome = $3, detail = $4, seq = $5, name = NULL WHERE site_id = $1 AND change = $2;
+-- Write down what became of a change, and let go of the name that came beside it; also of its bytes, where they say more.
+UPDATE change
+SET outcome = $3, detail = $4, seq = $5, name = NULL, document = CASE WHEN $6::boolean THEN '' ELSE document END
+WHERE site_id = $1 AND change = $2;
+
+-- name: legal_holds
+-- What must be kept.
+SELECT scope FROM legal_hold WHERE site_id = $1;
+
+-- name: put_hold
+-- Place a legal hold; one that was placed already stays as it is.
+INSERT INTO legal_hold (site_id, scope, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: lift_hold
+-- Lift a legal hold.
+DELETE FROM legal_hold WHERE site_id = $1 AND scope = $2;
+
+-- name: erased_persons
+-- Who was forgotten.
+SELECT holder FROM erased_person WHERE site_id = $1;
+
+-- name: erase_person
+-- Forget a person: their rows, where they brought others, what is proposed of them; receipts and sealed parts come after.
+WITH badges AS (
+    DELETE FROM badge WHERE site_id = $1 AND holder = $2 RETURNING badge
+), uses AS (
+    DELETE FROM badge_use WHERE site_id = $1 AND badge IN (SELECT badge FROM badges)
+), registration AS (
+    DELETE FROM holder WHERE site_id = $1 AND holder = $2
+), whereabouts AS (
+    DELETE FROM presence WHERE site_id = $1 AND holder = $2
+), guests AS (
+    UPDATE presence SET host = nullif(host, $2), came_with = nullif(came_with, $2)
+    WHERE site_id = $1 AND holder <> $2 AND $2 IN (host, came_with)
+), photos AS (
+    DELETE FROM holder_photo WHERE site_id = $1 AND holder = $2
+), proposals AS (
+    DELETE FROM proposal WHERE site_id = $1 AND person = $2
+)
+INSERT INTO erased_person (site_id, holder, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
 -- name: waiting_changes
 -- The changes that wait, oldest first; so many at most, or all (null).

@@ -93,7 +93,7 @@ SELECT operator, tenant, document FROM operator WHERE site_id = $1 ORDER BY oper
 
 -- name: open_proposals
 -- The proposals that wait, oldest first.
-SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires
+SELECT digest, document, change, tenant, author, kind, subject, gives, base, seq, expires, person
 FROM proposal
 WHERE site_id = $1 AND ending IS NULL
 ORDER BY seq;
@@ -121,3 +121,11 @@ SELECT count(*) FROM entry WHERE site_id = $1;
 -- name: personal_count
 -- How many rows of personal parts a site has.
 SELECT count(*) FROM personal WHERE site_id = $1;
+
+-- name: hand_out
+-- Remember at which size a tree was exported.
+INSERT INTO handed_out (site_id, tree, size, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
+
+-- name: handed_out
+-- At which sizes a tree was exported, the newest ones.
+SELECT size FROM handed_out WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT $3;

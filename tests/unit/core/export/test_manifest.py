@@ -25,6 +25,7 @@ from gatekeeper.core.export import (
     read_proofs,
     segments_of,
 )
+from gatekeeper.core.log_export import AtDoor
 from gatekeeper.model.ids import HolderId, SiteId
 
 MANIFEST = Manifest(
@@ -36,7 +37,7 @@ MANIFEST = Manifest(
     within=(10, 40),
     since=datetime(2026, 6, 1, tzinfo=UTC),
     until=datetime(2026, 7, 1, tzinfo=UTC),
-    selection=Selection(doors=("front-in",), decisions=("denied",), holder=HolderId("h-pupil")),
+    selection=Selection(doors=("front-in",), decisions=(AtDoor.DENIED,), holder=HolderId("h-pupil")),
     openings=True,
     csv=Dialect.EXCEL_NL,
     parquet=False,
@@ -175,9 +176,9 @@ def test_proofs_in_another_spelling_are_none(field: str, value: object):
 
 def test_a_filter_gives_what_fits_all_its_heads():
     body = {"access_point": "front-in", "kind": "access.denied"}
-    assert Selection(doors=("front-in",), decisions=("denied", "granted")).gives(body, None)
+    assert Selection(doors=("front-in",), decisions=(AtDoor.DENIED, AtDoor.GRANTED)).gives(body, None)
     assert not Selection(doors=("back-in",)).gives(body, None)
-    assert not Selection(decisions=("granted",)).gives(body, None)
+    assert not Selection(decisions=(AtDoor.GRANTED,)).gives(body, None)
     assert not Selection(holder=HolderId("h-pupil")).gives(body, None)
     assert not Selection(holder=HolderId("h-pupil")).gives(body, {"holder": "h-teacher"})
     assert Selection(holder=HolderId("h-pupil")).gives(body, {"holder": "h-pupil"})

@@ -1,0 +1,25 @@
+"""Whom a command believes: the trust list in the database, as far as the roots in the site's folder signed it."""
+
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.app import site_folder
+from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.trust import Trust, TrustRefused, read_trust
+from gatekeeper.model.ids import SiteId
+
+__all__ = ["trust_of_the_log"]
+
+
+async def trust_of_the_log(settings: Settings, site: SiteId, reading: PostgresReading) -> Trust:
+    """The trust list of a site, which names a key that signs the log. Raises SettingError when it is not to be believed."""
+    anchor = site_folder(settings, site).read_anchor()
+    if anchor.site != site:
+        raise SettingError(f"The folder of {site} holds the trust anchor of {anchor.site}.")
+    document = await reading.document(site, "trust")
+    if document is None:
+        raise SettingError(f"The database holds no site {site}.")
+    trust = read_trust(document, anchor=anchor, not_below=0)
+    if isinstance(trust, TrustRefused):
+        raise SettingError(f"The trust list is not believed: {trust.code.sentence}")
+    if not trust.log_keys:
+        raise SettingError("The trust list names no key that signs the log.")
+    return trust

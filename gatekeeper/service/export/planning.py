@@ -1,0 +1,248 @@
+"""What a bundle will hold, before a line of it is written: its range, its checkpoint, and every hash of its proofs.
+
+All of it follows from the tree as it was at one signed checkpoint. Whoever writes the bundle, today or after a crash, needs
+nothing more of the log than the leaves.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from gatekeeper.core.audit import timestamp
+from gatekeeper.core.export import (
+    Dialect,
+    EarlierCheckpoint,
+    ExportedBy,
+    Manifest,
+    Proofs,
+    Selection,
+    manifest_document,
+    proofs_document,
+    read_manifest,
+    read_proofs,
+)
+from gatekeeper.core.log_export import LogExport
+from gatekeeper.model.ids import SiteId
+from gatekeeper.service.export.source import LogSource
+from gatekeeper.service.publication import TreeTiles
+from gatekeeper.transparency import (
+    Checkpoint,
+    MissingTileError,
+    Span,
+    Tile,
+    TileCoordinates,
+    TileHashes,
+    consistency_proof,
+    consistency_spans,
+    inclusion_proof,
+    inclusion_spans,
+    range_proof,
+    range_spans,
+    root_at,
+    tile_path,
+    tiles_for,
+)
+
+__all__ = [
+    "Extent",
+    "Form",
+    "Plan",
+    "PlanError",
+    "SignedTree",
+    "exported_by",
+    "extent",
+    "plan_document",
+    "plan_of",
+    "proofs_of",
+    "read_plan",
+]
+
+_EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+
+class PlanError(Exception):
+    """A plan that was kept cannot be read; the message says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A bundle before it is written: the manifest lacks its counts."""
+
+    manifest: Manifest
+    checkpoint: bytes
+    export: bytes
+    proofs: Proofs
+    timestamp: bytes | None = None
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How a bundle is written, which changes nothing of what it proves."""
+
+    csv: Dialect | None = None
+    parquet: bool = False
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedTree:
+    """A tree at a signed checkpoint: the note, what it says, and the verifier key of the log."""
+
+    note: bytes
+    checkpoint: Checkpoint
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The leaves asked for, and with their borders."""
+
+    within: tuple[int, int]
+    range: tuple[int, int]
+
+
+async def plan_of(
+    export: LogExport,
+    body: bytes,
+    *,
+    site: SiteId,
+    signed: SignedTree,
+    form: Form,
+    leaves: LogSource,
+    tiles: TreeTiles,
+    earlier: Collection[int],
+    program: str,
+    now: datetime,
+) -> Plan:
+    """The plan of the bundle that an entry of the log allows; `body` are its bytes, below the signed checkpoint.
+
+    `earlier` are sizes at which auditors may have seen the tree. Raises MissingTileError.
+    """
+    entry = orjson.loads(body)
+    index, size = entry["trees"][export.tree], signed.checkpoint.size
+    reach = await extent(leaves, export.tree, size=size, since=export.since, until=export.until)
+    manifest = Manifest(
+        site=site,
+        tree=export.tree,
+        size=size,
+        root=signed.checkpoint.root,
+        range=reach.range,
+        within=reach.within,
+        since=export.since,
+        until=export.until,
+        selection=Selection(doors=export.doors, decisions=export.decisions, holder=export.holder),
+        openings=export.openings,
+        csv=form.csv,
+        parquet=form.parquet,
+        export=exported_by(entry, index=index),
+        written=timestamp(now),
+        program=program,
+        key=signed.key,
+    )
+    proofs = await proofs_of(tiles, export.tree, size=size, leaves=reach.range, export=index, earlier=earlier)
+    return Plan(manifest=manifest, checkpoint=signed.note, export=body, proofs=proofs, compress=form.compress)
+
+
+async def extent(
+    source: LogSource, tree: str, *, size: int, since: datetime | None, until: datetime | None
+) -> Extent:
+    """Which leaves of a tree of this size lie within two instants; where none does, the place between its neighbours."""
+    if since is None and until is None:
+        return Extent((0, size), (0, size))
+    first, last = _EVER
+    found = await source.bounds(tree, size=size, since=since or first, until=until or last)
+    before = -1 if found.before is None else found.before
+    within = (before + 1,) * 2 if found.first is None or found.last is None else (found.first, found.last + 1)
+    start = max(0, within[0] - 1) if since is not None else within[0]
+    end = min(size, within[1] + 1) if until is not None else within[1]
+    return Extent(within, (start, end))
+
+
+async def proofs_of(
+    tiles: TreeTiles,
+    tree: str,
+    *,
+    size: int,
+    leaves: tuple[int, int],
+    export: int,
+    earlier: Collection[int],
+) -> Proofs:
+    """The proofs of a bundle: of its range, of its own entry, and that the tree grew from earlier sizes.
+
+    Raises MissingTileError when the log does not hold what a proof is made of.
+    """
+    sizes = sorted({one for one in earlier if 0 < one < size})
+    spans: list[Span] = [*range_spans(*leaves, size), *inclusion_spans(export, size)]
+    for one in sizes:
+        spans += [(0, one), *consistency_spans(one, size)]
+    reader = TileHashes([await _tile(tiles, tree, at) for at in tiles_for(spans, size)])
+    return Proofs(
+        range=tuple(range_proof(*leaves, size, reader)),
+        export=tuple(inclusion_proof(export, size, reader)),
+        consistency=tuple(
+            EarlierCheckpoint(
+                size=one, root=root_at(one, reader), hashes=tuple(consistency_proof(one, size, reader))
+            )
+            for one in sizes
+        ),
+    )
+
+
+async def _tile(tiles: TreeTiles, tree: str, at: TileCoordinates) -> Tile:
+    hashes = await tiles.tile(tree, at)
+    if hashes is None:
+        raise MissingTileError(
+            f"Tile {tile_path(at)} of {tree} is not in the log: gatekeeper audit verify says why."
+        )
+    return Tile(level=at.level, index=at.index, width=at.width, hashes=hashes)
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """A plan as it is kept beside a bundle that is half-done."""
+    return {
+        "manifest": manifest_document(plan.manifest).decode(),
+        "written": plan.manifest.written,
+        "checkpoint": plan.checkpoint.decode(),
+        "export": plan.export.decode(),
+        "proofs": proofs_document(plan.proofs).decode(),
+        "timestamp": None if plan.timestamp is None else b64encode(plan.timestamp).decode(),
+        "compress": plan.compress,
+    }
+
+
+def read_plan(document: Mapping[str, Any]) -> Plan:
+    """Read what `plan_document` has written. Raises PlanError."""
+    try:
+        manifest = read_manifest(document["manifest"].encode())
+        proofs = read_proofs(document["proofs"].encode())
+        token = document["timestamp"]
+        if manifest is not None and proofs is not None:
+            return Plan(
+                manifest=manifest,
+                checkpoint=document["checkpoint"].encode(),
+                export=document["export"].encode(),
+                proofs=proofs,
+                timestamp=None if token is None else b64decode(token),
+                compress=document["compress"],
+            )
+    except (KeyError, AttributeError, TypeError, ValueError):
+        pass
+    raise PlanError("The plan of the half-done bundle cannot be read: remove it and begin anew.")
+
+
+def exported_by(body: Mapping[str, Any], *, index: int) -> ExportedBy:
+    """What the entry of an export says of it; `index` is its place in the tree that is exported."""
+    return ExportedBy(
+        index=index,
+        seq=body["seq"],
+        at=body["at"],
+        by=body["by"],
+        author=body["author"],
+        approved_by=body.get("approved_by"),
+        reason=body["reason"],
+    )

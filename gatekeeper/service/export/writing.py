@@ -1,0 +1,291 @@
+"""Writing a bundle: leaves come from the log in pieces, and go to its segments, with openings and table beside them.
+
+While one piece is written, the next are on their way from the database. Memory holds a few pieces, whatever the range.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import orjson
+
+from gatekeeper.core.export import (
+    Counts,
+    Manifest,
+    Segment,
+    heading,
+    manifest_document,
+    member_name,
+    opening_line,
+    proofs_document,
+    row_of,
+    segments_of,
+    withheld_line,
+)
+from gatekeeper.service.export.inside import verify_program, verify_text
+from gatekeeper.service.export.partial import Partial
+from gatekeeper.service.export.planning import Plan
+from gatekeeper.service.export.source import Bodies, LogSource, SealedPart
+from gatekeeper.transparency import Subtrees, leaf_hash
+
+__all__ = ["MissingEntriesError", "Opener", "write_bundle"]
+
+Opener = Callable[[SealedPart], bytes | None]
+"""Opens a personal part; None when nobody can any more, or when it is not what was committed to."""
+
+_PIECE: Final = 4096
+_AHEAD: Final = 2
+_PERSONAL: Final = b'"personal":"'
+
+
+class MissingEntriesError(Exception):
+    """Entries of the range are not in the log; the message names the first place."""
+
+
+async def write_bundle(
+    partial: Partial,
+    plan: Plan,
+    source: LogSource,
+    *,
+    opener: Opener | None,
+    progress: Callable[[int], object] | None = None,
+) -> Counts:
+    """Write what a bundle lacks yet, to its end; give what it holds.
+
+    `opener` opens personal parts, for openings and for a filter by holder. Raises MissingEntriesError.
+    """
+    if not partial.steps:
+        _put(partial, plan, {**_beside(plan), "checkpoint": plan.checkpoint})
+        partial.step({})
+    segments = list(segments_of(*plan.manifest.range))
+    counts = sum((Counts(**step.counted) for step in partial.steps), Counts())
+    for segment in segments[len(partial.steps) - 1 :]:
+        writing = _SegmentWriting(
+            partial=partial, plan=plan, source=source, opener=opener, segment=segment, progress=progress
+        )
+        counted = await writing.run()
+        await asyncio.to_thread(partial.step, asdict(counted))
+        counts += counted
+    _put(partial, plan, _last(plan, counts))
+    await asyncio.to_thread(partial.finish)
+    return counts
+
+
+def _beside(plan: Plan) -> dict[str, bytes]:
+    return {"VERIFY.txt": verify_text(plan.manifest), "verify.py": verify_program()}
+
+
+def _last(plan: Plan, counts: Counts) -> dict[str, bytes]:
+    stamped = {} if plan.timestamp is None else {"timestamp.tsr": plan.timestamp}
+    return {
+        "export.json": plan.export,
+        "proofs.json": proofs_document(plan.proofs),
+        **stamped,
+        "manifest.json": manifest_document(plan.manifest.counted(counts)),
+    }
+
+
+def _put(partial: Partial, plan: Plan, members: dict[str, bytes]) -> None:
+    for name, content in members.items():
+        with partial.member(name, compress=plan.compress) as written:
+            written.write(content)
+
+
+@dataclass(slots=True)
+class _Spools:
+    """What a segment has beside its entries, until its entries are written; files without a name."""
+
+    openings: IO[bytes] | None
+    table: IO[bytes] | None
+
+    @classmethod
+    @contextmanager
+    def opened(cls, manifest: Manifest, folder: Path) -> Iterator["_Spools"]:
+        with ExitStack() as stack:
+
+            def spool() -> IO[bytes]:
+                return stack.enter_context(tempfile.TemporaryFile(dir=folder))
+
+            yield cls(
+                openings=spool() if manifest.openings else None,
+                table=spool() if manifest.csv is not None else None,
+            )
+
+
+class _SegmentWriting:
+    """One segment on its way into the bundle."""
+
+    def __init__(
+        self,
+        *,
+        partial: Partial,
+        plan: Plan,
+        source: LogSource,
+        opener: Opener | None,
+        segment: Segment,
+        progress: Callable[[int], object] | None,
+    ) -> None:
+        self._partial, self._plan, self._manifest = partial, plan, plan.manifest
+        self._source, self._opener, self._segment, self._progress = source, opener, segment, progress
+        # Only what is shown as it is needs no look at what it says.
+        self._plain = not (self._manifest.selection or self._manifest.openings or self._manifest.csv)
+        self._counts = Counts()
+
+    async def run(self) -> Counts:
+        with _Spools.opened(self._manifest, self._partial.folder) as spools:
+            with self._member("entries", "jsonl") as written:
+                async for start, bodies, parts in self._pieces():
+                    await asyncio.to_thread(self._take, start, bodies, parts, written, spools)
+                    if self._progress is not None:
+                        self._progress(start + bodies.leaves - self._manifest.range[0])
+            await asyncio.to_thread(self._put_beside, spools)
+        return self._counts
+
+    def _member(self, folder: str, suffix: str) -> Any:
+        return self._partial.member(member_name(folder, self._segment, suffix), compress=self._plan.compress)
+
+    async def _pieces(self) -> AsyncIterator[tuple[int, Bodies, Sequence[SealedPart]]]:
+        coming: deque[tuple[int, asyncio.Task[tuple[Bodies, Sequence[SealedPart]]]]] = deque()
+        starts = iter(_cut(self._segment))
+        try:
+            while True:
+                while len(coming) <= _AHEAD and (next_one := next(starts, None)) is not None:
+                    coming.append((next_one[0], asyncio.create_task(self._fetch(*next_one), name="piece")))
+                if not coming:
+                    return
+                start, task = coming.popleft()
+                bodies, parts = await task
+                yield start, bodies, parts
+        finally:
+            for _, task in coming:
+                task.cancel()
+
+    async def _fetch(self, start: int, end: int) -> tuple[Bodies, Sequence[SealedPart]]:
+        tree = self._manifest.tree
+        bodies = await self._source.bodies(tree, start, end)
+        if bodies.leaves != end - start:
+            raise MissingEntriesError(
+                f"Of the entries {start} to {end} of {tree} {end - start - bodies.leaves} are not in the log: "
+                "they were deleted, by retention or by somebody. gatekeeper audit verify says which."
+            )
+        parts = await self._source.parts(tree, start, end) if self._opener is not None else ()
+        return bodies, parts
+
+    def _take(
+        self, start: int, bodies: Bodies, parts: Sequence[SealedPart], written: IO[bytes], spools: _Spools
+    ) -> None:
+        if self._plain:
+            written.write(bodies.joined + b"\n")
+            borders = [at for at in self._manifest.borders if start <= at < start + bodies.leaves]
+            lines = bodies.joined.split(b"\n") if borders else ()
+            bordering = sum(_PERSONAL in lines[at - start] for at in borders)
+            self._counts += Counts(entries=bodies.leaves, personal=bodies.joined.count(_PERSONAL) - bordering)
+            return
+        piece = _Piece(self._manifest, start, self._opened(parts))
+        for line in bodies.joined.split(b"\n"):
+            piece.add(line)
+        self._counts += piece.write(written, spools)
+
+    def _opened(self, parts: Sequence[SealedPart]) -> dict[int, bytes]:
+        opener, holder = self._opener, self._manifest.selection.holder
+        if opener is None:
+            return {}
+        wanted = [part for part in parts if holder is None or part.person == holder]
+        opened = {part.index: opener(part) for part in wanted}
+        return {index: plaintext for index, plaintext in opened.items() if plaintext is not None}
+
+    def _put_beside(self, spools: _Spools) -> None:
+        for folder, suffix, spool in (("openings", "jsonl", spools.openings), ("csv", "csv", spools.table)):
+            if spool is None:
+                continue
+            spool.seek(0)
+            with self._member(folder, suffix) as written:
+                if folder == "csv" and self._manifest.csv is not None:
+                    written.write(heading(self._manifest.csv).encode())
+                shutil.copyfileobj(spool, written, 1 << 20)
+
+
+class _Piece:
+    """Some thousand leaves in a row: which are given, what of them is opened, and their rows."""
+
+    def __init__(self, manifest: Manifest, start: int, openings: Mapping[int, bytes]) -> None:
+        self._manifest, self._openings = manifest, openings
+        self._borders = manifest.borders
+        self._index = start
+        self._entries: list[bytes] = []
+        self._opened: list[bytes] = []
+        self._rows: list[str] = []
+        self._withheld: list[bytes] = []
+        self._given = self._personal = self._gone = 0
+
+    def add(self, line: bytes) -> None:
+        """Take the next leaf."""
+        if self._index in self._borders:
+            self._give(line)
+        else:
+            body = orjson.loads(line)
+            plaintext = self._openings.get(self._index)
+            opening = None if plaintext is None else orjson.loads(plaintext)
+            if self._manifest.selection.gives(body, opening):
+                self._give(line)
+                self._tell(body, plaintext, opening)
+            else:
+                self._withheld.append(leaf_hash(line))
+        self._index += 1
+
+    def write(self, entries: IO[bytes], spools: _Spools) -> Counts:
+        """Write all that was taken, and say how much it is."""
+        self._close_gap()
+        entries.write(b"\n".join([*self._entries, b""]))
+        if spools.openings is not None and self._opened:
+            spools.openings.write(b"\n".join([*self._opened, b""]))
+        if spools.table is not None:
+            spools.table.write("".join(self._rows).encode())
+        return Counts(
+            entries=self._given,
+            withheld=self._gone,
+            personal=self._personal,
+            openings=len(self._opened),
+            rows=len(self._rows),
+        )
+
+    def _give(self, line: bytes) -> None:
+        self._close_gap()
+        self._entries.append(line)
+        self._given += 1
+
+    def _tell(
+        self, body: Mapping[str, Any], plaintext: bytes | None, opening: Mapping[str, Any] | None
+    ) -> None:
+        if not self._manifest.openings:
+            plaintext = opening = None
+        if plaintext is not None:
+            self._opened.append(opening_line(self._index, plaintext))
+        self._personal += "personal" in body
+        if self._manifest.csv is not None:
+            self._rows.append(row_of(self._manifest.csv, self._index, body, opening))
+
+    def _close_gap(self) -> None:
+        if self._withheld:
+            start = self._index - len(self._withheld)
+            subtrees = Subtrees(start, self._index)
+            subtrees.feed(self._withheld)
+            hashes = [node for _, node in subtrees.finish()]
+            self._entries.append(withheld_line(start, self._index, hashes))
+            self._gone += len(self._withheld)
+            self._withheld = []
+
+
+def _cut(segment: Segment) -> Iterator[tuple[int, int]]:
+    """Cut a segment at every multiple of a piece, so that what is withheld makes up few subtrees."""
+    start = segment.start
+    while start < segment.end:
+        end = min(segment.end, (start // _PIECE + 1) * _PIECE)
+        yield start, end
+        start = end

@@ -1,0 +1,41 @@
+"""The one spelling of base64 and of decimals in C2SP's formats; every other spelling of the same value is refused."""
+
+import base64
+import binascii
+import re
+from typing import Final
+
+from gatekeeper.transparency.hashing import HASH_SIZE
+
+__all__ = ["MAX_DECIMAL", "decode_base64", "decode_hash", "encode_base64", "parse_decimal"]
+
+MAX_DECIMAL: Final = 2**63 - 1
+_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+def encode_base64(decoded: bytes) -> str:
+    """Encode as in RFC 4648, section 4, with padding."""
+    return base64.b64encode(decoded).decode()
+
+
+def decode_base64(encoded: str) -> bytes | None:
+    """Decode what `encode_base64` has written; None for any other spelling, such as stray bits or missing padding."""
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return decoded if encode_base64(decoded) == encoded else None
+
+
+def decode_hash(encoded: str) -> bytes | None:
+    """Decode a SHA-256 hash; None for what is not the base64 of 32 bytes."""
+    decoded = decode_base64(encoded)
+    return decoded if decoded is not None and len(decoded) == HASH_SIZE else None
+
+
+def parse_decimal(written: str) -> int | None:
+    """Read a number from 0 to 2^63 - 1 in ASCII digits without leading zeros; None for anything else."""
+    if not _DECIMAL.fullmatch(written):
+        return None
+    number = int(written)
+    return number if number <= MAX_DECIMAL else None
