@@ -225,7 +225,7 @@ async def test_a_log_that_was_cut_is_not_taken_for_one_that_grew(fort: Fort, tmp
     await _renew(fort, tmp_path)
     await fort.run("DELETE FROM checkpoint WHERE site_id = $1 AND size > 300")
     with pytest.raises(
-        TileFolderError, match="The folder holds 600 entries and .* covers 300: the log was cut"
+        TileFolderError, match=r"The folder holds 600 entries and .* covers 300: the log was cut"
     ):
         await _renew(fort, tmp_path)
 

@@ -36,7 +36,6 @@ from gatekeeper.service.auditor.seen import hold_proofs, hold_seen
 from gatekeeper.service.auditor.segments import Hashed, Task, check_segment
 from gatekeeper.service.auditor.signing import (
     Stamp,
-    WitnessPolicy,
     checkpoint_of,
     given_notes,
     hold_checkpoint,
@@ -44,7 +43,7 @@ from gatekeeper.service.auditor.signing import (
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
 from gatekeeper.service.words import counted, shown
-from gatekeeper.transparency import MAX_NOTE_BYTES, RangeVerifier, Refused, Verifier
+from gatekeeper.transparency import MAX_NOTE_BYTES, Policy, RangeVerifier, Refused, Verifier
 from gatekeeper.transparency.proofs import Subtree
 
 __all__ = ["Known", "verify_bundle"]
@@ -65,7 +64,7 @@ class Known:
 
     key: Verifier | None = None
     notes: Sequence[tuple[str, bytes]] = ()
-    policy: WitnessPolicy | None = None
+    policy: Policy | None = None
     stamp: Stamp | None = None
     memory: Memory | None = None
 
@@ -162,7 +161,9 @@ class _Checking:
         parsed = checkpoint_of(report.note, manifest)
         if self._known.memory is not None:
             opened.remembered = self._known.memory.recall(manifest.origin)
-        key = log_key(manifest, pinned=self._known.key, remembered=opened.remembered)
+        key = log_key(
+            manifest, pinned=self._known.key, policy=self._known.policy, remembered=opened.remembered
+        )
         hold_checkpoint(report.note, parsed, key, policy=self._known.policy, report=report)
         self._stamp(parsed.text.encode())
         return given_notes(self._known.notes, manifest, report)

@@ -4,10 +4,9 @@ Whose key the log's is, who verifies says: with a key that was pinned, or with t
 when none was pinned, is the key believed that the bundle itself names, and the report says so.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from gatekeeper.core.export import Manifest
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Report, Seen, fault, refusal
@@ -15,10 +14,10 @@ from gatekeeper.service.auditor.memory import Remembered
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import (
     Note,
+    Policy,
     Refusal,
     Refused,
     SignatureType,
-    VerifiedSignature,
     Verifier,
     open_checkpoint,
     parse_checkpoint,
@@ -26,25 +25,12 @@ from gatekeeper.transparency import (
     parse_verifier,
 )
 
-__all__ = ["LogKey", "Stamp", "WitnessPolicy", "checkpoint_of", "given_notes", "hold_checkpoint", "log_key"]
+__all__ = ["LogKey", "Stamp", "checkpoint_of", "given_notes", "hold_checkpoint", "log_key"]
 
 _MEMBER = "checkpoint"
 
 Stamp = Callable[[bytes, bytes], datetime | str]
 """Checks a time stamp of a text: when it was, or what is wrong with it."""
-
-
-class WitnessPolicy(Protocol):
-    """Which witnesses are known, and whether enough of them have cosigned."""
-
-    @property
-    def witness_keys(self) -> Collection[Verifier]:
-        """The keys of all witnesses that are known."""
-        ...
-
-    def satisfied(self, cosignatures: Iterable[VerifiedSignature]) -> bool:
-        """Whether these are enough."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +55,15 @@ def checkpoint_of(note: bytes, manifest: Manifest) -> Note:
     return parsed
 
 
-def log_key(manifest: Manifest, *, pinned: Verifier | None, remembered: Remembered) -> LogKey | None:
-    """The key to believe; None when nobody names one. Raises `Found` when the bundle names another, CannotCheckError for a key of another site."""
+def log_key(
+    manifest: Manifest, *, pinned: Verifier | None, policy: Policy | None, remembered: Remembered
+) -> LogKey | None:
+    """The key to believe; None when nobody names one.
+
+    Raises `Found` when the bundle names another, CannotCheckError for a key of another site.
+    """
+    if pinned is None and policy is not None:
+        pinned = _in_policy(policy, manifest)
     trusted = _renamed(pinned, manifest) if pinned is not None else next(iter(remembered.keys), None)
     named = _named(manifest)
     if trusted is None:
@@ -81,7 +74,7 @@ def log_key(manifest: Manifest, *, pinned: Verifier | None, remembered: Remember
 
 
 def hold_checkpoint(
-    note: bytes, parsed: Note, key: LogKey | None, *, policy: WitnessPolicy | None, report: Report
+    note: bytes, parsed: Note, key: LogKey | None, *, policy: Policy | None, report: Report
 ) -> None:
     """See that the log signed the checkpoint, and that enough witnesses did. Raises `Found`."""
     if key is None:
@@ -89,7 +82,7 @@ def hold_checkpoint(
             "that the log signed the checkpoint: its key is not known; give it with --key, as the site publishes it"
         )
         return
-    witnesses = () if policy is None else policy.witness_keys
+    witnesses = () if policy is None else [one.verifier for one in policy.witnesses]
     opened = open_checkpoint(note, [key.verifier, *witnesses])
     if isinstance(opened, Refused):
         if opened.code in {Refusal.NOTE_UNKNOWN_KEYS, Refusal.CHECKPOINT_ORIGIN}:
@@ -101,11 +94,10 @@ def hold_checkpoint(
             f"whose key signed the checkpoint: only the bundle itself says that it is the log's; compare with what the "
             f"site publishes: {key.verifier.key()}"
         )
-    cosigned = [one for one in opened.signatures if one.verifier.type is not SignatureType.ED25519]
-    report.witnesses = [(one.verifier.name, one.time or 0) for one in cosigned]
-    if policy is not None:
-        if not policy.satisfied(cosigned):
-            raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
+    report.witnesses = [(one.verifier.name, one.time or 0) for one in opened.cosignatures]
+    if policy is not None and not policy.satisfied(opened.cosignatures):
+        raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
+    if policy is not None and policy.quorum is not None:
         return
     others = sum(one.name != key.verifier.name for one in parsed.signatures)
     report.unchecked.append(
@@ -135,9 +127,20 @@ def given_notes(notes: Sequence[tuple[str, bytes]], manifest: Manifest, report: 
     return seen
 
 
+def _in_policy(policy: Policy, manifest: Manifest) -> Verifier | None:
+    """The key that a policy names for this log, or for another tree of its site."""
+    keys = [log.verifier for log in policy.logs if log.verifier.name.startswith(_site_of(manifest))]
+    own = [key for key in keys if key.name == manifest.origin]
+    return next(iter(own or keys), None)
+
+
+def _site_of(manifest: Manifest) -> str:
+    return f"gatekeeper/{manifest.site}/"
+
+
 def _renamed(pinned: Verifier, manifest: Manifest) -> Verifier:
     """One key signs all trees of a site, each under its own name."""
-    if not pinned.name.startswith(f"gatekeeper/{manifest.site}/"):
+    if not pinned.name.startswith(_site_of(manifest)):
         raise CannotCheckError(f"The key given is of {pinned.name}; the bundle is of {manifest.origin}.")
     return Verifier(name=manifest.origin, type=pinned.type, public_key=pinned.public_key)
 

@@ -1,7 +1,7 @@
 """A bundle is valid as it was exported, and INVALID for the first thing that is not as it must be."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,16 @@ from gatekeeper.core.export import (
 )
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Report, verify_bundle
-from gatekeeper.transparency import Cosigner, Refusal, Verifier, leaf_hash, node_hash, parse_verifier
+from gatekeeper.transparency import (
+    Cosigner,
+    Policy,
+    Refusal,
+    Verifier,
+    leaf_hash,
+    node_hash,
+    parse_policy,
+    parse_verifier,
+)
 from tests.support.bundles import (
     ORIGIN,
     OTHER_KEY,
@@ -361,25 +370,43 @@ def test_a_signature_that_is_not_the_logs_is_refused(tmp_path: Path):
 WITNESS = Cosigner(name="witness.example", private_key=OTHER_KEY)
 
 
-class _Policy:
-    def __init__(self, *, enough: int) -> None:
-        self.witness_keys = (WITNESS.verifier,)
-        self._enough = enough
+def _policy(*lines: str) -> Policy:
+    policy = parse_policy("".join(f"{line}\n" for line in lines).encode())
+    assert isinstance(policy, Policy)
+    return policy
 
-    def satisfied(self, cosignatures: Iterable[object]) -> bool:
-        return len(list(cosignatures)) >= self._enough
+
+ONE_WITNESS = _policy(f"witness w {WITNESS.verifier.key()}", "quorum w")
 
 
 def test_cosignatures_count_when_a_policy_says_whose(tmp_path: Path):
     made = bundle_of(LOG, Asked(within=(3, 15), cosigners=(WITNESS,)))
-    report = checked(made, tmp_path, policy=_Policy(enough=1))
+    report = checked(made, tmp_path, policy=ONE_WITNESS)
     assert (report.finding, report.witnesses) == (None, [("witness.example", 1_780_000_000)])
+    assert not any("cosign" in said for said in report.unchecked)
 
 
 def test_fewer_witnesses_than_the_policy_asks_for_are_too_few(tmp_path: Path):
-    report = checked(MADE, tmp_path, policy=_Policy(enough=1))
+    report = checked(MADE, tmp_path, policy=ONE_WITNESS)
     assert report.finding is not None
     assert report.finding.code == Fault.WITNESS_POLICY
+
+
+def test_a_policy_that_asks_for_no_witness_is_said_to_ask_for_none(tmp_path: Path):
+    report = checked(MADE, tmp_path, policy=_policy("quorum none"))
+    assert report.finding is None
+    assert any("no witness has cosigned" in said for said in report.unchecked)
+
+
+def test_a_policy_pins_the_key_of_a_log_that_it_names(tmp_path: Path):
+    known = _policy(f"log {MADE.key}", "quorum none")
+    assert not any(MADE.key in said for said in checked(MADE, tmp_path, policy=known).unchecked)
+    report = checked(MADE, tmp_path, policy=_policy(f"log {FOREIGN.key}", "quorum none"))
+    assert report.finding is not None
+    assert report.finding.code == Fault.CHECKPOINT_KEY
+    elsewhere = replace(_verifier(MADE.key), name="gatekeeper/castle/site").key()
+    silent = checked(MADE, tmp_path, policy=_policy(f"log {elsewhere}", "quorum none"))
+    assert any(MADE.key in said for said in silent.unchecked)
 
 
 def test_cosignatures_without_a_policy_are_said_to_be_unchecked(tmp_path: Path):
