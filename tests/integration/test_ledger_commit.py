@@ -101,6 +101,7 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "proposal": 0,
         "document": 1,
         "checkpoint": 0,
+        "cosignature": 0,
         "change": 0,
         "dead_letter": 0,
     }
