@@ -407,6 +407,10 @@ class StoredTrees(Protocol):
         """Where all trees of a site stand, all as of one instant: their sizes and roots."""
         ...
 
+    async def starts(self, site: SiteId) -> Mapping[str, LogStart]:
+        """Where the bodies of each tree begin that lost its first ones; a body that was missing before is before it."""
+        ...
+
     async def tiles(
         self, site: SiteId, tree: str, *, level: int, first: int, end: int
     ) -> Mapping[int, bytes]:

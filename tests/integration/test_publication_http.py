@@ -15,6 +15,7 @@ from gatekeeper.observe.health import Health
 from gatekeeper.service.publication import Publication, Publishing
 from tests.support.checkpoints import sign_heads
 from tests.support.fort import ARMY, SCHOOL, Fort
+from tests.support.gone import let_bodies_go
 from tests.support.proxy import FaultProxy
 from tests.support.tlog_reader import Fetch, path_of, read_log
 
@@ -198,6 +199,17 @@ async def test_a_body_that_was_taken_out_leaves_no_bundle_and_no_incomplete_tile
     for path in (path_of("entries", 0), path_of("entries", 2, 188), path_of("0", 2, 188)):
         assert (await entries.get(f"site/{path}")).status_code == 404, path
     assert (await entries.get(f"site/{path_of('0', 0)}")).status_code == 200, "the hashes stand"
+
+
+@pytest.mark.parametrize(
+    ("before", "log"), [(280, "site"), (600, "site"), (300, "tenant/army"), (299, "tenant/army")]
+)
+async def test_of_bodies_whose_period_was_over_every_tile_can_still_be_had(
+    before: int, log: str, fort: Fort, entries: httpx.AsyncClient
+):
+    await let_bodies_go(fort, before)
+    assert await read_log(_fetch(entries, log), bodies=False) == fort.pen.trees[log.replace("/", ":")].size
+    assert (await entries.get(f"{log}/{path_of('entries', 0)}")).status_code == 404
 
 
 async def test_a_tile_that_was_taken_out_leaves_none_above_it(fort: Fort, entries: httpx.AsyncClient):

@@ -10,7 +10,7 @@ from gatekeeper.adapters.postgres.connection import Line
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.model.ids import SiteId
-from gatekeeper.ports import LedgerUnavailableError, StoredCheckpoint
+from gatekeeper.ports import LedgerUnavailableError, LogStart, StoredCheckpoint
 
 __all__ = ["PostgresStoredTrees"]
 
@@ -41,6 +41,11 @@ class PostgresStoredTrees:
         """Where all trees of a site stand."""
         rows = await self._fetch(_queries.heads, site)
         return {row["tree"]: (row["size"], row["root"]) for row in rows}
+
+    async def starts(self, site: SiteId) -> Mapping[str, LogStart]:
+        """Where the bodies of each tree begin that lost its first ones."""
+        rows = await self._fetch(_queries.starts, site)
+        return {row["tree"]: LogStart(size=row["size"], hashes=row["hashes"]) for row in rows}
 
     async def tiles(
         self, site: SiteId, tree: str, *, level: int, first: int, end: int

@@ -23,6 +23,7 @@ from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import StoredTrees
 from gatekeeper.service.files import write_whole
 from gatekeeper.service.publication.publishing import Publishing
+from gatekeeper.service.publication.tree_tiles import TreeTiles
 from gatekeeper.transparency import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -79,6 +80,7 @@ class TileFolder:
         self._site = site
         self._tree = tree
         self._stored = stored
+        self._tiles = TreeTiles(site, stored)
         self._verifiers = verifiers
         self._with_entries = publishing is Publishing.ENTRIES
         self._left_out = 0
@@ -175,13 +177,13 @@ class TileFolder:
                 at = BundleCoordinates(index=index, width=len(bodies))
                 self._put(bundle_path(at), self._bundle(there))
             return [leaf_hash(body) for body in there]
-        tiles = await self._stored.tiles(self._site, self._tree, level=0, first=index, end=index + 1)
-        if index not in tiles or len(bodies) < TILE_WIDTH:
+        hashes = await self._tiles.tile(self._tree, TileCoordinates(level=0, index=index, width=len(bodies)))
+        if hashes is None:
             raise TileFolderError(
                 f"Entries are missing from the log between {first} and {first + len(bodies)}."
             )
         self._left_out += self._with_entries
-        return split_hashes(tiles[index])
+        return split_hashes(hashes)
 
     def _bundle(self, bodies: Sequence[bytes]) -> bytes:
         try:

@@ -2,6 +2,10 @@
 -- Where all trees of a site stand.
 SELECT tree, size, root FROM tree_head WHERE site_id = $1 ORDER BY tree;
 
+-- name: starts
+-- Where the bodies of the trees begin.
+SELECT tree, size, hashes FROM log_start WHERE site_id = $1;
+
 -- name: tiles
 -- The full tiles of one level of a tree, from an index to another.
 SELECT index, hashes FROM tile WHERE site_id = $1 AND tree = $2 AND level = $3 AND index >= $4 AND index < $5;
