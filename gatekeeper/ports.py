@@ -253,6 +253,7 @@ class StoredCheckpoint:
     size: int
     root: bytes
     note: bytes
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -423,6 +424,10 @@ class StoredTrees(Protocol):
 
     async def newest_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
         """The last signed checkpoint of a tree."""
+        ...
+
+    async def cosigned_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
+        """The last checkpoint of a tree that a witness has cosigned, with what witnesses said of it; None while there is none."""
         ...
 
     async def checkpoints(

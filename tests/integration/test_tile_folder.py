@@ -10,7 +10,7 @@ import pytest
 from gatekeeper.adapters.postgres import PostgresStoredTrees
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.service.publication import Publishing, Renewed, TileFolder, TileFolderError
-from tests.support.checkpoints import sign_heads, verifier_of
+from tests.support.checkpoints import WITNESS, cosign_heads, sign_heads, verifier_of
 from tests.support.fort import ARMY, SCHOOL, Fort
 from tests.support.gone import let_bodies_go
 from tests.support.tlog_reader import Fetch, path_of, read_log
@@ -129,6 +129,18 @@ async def test_a_folder_that_is_up_to_date_is_left_as_it_is(fort: Fort, tmp_path
     assert (await _renew(fort, tmp_path)).added == 0
     after = {path: (tmp_path / path).stat().st_mtime_ns for path in before if path != "checkpoint"}
     assert after == {path: at for path, at in before.items() if path != "checkpoint"}
+
+
+async def test_a_folder_shows_what_witnesses_cosigned_and_never_goes_back_for_it(fort: Fort, tmp_path: Path):
+    await _grow(fort, 300)
+    await _grow(fort, 300)
+    assert (await _renew(fort, tmp_path / "ahead")).size == 600
+    await cosign_heads(fort, up_to=300)
+    assert (await _renew(fort, tmp_path / "ahead")).size == 600
+    assert (await _renew(fort, tmp_path / "new")).size == 300
+    await cosign_heads(fort)
+    assert (await _renew(fort, tmp_path / "new")).size == 600
+    assert WITNESS.name in (tmp_path / "new" / "checkpoint").read_text()
 
 
 async def test_full_tiles_are_not_written_again(fort: Fort, tmp_path: Path):

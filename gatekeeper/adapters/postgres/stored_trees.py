@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 
 from gatekeeper.adapters.postgres.connection import Line
+from gatekeeper.adapters.postgres.rows import cosigned_note
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.model.ids import SiteId
@@ -67,6 +69,15 @@ class PostgresStoredTrees:
         """The last signed checkpoint of a tree."""
         rows = await self._fetch(_queries.newest_checkpoint, site, tree)
         return StoredCheckpoint(**rows[0]) if rows else None
+
+    async def cosigned_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
+        """The last checkpoint of a tree that a witness has cosigned, with what witnesses said of it."""
+        rows = await self._fetch(_queries.cosigned_checkpoint, site, tree)
+        if not rows:
+            return None
+        found = StoredCheckpoint(**rows[0])
+        lines = await self._fetch(_queries.cosignatures, site, tree, found.size)
+        return replace(found, note=cosigned_note(found.note, lines))
 
     async def checkpoints(
         self, site: SiteId, tree: str, *, after: int, until: int

@@ -22,6 +22,7 @@ from typing import Final
 from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import StoredTrees
 from gatekeeper.service.files import write_whole
+from gatekeeper.service.publication.checkpoints import checkpoint_to_show
 from gatekeeper.service.publication.publishing import Publishing
 from gatekeeper.service.publication.tree_tiles import TreeTiles
 from gatekeeper.transparency import (
@@ -90,10 +91,11 @@ class TileFolder:
 
         Raises TileFolderError, LedgerUnavailableError and OSError; what was there can be read as before then.
         """
-        note, newest = await self._newest()
+        await self._newest(least=0)  # nothing is made where there is nothing to show
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
             held, tree = self._held()
+            note, newest = await self._newest(least=held)
             if held > newest.size:
                 raise TileFolderError(
                     f"The folder holds {held} entries and the log's newest checkpoint covers {newest.size}: the log was cut."
@@ -109,8 +111,8 @@ class TileFolder:
 
     # -- where the log is, and where the folder ---------------------------------------------------------------------
 
-    async def _newest(self) -> tuple[bytes, Checkpoint]:
-        stored = await self._stored.newest_checkpoint(self._site, self._tree)
+    async def _newest(self, *, least: int) -> tuple[bytes, Checkpoint]:
+        stored = await checkpoint_to_show(self._stored, self._site, self._tree, least=least)
         if stored is None:
             raise TileFolderError("The log holds no signed checkpoint of this tree yet.")
         opened = open_checkpoint(stored.note, self._verifiers)
