@@ -264,6 +264,7 @@ class StoredCheckpoint:
     size: int
     root: bytes
     note: bytes
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -430,6 +431,10 @@ class StoredTrees(Protocol):
         """Where all trees of a site stand, all as of one instant: their sizes and roots."""
         ...
 
+    async def starts(self, site: SiteId) -> Mapping[str, LogStart]:
+        """Where the bodies of each tree begin that lost its first ones; a body that was missing before is before it."""
+        ...
+
     async def tiles(
         self, site: SiteId, tree: str, *, level: int, first: int, end: int
     ) -> Mapping[int, bytes]:
@@ -442,6 +447,10 @@ class StoredTrees(Protocol):
 
     async def newest_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
         """The last signed checkpoint of a tree."""
+        ...
+
+    async def cosigned_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
+        """The last checkpoint of a tree that a witness has cosigned, with what witnesses said of it; None while there is none."""
         ...
 
     async def checkpoints(
