@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -23,7 +23,9 @@ from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresStoredTrees, migrate_site_database
+from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.adapters.witness_client import HttpWitnesses
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.pin import PinChecker
 from gatekeeper.core.verify import PinDesk
@@ -41,12 +43,25 @@ from gatekeeper.service.administration.folder import (
     SiteFolder,
     in_gate,
 )
-from gatekeeper.service.engine import Engine, EngineParts
+from gatekeeper.service.cosigning import PolicyRefusedError, read_policy
+from gatekeeper.service.engine import Engine, EngineParts, WitnessParts
+from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.integrity import IntegrityWatch
 from gatekeeper.service.publication import Publication, Publishing
 
-__all__ = ["Premises", "databases", "premises", "running", "serving_site", "site_folder", "the_site"]
+__all__ = [
+    "Premises",
+    "databases",
+    "premises",
+    "running",
+    "serving_site",
+    "site_folder",
+    "the_site",
+    "timestamp_authority",
+    "witness_parts",
+]
 
 _RUNNING = "running.json"
 _SESSION = timedelta(days=7)
@@ -221,13 +236,21 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
 async def _engines(settings: Settings, where: Premises, site: SiteId, health: Health) -> None:
     """Run one engine after another: who loses the site throws everything away and stands by for it."""
     while True:
-        ledger = PostgresLedger(where.dsn)
+        ledger, watched = PostgresLedger(where.dsn), PostgresStoredTrees(where.dsn)
+        beside = _beside(settings, site, watched)
         try:
-            await Engine(_parts(settings, where, site, health=health, ledger=ledger)).run()
+            await Engine(_parts(settings, where, site, health=health, ledger=ledger, beside=beside)).run()
         except SiteLostError as lost:
             _log.warning("site lost", site=site, why=str(lost))
         finally:
             await ledger.close()
+            await watched.close()
+
+
+def _beside(settings: Settings, site: SiteId, watched: PostgresStoredTrees) -> Sequence[Beside]:
+    if not settings.watch_rate:
+        return ()
+    return (IntegrityWatch(site=site, stored=watched, clock=SystemClock(), rate=settings.watch_rate),)
 
 
 def _parts(
@@ -237,6 +260,7 @@ def _parts(
     *,
     health: Health,
     ledger: PostgresLedger,
+    beside: Sequence[Beside],
 ) -> EngineParts:
     folder = site_folder(settings, site)
     log_key = load_pem_private_key(folder.read_secret(LOG_KEY), password=None)
@@ -263,7 +287,40 @@ def _parts(
         ),
         clock=SystemClock(),
         health=health,
+        beside=beside,
+        witness=witness_parts(settings),
+        authority=timestamp_authority(settings),
+        stamped_every=timedelta(seconds=settings.tsa_interval),
     )
+
+
+def witness_parts(settings: Settings) -> WitnessParts | None:
+    """The witnesses that the settings name. Raises SettingError when their policy cannot be followed."""
+    if settings.witnesses is None:
+        return None
+    try:
+        policy = read_policy(settings.witnesses.read_bytes())
+    except OSError as error:
+        raise SettingError(f"witnesses cannot be read: {settings.witnesses}: {error.strerror}.") from error
+    except PolicyRefusedError as error:
+        raise SettingError(f"{settings.witnesses}: {error}") from error
+    return WitnessParts(
+        policy=policy,
+        witnesses=HttpWitnesses(),
+        interval=timedelta(seconds=settings.witness_interval),
+    )
+
+
+def timestamp_authority(settings: Settings) -> HttpTimestampAuthority | None:
+    """The authority that stamps checkpoints, when one is set. Raises SettingError when what asks it is not installed."""
+    if not settings.tsa:
+        return None
+    try:
+        return HttpTimestampAuthority(settings.tsa)
+    except ImportError:
+        raise SettingError(
+            "tsa is set, and nothing here can ask for time stamps: install gatekeeper[timestamp]."
+        ) from None
 
 
 def _pin_desk(folder: SiteFolder) -> PinDesk | None:

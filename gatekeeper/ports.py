@@ -4,7 +4,7 @@ An adapter stands behind each of these; the service knows no other name for a br
 errors are wrapped once, at the adapter, into the errors below.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -13,31 +13,45 @@ from gatekeeper.core.memory import Opening, Usage
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.presence import Presence
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.retention import Due, Expired
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import BadgeId, BootId, GateId, HolderId, SiteId, TenantId
-from gatekeeper.transparency import Tile
+from gatekeeper.transparency import Accepted, Latest, NoteSignature, Tile, TileCoordinates, Verifier
 
 __all__ = [
     "Batch",
     "Clock",
     "CollectorUnavailableError",
     "DeadLetter",
+    "DeletionOutdatedError",
+    "Dispute",
+    "Doomed",
     "Inbound",
     "KeyVault",
     "Ledger",
     "LedgerUnavailableError",
     "Loaded",
+    "LogStart",
     "SealedEntry",
+    "SignedCheckpoint",
     "SiteLostError",
     "StoredChange",
     "StoredCheckpoint",
     "StoredDocument",
     "StoredEntry",
     "StoredTrees",
+    "TimestampAuthority",
+    "TimestampUnavailableError",
     "Transport",
     "TransportError",
     "TreeHead",
+    "WatchedLog",
+    "WitnessAnswer",
+    "WitnessStore",
+    "WitnessStoreError",
+    "WitnessUnreachableError",
+    "Witnesses",
 ]
 
 
@@ -55,6 +69,22 @@ class CollectorUnavailableError(Exception):
 
 class SiteLostError(Exception):
     """Another engine owns the site now; nothing more can be committed under this epoch."""
+
+
+class WitnessUnreachableError(Exception):
+    """A witness does not answer, not in time, or with more than an answer may be."""
+
+
+class WitnessStoreError(Exception):
+    """A witness cannot read or write what it remembers; it cosigns nothing."""
+
+
+class DeletionOutdatedError(Exception):
+    """What a batch was to delete is not there any more as it was found; nothing of the batch was committed."""
+
+
+class TimestampUnavailableError(Exception):
+    """The time-stamping authority does not answer, or not what it was asked."""
 
 
 class Clock(Protocol):
@@ -130,6 +160,34 @@ class TreeHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogStart:
+    """Where the bodies of a tree begin, and the leaf hashes before that of the tile which is incomplete there, joined.
+
+    What lies in full tiles before it is there still: with it every proof can be made, and the tree grows on.
+    """
+
+    size: int
+    hashes: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """A batch of rows whose period is over: what an entry says of them, and which they are.
+
+    `rows` are their numbers as in the digest; `since` and `until` the instants of the first and the last where their tables
+    are kept by month. `starts` are where the bodies of the trees begin afterwards; `registrations` whose it is that go, with
+    the SHA-256 of each.
+    """
+
+    expired: Expired
+    rows: tuple[int, ...]
+    since: datetime
+    until: datetime
+    registrations: Mapping[HolderId, bytes] = field(default_factory=dict)
+    starts: Mapping[str, LogStart] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """All that is committed at once: entries, tiles, heads, whereabouts, receipts, and altered state."""
 
@@ -143,6 +201,8 @@ class Batch:
     opened: Mapping[Opening, datetime | None] = field(default_factory=dict)
     settled: Sequence[Receipt] = ()
     """Receipts of scans that waited and are decided now."""
+    doomed: Doomed | None = None
+    """What goes with the entry that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +219,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChange:
-    """A signed change waiting for the engine. `name` is personal and therefore not in the signed bytes."""
+    """A signed change waiting for the engine. `name` is sealed, as it is kept, and is not in the signed bytes."""
 
     id: bytes
     document: bytes
-    name: str | None
+    name: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +245,16 @@ class StoredDocument:
     kind: str
     seq: int
     content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCheckpoint:
+    """A checkpoint of a tree that the engine has signed."""
+
+    tree: str
+    size: int
+    root: bytes
+    note: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +332,19 @@ class Ledger(Protocol):
         """Commit a batch whole or not at all.
 
         Calling it again with the same batch after LedgerUnavailableError is safe: a batch that went in is recognised
-        by its head. Raises SiteLostError when the epoch or the head is not ours any more.
+        by its head. Raises SiteLostError when the epoch or the head is not ours any more, and DeletionOutdatedError
+        when what it deletes is not as it was found.
+        """
+        ...
+
+    async def doomed(self, site: SiteId, due: Due, *, since: int, most: int) -> Doomed | None:
+        """The oldest rows, so many at most, that are due from a number on; None when none is."""
+        ...
+
+    async def drop_months(self, *, before: datetime) -> Sequence[str]:
+        """Drop the months before an instant that hold nothing any more, of any site; their names.
+
+        A month that somebody reads is left for the next time: nobody waits for this.
         """
         ...
 
@@ -276,12 +358,56 @@ class Ledger(Protocol):
         """Keep a signed checkpoint."""
         ...
 
+    async def newest_checkpoints(self, site: SiteId) -> Sequence[SignedCheckpoint]:
+        """The last signed checkpoint of every tree that has one."""
+        ...
+
+    async def full_tiles(
+        self, site: SiteId, tree: str, wanted: Collection[TileCoordinates]
+    ) -> Sequence[Tile]:
+        """Those of these tiles that are full, in no order."""
+        ...
+
+    async def keep_cosignatures(
+        self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
+    ) -> None:
+        """Keep what witnesses said of a checkpoint that is kept: the first word of each key on it, of every hour the last."""
+        ...
+
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, reply: bytes, at: datetime) -> None:
+        """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
+        ...
+
+    async def timestamped(self, site: SiteId) -> Mapping[str, tuple[int, datetime]]:
+        """For each tree: the size that was stamped last, and when."""
+        ...
+
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""
         ...
 
     def change_arrivals(self, site: SiteId) -> AsyncIterator[None]:
         """Yields whenever a change may have arrived, and at least once a second."""
+        ...
+
+    async def plain_names(self, site: SiteId, *, most: int) -> Mapping[HolderId, str]:
+        """Names that a former version kept as they are, `most` at most."""
+        ...
+
+    async def seal_names(self, site: SiteId, names: Mapping[HolderId, bytes]) -> None:
+        """Keep these names sealed."""
+        ...
+
+    async def unforgotten(self, site: SiteId) -> Sequence[HolderId]:
+        """Who is being forgotten: a commit said so, and it is not done everywhere."""
+        ...
+
+    async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
+        """Let receipts and sealed parts name somebody no more, `most` at most; give how many there were."""
+        ...
+
+    async def forgotten(self, site: SiteId, holder: HolderId) -> None:
+        """Somebody is forgotten, also in the vault."""
         ...
 
     async def announce(self, site: SiteId, *, size: int) -> None:
@@ -329,5 +455,90 @@ class KeyVault(Protocol):
         ...
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
-        """The keys of these persons, made where there was none. Durable when it returns."""
+        """The keys of these persons, made where there was none. Durable when it returns.
+
+        INVARIANT: who was forgotten has none, and none is made.
+        """
+        ...
+
+    async def destroy(self, site: SiteId, persons: Sequence[HolderId]) -> None:
+        """Destroy the keys of these persons, for good. Durable when it returns; twice is once."""
+        ...
+
+    async def destroyed(self, site: SiteId) -> frozenset[HolderId]:
+        """Whose keys were destroyed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessAnswer:
+    """What a witness answered over HTTP."""
+
+    status: int
+    body: bytes
+
+
+class Witnesses(Protocol):
+    """The way to witnesses; what they answer is not believed here."""
+
+    async def add_checkpoint(self, url: str, body: bytes) -> WitnessAnswer:
+        """Ask the witness at a URL for its cosignature. Raises WitnessUnreachableError within a time limit."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; the next question opens new ones."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A checkpoint that a log signed and that was not shown to go on from the latest one; `latest_note` is that of then."""
+
+    at: datetime
+    code: str
+    size: int
+    note: bytes
+    latest_note: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedLog:
+    """What a witness knows of one log: the latest checkpoint it cosigned, when, and how many disputes it keeps."""
+
+    origin: str
+    keys: int
+    latest: Latest | None
+    note: bytes | None
+    at: datetime | None
+    disputes: int
+
+
+class WitnessStore(Protocol):
+    """What a witness remembers, apart from every log. Durable: what a method has returned from survives a crash.
+
+    Every method raises WitnessStoreError when the store cannot be used.
+    """
+
+    async def logs(self) -> Mapping[str, Sequence[Verifier]]:
+        """The keys that are believed of each log, by its origin."""
+        ...
+
+    async def latest(self, origin: str) -> Latest | None:
+        """The latest checkpoint of a log that was cosigned."""
+        ...
+
+    async def advance(self, accepted: Accepted, *, after: Latest | None, at: datetime) -> bool:
+        """Make this the latest, if `after` still is; False when another request came between. Compares and writes at once."""
+        ...
+
+    async def keep_dispute(self, origin: str, dispute: Dispute) -> None:
+        """Keep a signed checkpoint that was not shown to go on from the latest, beside the latest; bounded for each log."""
+        ...
+
+
+class TimestampAuthority(Protocol):
+    """Somebody else's clock (RFC 3161)."""
+
+    async def stamp(self, text: bytes) -> bytes:
+        """Have the SHA-256 of a text stamped; give the reply (RFC 3161, 2.4.2), whole. Raises TimestampUnavailableError."""
         ...

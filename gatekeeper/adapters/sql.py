@@ -1,16 +1,9 @@
-"""SQL is SQL: named queries from `.sql` files, and migrations that run `.sql` files under Alembic.
-
-    -- name: newest_checkpoint
-    -- The last signed checkpoint of a tree.
-    SELECT ...;
+"""PostgreSQL: how to connect, what its driver raises, and migrations that run `.sql` files under Alembic.
 
 What the two databases (the log and the vault) share; it knows neither of them.
 """
 
 import hashlib
-import re
-from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +14,7 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
+from gatekeeper.adapters.queries import Queries
 from gatekeeper.ports import LedgerUnavailableError
 
 __all__ = ["FAILURES", "Queries", "connect", "migrate", "run_migrations", "run_script"]
@@ -46,29 +40,6 @@ _REFUSALS = (
 )
 
 _MIGRATING = int.from_bytes(hashlib.sha256(b"gatekeeper migrate").digest()[:8], "big", signed=True)
-_NAME = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
-
-
-class Queries:
-    """The queries of one package's `.sql` files, by name."""
-
-    def __init__(self, package: str, *names: str) -> None:
-        self._texts: dict[str, str] = {}
-        for name in names:
-            parts = _NAME.split(files(package).joinpath("queries", f"{name}.sql").read_text("utf-8"))
-            for query, text in zip(parts[1::2], parts[2::2], strict=True):
-                if query in self._texts:
-                    raise ValueError(f"the query {query} stands in two places")
-                self._texts[query] = text.strip().rstrip(";")
-
-    def __getattr__(self, name: str) -> str:
-        try:
-            return self._texts[name]
-        except KeyError:
-            raise AttributeError(f"there is no query {name}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._texts))
 
 
 async def connect(dsn: str) -> Any:

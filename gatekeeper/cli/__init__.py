@@ -82,6 +82,20 @@ _COMMANDS = {
         module="gatekeeper.cli.proposals", attribute="app", help="Changes that take two people."
     ),
     "audit": Where(module="gatekeeper.cli.auditing", attribute="app", help="Prove that the log is whole."),
+    "retention": Where(module="gatekeeper.cli.retention", attribute="app", help="What is kept how long."),
+    "hold": Where(
+        module="gatekeeper.cli.holds",
+        attribute="app",
+        help="Keep what is looked into, though its period is over.",
+    ),
+    "privacy": Where(
+        module="gatekeeper.cli.privacy", attribute="app", help="A person's own data, and forgetting them."
+    ),
+    "witness": Where(
+        module="gatekeeper.cli.witness",
+        attribute="app",
+        help="Be a witness of logs: cosign what has grown, refuse what was rewritten.",
+    ),
 }
 
 app = typer.Typer(

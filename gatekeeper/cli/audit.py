@@ -13,7 +13,7 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.app import databases, the_site
+from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
@@ -24,8 +24,9 @@ from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
 from gatekeeper.service.files import write_whole
-from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
+from gatekeeper.service.verification import Claimed, Report, SavedCheckpoint, verify_log
 from gatekeeper.service.verification.keys import tree_verifiers
+from gatekeeper.service.verification.periods import periods_of
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Refused, open_checkpoint
 
@@ -73,6 +74,7 @@ def report_document(report: Report) -> dict[str, object]:
     return {
         "valid": report.valid,
         "entries": report.entries,
+        "deleted": report.deleted,
         "root": report.root.hex(),
         "trees": report.trees,
         "checkpoints": report.checkpoints,
@@ -105,20 +107,30 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
     async with _databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         trust = await trust_of_the_log(settings, site, reading)
         saved = [] if remember is None else remember.believed(site, trust)
-        claimed = await reading.claimed(site)
         keys = await _keys(vault_dsn, site)
-        size, _ = claimed.heads.get(SITE_TREE, (0, b""))
-        with progress("verifying", size) if bar else nullcontext() as told:
-            report = await verify_log(
-                site,
-                reading.filed_entries(site, until=size),
-                claimed=claimed,
-                saved=saved,
-                verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
-                keys=keys,
-                progress=told,
-            )
-    return report
+        while True:
+            claimed = await reading.claimed(site)
+            size, _ = claimed.heads.get(SITE_TREE, (0, b""))
+            with progress("verifying", claimed.entries) if bar else nullcontext() as told:
+                report = await verify_log(
+                    site,
+                    reading.filed_entries(site, until=size),
+                    claimed=claimed,
+                    saved=saved,
+                    verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
+                    keys=keys,
+                    periods=periods_of(
+                        await reading.documents(site), anchor=site_folder(settings, site).read_anchor()
+                    ),
+                    progress=told,
+                )
+            # What went meanwhile is told by an entry that was not asked for: it is looked at anew, and is no fault.
+            if report.valid or await reading.newest_expiry(site) == _newest(claimed):
+                return report
+
+
+def _newest(claimed: Claimed) -> int | None:
+    return claimed.expiries[-1][0] if claimed.expiries else None
 
 
 @asynccontextmanager

@@ -27,7 +27,33 @@ _COMMANDS = {
     "tiles": Where(
         module="gatekeeper.cli.tiles",
         attribute="tiles",
-        help="Write a tree as a folder of checkpoint, tiles and entry bundles that any reader of tlog-tiles checks.",
+        help="Write a tree as a folder of checkpoint and tiles, with --entries also bundles, that any reader of tlog-tiles "
+        "checks.",
+    ),
+    "prove": Where(
+        module="gatekeeper.cli.prove",
+        attribute="prove",
+        help="Write the proof that an entry is in the log, as C2SP tlog-proof, and the entry beside it.",
+    ),
+    "check-proof": Where(
+        module="gatekeeper.cli.check_proof",
+        attribute="check",
+        help="Check that an entry is in the log, offline: its proof, the log's signature, and who witnessed it.",
+    ),
+    "keys": Where(
+        module="gatekeeper.cli.log_keys",
+        attribute="keys",
+        help="Print the verifier keys of the site's logs, its own and each tenant's, one a line.",
+    ),
+    "timestamps": Where(
+        module="gatekeeper.cli.timestamps",
+        attribute="timestamps",
+        help="Show the time stamps of the log's checkpoints (RFC 3161); with --roots check each, and say when it was made.",
+    ),
+    "fsck": Where(
+        module="gatekeeper.cli.fsck",
+        attribute="fsck",
+        help="Make tiles and heads again from the bodies and say what differs; with --repair write it anew.",
     ),
 }
 

@@ -22,6 +22,7 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import Premises, site_folder
 from gatekeeper.cli.audit import verify_site
 from gatekeeper.cli.feed import Feed, Screen
+from gatekeeper.cli.names import Names
 from gatekeeper.cli.options import Data, run
 from gatekeeper.cli.serve import accepted, served, stop_signal
 from gatekeeper.cli.site import found, read_file
@@ -132,7 +133,8 @@ async def _end(simulator: asyncio.subprocess.Process) -> Mapping[str, Any]:
 
 async def _show(where: Premises, site: SiteId, since: int, stop: asyncio.Event, *, quiet: bool) -> None:
     screen = Screen(local_zone())
-    async for line in Feed(where.dsn, site).lines(since=since, stop=stop):
+    feed = Feed(where.dsn, site, names=Names(where.vault_dsn, site), persons_from=since)
+    async for line in feed.lines(since=since, stop=stop):
         if not quiet:
             screen.show(line)
 

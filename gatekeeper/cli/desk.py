@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ import typer
 
 from gatekeeper import cose
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
+from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.options import run
 from gatekeeper.cli.signing import outcome_of, signer_for
@@ -44,6 +46,7 @@ from gatekeeper.service.administration.directory import Directory, KnownBadge, P
 from gatekeeper.service.administration.folder import SiteFolder, issuer_of
 from gatekeeper.service.administration.operators import OperatorError, Signer
 from gatekeeper.service.administration.people import Desk, Registration, issuer_at
+from gatekeeper.service.sealed import open_names, seal_name
 
 __all__ = [
     "OpenDesk",
@@ -69,6 +72,7 @@ TenantOption = Annotated[
 ]
 
 _UNDER_WAY: Final = 512
+_KEYS_AT_ONCE: Final = 64
 _ATTEMPTS: Final = 64
 _TRIES: Final = 5
 _BOUNDS: Final = cose.Bounds(max_bytes=MAX_CHANGE_BYTES, max_depth=6, max_items=512)
@@ -172,19 +176,28 @@ def at_desk(
     """Open a tenant's desk; `about` is a holder or badge that tells which, `changes` holds it against others."""
     site = the_site(settings)
     folder = site_folder(settings, site)
-    loaded, waiting = run(_load(settings, site))
-    trust = _believed(loaded, folder)
-    whose = _whose(tenant, about, loaded, folder, trust)
+    stored = run(_load(settings, site))
+    trust = _believed(stored.loaded, folder)
+    whose = _whose(tenant, about, stored.loaded, folder, trust)
     own = SiteFolder(folder.root / "tenants" / whose)
     with own.alone() if changes and own.root.is_dir() else nullcontext():
         if changes:
-            loaded, waiting = run(_load(settings, site))
-        yield _open(settings, folder, whose, loaded, waiting)
+            stored = run(_load(settings, site))
+        yield _open(settings, folder, whose, stored)
 
 
-async def _load(settings: Settings, site: SiteId) -> tuple[Loaded, Sequence[bytes]]:
-    """The site as it stands, and the changes that wait. Reads anew when an engine takes the site over meanwhile."""
-    async with databases(settings) as (dsn, _):
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The site as it stands, the changes that wait, and the keys of its people."""
+
+    loaded: Loaded
+    waiting: Sequence[bytes]
+    keys: Mapping[HolderId, bytes]
+
+
+async def _load(settings: Settings, site: SiteId) -> _Stored:
+    """What is stored of the site. Reads anew when an engine takes it over meanwhile."""
+    async with databases(settings) as (dsn, vault_dsn):
         ledger = PostgresLedger(dsn)
         try:
             for _ in range(_TRIES):
@@ -196,7 +209,8 @@ async def _load(settings: Settings, site: SiteId) -> tuple[Loaded, Sequence[byte
                     loaded = await ledger.load(site, epoch=epoch)
                 except SiteLostError:
                     continue
-                return loaded, [change.document for change in await ledger.changes(site)]
+                waiting = [change.document for change in await ledger.changes(site)]
+                return _Stored(loaded, waiting, await PostgresKeyVault(vault_dsn).keys(site))
         finally:
             await ledger.close()
     raise SettingError(f"The database holds no site {site}.")
@@ -238,20 +252,26 @@ def _owner(loaded: Loaded, name: str) -> TenantId | None:
     return holder or next((row.tenant for row in loaded.badges if row.record.id == name), None)
 
 
-def _open(
-    settings: Settings, folder: SiteFolder, tenant: TenantId, loaded: Loaded, waiting: Sequence[bytes]
-) -> OpenDesk:
+def _open(settings: Settings, folder: SiteFolder, tenant: TenantId, stored: _Stored) -> OpenDesk:
+    loaded = stored.loaded
     trust = _believed(loaded, folder)
+    sealed = {row.record.id: row.name for row in loaded.holders if row.tenant == tenant}
     return OpenDesk(
         settings=settings,
         folder=folder,
         tenant=tenant,
         trust=trust,
         policy=_policy(loaded, trust),
-        directory=Directory(tenant=tenant, trust=trust, holders=loaded.holders, badges=loaded.badges),
+        directory=Directory(
+            tenant=tenant,
+            trust=trust,
+            holders=loaded.holders,
+            badges=loaded.badges,
+            names=open_names(sealed, keys=stored.keys, site=trust.site),
+        ),
         usage=loaded.usage,
         presences={presence.holder: presence for presence in loaded.presences},
-        waiting=frozenset(filter(None, map(_registers, waiting))),
+        waiting=frozenset(filter(None, map(_registers, stored.waiting))),
     )
 
 
@@ -300,12 +320,15 @@ def hand_in(
 async def _hand_in(
     at: OpenDesk, papers: Iterable[Paper], told: Callable[[int], None]
 ) -> list[ChangeOutcome | None]:
-    async with databases(at.settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
-        counter = _Counter(at, reading, told)
+    async with databases(at.settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
+        counter = _Counter(at, reading, PostgresKeyVault(vault_dsn), told)
         if isinstance(papers, Sequence):
             await counter.find_signers(papers)
-        for paper in papers:
-            await counter.take(paper)
+        coming = iter(papers)
+        while some := list(islice(coming, _KEYS_AT_ONCE)):
+            await counter.find_keys(some)
+            for paper in some:
+                await counter.take(paper)
         await counter.wait(until=0)
         return counter.outcomes
 
@@ -375,7 +398,9 @@ def _sentence(text: str) -> str:
 class _Counter:
     """Hands changes in while not too many are under way; stops waiting for good when nobody answers."""
 
-    def __init__(self, at: OpenDesk, reading: PostgresReading, told: Callable[[int], None]) -> None:
+    def __init__(
+        self, at: OpenDesk, reading: PostgresReading, vault: PostgresKeyVault, told: Callable[[int], None]
+    ) -> None:
         self.outcomes: list[ChangeOutcome | None] = []
         self._at = at
         self._reading = reading
@@ -383,6 +408,26 @@ class _Counter:
         self._under_way: deque[tuple[int, bytes]] = deque()
         self._somebody_answers = True
         self._signers: dict[type, Signer] = {}
+        self._vault = vault
+        self._keys: Mapping[HolderId, bytes] = {}
+
+    async def find_keys(self, papers: Sequence[Paper]) -> None:
+        """Have a key for everybody who is given a name here: it is made before they are registered."""
+        named = [
+            paper.content.holder for paper in papers if paper.name and isinstance(paper.content, HolderChange)
+        ]
+        self._keys = await self._vault.ensure(self._at.site, named) if named else {}
+        forgotten = sorted(set(named) - self._keys.keys())
+        if forgotten:
+            raise PeopleError(
+                f"{', '.join(forgotten)} was forgotten, for good: register whoever comes back under another id."
+            )
+
+    def _sealed_name(self, paper: Paper) -> bytes | None:
+        if not paper.name or not isinstance(paper.content, HolderChange):
+            return None
+        holder = paper.content.holder
+        return seal_name(paper.name, key=self._keys[holder], site=self._at.site, holder=holder)
 
     async def find_signers(self, papers: Sequence[Paper]) -> None:
         """Make sure that all of them can be signed, and by one who may, before the first of several is handed in."""
@@ -419,7 +464,9 @@ class _Counter:
             if before is None:
                 signer = await self._signer(paper.content)
                 document = signer.sign(paper.content, change_id=change, at=datetime.now(UTC))
-                await self._reading.submit(self._at.site, change=change, document=document, name=paper.name)
+                await self._reading.submit(
+                    self._at.site, change=change, document=document, name=self._sealed_name(paper)
+                )
                 return change, None
         raise PeopleError("This was refused too often: see `gatekeeper watch`, and change what it says.")
 

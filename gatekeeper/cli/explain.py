@@ -12,10 +12,12 @@ import typer
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
-from gatekeeper.cli.options import JsonOutput, at_a_site, run
+from gatekeeper.cli.lookups import PurposeOption, look_up, one_line
+from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, progress, say, table
 from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.audit import FORGOTTEN, NOBODY
 from gatekeeper.core.flow import Flow
 from gatekeeper.model.ids import AccessPointId, HolderId, SiteId
 from gatekeeper.model.reasons import Reason
@@ -128,25 +130,34 @@ def _instant(text: str, zone: ZoneInfo) -> datetime:
 # -- why ----------------------------------------------------------------------------------------------------------------
 
 
-@at_a_site
+@by_an_operator
 def why(
     seq: Annotated[int, typer.Argument(min=0, max=2**63 - 1, help="The entry's number in the log.")],
+    purpose: PurposeOption = None,
     json_output: JsonOutput = False,
     *,
     settings: Settings,
 ) -> None:
-    """Say everything that the log holds of an entry: every rule that failed, what was known, and the policy."""
-    run(_why(settings, seq, json_output))
+    """Say what the log holds of an entry: every rule that failed, and the policy; with --purpose also who, and what was known."""
+    run(_why(settings, seq, None if purpose is None else one_line("--purpose", purpose), json_output))
 
 
-async def _why(settings: Settings, seq: int, json_output: bool) -> None:
+async def _why(settings: Settings, seq: int, purpose: str | None, json_output: bool) -> None:
     site = the_site(settings)
     async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         found = [entry async for entry in reading.entries(site, since=seq, until=seq + 1)]
+        if not found and seq < await reading.log_start(site):
+            raise SettingError(
+                f"The body of entry {seq} is deleted: it was kept for as long as the policy says."
+            )
         if not found:
             raise SettingError(f"The log has no entry {seq}; it holds {await reading.size(site)}.")
-        personal = await _personal(found[0], site, vault_dsn)
-    body = json.loads(found[0].body)
+        (entry,) = found
+        hidden = purpose is None and entry.person not in {None, NOBODY, FORGOTTEN}
+        if purpose is not None and not hidden and entry.person not in {None, NOBODY, FORGOTTEN}:
+            await look_up(reading, settings, site, HolderId(str(entry.person)), purpose)
+        personal = None if hidden else await _personal(entry, site, vault_dsn)
+    body = json.loads(entry.body)
     if json_output:
         json_line({"entry": body, "personal": personal})
         return
@@ -159,8 +170,15 @@ async def _why(settings: Settings, seq: int, json_output: bool) -> None:
         (key, value) for key, value in body.items() if key not in {"kind", "at", "reasons", "shadow", "v"}
     ]
     table(("in the open", ""), shown)
+    if hidden:
+        out.print(
+            "Who it was, and what was known of them, is shown with --purpose, and stands in the log then."
+        )
+        return
     if personal is None:
-        out.print("The personal part is closed: its person was forgotten, or it cannot be opened here.")
+        out.print(
+            "The personal part is closed: its person was forgotten, its period is over, or it cannot be opened here."
+        )
         return
     facts: Mapping[str, Any] = personal.get("facts", {})
     table(

@@ -10,7 +10,9 @@ import orjson
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.cli.following import followed
+from gatekeeper.cli.names import Names
 from gatekeeper.cli.talk import data as out
+from gatekeeper.core.audit import FORGOTTEN, NOBODY
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.words import shown
@@ -37,10 +39,13 @@ class FeedLine:
 class Feed:
     """The log of a site from a cursor on; it survives a database that goes and returns, and says so."""
 
-    def __init__(self, dsn: str, site: SiteId) -> None:
+    def __init__(self, dsn: str, site: SiteId, *, names: Names, persons_from: int) -> None:
+        """`persons_from`: of entries before that one it is not told whom they are about; they are looked up otherwise."""
         self._dsn = dsn
         self._site = site
-        self._names: dict[HolderId, str] = {}
+        self._vault = names
+        self._persons_from = persons_from
+        self._names: dict[HolderId, str | None] = {}
 
     async def lines(self, *, since: int, stop: asyncio.Event) -> AsyncIterator[FeedLine]:
         """Entries from `since` on, each with the holder's name where one is known, until `stop`."""
@@ -52,9 +57,12 @@ class Feed:
             yield entry.seq + 1, await self._line(reading, entry)
 
     async def _line(self, reading: PostgresReading, entry: StoredEntry) -> FeedLine:
-        holder = entry.person
+        # INVARIANT: nobody learns from a feed where somebody was before it began.
+        told = entry.seq >= self._persons_from and entry.person not in {NOBODY, FORGOTTEN}
+        holder = entry.person if told else None
         if holder is not None and holder not in self._names:
-            self._names |= await reading.names(self._site, [holder])
+            opened = await self._vault.open(await reading.names(self._site, [holder]))
+            self._names[holder] = opened.get(holder)
         return FeedLine(
             seq=entry.seq,
             at=entry.at,

@@ -11,7 +11,7 @@ from gatekeeper.config import SettingError
 from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import LedgerUnavailableError
 
-__all__ = ["Away", "cursor_at", "followed"]
+__all__ = ["Away", "cursor_at", "followed", "log_size"]
 
 _T = TypeVar("_T")
 
@@ -19,17 +19,20 @@ _LOOK_EVERY_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 
 
-async def cursor_at(dsn: str, site: SiteId, since: int | None) -> int:
-    """Where to begin: at an entry, or at what comes next.
-
-    Raises SettingError when the database does not hold the site, or nothing as new as that.
-    """
+async def log_size(dsn: str, site: SiteId, since: int | None) -> int:
+    """How many entries there are. Raises SettingError when the database does not hold the site, or not so many."""
     async with PostgresReading.opened(dsn) as reading:
         if site not in await reading.sites():
             raise SettingError(f"The database holds no site {site}.")
         size = await reading.size(site)
     if since is not None and since > size:
         raise SettingError(f"The log of {site} ends before entry {size}: {since} is beyond it.")
+    return size
+
+
+async def cursor_at(dsn: str, site: SiteId, since: int | None) -> int:
+    """Where to begin: at an entry, or at what comes next. Raises as `log_size` does."""
+    size = await log_size(dsn, site, since)
     return size if since is None else since
 
 

@@ -14,6 +14,7 @@ from gatekeeper.adapters.postgres.reading import RegistrationRow, WaitingRow
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import for_the_site
+from gatekeeper.cli.names import Names
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
@@ -67,12 +68,9 @@ class _Face:
 
     holder: HolderId
     registered: RegistrationRow | None
+    name: str
     photo: Path | None = None
     why_none: str = "see --photos"
-
-    @property
-    def name(self) -> str:
-        return self.registered.name if self.registered is not None else "-"
 
     @property
     def tenant(self) -> str:
@@ -112,6 +110,7 @@ class _Desk:
     site: SiteId
     reading: PostgresReading
     vault: PostgresKeyVault
+    names: Names
     trust: Trust
 
     @classmethod
@@ -120,16 +119,17 @@ class _Desk:
         trust = read_trust(await reading.document(site, "trust") or b"", anchor=anchor, not_below=0)
         if isinstance(trust, TrustRefused):
             raise SettingError(f"The trust list is not believed: {trust.code.sentence}")
-        return cls(site, reading, PostgresKeyVault(vault_dsn), trust)
+        return cls(site, reading, PostgresKeyVault(vault_dsn), Names(vault_dsn, site), trust)
 
     async def waiting(self, row: WaitingRow, folder: Path | None) -> _Waiting:
         """Whose faces are to be looked at, with the photos written into a folder."""
         who = [row.holder, *await self._party(row)]
         registered = await self.reading.registrations(self.site, who)
-        faces = [_Face(holder=one, registered=registered.get(one)) for one in who]
+        names = await self.names.open({one: row.name for one, row in registered.items()})
+        faces = [_Face(holder=one, registered=registered.get(one), name=names.get(one, "-")) for one in who]
         if folder is not None:
-            names = [str(row.seq), *(f"{row.seq}-{place}" for place in range(1, len(faces)))]
-            faces = [await self._shown(face, folder, name) for face, name in zip(faces, names, strict=True)]
+            files = [str(row.seq), *(f"{row.seq}-{place}" for place in range(1, len(faces)))]
+            faces = [await self._shown(face, folder, file) for face, file in zip(faces, files, strict=True)]
         return _Waiting(row, faces)
 
     async def _party(self, row: WaitingRow) -> list[HolderId]:

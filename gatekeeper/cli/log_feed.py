@@ -21,7 +21,7 @@ from gatekeeper.adapters.postgres import PostgresReading, PostgresStoredTrees
 from gatekeeper.adapters.syslog import CollectorAddress, CollectorLink, trusting
 from gatekeeper.app import the_site
 from gatekeeper.cli.following import Away, cursor_at, followed
-from gatekeeper.cli.options import Data, Dsn, Site, UnusedVaultDsn, log_database, looking_settings, run
+from gatekeeper.cli.options import Data, Dsn, Site, VaultDsn, looking_databases, looking_settings, run
 from gatekeeper.cli.serve import stop_signal
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
@@ -74,13 +74,13 @@ def feed(
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
-    vault_dsn: UnusedVaultDsn = None,  # noqa: ARG001 - the same options do for every command
+    vault_dsn: VaultDsn = None,
 ) -> None:
     """Tell a system that watches for incidents what the log says: a lossy rendering, without proof and without names.
 
     Every entry goes out at least once, with its `seq`; `--state FILE` loses none over a restart.
     """
-    settings = looking_settings(dsn=dsn, data=data, site=site)
+    settings = looking_settings(dsn=dsn, vault_dsn=vault_dsn, data=data, site=site)
     where = the_site(settings)
     of = None if tenant is None else TenantId(tenant)
     sink = _sink(spelling, syslog, enterprise=enterprise, ca=ca, certificate=certificate, key=key)
@@ -127,7 +127,7 @@ class _Feeding:
 
 async def _feed(settings: Settings, feeding: _Feeding, begin: int, *, follow: bool) -> None:
     stop = stop_signal()
-    async with log_database(settings) as dsn:
+    async with looking_databases(settings) as (dsn, _):
         since = await cursor_at(dsn, feeding.site, begin)
         await _must_have_tree(dsn, feeding.site, feeding.tenant)
         say(

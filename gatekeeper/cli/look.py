@@ -9,14 +9,15 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import site_folder, the_site
 from gatekeeper.cli.feed import Feed, Screen
-from gatekeeper.cli.following import cursor_at
+from gatekeeper.cli.following import log_size
+from gatekeeper.cli.names import Names
 from gatekeeper.cli.options import (
     Data,
     Dsn,
     JsonOutput,
     Site,
-    UnusedVaultDsn,
-    log_database,
+    VaultDsn,
+    looking_databases,
     looking_settings,
     run,
 )
@@ -39,23 +40,26 @@ def presence(
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
-    vault_dsn: UnusedVaultDsn = None,  # noqa: ARG001 - the same options do for every command
+    vault_dsn: VaultDsn = None,
 ) -> None:
     """Show who is where, since when, and how sure that is."""
-    run(_presence(looking_settings(dsn=dsn, data=data, site=site), zone, json_output))
+    run(_presence(looking_settings(dsn=dsn, vault_dsn=vault_dsn, data=data, site=site), zone, json_output))
 
 
 async def _presence(settings: Settings, zone: str | None, json_output: bool) -> None:
     site = the_site(settings)
-    async with log_database(settings) as dsn, PostgresReading.opened(dsn) as reading:
+    async with looking_databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         inside = await _inside(settings, reading, site)
         if zone is not None and zone not in inside:
             raise SettingError(f"The site has no zone {zone}; it has {', '.join(sorted(inside))}.")
         zones = None if zone is None else sorted(inside[ZoneId(zone)])
         rows = await reading.presence(site, zones=zones)
         size = await reading.size(site)
+        names = await Names(vault_dsn, site).open({row.holder: row.name for row in rows})
+    rows = sorted(rows, key=lambda row: (row.zone, names.get(row.holder, ""), row.holder))
     if json_output:
-        json_line({"site": site, "cursor": size, "present": [asdict(row) for row in rows]})
+        present = [{**asdict(row), "name": names.get(row.holder)} for row in rows]
+        json_line({"site": site, "cursor": size, "present": present})
         return
     times = local_zone()
     table(
@@ -63,7 +67,7 @@ async def _presence(settings: Settings, zone: str | None, json_output: bool) -> 
         [
             (
                 row.zone,
-                shown(row.name or "-"),
+                shown(names.get(row.holder, "-")),
                 row.holder,
                 row.tenant or "-",
                 f"{row.since.astimezone(times):%Y-%m-%d %H:%M:%S}",
@@ -103,18 +107,22 @@ def watch(
     data: Data = None,
     site: Site = None,
     dsn: Dsn = None,
-    vault_dsn: UnusedVaultDsn = None,  # noqa: ARG001 - the same options do for every command
+    vault_dsn: VaultDsn = None,
 ) -> None:
-    """Follow the log as it grows; `--since SEQ` goes on where an earlier watch ended."""
-    run(_watch(looking_settings(dsn=dsn, data=data, site=site), since, json_output))
+    """Follow the log as it grows; `--since SEQ` goes on where an earlier watch ended.
+
+    Who it was is shown of what happens from now on; of what is past, `gatekeeper privacy movements` tells, with a purpose.
+    """
+    run(_watch(looking_settings(dsn=dsn, vault_dsn=vault_dsn, data=data, site=site), since, json_output))
 
 
 async def _watch(settings: Settings, since: int | None, json_output: bool) -> None:
     site = the_site(settings)
     stop = stop_signal()
-    async with log_database(settings) as dsn:
-        cursor = await cursor_at(dsn, site, since)
-        feed, screen = Feed(dsn, site), None
+    async with looking_databases(settings) as (dsn, vault_dsn):
+        size = await log_size(dsn, site, since)
+        cursor = size if since is None else since
+        feed, screen = Feed(dsn, site, names=Names(vault_dsn, site), persons_from=size), None
         if not json_output:
             times = local_zone()
             screen = Screen(times)

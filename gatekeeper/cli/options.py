@@ -13,7 +13,7 @@ import typer
 import uvloop
 
 from gatekeeper.app import databases
-from gatekeeper.cli.asked import Broker, Data, Dsn, JsonOutput, Operator, Site, UnusedVaultDsn, VaultDsn
+from gatekeeper.cli.asked import Broker, Data, Dsn, JsonOutput, Operator, Site, VaultDsn
 from gatekeeper.config import Settings
 from gatekeeper.observe.logging import configure
 
@@ -24,10 +24,9 @@ __all__ = [
     "JsonOutput",
     "Operator",
     "Site",
-    "UnusedVaultDsn",
     "VaultDsn",
     "in_order",
-    "log_database",
+    "looking_databases",
     "looking_settings",
     "quiet_settings",
     "run",
@@ -72,22 +71,26 @@ def quiet_settings(**given: Any) -> Settings:
     return _quiet(Settings.read(**given))
 
 
-def looking_settings(*, dsn: str | None, **given: Any) -> Settings:
-    """The settings of a command that only looks at the log: it needs its database, and no vault."""
+def looking_settings(*, dsn: str | None, vault_dsn: str | None, **given: Any) -> Settings:
+    """The settings of a command that only looks at the log: it needs its database, and a vault for names only."""
     environment = dict(os.environ)
-    environment.pop("GATEKEEPER_VAULT_DSN", None)
+    vault = environment.pop("GATEKEEPER_VAULT_DSN", "")
     named = environment.pop("GATEKEEPER_DSN", "")
-    return replace(_quiet(Settings.read(environment, **given)), dsn=named if dsn is None else dsn)
+    return replace(
+        _quiet(Settings.read(environment, **given)),
+        dsn=named if dsn is None else dsn,
+        vault_dsn=vault if vault_dsn is None else vault_dsn,
+    )
 
 
 @asynccontextmanager
-async def log_database(settings: Settings) -> AsyncIterator[str]:
-    """The log's database, for who looks at it: a named one as it is, else a running service's or the embedded one."""
+async def looking_databases(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+    """The databases for who looks at the log: named ones as they are, else a running service's or the embedded ones."""
     if settings.dsn:
-        yield settings.dsn
+        yield settings.dsn, settings.vault_dsn
     else:
-        async with databases(settings) as (dsn, _):
-            yield dsn
+        async with databases(settings) as there:
+            yield there
 
 
 def in_order(app: typer.Typer, *names: str) -> None:

@@ -9,10 +9,10 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import tell
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
-from gatekeeper.cli.signing import HandedIn, believed, hand_in, second_signer, the_signer
+from gatekeeper.cli.signing import HandedIn, believed, hand_in, patiently, second_signer, the_signer
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import SettingError, Settings
-from gatekeeper.core.change import ApprovalChange, ExportChange, WithdrawalChange
+from gatekeeper.core.change import ApprovalChange, ErasureChange, ExportChange, WithdrawalChange
 from gatekeeper.core.change_content import type_of
 from gatekeeper.core.enact import DEEDS
 from gatekeeper.core.proposals import Proposal
@@ -94,6 +94,7 @@ async def _approve(settings: Settings, site: SiteId, which: str | None) -> Hande
         if handed_in.outcome is not None and handed_in.outcome.code == APPLIED:
             await _keep(reading, settings, site, proposal)
             await _say_export(reading, site, proposal)
+            await _say_forgotten(reading, site, proposal)
         return handed_in
 
 
@@ -136,6 +137,25 @@ async def _say_export(reading: PostgresReading, site: SiteId, proposal: Proposal
     made = await reading.outcome(site, proposal.change)
     if made is not None:
         say(f"For 24 hours the file may be written, by the same command with --approved {made.seq}.")
+
+
+async def _say_forgotten(reading: PostgresReading, site: SiteId, proposal: Proposal) -> None:
+    """Say that a person's key is destroyed, once it is: that is when they are forgotten."""
+    made = await reading.outcome(site, proposal.change) if type_of(proposal.kind) is ErasureChange else None
+    if made is None or made.seq is None:
+        return
+    say("Their rows are gone; what is left of them is let go, and then their key is destroyed.")
+    seq = made.seq
+
+    async def forgotten() -> bool | None:
+        return await reading.is_forgotten(site, seq) or None
+
+    if await patiently(forgotten) is None:
+        say("The engine is still at it, or the key vault does not answer. It goes on until it is done.")
+    else:
+        say(
+            "Forgotten: their key is destroyed, and nobody opens what was sealed under it, from no backup of the log."
+        )
 
 
 def _words(proposal: Proposal) -> str:

@@ -7,9 +7,10 @@ person is told early who would be needed.
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import site_folder
@@ -37,8 +38,18 @@ from gatekeeper.service.administration.operators import (
     keys_of_operators,
 )
 
-__all__ = ["HandedIn", "believed", "hand_in", "outcome_of", "second_signer", "signer_for", "the_signer"]
+__all__ = [
+    "HandedIn",
+    "believed",
+    "hand_in",
+    "outcome_of",
+    "patiently",
+    "second_signer",
+    "signer_for",
+    "the_signer",
+]
 
+_T = TypeVar("_T")
 _PATIENCE_SECONDS: Final = 10
 _LOOK_EVERY_SECONDS: Final = 0.05
 
@@ -155,10 +166,15 @@ async def hand_in(reading: PostgresReading, signer: Signer, content: ChangeConte
 
 async def outcome_of(reading: PostgresReading, site: SiteId, change_id: bytes) -> ChangeOutcome | None:
     """What became of a change; None when no engine has looked at it in time."""
+    return await patiently(lambda: reading.outcome(site, change_id))
+
+
+async def patiently(ask: Callable[[], Awaitable[_T | None]]) -> _T | None:
+    """Ask for what another process does until it is there; None when it takes too long."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (outcome := await reading.outcome(site, change_id)) is None:  # noqa: ASYNC110 - another process
+            while (found := await ask()) is None:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
     except TimeoutError:
         return None
-    return outcome
+    return found

@@ -15,8 +15,9 @@ from rich.text import Text
 
 __all__ = ["data", "json_line", "local", "local_zone", "progress", "say", "table", "talk", "zone_name"]
 
-data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
-talk = Console(stderr=True, highlight=False, soft_wrap=True)
+# A tree is called tenant:school: what stands between colons is a name, and no picture.
+data = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+talk = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 _LEAST = 12
 """Of a column that yields, so much is left."""

@@ -26,8 +26,10 @@ from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord,
 from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.model.people import Holder
+from gatekeeper.model.trees import SITE_TREE, TENANT_TREE_PREFIX, tenant_tree
 
 __all__ = [
+    "FORGOTTEN",
     "NOBODY",
     "SITE_TREE",
     "TENANT_TREE_PREFIX",
@@ -45,10 +47,11 @@ __all__ = [
     "timestamp",
 ]
 
-SITE_TREE = "site"
-TENANT_TREE_PREFIX = "tenant:"
 NOBODY = HolderId("-nobody-")
 """Whose key seals what is personal when no holder is known (a card nobody registered)."""
+
+FORGOTTEN = HolderId("-forgotten-")
+"""Under whose name the sealed parts of people are filed who were forgotten: there is no such key."""
 
 _CANONICAL: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -93,6 +96,8 @@ class Kind(StrEnum):
     PERSON_ERASED = "person.erased"
     HOLD_PLACED = "hold.placed"
     HOLD_LIFTED = "hold.lifted"
+    DATA_EXPIRED = "data.expired"
+    LOG_MISMATCH = "log.mismatch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +111,6 @@ class Draft:
     public: Mapping[str, Any]
     person: HolderId | None
     personal: Mapping[str, Any] | None
-
-
-def tenant_tree(tenant: TenantId) -> str:
-    """The name of a tenant's tree, which no site's tree can have."""
-    return TENANT_TREE_PREFIX + tenant
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:

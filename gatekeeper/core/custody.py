@@ -5,19 +5,21 @@ that nobody is forgotten who is held, is said here.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeAlias, assert_never
 
-from gatekeeper.core.audit import Kind, timestamp
+from gatekeeper.core.audit import Draft, Kind, timestamp
 from gatekeeper.core.change import ErasureChange, ExportChange, HoldChange, LogExportChange, LookUpChange
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.holds import HOLDER_SCOPE, covers, holder_of_scope, tenant_scope
 from gatekeeper.core.log_export import tenant_of_tree
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.weighed import Declined, Done, Making, Weighed, concerned
+from gatekeeper.core.writes import Writes
 from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.policy import SITE_SCOPE
 
-__all__ = ["CustodyChange", "enact_custody", "weigh_custody"]
+__all__ = ["CustodyChange", "enact_custody", "erase_again", "weigh_custody"]
 
 CustodyChange: TypeAlias = ExportChange | LogExportChange | LookUpChange | ErasureChange | HoldChange
 """What changes nothing of who may enter, but what is known."""
@@ -154,6 +156,26 @@ def _erasure(change: ErasureChange, making: Making) -> Done:
     making.flow.erase(change.holder)
     making.writes.erased.append((change.holder, making.seq))
     return done
+
+
+def erase_again(holder: HolderId, flow: Flow, writes: Writes, *, now: datetime) -> Draft:
+    """Forget somebody again who came back with a restored database: their key is gone, and so shall they be."""
+    tenant, seq = flow.register.tenant_of_holder(holder), flow.next_seq
+    for proposal in flow.proposals:
+        if proposal.person == holder:
+            flow.proposals.end(proposal.digest)
+    flow.erase(holder)
+    flow.next_seq += 1
+    writes.erased.append((holder, seq))
+    return Draft(
+        kind=Kind.PERSON_ERASED,
+        at=now,
+        seq=seq,
+        tenants=concerned(flow, tenant),
+        public={"again": True} if tenant is None else {"again": True, "tenant": tenant},
+        person=None,
+        personal=None,
+    )
 
 
 def _hold(change: HoldChange, making: Making) -> Done:

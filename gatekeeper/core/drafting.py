@@ -17,16 +17,27 @@ from gatekeeper.core.scan import Authentic
 from gatekeeper.core.sequences import Gap, Receipt
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import TenantId
-from gatekeeper.model.messages import Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
+from gatekeeper.model.messages import (
+    Hello,
+    Passage,
+    PassageOutcome,
+    Scan,
+    Status,
+    StatusKind,
+    Upward,
+    Verdict,
+)
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
 
 __all__ = [
     "alarms_of",
+    "alarms_of_status",
     "draft_of_companion",
     "draft_of_decision",
     "draft_of_gap",
     "draft_of_hello",
+    "draft_of_mismatch",
     "draft_of_offline",
     "draft_of_passage",
     "draft_of_seed",
@@ -49,6 +60,11 @@ def alarms_of(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
     if Reason.DURESS in reasons:
         found.append(Reason.DURESS)
     return tuple(reason.code for reason in found)
+
+
+def alarms_of_status(status: Status) -> tuple[str, ...]:
+    """Why somebody must look at once: a gate remembers another log than this one."""
+    return ("log-rolled-back",) if status.kind is StatusKind.LOG_ROLLED_BACK else ()
 
 
 def draft_of_decision(
@@ -157,6 +173,8 @@ def draft_of_passage(
     if grant is not None:
         public["grant"] = grant.seq
     holder = grant.holder if grant is not None else None
+    if holder is not None and tenant is not None:
+        public["tenant"] = tenant
     return Draft(
         kind=_PASSAGES[passage.outcome],
         at=at,
@@ -172,6 +190,8 @@ def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at:
     """What a gate reports of itself, or of one of its doors."""
     where = _place(policy, status.access_point) if status.access_point is not None else {}
     fields = {**where, **_origin(authentic), "status": status.kind.name.lower()}
+    if alarms_of_status(status):
+        fields["alarm"] = True
     return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)
 
 
@@ -200,6 +220,15 @@ def draft_of_gap(gap: Gap, authentic: Authentic, *, at: datetime, seq: int) -> D
 def draft_of_seed(announcement: Mapping[str, str], *, at: datetime, seq: int) -> Draft:
     """The seed of a day's lots is bound, and yesterday's shown."""
     return _impersonal(Kind.SEARCH_SEED, announcement, at=at, seq=seq)
+
+
+def draft_of_mismatch(
+    tree: str, *, part: str, level: int, index: int, tenant: TenantId | None, at: datetime, seq: int
+) -> Draft:
+    """Something of a tree is not what belongs there: the log was altered. `tenant` is the one whose tree it is."""
+    fields = {"tree": tree, "part": part, "level": level, "index": index}
+    draft = _impersonal(Kind.LOG_MISMATCH, fields, at=at, seq=seq)
+    return draft if tenant is None else replace(draft, tenants=(tenant,))
 
 
 def _impersonal(kind: Kind, fields: Mapping[str, Any], *, at: datetime, seq: int) -> Draft:

@@ -22,6 +22,7 @@ from gatekeeper.core.crossing import NOTHING, Crossing, Remembered
 from gatekeeper.core.decide import Decision, asks_the_past, decide
 from gatekeeper.core.drafting import (
     alarms_of,
+    alarms_of_status,
     draft_of_companion,
     draft_of_decision,
     draft_of_gap,
@@ -170,13 +171,16 @@ class Flow:
         self.memory.adopt(policy, register=self.register, trust=trust)
         self._crossing = replace(self._crossing, policy=policy, trust=trust)
 
+    def let_go(self, holder: HolderId) -> None:
+        """Let a registration go, with its badges and where they were; whoever it was may be registered anew."""
+        self.memory.erase(holder, self.register.erase(holder, trust=self.trust))
+
     def erase(self, holder: HolderId) -> None:
         """Forget a person: who they are, their badges, where they were, and that it was they who came through.
 
         INVARIANT: their badges are unknown from now on, and no one is registered under this id again.
         """
-        badges = self.register.erase(holder, trust=self.trust)
-        self.memory.erase(holder, badges)
+        self.let_go(holder)
         self.sequences.erase(holder)
         self.erased = self.erased | {holder}
 
@@ -221,7 +225,7 @@ class Flow:
                     self._crossing.reported(door, message)
                 seq = self._next()
                 draft = draft_of_status(self.policy, authentic, message, at=now, seq=seq)
-                recorded_now = self._written(draft, authentic)
+                recorded_now = self._written(draft, authentic, alarms=alarms_of_status(message))
             case Hello():
                 draft = draft_of_hello(authentic, message, at=now, seq=self._next())
                 recorded_now = self._written(draft, authentic)

@@ -11,7 +11,15 @@ from typing import Final
 from gatekeeper.model.ids import HolderId, TenantId, is_name
 from gatekeeper.model.policy import SITE_SCOPE
 
-__all__ = ["HOLDER_SCOPE", "covers", "holder_of_scope", "holder_scope", "is_hold_scope", "tenant_scope"]
+__all__ = [
+    "HOLDER_SCOPE",
+    "covers",
+    "holder_of_scope",
+    "holder_scope",
+    "is_hold_scope",
+    "tenant_of_scope",
+    "tenant_scope",
+]
 
 HOLDER_SCOPE: Final = "holder"
 """What the log says in public of a hold on one person."""
@@ -37,6 +45,11 @@ def is_hold_scope(scope: str) -> bool:
 def holder_of_scope(scope: str) -> HolderId | None:
     """Who is held; None when it is a tenant or the site."""
     return HolderId(scope.removeprefix(_HOLDER)) if scope.startswith(_HOLDER) else None
+
+
+def tenant_of_scope(scope: str) -> TenantId | None:
+    """Whose data is held; None when it is one person's, or the site's."""
+    return TenantId(scope.removeprefix(_TENANT)) if scope.startswith(_TENANT) else None
 
 
 def covers(holds: Collection[str], *, holder: HolderId | None, tenant: TenantId | None) -> bool:

@@ -43,7 +43,7 @@ from gatekeeper.model.fields import (
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind, PinRecord
 
-__all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_holder"]
+__all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_holder", "read_term"]
 
 HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
@@ -99,6 +99,16 @@ def read_holder(document: bytes, *, trust: Trust) -> Holder | None:
         return None
     try:
         return _holder(content, verified.key.owner, trust.site)
+    except WRONG:
+        return None
+
+
+def read_term(document: bytes) -> tuple[HolderKind, datetime] | None:
+    """Of what kind a holder is and until when, by a registration that need not be believed; None when it says neither."""
+    try:
+        _, _, payload, _ = exactly(cbor.decode(document[1:]), 4)
+        content = typed(cbor.decode(typed(payload, bytes)), dict)
+        return _KINDS[whole(content[3])], second(content[8])
     except WRONG:
         return None
 
@@ -186,6 +196,14 @@ class Register:
                 del self._owner[badge]
         held = self._held[record.id] = tuple(badges)
         self._owner.update(dict.fromkeys(held, record.id))
+
+    def holders(self) -> list[tuple[HolderRecord, TenantId]]:
+        """All registrations as they are now, believed or not, and whose they are."""
+        return [(record, self._holder_tenants[holder]) for holder, record in self._holders.items()]
+
+    def record_of(self, holder: HolderId) -> HolderRecord | None:
+        """A registration as it is stored."""
+        return self._holders.get(holder)
 
     def erase(self, holder: HolderId, *, trust: Trust) -> tuple[BadgeId, ...]:
         """Forget a holder, and every badge that is theirs or was issued to them; give these."""

@@ -81,7 +81,7 @@ class _Desk:
     flow: Flow
     anchor: Anchor
     writes: Writes
-    name: str
+    name: bytes
     now: datetime
 
 
@@ -90,13 +90,13 @@ def supervise(
     document: bytes,
     *,
     change_id: bytes,
-    name: str | None,
+    name: bytes | None,
     anchor: Anchor,
     now: datetime,
     writes: Writes,
 ) -> Supervised:
     """Make one change, propose it, or refuse it; `writes` gets what must be committed with its entries."""
-    desk = _Desk(flow=flow, anchor=anchor, writes=writes, name=name or "", now=now)
+    desk = _Desk(flow=flow, anchor=anchor, writes=writes, name=name or b"", now=now)
     change = _believe(document, desk)
     if isinstance(change, Declined):
         return _forgotten(_declined(change_id, change))

@@ -96,7 +96,7 @@ class Making:
     writes: Writes
     seq: int
     by: TenantId
-    name: str
+    name: bytes
     now: datetime
 
 

@@ -13,6 +13,7 @@ from gatekeeper.core.trust import KeyState, TenantTrust, Trust, TrustedKey, Use
 from gatekeeper.model.ids import ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement
 from gatekeeper.model.policy import Opening, Point, Policy
+from gatekeeper.model.retention import TENANTS_OWN, Kept
 from gatekeeper.model.rules import AlertDemands, AntiPassback, Enforcement, Passback, SiteRules, ZoneRules
 from gatekeeper.model.schedule import Schedule, Window
 
@@ -31,6 +32,7 @@ def policy_gains(before: Policy, after: Policy) -> tuple[str, ...]:
                 *_profile_gains(before, after),
                 *_alert_gains(before.demands, after),
                 *_rule_gains(before.rules, after.rules),
+                *_kept_otherwise(before, after),
             ]
         )
     )
@@ -234,6 +236,22 @@ def _rule_gains(before: SiteRules, after: SiteRules) -> Iterator[str]:
         yield "a PIN may be tried more often"
     if before.inactivity is not None and (after.inactivity is None or after.inactivity > before.inactivity):
         yield "badges may lie unused for longer"
+
+
+def _kept_otherwise(before: Policy, after: Policy) -> Iterator[str]:
+    """Periods that are others, either way: kept for longer gives more of people away, and what is gone sooner is gone for good.
+
+    INVARIANT: nobody shortens the life of evidence alone.
+    """
+    for kind in Kept:
+        was, will = before.retention.site[kind], after.retention.site[kind]
+        if was != will:
+            yield f"{kind.value} kept for {will.days} days, not {was.days}"
+    for tenant in sorted(before.tenants.keys() & after.tenants.keys()):
+        for kind in TENANTS_OWN:
+            was, will = (one.retention.period(kind, tenant) for one in (before, after))
+            if was != will:
+                yield f"{tenant}: {kind.value} kept for {will.days} days, not {was.days}"
 
 
 # -- trust lists --------------------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ __all__ = ["ChangeOutcome", "StoredBadge", "StoredHolder", "Writes"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredHolder:
-    """A holder with what only the directory knows: the name."""
+    """A holder with what only the directory knows: the name, sealed under the person's key; empty where none is said."""
 
     record: HolderRecord
     tenant: TenantId
-    name: str
+    name: bytes
     badges: tuple[BadgeId, ...]
 
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, ScheduleId, SiteId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement, Names, Tenant, Veto
 from gatekeeper.model.places import AccessPoint, Direction, Gate, Zone
+from gatekeeper.model.retention import Retention
 from gatekeeper.model.rules import AlertDemands, Event, Passback, SiteRules, ZoneRules
 from gatekeeper.model.schedule import Schedule, Timetable
 
@@ -31,6 +32,7 @@ __all__ = [
     "TenantRights",
     "compile_policy",
     "gate_scope",
+    "policy_version",
     "zone_scope",
 ]
 
@@ -94,6 +96,7 @@ class SitePolicy:
     profiles: tuple[Profile, ...]
     vetoes: tuple[Veto, ...]
     rules: SiteRules
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,7 @@ class Policy:
     rules: SiteRules
     demands: tuple[AlertDemands, ...]
     """What each alert state demands, those below it included."""
+    retention: Retention
     folds: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """A memory of `decide`, which alone looks at it and changes no answer by it."""
 
@@ -185,7 +189,7 @@ def compile_policy(
     ground = _Ground(written, zones, inside, timetable)
     points = {point.id: _point(point, ground) for point in written.access_points}
     return Policy(
-        version=_version(sources),
+        version=policy_version(sources),
         site=written.site,
         host=written.host,
         outside=written.outside,
@@ -206,10 +210,12 @@ def compile_policy(
         timetable=timetable,
         rules=written.rules,
         demands=_demands(written),
+        retention=written.retention,
     )
 
 
-def _version(sources: Sequence[bytes]) -> bytes:
+def policy_version(sources: Sequence[bytes]) -> bytes:
+    """The version of what is compiled from these signed documents."""
     digest = hashlib.sha256(b"gatekeeper-policy-v1\0")
     for source in sources:
         digest.update(hashlib.sha256(source).digest())

@@ -52,8 +52,31 @@ class Metrics:
         )
         self._alarms = Counter(
             "gatekeeper_alarms_total",
-            "Uses of badges that somebody must look at at once, by reason.",
+            "What somebody must look at at once, by reason.",
             ["code"],
+            registry=registry,
+        )
+        self._expired = Counter(
+            "gatekeeper_expired_total",
+            "What went because its period was over, by kind of data.",
+            ["what"],
+            registry=registry,
+        )
+        self._witness_requests = Counter(
+            "gatekeeper_witness_requests_total",
+            "Questions to witnesses, by witness and outcome.",
+            ["witness", "outcome"],
+            registry=registry,
+        )
+        self._witness_cosigned_at = Gauge(
+            "gatekeeper_witness_cosigned_timestamp_seconds",
+            "When a witness last cosigned the site's log.",
+            ["witness"],
+            registry=registry,
+        )
+        self.witnessed_size = Gauge(
+            "gatekeeper_witnessed_size",
+            "Entries of the site's log that the quorum of witnesses has cosigned.",
             registry=registry,
         )
         self.repeated = Counter(
@@ -82,6 +105,17 @@ class Metrics:
         self.checkpoint_size = Gauge(
             "gatekeeper_checkpoint_size", "Size of the last signed checkpoint.", registry=registry
         )
+        self._timestamps = Counter(
+            "gatekeeper_timestamps_total",
+            "Time stamps of checkpoints asked for, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.timestamped_size = Gauge(
+            "gatekeeper_timestamped_size",
+            "Size of the site's tree that an authority stamped last.",
+            registry=registry,
+        )
         self.broker_connected = Gauge(
             "gatekeeper_broker_connected", "Whether the broker is there (1) or not (0).", registry=registry
         )
@@ -91,11 +125,31 @@ class Metrics:
             registry=registry,
         )
         self.epoch = Gauge("gatekeeper_epoch", "The epoch under which the site is owned.", registry=registry)
+        self.watch_position = Gauge(
+            "gatekeeper_watch_position",
+            "Entries, over all trees, that this round of the integrity watch has compared.",
+            registry=registry,
+        )
+        self.watch_rounds = Counter(
+            "gatekeeper_watch_rounds_total", "Rounds that the integrity watch has ended.", registry=registry
+        )
+        self.watch_round_seconds = Gauge(
+            "gatekeeper_watch_round_seconds", "How long the last ended round took.", registry=registry
+        )
+        self.watch_mismatches = Gauge(
+            "gatekeeper_watch_mismatches",
+            "Places of the log that were found altered since the engine started.",
+            registry=registry,
+        )
         self.message = cache(self._messages.labels)
         self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
+        self.witness_request: Callable[[str, str], Counter] = cache(self._witness_requests.labels)
+        self.witness_cosigned_at: Callable[[str], Gauge] = cache(self._witness_cosigned_at.labels)
+        self.timestamp: Callable[[str], Counter] = cache(self._timestamps.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
+        self.expired: Callable[[str], Counter] = cache(self._expired.labels)
 
 
 metrics = Metrics(REGISTRY)

@@ -20,6 +20,7 @@ from gatekeeper.transparency.keys import (
     Signer,
     VerifiedSignature,
     Verifier,
+    is_key_name,
     parse_verifier,
 )
 from gatekeeper.transparency.merkle import (
@@ -170,6 +171,7 @@ __all__ = [
     "format_tlog_proof",
     "inclusion_proof",
     "inclusion_spans",
+    "is_key_name",
     "leaf_hash",
     "node_hash",
     "node_hash_from_tiles",

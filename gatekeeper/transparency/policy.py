@@ -144,7 +144,7 @@ class _Reading:
             return verifier.code
         if verifier.type is not SignatureType.ED25519:
             return Refusal.POLICY_KEY_TYPE
-        if any(verifier.public_key == known.verifier.public_key for known in self._logs):
+        if self._is_known(verifier, self._logs):
             return Refusal.POLICY_DUPLICATE_KEY
         self._logs.append(PolicyLog(verifier=verifier, url=next(iter(url), None)))
         return None
@@ -155,7 +155,7 @@ class _Reading:
             return verifier.code
         if not verifier.type.cosigns:
             return Refusal.POLICY_KEY_TYPE
-        if any(verifier.public_key == known.verifier.public_key for known in self._witnesses):
+        if self._is_known(verifier, self._witnesses):
             return Refusal.POLICY_DUPLICATE_KEY
         self._witnesses.append(PolicyWitness(name=name, verifier=verifier, url=next(iter(url), None)))
         return self._define(name)
@@ -177,6 +177,13 @@ class _Reading:
             return Refusal.POLICY_MEMBER
         self._quorums.append(None if name == _NONE else name)
         return None
+
+    def _is_known(self, verifier: Verifier, peers: Sequence[PolicyLog | PolicyWitness]) -> bool:
+        """Tell whether a peer has this key, or anybody one that no signature could tell from it."""
+        if any(verifier.public_key == peer.verifier.public_key for peer in peers):
+            return True
+        logs, witnesses = [one.verifier for one in self._logs], [one.verifier for one in self._witnesses]
+        return any((verifier.name, verifier.key_id) == (one.name, one.key_id) for one in logs + witnesses)
 
     def _define(self, name: str) -> Refusal | None:
         if name == _NONE or name in self._names:

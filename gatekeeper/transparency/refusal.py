@@ -78,7 +78,10 @@ class Refusal(StrEnum):
         "policy-key-type",
         "The key is of a type that logs, or witnesses, do not sign with.",
     )
-    POLICY_DUPLICATE_KEY = "policy-duplicate-key", "The policy names the same public key before."
+    POLICY_DUPLICATE_KEY = (
+        "policy-duplicate-key",
+        "The policy names the same public key before, or one of the same name and key id.",
+    )
     POLICY_NAME = "policy-name", "The name is taken, or is none, which says that no quorum is asked for."
     POLICY_MEMBER = (
         "policy-member",
@@ -110,7 +113,7 @@ class Refusal(StrEnum):
         "The lines after the index are not up to 63 hashes of 32 bytes in canonical base64.",
     )
 
-    WITNESS_OVERSIZED = "witness-oversized", "The request to the witness is longer than 65,536 bytes."
+    WITNESS_OVERSIZED = "witness-oversized", "The request to the witness is longer than 131,072 bytes."
     WITNESS_STRUCTURE = (
         "witness-structure",
         "The request is not lines of ASCII, an empty line and a signed checkpoint.",

@@ -1,15 +1,26 @@
-"""The one spelling of base64 and of decimals in C2SP's formats; every other spelling of the same value is refused."""
+"""The one spelling of base64, hashes and decimals in C2SP's formats; every other spelling of the same value is refused."""
 
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from gatekeeper.transparency.hashing import HASH_SIZE
 
-__all__ = ["MAX_DECIMAL", "decode_base64", "decode_hash", "encode_base64", "parse_decimal"]
+__all__ = [
+    "MAX_DECIMAL",
+    "MAX_PROOF_HASHES",
+    "decode_base64",
+    "decode_hash",
+    "decode_proof",
+    "encode_base64",
+    "parse_decimal",
+]
 
 MAX_DECIMAL: Final = 2**63 - 1
+MAX_PROOF_HASHES: Final = 63
+"""As many as a tree of fewer than 2^63 leaves can ask for in an inclusion proof."""
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -31,6 +42,14 @@ def decode_hash(encoded: str) -> bytes | None:
     """Decode a SHA-256 hash; None for what is not the base64 of 32 bytes."""
     decoded = decode_base64(encoded)
     return decoded if decoded is not None and len(decoded) == HASH_SIZE else None
+
+
+def decode_proof(lines: Sequence[str]) -> tuple[bytes, ...] | None:
+    """Decode the hashes of a proof, one a line; None unless each line is a hash, and there are at most 63."""
+    if len(lines) > MAX_PROOF_HASHES:
+        return None
+    hashes = tuple(decoded for line in lines if (decoded := decode_hash(line)) is not None)
+    return hashes if len(hashes) == len(lines) else None
 
 
 def parse_decimal(written: str) -> int | None:

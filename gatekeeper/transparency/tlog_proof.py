@@ -23,8 +23,9 @@ from gatekeeper.transparency.refusal import Refusal, Refused
 from gatekeeper.transparency.signed_checkpoint import OpenedCheckpoint, open_checkpoint, read_checkpoint
 from gatekeeper.transparency.spelling import (
     MAX_DECIMAL,
+    MAX_PROOF_HASHES,
     decode_base64,
-    decode_hash,
+    decode_proof,
     encode_base64,
     parse_decimal,
 )
@@ -35,7 +36,6 @@ _HEADER: Final = "c2sp.org/tlog-proof@v1"
 _EXTRA: Final = "extra "
 _INDEX: Final = "index "
 _MAX_BYTES: Final = 2 * MAX_NOTE_BYTES
-_MAX_HASHES: Final = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class TlogProof:
         """Let no proof exist that could not be read back."""
         if not 0 <= self.index <= MAX_DECIMAL:
             raise ValueError(Refusal.TLOG_PROOF_INDEX.sentence)
-        if len(self.hashes) > _MAX_HASHES or not are_hashes(self.hashes):
+        if len(self.hashes) > MAX_PROOF_HASHES or not are_hashes(self.hashes):
             raise ValueError(Refusal.TLOG_PROOF_HASH.sentence)
         if isinstance(read_checkpoint(self.checkpoint), Refused):
             raise ValueError("A proof holds a signed checkpoint.")  # noqa: TRY004 - of the right type, and of no use
@@ -86,13 +86,13 @@ def parse_tlog_proof(proof: bytes) -> TlogProof | Refused:
     index = parse_decimal(lines[0].removeprefix(_INDEX)) if lines and lines[0].startswith(_INDEX) else None
     if index is None:
         return Refused(code=Refusal.TLOG_PROOF_INDEX)
-    hashes = [decoded for line in lines[1:] if (decoded := decode_hash(line)) is not None]
-    if len(hashes) < len(lines) - 1 or len(hashes) > _MAX_HASHES:
+    hashes = decode_proof(lines[1:])
+    if hashes is None:
         return Refused(code=Refusal.TLOG_PROOF_HASH)
     read = read_checkpoint(checkpoint)
     if isinstance(read, Refused):
         return read
-    return TlogProof(index=index, hashes=tuple(hashes), checkpoint=checkpoint, extra=extra)
+    return TlogProof(index=index, hashes=hashes, checkpoint=checkpoint, extra=extra)
 
 
 def verify_tlog_proof(

@@ -24,7 +24,13 @@ from gatekeeper.transparency.note import MAX_NOTE_BYTES, parse_note
 from gatekeeper.transparency.proofs import verify_consistency
 from gatekeeper.transparency.refusal import Refusal, Refused
 from gatekeeper.transparency.signed_checkpoint import open_checkpoint, read_checkpoint
-from gatekeeper.transparency.spelling import MAX_DECIMAL, decode_hash, encode_base64, parse_decimal
+from gatekeeper.transparency.spelling import (
+    MAX_DECIMAL,
+    MAX_PROOF_HASHES,
+    decode_proof,
+    encode_base64,
+    parse_decimal,
+)
 
 __all__ = [
     "MAX_REQUEST_BYTES",
@@ -41,11 +47,10 @@ __all__ = [
     "weigh",
 ]
 
-MAX_REQUEST_BYTES: Final = 64 * 1024
-"""Room for 63 hashes and a checkpoint with a score of signatures; what is longer is no honest request."""
+MAX_REQUEST_BYTES: Final = 128 * 1024
+"""Room for 63 hashes and a checkpoint with a score of ML-DSA signatures; what is longer is no honest request."""
 
 _OLD: Final = "old "
-_MAX_HASHES: Final = 63
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 400, 403, 404, 409, 422
 
 
@@ -61,7 +66,7 @@ class AddCheckpoint:
         """Let no request exist that could not be read back."""
         if not 0 <= self.old_size <= MAX_DECIMAL:
             raise ValueError(Refusal.WITNESS_OLD_SIZE.sentence)
-        if len(self.proof) > _MAX_HASHES or not are_hashes(self.proof):
+        if len(self.proof) > MAX_PROOF_HASHES or not are_hashes(self.proof):
             raise ValueError(Refusal.WITNESS_PROOF_LINE.sentence)
         if isinstance(read_checkpoint(self.note), Refused):
             raise ValueError("A request holds a signed checkpoint.")  # noqa: TRY004 - of the right type, and of no use
@@ -121,13 +126,13 @@ def parse_add_checkpoint(body: bytes) -> AddCheckpoint | Rejected:
     old_size = parse_decimal(old.removeprefix(_OLD)) if old.startswith(_OLD) else None
     if old_size is None:
         return _malformed(Refusal.WITNESS_OLD_SIZE)
-    proof = [decoded for line in lines if (decoded := decode_hash(line)) is not None]
-    if len(proof) < len(lines) or len(proof) > _MAX_HASHES:
+    proof = decode_proof(lines)
+    if proof is None:
         return _malformed(Refusal.WITNESS_PROOF_LINE)
     read = read_checkpoint(note)
     if isinstance(read, Refused):
         return _malformed(read.code, read.detail)
-    return AddCheckpoint(old_size=old_size, proof=tuple(proof), note=note)
+    return AddCheckpoint(old_size=old_size, proof=proof, note=note)
 
 
 def authenticate(request: AddCheckpoint, *, logs: Mapping[str, Sequence[Verifier]]) -> Authentic | Rejected:

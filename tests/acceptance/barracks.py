@@ -44,10 +44,14 @@ class Barracks:
         )
 
     @contextlib.asynccontextmanager
-    async def engine(self, *, when: str = r'"up":true') -> AsyncIterator["Program"]:
+    async def engine(
+        self, *, when: str = r'"up":true', environment: dict[str, str] | None = None
+    ) -> AsyncIterator["Program"]:
+        """An engine of the barracks, with settings from its environment."""
+        password = {"GATEKEEPER_BROKER_PASSWORD_FILE": str(self.site / "keys" / "broker-password")}
         engine = await Program.start(
             "gatekeeper.cli", "serve", *self._where(), "--broker", self.broker.url, "--http-port", "0",
-            environment={"GATEKEEPER_BROKER_PASSWORD_FILE": str(self.site / "keys" / "broker-password")},
+            environment=password | (environment or {}),
         )  # fmt: skip
         try:
             await engine.says(when)

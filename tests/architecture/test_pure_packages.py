@@ -22,7 +22,13 @@ PACKAGES = {
     "gatekeeper/transparency": {"gatekeeper.transparency"},
     "gatekeeper/model": {"gatekeeper.model", "gatekeeper.cose"},
     "gatekeeper/core": {"gatekeeper.core", "gatekeeper.model", "gatekeeper.cose", "gatekeeper.transparency"},
-    "devices/core": {"devices.core", "gatekeeper.core", "gatekeeper.model", "gatekeeper.cose"},
+    "devices/core": {
+        "devices.core",
+        "gatekeeper.core",
+        "gatekeeper.model",
+        "gatekeeper.cose",
+        "gatekeeper.transparency",
+    },
 }
 CLOCKS = {"now", "utcnow", "today"}
 
@@ -62,6 +68,7 @@ SERVER_ONLY = (
     "alembic",
     "asyncpg",
     "fastapi",
+    "httpx",
     "orjson",
     "prometheus_client",
     "segno",

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from itertools import product
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from gatekeeper.core.audit import (
     tenant_tree,
 )
 from gatekeeper.core.change_content import type_of
+from gatekeeper.core.drafting import draft_of_mismatch
 from gatekeeper.core.enact import DEEDS
 from gatekeeper.core.facts import Companion, Factor, Facts, GuardsWord, Past
 from gatekeeper.core.operators import WORDS, Role
@@ -35,6 +37,7 @@ from gatekeeper.model.reasons import Reason
 from gatekeeper.service.administration.opening import open_site
 from gatekeeper.service.engine.sealing import Sealer, open_personal
 from gatekeeper.transparency import Tree
+from gatekeeper.transparency.comparing import Part
 from tests.contract import an_engine
 from tests.contract.entry_schemas import NAMES, branch, faults, personal_of, schema
 from tests.contract.plain_flows import small_site_drafts
@@ -43,6 +46,7 @@ from tests.contract.specimens import Damaged, damaged
 from tests.contract.vector_site import SITE, fresh_flow
 from tests.contract.whole_log import founding, whole_log
 from tests.support.databases import temporary_database
+from tests.support.fort import ARMY
 
 # -- every entry that the product makes -------------------------------------------------------------------------------
 
@@ -57,10 +61,28 @@ def _sealed(drafts: tuple[Draft, ...]) -> Iterator[tuple[bytes, bytes | None]]:
         yield seal_body(draft, site=SITE, trees=places, nonce=bytes(16), personal=personal), personal
 
 
+def _mismatches() -> tuple[Draft, ...]:
+    """What the integrity watch says, of each part of the site's tree and of a tenant's."""
+    return tuple(
+        draft_of_mismatch(
+            tree,
+            part=part.value,
+            level=int(part is Part.TILE),
+            index=7,
+            tenant=tenant,
+            at=datetime.now(UTC),
+            seq=seq,
+        )
+        for seq, (part, (tree, tenant)) in enumerate(
+            product(Part, [(SITE_TREE, None), (tenant_tree(ARMY), ARMY)])
+        )
+    )
+
+
 @cache
 def made() -> tuple[tuple[bytes, bytes | None], ...]:
     """All entries of the small site, with rules and without, and of the vectors' log; each with its personal part."""
-    flows = (small_site_drafts(), *ruled_drafts())
+    flows = (small_site_drafts(), *ruled_drafts(), _mismatches())
     sealed = [entry for drafts in flows for entry in _sealed(drafts)]
     return (*sealed, *((entry.body, entry.personal) for entry in whole_log()))
 
@@ -122,6 +144,7 @@ def test_reasons_states_and_words_are_those_of_the_code():
     assert set(words["gate.status"]["properties"]["status"]["enum"]) == {
         kind.name.lower() for kind in StatusKind
     }
+    assert set(words["log.mismatch"]["properties"]["part"]["enum"]) == set(Part)
     clocks = words["from-a-gate"]["properties"]["clock"]["enum"]
     assert set(clocks) == {quality.name.lower() for quality in ClockQuality}
     assert set(schema("facts")["$defs"]["kind"]["enum"]) == set(HolderKind)

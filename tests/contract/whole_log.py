@@ -7,6 +7,7 @@ made. What a gate does not say in the session is said here by hand.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,6 @@ from gatekeeper.core.change import (
     HoldChange,
     HolderChange,
     LockdownChange,
-    LogExportChange,
     LookUpChange,
     OperatorChange,
     PolicyChange,
@@ -31,15 +31,19 @@ from gatekeeper.core.change import (
     TrustChange,
     WithdrawalChange,
 )
+from gatekeeper.core.custody import erase_again
+from gatekeeper.core.drafting import draft_of_mismatch
 from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
 from gatekeeper.core.register import HolderRecord, holder_payload
+from gatekeeper.core.retention import Digest, Expired, draft_of_expiry
 from gatekeeper.core.supervise import APPLIED, PROPOSED, StoredHolder, Writes, expire_proposals
 from gatekeeper.core.trust import trust_payload
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Verdict
+from gatekeeper.model.retention import Kept
 from gatekeeper.service.administration.ceremony import Founding
 from gatekeeper.service.administration.opening import _believe, _drafts
 from gatekeeper.transparency import Tree, leaf_hash
@@ -67,6 +71,7 @@ from tests.contract.vector_site import (
     sign_holder,
     trust_document,
 )
+from tests.support.changes import WHOLE_LOG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,7 @@ def founding() -> Founding:
         StoredHolder(
             record=HolderRecord(id=person.holder.id, document=person.registration),
             tenant=person.holder.tenant,
-            name="",
+            name=b"",
             badges=person.holder.badges,
         )
         for person in people().values()
@@ -94,6 +99,7 @@ def founding() -> Founding:
         trust=trust_document(),
         policy=policy_document(),
         holders=holders,
+        names={},
         badges=(),
         operators=operator_records(),
     )
@@ -192,25 +198,48 @@ def _changes(play: Play) -> None:
     _taken_and_kept(made)
     made(LockdownChange(scope="zone:house", on=True))
     made.proposed(LockdownChange(scope="zone:house", on=False))
-    play.drafts += expire_proposals(play.flow, now=moment(20_000) + PROPOSAL_LASTS, writes=Writes())
+    later = moment(20_000) + PROPOSAL_LASTS
+    play.drafts += expire_proposals(play.flow, now=later, writes=Writes())
+    play.drafts += _over(play, later)
+    play.drafts += _altered(play, later)
+
+
+def _over(play: Play, now: datetime) -> Iterator[Draft]:
+    """What is over its period goes: the first passages of a tenant's people, and bytes that were refused."""
+    parts, letters = Digest(Kept.PERSONAL), Digest(Kept.REFUSED)
+    for number in (OPENING_ENTRIES, OPENING_ENTRIES + 1):
+        parts.add(number, _chance("commitment", number))
+    letters.add(1, hashlib.sha256(b"not CBOR").digest())
+    for digest, tenant, placed in (
+        (parts, SCHOOL, {"first": OPENING_ENTRIES, "last": OPENING_ENTRIES + 1}),
+        (letters, None, {"first": None, "last": None}),
+    ):
+        said = Expired(
+            kind=Kept.PERSONAL if tenant else Kept.REFUSED,
+            tenant=tenant,
+            before=NOON,
+            count=digest.count,
+            digest=digest.value(),
+            **placed,
+        )
+        yield draft_of_expiry(said, play.flow.policy, at=now, seq=play.flow.next_seq)
+        play.flow.next_seq += 1
+
+
+def _altered(play: Play, now: datetime) -> Iterator[Draft]:
+    """The integrity watch finds what does not belong there: an entry of the site's tree, a tile of a tenant's."""
+    for tree, part, level, tenant in (("site", "entry", 0, None), ("tenant:school", "tile", 1, SCHOOL)):
+        seq = play.flow.next_seq
+        yield draft_of_mismatch(tree, part=part, level=level, index=7, tenant=tenant, at=now, seq=seq)
+        play.flow.next_seq += 1
 
 
 def _taken_and_kept(made: "_Made") -> None:
     """What is taken out of the log, looked up, kept and forgotten."""
     pupil, sergeant = people()["pupil"].holder.id, people()["sergeant"].holder.id
-    everything = LogExportChange(
-        tree="site",
-        since=None,
-        until=None,
-        doors=(),
-        decisions=(),
-        holder=None,
-        openings=False,
-        reason="yearly audit",
-    )
-    made(everything)
+    made(WHOLE_LOG)
     some = replace(
-        everything,
+        WHOLE_LOG,
         tree="tenant:school",
         since=FOUNDED,
         until=NOON,
@@ -228,6 +257,9 @@ def _taken_and_kept(made: "_Made") -> None:
         made(ApprovalChange(digest=lifted), by="deputy")
     erased = made.proposed(ErasureChange(holder=pupil, reason="left the school"), by="registrar")
     made(ApprovalChange(digest=erased), by="deputy")
+    # The van came back with a restored database, and the vault knows that it was forgotten.
+    van, play = people()["van"].holder.id, made.play
+    play.drafts.append(erase_again(van, play.flow, Writes(), now=moment(20_000)))
 
 
 @dataclass(slots=True)

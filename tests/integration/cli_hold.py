@@ -1,7 +1,7 @@
 """A small site of a test's own on named databases, and the command line to try on it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -26,6 +26,7 @@ from gatekeeper.service.administration.opening import open_site
 from gatekeeper.service.administration.operators import carry_away, keys_of_operators
 from gatekeeper.service.engine.engine import checkpoint_origin
 from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.service.sealed import open_name, seal_name
 from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
 from tests.support.commands import Said, gatekeeper
 from tests.support.fort import presence, site_database
@@ -55,6 +56,10 @@ class Hold:
     def verify(self, *words: object) -> Said:
         return self("audit", "verify", "--site", self.site, *words)
 
+    def grow(self, entries: int) -> None:
+        """Let so many entries more be committed, and every tree be signed as it stands then."""
+        asyncio.run(_grown(self, entries))
+
     def run(self, sql: str, *arguments: Any) -> list[Any]:
         """What a superuser can do to the rows of this site, `$1`."""
 
@@ -69,7 +74,18 @@ class Hold:
 
     def named(self, holder: HolderId) -> str:
         """What the directory calls somebody."""
-        return str(self.run("SELECT name FROM holder WHERE site_id = $1 AND holder = $2", holder)[0]["name"])
+        sealed = self.run("SELECT name FROM holder WHERE site_id = $1 AND holder = $2", holder)[0]["name"]
+        return open_name(sealed, key=self._keys().get(holder), site=self.site, holder=holder)
+
+    def rename_all(self, name: str) -> None:
+        """Call everybody so."""
+        keys = self._keys()
+        for (holder,) in self.run("SELECT holder FROM holder WHERE site_id = $1"):
+            sealed = seal_name(name, key=keys[holder], site=self.site, holder=holder)
+            self.run("UPDATE holder SET name = $3 WHERE site_id = $1 AND holder = $2", holder, sealed)
+
+    def _keys(self) -> Mapping[HolderId, bytes]:
+        return asyncio.run(PostgresKeyVault(self.vault_dsn).keys(self.site))
 
 
 def made_databases(server: EmbeddedPostgres) -> tuple[str, str]:
@@ -122,7 +138,33 @@ async def _opened(hold: Hold) -> None:
             writes=Writes(),
         )
         await ledger.commit(hold.site, epoch=1, batch=batch)
-        await _sign(hold.site, folder, ledger, sealed.trees[SITE_TREE])
+        await _sign(hold.site, folder, ledger, SITE_TREE, sealed.trees[SITE_TREE])
+    finally:
+        await ledger.close()
+
+
+async def _grown(hold: Hold, entries: int) -> None:
+    ledger, vault = PostgresLedger(hold.dsn), PostgresKeyVault(hold.vault_dsn)
+    try:
+        epoch = await ledger.claim(hold.site, owner="the test")
+        assert epoch is not None
+        loaded = await ledger.load(hold.site, epoch=epoch)
+        trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
+        sealer = Sealer(hold.site, trees=trees, keys=await vault.keys(hold.site))
+        sealed = sealer.seal([_granted(sealer.size + number) for number in range(entries)])
+        batch = Batch(
+            entries=sealed.entries,
+            tiles=sealed.tiles,
+            heads=sealed.heads,
+            moved=(),
+            receipts=(),
+            writes=Writes(),
+        )
+        await ledger.commit(hold.site, epoch=epoch, batch=batch)
+        folder = SiteFolder(hold.data / "sites" / hold.site)
+        for name, tree in {**trees, **sealed.trees}.items():
+            if tree.size:
+                await _sign(hold.site, folder, ledger, name, tree)
     finally:
         await ledger.close()
 
@@ -139,12 +181,12 @@ def _granted(seq: int) -> Draft:
     )
 
 
-async def _sign(site: SiteId, folder: SiteFolder, ledger: PostgresLedger, tree: Tree) -> None:
+async def _sign(site: SiteId, folder: SiteFolder, ledger: PostgresLedger, name: str, tree: Tree) -> None:
     key = load_pem_private_key(folder.read_secret(LOG_KEY), password=None)
     assert isinstance(key, Ed25519PrivateKey)
-    origin = checkpoint_origin(site, SITE_TREE)
+    origin = checkpoint_origin(site, name)
     checkpoint = Checkpoint(origin=origin, size=tree.size, root=tree.root())
     note = sign_checkpoint(checkpoint, [Signer(name=origin, private_key=key)])
     await ledger.checkpoint(
-        site, tree=SITE_TREE, size=tree.size, root=tree.root(), note=note, at=datetime.now(UTC)
+        site, tree=name, size=tree.size, root=tree.root(), note=note, at=datetime.now(UTC)
     )

@@ -81,3 +81,30 @@ def test_a_service_that_the_broker_did_not_accept_never_says_that_it_serves(hold
     assert said.err.splitlines()[-1].startswith(
         "The MQTT broker mqtt://127.0.0.1:1 could not be reached within 10 s"
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "witnesses cannot be read: {file}: No such file or directory.\n"),
+        (
+            "quorum a\n",
+            "{file}: The policy of witnesses is refused: A name is not defined above, or is a member of a group already. (line 1)\n",
+        ),
+        (
+            "quorum none\n",
+            "{file}: The policy of witnesses gives the URL of at least one witness, and at most 64 keys.\n",
+        ),
+    ],
+    ids=["missing", "no policy", "of nobody"],
+)
+def test_a_policy_of_witnesses_that_cannot_be_followed_is_told_before_anything_is_started(
+    content: str | None, sentence: str, hold: Hold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "policy"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("GATEKEEPER_WITNESSES", str(file))
+    said = hold.say("serve", "--data", hold.data, "--http-port", 0)
+    assert (said.code, said.out, said.err) == (2, "", sentence.format(file=file))
+    assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"

@@ -31,6 +31,7 @@ def test_a_log_that_is_whole_is_valid(hold: Hold):
     assert document | {"root": "", "not_checked": []} == {
         "valid": True,
         "entries": 10,
+        "deleted": 0,
         "root": "",
         "trees": 3,
         "checkpoints": 1,

@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
+from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.cli import talk
 from gatekeeper.cli.feed import Feed, FeedLine, Screen
+from gatekeeper.cli.names import Names
 from gatekeeper.cli.talk import zone_name
-from gatekeeper.core.audit import Kind
+from gatekeeper.core.audit import FORGOTTEN, NOBODY, Kind
 from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.model.ids import SiteId
+from gatekeeper.service.sealed import seal_name
 from tests.integration.cli_hold import Hold
 from tests.support.commands import said_next
+from tests.support.databases import temporary_database
 from tests.support.fort import SERGEANT, Fort
 from tests.support.proxy import FaultProxy
 
@@ -21,6 +26,17 @@ pytestmark = pytest.mark.integration
 
 CEST = timezone(timedelta(hours=2), "CEST")
 NOON = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+async def vault_dsn(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    async with temporary_database(postgres_server) as dsn:
+        await PostgresKeyVault(dsn).migrate()
+        yield dsn
+
+
+def _feed(dsn: str, site: SiteId, *, vault_dsn: str = "", persons_from: int = 0) -> Feed:
+    return Feed(dsn, site, names=Names(vault_dsn, site), persons_from=persons_from)
 
 
 @pytest.fixture
@@ -53,12 +69,14 @@ def test_a_database_that_is_away_at_the_start_is_not_waited_for(hold: Hold):
 
 
 @pytest.mark.parametrize("words", [("presence",), ("watch", "--since", 11)])
-def test_who_only_looks_needs_no_vault(words: tuple[Any, ...], hold: Hold, monkeypatch: pytest.MonkeyPatch):
+def test_who_only_looks_needs_no_vault_and_is_told_that_it_holds_the_names(
+    words: tuple[Any, ...], hold: Hold, monkeypatch: pytest.MonkeyPatch
+):
     given = hold.say(*words, "--data", hold.data, "--dsn", hold.dsn)
     monkeypatch.setenv("GATEKEEPER_DSN", hold.dsn)
     named = hold.say(*words, "--data", hold.data)
     assert given == named
-    assert "vault" not in given.err
+    assert ("Names are sealed: give --vault-dsn" in given.err) is (words[0] == "presence")
     assert hold.site in given.err or "2 people" in given.out
 
 
@@ -197,7 +215,7 @@ def test_a_time_zone_is_named_so_that_nobody_mistakes_it(zone: timezone, name: s
 def test_a_table_stays_whole_on_a_narrow_screen(
     hold: Hold, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    hold.run("UPDATE holder SET name = repeat('Wim van der ', 9) WHERE site_id = $1")
+    hold.rename_all("Wim van der " * 9)
     wide = hold("presence").out.splitlines()
     monkeypatch.setattr(talk.data, "width", 100)
     narrow = hold("presence").out.splitlines()
@@ -217,13 +235,16 @@ async def _next(lines: AsyncIterator[FeedLine], count: int) -> list[FeedLine]:
         return [await anext(lines) for _ in range(count)]
 
 
-async def test_entries_come_as_they_are_committed_with_the_names_of_their_people(fort: Fort):
+async def test_entries_come_as_they_are_committed_with_the_names_of_their_people(fort: Fort, vault_dsn: str):
     await fort.commit(fort.pen.write(2, person=SERGEANT, kind=Kind.ACCESS_GRANTED))
+    keys = await PostgresKeyVault(vault_dsn).ensure(fort.site, [SERGEANT])
     await fort.run(
         "INSERT INTO holder (site_id, holder, tenant, name, document, badges)"
-        " VALUES ($1, 'sergeant', 'army', 'Wim Visser', '', '{}')"
+        " VALUES ($1, 'sergeant', 'army', $2, '', '{}')",
+        seal_name("Wim Visser", key=keys[SERGEANT], site=fort.site, holder=SERGEANT),
     )
-    lines = Feed(fort.dsn, fort.site).lines(since=1, stop=asyncio.Event())
+    feed = _feed(fort.dsn, fort.site, vault_dsn=vault_dsn, persons_from=1)
+    lines = feed.lines(since=1, stop=asyncio.Event())
     (first,) = await _next(lines, 1)
     assert (first.seq, first.kind, first.holder, first.name) == (1, "access.granted", SERGEANT, "Wim Visser")
     assert first.document() == {
@@ -238,11 +259,27 @@ async def test_entries_come_as_they_are_committed_with_the_names_of_their_people
     await lines.aclose()  # type: ignore[attr-defined]
 
 
+async def test_of_what_is_past_a_feed_does_not_tell_whom_it_was_about(fort: Fort):
+    await fort.commit(fort.pen.write(3, person=SERGEANT, kind=Kind.ACCESS_GRANTED))
+    lines = _feed(fort.dsn, fort.site, persons_from=2).lines(since=0, stop=asyncio.Event())
+    assert [line.holder for line in await _next(lines, 3)] == [None, None, SERGEANT]
+    await lines.aclose()  # type: ignore[attr-defined]
+
+
+async def test_of_nobody_and_of_who_was_forgotten_a_feed_tells_nothing(fort: Fort):
+    await fort.commit(fort.pen.write(2, person=SERGEANT, kind=Kind.ACCESS_GRANTED))
+    for seq, person in enumerate((NOBODY, FORGOTTEN)):
+        await fort.run("UPDATE personal SET person = $2 WHERE site_id = $1 AND seq = $3", person, seq)
+    lines = _feed(fort.dsn, fort.site).lines(since=0, stop=asyncio.Event())
+    assert [line.holder for line in await _next(lines, 2)] == [None, None]
+    await lines.aclose()  # type: ignore[attr-defined]
+
+
 async def test_an_entry_that_was_altered_ends_no_watch(fort: Fort):
     await fort.commit(fort.pen.write(3))
     await fort.run("UPDATE entry SET body = '\\xff' WHERE site_id = $1 AND seq = 1")
     await fort.run("UPDATE entry SET body = '[]' WHERE site_id = $1 AND seq = 2")
-    lines = Feed(fort.dsn, fort.site).lines(since=0, stop=asyncio.Event())
+    lines = _feed(fort.dsn, fort.site).lines(since=0, stop=asyncio.Event())
     told = await _next(lines, 3)
     assert [bool(line.entry) for line in told] == [True, False, False]
     await lines.aclose()  # type: ignore[attr-defined]
@@ -256,7 +293,7 @@ async def test_a_watch_goes_on_after_its_database_was_away_and_misses_nothing(
 ):
     await fort.commit(fort.pen.write(2))
     stop = asyncio.Event()
-    lines = Feed(database_proxy.dsn(fort.dsn), fort.site).lines(since=0, stop=stop)
+    lines = _feed(database_proxy.dsn(fort.dsn), fort.site).lines(since=0, stop=stop)
     assert [line.seq for line in await _next(lines, 2)] == [0, 1]
     waiting = asyncio.ensure_future(anext(lines))
     database_proxy.refuse()
@@ -290,7 +327,7 @@ async def test_a_watch_does_not_hammer_at_a_database_that_is_away_and_tells_of_i
 
     async with await asyncio.start_server(knock, "127.0.0.1", 0) as away:
         port = away.sockets[0].getsockname()[1]
-        feed = Feed(f"postgresql://u@127.0.0.1:{port}/x?sslmode=disable", "fort")
+        feed = _feed(f"postgresql://u@127.0.0.1:{port}/x?sslmode=disable", SiteId("fort"))
         watching = asyncio.ensure_future(anext(feed.lines(since=0, stop=stop), None))
         async with asyncio.timeout(20):
             await three.wait()
@@ -306,7 +343,7 @@ async def test_a_watch_that_waits_for_its_database_ends_when_told_to(
     capsys: pytest.CaptureFixture[str],
 ):
     stop = asyncio.Event()
-    feed = Feed("postgresql://127.0.0.1:1/x", "fort")
+    feed = _feed("postgresql://127.0.0.1:1/x", SiteId("fort"))
     watching = asyncio.ensure_future(anext(feed.lines(since=0, stop=stop), None))
     assert await said_next(capsys)
     stop.set()

@@ -87,7 +87,7 @@ async def test_changes_wait_in_the_order_of_their_arrival_until_their_outcome_is
 ):
     submitted = [
         StoredChange(id=bytes([15 - number]) * 16, document=f"change {number}".encode(), name=name)
-        for number, name in enumerate((None, "Zoë", None))
+        for number, name in enumerate((None, b"sealed", None))
     ]
     for change in submitted:
         await reading.submit(fort.site, change=change.id, document=change.document, name=change.name)
@@ -106,9 +106,9 @@ async def test_changes_wait_in_the_order_of_their_arrival_until_their_outcome_is
 async def test_a_name_stays_with_a_change_only_while_it_waits(
     code: str, fort: Fort, reading: PostgresReading
 ):
-    await reading.submit(fort.site, change=CHANGE, document=b"a registration", name="Zoë")
+    await reading.submit(fort.site, change=CHANGE, document=b"a registration", name=b"sealed")
     names = "SELECT name FROM change WHERE site_id = $1"
-    assert [row["name"] for row in await fort.run(names)] == ["Zoë"]
+    assert [row["name"] for row in await fort.run(names)] == [b"sealed"]
     outcome = ChangeOutcome(change=CHANGE, code=code, detail="", seq=None)
     await fort.commit(fort.pen.write(1).holding(writes=Writes(outcomes=[outcome])))
     assert [row["name"] for row in await fort.run(names)] == [None]

@@ -44,7 +44,7 @@ async def fort(postgres_server: EmbeddedPostgres) -> AsyncIterator[Fort]:
         yield fort
 
 
-def _holder(name: str, *, badge: str = "0" * 32) -> StoredHolder:
+def _holder(name: bytes, *, badge: str = "0" * 32) -> StoredHolder:
     return StoredHolder(
         record=HolderRecord(id=SERGEANT, document=b"signed"),
         tenant=SCHOOL,
@@ -70,7 +70,7 @@ def _full(written: Written) -> Written:
             alert=1,
             lockdowns=frozenset({"site"}),
             documents=[("policy", 0, b"a policy")],
-            holders=[_holder("Sergeant")],
+            holders=[_holder(b"sealed")],
             badges=[_badge(1)],
         ),
     )
@@ -103,8 +103,10 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "proposal": 0,
         "document": 1,
         "checkpoint": 0,
+        "timestamp_token": 0,
         "change": 0,
         "dead_letter": 0,
+        "log_start": 0,
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from gatekeeper.core.audit import FORGOTTEN
 from gatekeeper.core.memory import NEVER_USED
 from gatekeeper.core.proposals import Proposal, digest_of
 from gatekeeper.core.register import HolderRecord
@@ -12,7 +13,7 @@ from gatekeeper.core.supervise import ChangeOutcome, StoredBadge, StoredHolder, 
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.badges import BadgeRecord, BadgeState
 from gatekeeper.model.ids import BadgeId, HolderId, OperatorId
-from tests.support.fort import NOW, PUPIL, SCHOOL, SERGEANT, Fort, presence
+from tests.support.fort import NOW, PUPIL, SCHOOL, SERGEANT, Fort, presence, receipt
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +29,7 @@ async def fort(postgres_server: EmbeddedPostgres) -> AsyncIterator[Fort]:
 
 def _registered(holder: HolderId) -> StoredHolder:
     record = HolderRecord(id=holder, document=f"registration of {holder}".encode())
-    return StoredHolder(record=record, tenant=SCHOOL, name=holder, badges=(BADGES[holder],))
+    return StoredHolder(record=record, tenant=SCHOOL, name=b"sealed", badges=(BADGES[holder],))
 
 
 def _badge(holder: HolderId) -> StoredBadge:
@@ -144,3 +145,35 @@ async def test_what_is_held_is_held_until_it_is_lifted_also_for_the_next_engine(
 async def test_a_hold_that_is_placed_and_lifted_within_one_commit_is_none(fort: Fort):
     await _commit(fort, writes=Writes(holds=[("site", 1), ("site", None)]))
     assert (await fort.ledger.load(fort.site, epoch=fort.epoch)).holds == frozenset()
+
+
+async def test_receipts_and_sealed_parts_let_go_of_somebody_a_little_at_a_time_and_of_nobody_else(fort: Fort):
+    written = fort.pen.write(5, person=SERGEANT)
+    receipts = [receipt(seq, seq + 1, holder=SERGEANT if seq else PUPIL) for seq in range(5)]
+    await fort.commit(written.holding(receipts=receipts))
+    await fort.commit(fort.pen.write(2, person=PUPIL).holding(writes=Writes(erased=[(SERGEANT, 5)])))
+    assert await fort.ledger.unforgotten(fort.site) == [SERGEANT]
+    steps = [await fort.ledger.let_go(fort.site, SERGEANT, most=2) for _ in range(4)]
+    assert steps == [2, 2, 1, 0]
+    named = await fort.run("SELECT holder, count(*) FROM receipt WHERE site_id = $1 GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in named] == [(PUPIL, 1), (None, 4)]
+    filed = await fort.run("SELECT person, count(*) FROM personal WHERE site_id = $1 GROUP BY 1 ORDER BY 2")
+    assert [tuple(row) for row in filed] == [(PUPIL, 2), (FORGOTTEN, 5)]
+    await fort.ledger.forgotten(fort.site, SERGEANT)
+    assert await fort.ledger.unforgotten(fort.site) == []
+    assert (await fort.ledger.load(fort.site, epoch=fort.epoch)).erased == {SERGEANT}
+
+
+async def test_plain_names_are_given_some_at_a_time_until_all_are_sealed(fort: Fort):
+    await _two_people(fort)
+    await fort.run("UPDATE holder SET plain_name = 'Wim' WHERE site_id = $1 AND holder = $2", SERGEANT)
+    await fort.run("UPDATE holder SET plain_name = 'An', name = '' WHERE site_id = $1 AND holder = $2", PUPIL)
+    assert await fort.ledger.plain_names(fort.site, most=1) == {PUPIL: "An"}
+    await fort.ledger.seal_names(fort.site, {PUPIL: b"sealed An"})
+    assert await fort.ledger.plain_names(fort.site, most=9) == {SERGEANT: "Wim"}
+    await fort.ledger.seal_names(fort.site, {SERGEANT: b"sealed Wim"})
+    assert await fort.ledger.plain_names(fort.site, most=9) == {}
+    names = await fort.run("SELECT holder, name FROM holder WHERE site_id = $1 ORDER BY holder")
+    assert [tuple(row) for row in names] == [(PUPIL, b"sealed An"), (SERGEANT, b"sealed")], (
+        "what was said since stays"
+    )

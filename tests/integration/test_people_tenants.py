@@ -65,7 +65,9 @@ def open_desk(registry: Registry, tenant: str) -> OpenDesk:
 
 def blind(desk: Desk) -> Desk:
     """A desk that knows of nobody, and so stops nobody."""
-    return replace(desk, directory=Directory(tenant=desk.tenant, trust=desk.trust, holders=(), badges=()))
+    return replace(
+        desk, directory=Directory(tenant=desk.tenant, trust=desk.trust, holders=(), badges=(), names={})
+    )
 
 
 def say_as(registry: Registry, tenant: str, content: ChangeContent) -> ChangeOutcome:
@@ -89,7 +91,7 @@ def say_as(registry: Registry, tenant: str, content: ChangeContent) -> ChangeOut
 
 async def _handed_in(registry: Registry, change: bytes, document: bytes) -> ChangeOutcome:
     async with PostgresReading.opened(registry.settings.dsn) as reading:
-        await reading.submit(registry.site, change=change, document=document, name="A name")
+        await reading.submit(registry.site, change=change, document=document, name=None)
         async with asyncio.timeout(10):
             while (outcome := await reading.outcome(registry.site, change)) is None:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.01)

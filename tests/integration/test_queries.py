@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import asyncpg
 import pytest
 
 import gatekeeper.adapters
-from gatekeeper.adapters.sql import Queries, migrate
+from gatekeeper.adapters.queries import Queries
+from gatekeeper.adapters.sql import migrate
 from gatekeeper.embedded import EmbeddedPostgres
 from tests.support.databases import create_database_from_template, drop_database
 
 ADAPTERS = Path(gatekeeper.adapters.__path__[0])
+_IN_SQLITE = "witness_store"
 FILES = sorted(ADAPTERS.glob("*/queries/*.sql"))
 NAMED = re.compile(r"^-- name: (?P<name>\S+)\n(?P<comment>(?:-- .*\n)*)", re.MULTILINE)
 
@@ -29,8 +32,10 @@ def _queries(file: Path) -> Queries:
 QUERIES = [
     pytest.param(file, name, id=f"{_package(file)}/{file.stem}.{name}")
     for file in FILES
+    if _package(file) != _IN_SQLITE
     for name in _queries(file)
 ]
+SQLITE_QUERIES = list(Queries(f"gatekeeper.adapters.{_IN_SQLITE}", "witness"))
 
 
 async def _migrated(server: EmbeddedPostgres, package: str) -> str:
@@ -44,7 +49,7 @@ def databases(postgres_server: EmbeddedPostgres) -> Iterator[Mapping[str, str]]:
     """The DSN of a migrated database for each adapter; nothing here writes to it."""
     names = {
         package: asyncio.run(_migrated(postgres_server, package))
-        for package in sorted(set(map(_package, FILES)))
+        for package in sorted(set(map(_package, FILES)) - {_IN_SQLITE})
     }
     yield {package: postgres_server.dsn(name) for package, name in names.items()}
     for name in names.values():
@@ -54,10 +59,13 @@ def databases(postgres_server: EmbeddedPostgres) -> Iterator[Mapping[str, str]]:
 def test_there_are_queries():
     assert {(_package(file), file.stem) for file in FILES} == {
         ("postgres", "ledger"),
+        ("postgres", "mending"),
         ("postgres", "reading"),
         ("postgres", "stored_trees"),
         ("postgres", "leaves"),
+        ("postgres", "retention"),
         ("vault", "keys"),
+        ("witness_store", "witness"),
     }
     assert len(QUERIES) > 40
 
@@ -72,6 +80,17 @@ async def test_the_server_takes_every_query(file: Path, name: str, databases: Ma
         assert numbers == set(range(1, len(prepared.get_parameters()) + 1))
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("name", SQLITE_QUERIES)
+def test_sqlite_takes_every_query_of_a_witness(name: str):
+    query = getattr(Queries(f"gatekeeper.adapters.{_IN_SQLITE}", "witness"), name)
+    numbers = sorted({int(number) for number in re.findall(r"\?(\d+)", query)})
+    assert numbers == list(range(1, len(numbers) + 1))
+    connection = sqlite3.connect(":memory:")
+    connection.executescript((ADAPTERS / _IN_SQLITE / "schema.sql").read_text("utf-8"))
+    assert connection.execute(f"EXPLAIN {query}", [None] * len(numbers)).fetchall()
+    connection.close()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{_package(file)}/{file.stem}")

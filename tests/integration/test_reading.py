@@ -35,7 +35,7 @@ async def reading(fort: Fort) -> AsyncIterator[PostgresReading]:
         yield reading
 
 
-def _person(holder: HolderId, tenant: TenantId, name: str, *badges: str) -> StoredHolder:
+def _person(holder: HolderId, tenant: TenantId, name: bytes, *badges: str) -> StoredHolder:
     return StoredHolder(
         record=HolderRecord(id=holder, document=b""),
         tenant=tenant,
@@ -52,7 +52,7 @@ def _badge(
 
 
 PEOPLE = Writes(
-    holders=[_person(SERGEANT, ARMY, "Wim Visser", "a", "b"), _person(PUPIL, SCHOOL, "Aaltje de Wit", "c")],
+    holders=[_person(SERGEANT, ARMY, b"sealed Wim", "a", "b"), _person(PUPIL, SCHOOL, b"sealed Aaltje", "c")],
     badges=[
         _badge("a", SERGEANT, ARMY, BadgeState.LOST),
         _badge("b", SERGEANT, ARMY),
@@ -159,8 +159,8 @@ async def test_presence_tells_who_is_where_with_the_names_the_directory_knows(
     await fort.commit(fort.pen.write(3).holding(moved=moved, writes=PEOPLE))
     rows = await reading.presence(fort.site, zones=None)
     assert [(row.zone, row.name, row.holder, row.tenant, row.quality, row.seq) for row in rows] == [
-        ("shed", "Aaltje de Wit", PUPIL, SCHOOL, "taken", 1),
-        ("yard", "Wim Visser", SERGEANT, ARMY, "granted", 0),
+        ("shed", b"sealed Aaltje", PUPIL, SCHOOL, "taken", 1),
+        ("yard", b"sealed Wim", SERGEANT, ARMY, "granted", 0),
         ("yard", None, stranger, None, "forced", 2),
     ]
     assert rows[0].since == NOW + timedelta(seconds=1)
@@ -172,7 +172,7 @@ async def test_presence_tells_who_is_where_with_the_names_the_directory_knows(
 
 async def test_names_are_told_of_those_asked_for(fort: Fort, reading: PostgresReading):
     await fort.commit(fort.pen.write(1).holding(writes=PEOPLE))
-    assert await reading.names(fort.site, [PUPIL, HolderId("stranger")]) == {PUPIL: "Aaltje de Wit"}
+    assert await reading.names(fort.site, [PUPIL, HolderId("stranger")]) == {PUPIL: b"sealed Aaltje"}
     assert await reading.names(fort.site, []) == {}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gatekeeper.adapters.postgres import PostgresStoredTrees
 from gatekeeper.embedded import EmbeddedPostgres
-from gatekeeper.service.publication import Renewed, TileFolder, TileFolderError
+from gatekeeper.service.publication import Publishing, Renewed, TileFolder, TileFolderError
 from tests.support.checkpoints import sign_heads, verifier_of
 from tests.support.fort import ARMY, SCHOOL, Fort
 from tests.support.tlog_reader import Fetch, path_of, read_log
@@ -28,10 +28,21 @@ async def _grow(fort: Fort, entries: int, **what: Any) -> None:
     await sign_heads(fort)
 
 
-async def _renew(fort: Fort, folder: Path, tree: str = "site", progress: Any = None) -> Renewed:
+async def _renew(
+    fort: Fort,
+    folder: Path,
+    tree: str = "site",
+    progress: Any = None,
+    publishing: Publishing = Publishing.ENTRIES,
+) -> Renewed:
     async with PostgresStoredTrees.opened(fort.dsn) as stored:
         filled = TileFolder(
-            folder, site=fort.site, tree=tree, stored=stored, verifiers=[verifier_of(fort.site, tree)]
+            folder,
+            site=fort.site,
+            tree=tree,
+            stored=stored,
+            verifiers=[verifier_of(fort.site, tree)],
+            publishing=publishing,
         )
         return await filled.renew(progress or (lambda _done, _of: None))
 
@@ -185,7 +196,12 @@ async def test_two_runs_do_not_fill_one_folder_at_once(fort: Fort, tmp_path: Pat
 
     async with Paused.opened(fort.dsn) as stored:
         filled = TileFolder(
-            tmp_path, site=fort.site, tree="site", stored=stored, verifiers=[verifier_of(fort.site, "site")]
+            tmp_path,
+            site=fort.site,
+            tree="site",
+            stored=stored,
+            verifiers=[verifier_of(fort.site, "site")],
+            publishing=Publishing.ENTRIES,
         )
         await filled.renew(lambda _done, _of: None)
     assert said == [f"Another run is filling {tmp_path}."]
@@ -225,7 +241,7 @@ async def test_a_log_that_was_cut_is_not_taken_for_one_that_grew(fort: Fort, tmp
     await _renew(fort, tmp_path)
     await fort.run("DELETE FROM checkpoint WHERE site_id = $1 AND size > 300")
     with pytest.raises(
-        TileFolderError, match="The folder holds 600 entries and .* covers 300: the log was cut"
+        TileFolderError, match=r"The folder holds 600 entries and .* covers 300: the log was cut"
     ):
         await _renew(fort, tmp_path)
 
@@ -239,6 +255,31 @@ async def test_a_folder_of_another_log_or_of_other_things_is_not_written_into(fo
     (tmp_path / "other" / "letter.txt").write_text("dear")
     with pytest.raises(TileFolderError, match="holds other things than a log"):
         await _renew(fort, tmp_path / "other")
+
+
+async def test_hashes_alone_are_a_log_too_and_stay_without_bodies(fort: Fort, tmp_path: Path):
+    await _grow(fort, 300)
+    await _renew(fort, tmp_path, publishing=Publishing.TILES)
+    await _grow(fort, 300)
+    await _renew(fort, tmp_path, publishing=Publishing.TILES)
+    assert await read_log(_fetch(tmp_path), bodies=False) == 600
+    assert not (tmp_path / "tile" / "entries").exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "said"),
+    [
+        (Publishing.TILES, Publishing.ENTRIES, "was begun without entries: name an empty folder."),
+        (Publishing.ENTRIES, Publishing.TILES, "was begun with entries: name another folder."),
+    ],
+)
+async def test_a_folder_does_not_change_its_mind_halfway(
+    first: Publishing, then: Publishing, said: str, fort: Fort, tmp_path: Path
+):
+    await _grow(fort, 300)
+    await _renew(fort, tmp_path, publishing=first)
+    with pytest.raises(TileFolderError, match=said):
+        await _renew(fort, tmp_path, publishing=then)
 
 
 @pytest.mark.parametrize(

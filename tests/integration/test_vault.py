@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from gatekeeper.adapters.vault import KEY_BYTES, PostgresKeyVault
+from gatekeeper.core.audit import NOBODY
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
@@ -84,14 +85,45 @@ async def test_no_key_is_stored_that_is_not_32_bytes(vault: PostgresKeyVault, ds
         await connection.close()
 
 
-async def test_a_person_whose_key_was_destroyed_has_none(vault: PostgresKeyVault, dsn: str):
+async def test_a_person_whose_key_was_destroyed_has_none_and_never_gets_another(vault: PostgresKeyVault):
     before = await vault.ensure(SITE, [SERGEANT, PUPIL])
+    await vault.destroy(SITE, [PUPIL])
+    assert await vault.keys(SITE) == {SERGEANT: before[SERGEANT]}
+    assert await vault.keys_of(SITE, [SERGEANT, PUPIL]) == {SERGEANT: before[SERGEANT]}
+    assert await vault.ensure(SITE, [SERGEANT, PUPIL]) == {SERGEANT: before[SERGEANT]}
+    assert await vault.destroyed(SITE) == {PUPIL}
+
+
+async def test_of_a_destroyed_key_nothing_is_left_in_its_row_and_twice_is_once(
+    vault: PostgresKeyVault, dsn: str
+):
+    await vault.ensure(SITE, [PUPIL])
+    await vault.destroy(SITE, [PUPIL, PUPIL])
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("DELETE FROM person_key WHERE person = 'pupil'")
+        (first,) = await connection.fetch("SELECT key, destroyed_at FROM person_key")
+        await vault.destroy(SITE, [PUPIL])
+        (second,) = await connection.fetch("SELECT key, destroyed_at FROM person_key")
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute("UPDATE person_key SET destroyed_at = NULL")
     finally:
         await connection.close()
-    assert await vault.keys(SITE) == {SERGEANT: before[SERGEANT]}
+    assert first["key"] is None
+    assert first["destroyed_at"] == second["destroyed_at"] is not None
+
+
+async def test_who_never_had_a_key_gets_none_once_they_are_forgotten(vault: PostgresKeyVault):
+    await vault.destroy(SITE, [CLERK])
+    assert await vault.ensure(SITE, [CLERK]) == {}
+    assert await vault.ensure(SiteId("castle"), [CLERK]), "on another site they are another"
+    assert await vault.destroyed(SiteId("castle")) == frozenset()
+
+
+async def test_the_key_that_is_nobodys_is_not_destroyed(vault: PostgresKeyVault):
+    keys = await vault.ensure(SITE, [NOBODY])
+    with pytest.raises(ValueError, match="nobody"):
+        await vault.destroy(SITE, [NOBODY])
+    assert await vault.keys(SITE) == keys
 
 
 async def test_a_vault_that_is_not_there_is_said_to_be_away(
@@ -103,6 +135,10 @@ async def test_a_vault_that_is_not_there_is_said_to_be_away(
         await far.keys(SITE)
     with pytest.raises(LedgerUnavailableError, match="vault"):
         await far.ensure(SITE, [SERGEANT])
+    with pytest.raises(LedgerUnavailableError, match="vault"):
+        await far.destroy(SITE, [SERGEANT])
+    with pytest.raises(LedgerUnavailableError, match="vault"):
+        await far.destroyed(SITE)
     await database_proxy.accept()
     assert await far.keys(SITE) == {}
 

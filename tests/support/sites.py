@@ -408,7 +408,7 @@ class SmallSite:
         return next(self._changes).to_bytes(16, "big")
 
     def supervise(
-        self, content: ChangeContent | bytes, *, by: str = HOST, name: str | None = None, **signing: Any
+        self, content: ChangeContent | bytes, *, by: str = HOST, name: bytes | None = None, **signing: Any
     ) -> Supervised:
         """Hand a change in under its own id; give what became of it."""
         change_id = signing.pop("filed_as", None) or self.new_change_id()

@@ -30,6 +30,7 @@ def fail_over(site: SmallSite) -> Flow:
         next_seq=site.first_seq + len(site.drafts),
     )
     site.flow.alert, site.flow.lockdowns = former.alert, former.lockdowns
+    site.flow.holds, site.flow.erased = former.holds, former.erased
     site.flow.operators, site.flow.proposals = former.operators, former.proposals
     site.flow.memory.restore(
         site.presences.values(), {}, {}, register=site.flow.register, trust=site.flow.trust

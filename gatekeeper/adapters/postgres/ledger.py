@@ -1,47 +1,63 @@
 """The log and the state of a site in PostgreSQL: claimed under an epoch, committed in one statement a batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from gatekeeper.adapters.postgres import retention
 from gatekeeper.adapters.postgres.connection import FAILURES, Line, connect
 from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
-from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
+from gatekeeper.core.audit import FORGOTTEN, SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.core.memory import Usage
 from gatekeeper.core.presence import Presence, Quality
 from gatekeeper.core.register import HolderRecord
+from gatekeeper.core.retention import Due
 from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
 from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import BootId, GateId, SiteId
+from gatekeeper.model.ids import BootId, GateId, HolderId, SiteId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import (
     Batch,
     DeadLetter,
+    DeletionOutdatedError,
+    Doomed,
+    LedgerUnavailableError,
     Loaded,
+    LogStart,
+    SignedCheckpoint,
     SiteLostError,
     StoredChange,
 )
-from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, TILE_WIDTH, leaf_hash, root_of
+from gatekeeper.transparency import (
+    EMPTY_ROOT,
+    HASH_SIZE,
+    TILE_WIDTH,
+    NoteSignature,
+    Tile,
+    TileCoordinates,
+    leaf_hash,
+    root_of,
+)
 
 __all__ = ["LEASE", "PostgresLedger"]
 
 LEASE = timedelta(seconds=3)
-_KEPT_BOOTS = 4
 _CHANGE_CHANNEL = "gatekeeper_change"
+_BEGINNING = LogStart(size=0, hashes=b"")
 _queries = Queries("gatekeeper.adapters.postgres", "ledger")
 
 
 class PostgresLedger:
     """One engine's way to its site's log.
 
-    Two connections: one commits and nothing else, one does the rest. A connection that fails is replaced at the next
-    call; what was under way then is for the caller to repeat.
+    Few connections: one commits and nothing else, one holds the lease, one forgets, one looks for what is over its period,
+    one does the rest. A connection that fails is replaced at the next call; what was under way then is for the caller to repeat.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -49,10 +65,12 @@ class PostgresLedger:
         self._committing = Line(dsn)
         self._reading = Line(dsn)
         self._leasing = Line(dsn)
+        self._forgetting = Line(dsn)  # of its own: it may look long
+        self._sweeping = Line(dsn)  # likewise
 
     async def close(self) -> None:
         """Close the connections; the lease of a closed connection is free at once."""
-        for line in (self._committing, self._reading, self._leasing):
+        for line in (self._committing, self._reading, self._leasing, self._forgetting, self._sweeping):
             await line.close()
 
     # -- owning ---------------------------------------------------------------------------------------------------
@@ -88,20 +106,24 @@ class PostgresLedger:
                 await self._commit(connection, site, epoch, batch)
         except asyncpg.PostgresError as error:
             if error.sqlstate not in {"GK001", "GK002"}:
-                raise
+                if batch.doomed is None:
+                    raise
+                raise DeletionOutdatedError(f"the deletion failed: {error}") from error
             if error.sqlstate == "GK002" and await self._is_in(site, epoch, batch):
                 return
             raise SiteLostError(str(error)) from error
 
     async def _commit(self, connection: Any, site: SiteId, epoch: int, batch: Batch) -> None:
         arguments = _batch_arguments(site, epoch, batch)
-        if not batch.writes and not batch.settled:
+        if not batch.writes and not batch.settled and batch.doomed is None:
             await connection.fetchval(_queries.commit_batch, *arguments)
             return
         async with connection.transaction():
             await connection.fetchval(_queries.commit_batch, *arguments)
             await _settle(connection, site, batch.settled)
             await _write(connection, site, batch.writes)
+            if batch.doomed is not None:
+                await retention.delete(connection, site, batch.doomed)
 
     async def _is_in(self, site: SiteId, epoch: int, batch: Batch) -> bool:
         """Whether a batch that seemed to fail went in after all: the head is exactly where it puts it."""
@@ -154,10 +176,7 @@ class PostgresLedger:
                 suspended=frozenset(state["suspended"]),
                 receipts=[_receipt(row) for row in receipts],
                 closed_boots=[boot for boot in boots if boot not in set(live)],
-                edges={
-                    row["tree"]: (row["size"], await _edge(connection, site, row["tree"], row["size"]))
-                    for row in await connection.fetch(_queries.heads, site)
-                },
+                edges=await _edges(connection, site),
                 operators=[operator_of(row) for row in await connection.fetch(_queries.operators, site)],
                 proposals=[
                     proposal_of(row) for row in await connection.fetch(_queries.waiting_proposals, site)
@@ -178,6 +197,38 @@ class PostgresLedger:
         async with self._reading.use() as connection:
             await connection.execute(_queries.make_months)
             await connection.execute(_queries.found_site, site)
+
+    # -- forgetting -----------------------------------------------------------------------------------------------
+
+    async def plain_names(self, site: SiteId, *, most: int) -> Mapping[HolderId, str]:
+        """Names that a former version kept as they are, `most` at most."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.plain_names, site, most)
+            return {row["holder"]: row["plain_name"] for row in rows}
+
+    async def seal_names(self, site: SiteId, names: Mapping[HolderId, bytes]) -> None:
+        """Keep these names sealed."""
+        async with self._reading.use() as connection:
+            await connection.executemany(
+                _queries.seal_name, [(site, holder, name) for holder, name in names.items()]
+            )
+
+    async def unforgotten(self, site: SiteId) -> Sequence[HolderId]:
+        """Who is being forgotten."""
+        async with self._forgetting.use() as connection:
+            return [row["holder"] for row in await connection.fetch(_queries.unforgotten, site)]
+
+    async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
+        """Let receipts and sealed parts name somebody no more, `most` of each at most; give the larger number."""
+        async with self._forgetting.use() as connection:
+            receipts = await connection.execute(_queries.let_go_receipts, site, holder, most)
+            parts = await connection.execute(_queries.let_go_personal, site, holder, most, FORGOTTEN)
+            return max(_touched(receipts), _touched(parts))
+
+    async def forgotten(self, site: SiteId, holder: HolderId) -> None:
+        """Somebody is forgotten, also in the vault."""
+        async with self._forgetting.use() as connection:
+            await connection.execute(_queries.forgotten, site, holder)
 
     # -- beside the log -------------------------------------------------------------------------------------------
 
@@ -201,6 +252,44 @@ class PostgresLedger:
         """Keep a signed checkpoint."""
         async with self._reading.use() as connection:
             await connection.execute(_queries.put_checkpoint, site, tree, size, root, note, at)
+
+    async def newest_checkpoints(self, site: SiteId) -> Sequence[SignedCheckpoint]:
+        """The last signed checkpoint of every tree that has one."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.newest_checkpoints, site)
+            return [SignedCheckpoint(**row) for row in rows]
+
+    async def full_tiles(
+        self, site: SiteId, tree: str, wanted: Collection[TileCoordinates]
+    ) -> Sequence[Tile]:
+        """Those of these tiles that are full, in no order."""
+        levels, indexes = [one.level for one in wanted], [one.index for one in wanted]
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.full_tiles, site, tree, levels, indexes)
+            return [Tile(width=TILE_WIDTH, **row) for row in rows]
+
+    async def keep_cosignatures(
+        self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
+    ) -> None:
+        """Keep what witnesses said of a checkpoint that is kept; of every hour the last stays."""
+        names = [one.name for one in cosignatures]
+        key_ids = [one.key_id for one in cosignatures]
+        signatures = [one.signature for one in cosignatures]
+        async with self._reading.use() as connection:
+            await connection.execute(
+                _queries.put_cosignatures, site, tree, size, at, names, key_ids, signatures
+            )
+
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, reply: bytes, at: datetime) -> None:
+        """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.put_timestamp, site, tree, size, reply, at)
+
+    async def timestamped(self, site: SiteId) -> Mapping[str, tuple[int, datetime]]:
+        """For each tree: the size that was stamped last, and when."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.last_timestamps, site)
+            return {row["tree"]: (row["size"], row["at"]) for row in rows}
 
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""
@@ -230,6 +319,28 @@ class PostgresLedger:
         finally:
             if listening is not None:
                 listening.terminate()
+
+    async def doomed(self, site: SiteId, due: Due, *, since: int, most: int) -> Doomed | None:
+        """The oldest rows, so many at most, that are due from a number on; None when none is."""
+        async with self._sweep() as connection:
+            return await retention.find(connection, site, due, since=since, most=most)
+
+    async def drop_months(self, *, before: datetime) -> Sequence[str]:
+        """Drop the months before an instant that hold nothing any more, of any site; their names."""
+        dropped: list[str] = []
+        async with self._sweep() as connection:
+            while (month := await retention.drop_empty_month(connection, before=before)) is not None:
+                dropped.append(month)
+        return dropped
+
+    @asynccontextmanager
+    async def _sweep(self) -> AsyncIterator[Any]:
+        """What cannot be looked for waits, whatever the reason: no fault here may stop the one who opens doors."""
+        try:
+            async with self._sweeping.use() as connection:
+                yield connection
+        except (asyncpg.PostgresError, ValueError, KeyError) as error:
+            raise LedgerUnavailableError(f"what is over its period cannot be looked for: {error}") from error
 
     async def announce(self, site: SiteId, *, size: int) -> None:
         """Tell those who watch that the log has grown."""
@@ -421,11 +532,16 @@ def _badge_row(site: SiteId, badge: StoredBadge) -> tuple[Any, ...]:
     )
 
 
+def _touched(status: str) -> int:
+    """How many rows a statement touched, by what the server says of it ("UPDATE 7")."""
+    return int(status.rpartition(" ")[2])
+
+
 def _newest_boots(boots: Sequence[tuple[GateId, BootId]]) -> list[tuple[GateId, BootId]]:
     by_gate: dict[GateId, list[tuple[GateId, BootId]]] = {}
     for gate, boot in boots:
         by_gate.setdefault(gate, []).append((gate, boot))
-    return [boot for known in by_gate.values() for boot in known[-_KEPT_BOOTS:]]
+    return [boot for known in by_gate.values() for boot in known[-retention.KEPT_BOOTS :]]
 
 
 def _holder(row: Any) -> StoredHolder:
@@ -496,8 +612,23 @@ def _receipt(row: Any) -> Receipt:
     )
 
 
-async def _edge(connection: Any, site: SiteId, tree: str, size: int) -> list[bytes]:
-    """The incomplete rightmost tile of each level: leaves from the bodies, the levels above from full tiles below."""
+async def _edges(connection: Any, site: SiteId) -> dict[str, tuple[int, list[bytes]]]:
+    """Where each tree ends: its size, and its incomplete rightmost tiles."""
+    starts = await retention.log_starts(connection, site)
+    return {
+        row["tree"]: (
+            row["size"],
+            await _edge(connection, site, row["tree"], row["size"], starts.get(row["tree"], _BEGINNING)),
+        )
+        for row in await connection.fetch(_queries.heads, site)
+    }
+
+
+async def _edge(connection: Any, site: SiteId, tree: str, size: int, start: LogStart) -> list[bytes]:
+    """The incomplete rightmost tile of each level: leaves from the bodies, the levels above from full tiles below.
+
+    Of a quiet tree the last bodies may be gone; what the tile needs of them was kept.
+    """
     first = size - size % TILE_WIDTH
     if tree == SITE_TREE:
         rows = await connection.fetch(_queries.site_tail, site, first)
@@ -505,7 +636,8 @@ async def _edge(connection: Any, site: SiteId, tree: str, size: int) -> list[byt
         rows = await connection.fetch(
             _queries.tenant_tail, site, tree.removeprefix(TENANT_TREE_PREFIX), first
         )
-    edge = [b"".join(leaf_hash(row["body"]) for row in rows)] if size else []
+    kept = start.hashes if start.size > first else b""
+    edge = [kept + b"".join(leaf_hash(row["body"]) for row in rows)] if size else []
     level, width = 0, size // TILE_WIDTH
     while width:
         begin = width - width % TILE_WIDTH

@@ -12,18 +12,31 @@ from typing import Any
 import asyncpg
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
-from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
+from gatekeeper.adapters.postgres.retention import marker
+from gatekeeper.adapters.postgres.rows import cosigned_note, operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
-from gatekeeper.core.audit import tenant_tree
+from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.core.export.feeds import PublicEntry, read_public
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.core.register import read_term
 from gatekeeper.core.writes import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, GateId, HolderId, SiteId, TenantId, ZoneId
+from gatekeeper.model.people import HolderKind
+from gatekeeper.model.retention import Kept
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
 
-__all__ = ["BadgeRow", "CheckpointRow", "PostgresReading", "PresenceRow", "RegistrationRow", "WaitingRow"]
+__all__ = [
+    "BadgeRow",
+    "CheckpointRow",
+    "HoldRow",
+    "PostgresReading",
+    "PresenceRow",
+    "RegistrationRow",
+    "TimestampRow",
+    "WaitingRow",
+]
 
 _queries = Queries("gatekeeper.adapters.postgres", "reading")
 _PAGE = 2000
@@ -32,10 +45,10 @@ _HANDED_OUT = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceRow:
-    """Where one holder is, with the name that only the directory knows."""
+    """Where one holder is, with the name as it is kept: sealed."""
 
     holder: HolderId
-    name: str | None
+    name: bytes | None
     tenant: TenantId | None
     zone: ZoneId
     since: datetime
@@ -66,11 +79,11 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationRow:
-    """What is registered of somebody: the name beside what their tenant signed."""
+    """What is registered of somebody: the sealed name beside what their tenant signed."""
 
     holder: HolderId
     tenant: TenantId
-    name: str
+    name: bytes
     document: bytes
 
 
@@ -82,6 +95,30 @@ class CheckpointRow:
     root: bytes
     note: bytes
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """A legal hold, and the entry that placed it; its body is None where it is not there any more."""
+
+    scope: str
+    seq: int
+    at: datetime | None
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampRow:
+    """What a time-stamping authority said of a tree's checkpoint; `note` is that checkpoint, None when it is gone.
+
+    `reply` is what it answered, whole; `at` is when it was asked, its own time stands in the reply.
+    """
+
+    tree: str
+    size: int
+    reply: bytes
+    at: datetime
+    note: bytes | None
 
 
 class PostgresReading:
@@ -125,6 +162,16 @@ class PostgresReading:
         async for row in self._rows(site, since, until):
             yield _entry(row)
 
+    async def entries_of(self, site: SiteId, holder: HolderId) -> AsyncIterator[StoredEntry]:
+        """The entries that are about somebody, in order, in pages."""
+        since, full = 0, True
+        while full:
+            rows = await self._connection.fetch(_queries.entries_of_person, site, holder, since, _PAGE)
+            for row in rows:
+                yield _entry(row)
+            full = len(rows) == _PAGE
+            since = rows[-1]["seq"] + 1 if rows else since
+
     async def filed_entries(self, site: SiteId, *, until: int) -> AsyncIterator[FiledEntry]:
         """All entries before `until`, in order, each with the places in tenants' trees that it is filed under."""
         async for row in self._rows(site, 0, until):
@@ -163,8 +210,8 @@ class PostgresReading:
         )
         return [PresenceRow(**row) for row in rows]
 
-    async def names(self, site: SiteId, holders: Sequence[HolderId]) -> Mapping[HolderId, str]:
-        """The names of some holders."""
+    async def names(self, site: SiteId, holders: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The sealed names of some holders."""
         rows = await self._connection.fetch(_queries.names, site, list(holders))
         return {row["holder"]: row["name"] for row in rows}
 
@@ -203,10 +250,24 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.holder_badges, site, holder)
         return [(row["badge"], row["state"]) for row in rows]
 
-    async def newest_checkpoint(self, site: SiteId, *, tree: str) -> CheckpointRow | None:
-        """The last signed checkpoint of a tree."""
-        row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree)
-        return None if row is None else CheckpointRow(**row)
+    async def newest_checkpoint(
+        self, site: SiteId, *, tree: str, at_most: int | None = None
+    ) -> CheckpointRow | None:
+        """The last signed checkpoint of a tree, of `at_most` so many entries, with what witnesses cosigned of it."""
+        row = await self._connection.fetchrow(_queries.newest_checkpoint, site, tree, at_most)
+        if row is None:
+            return None
+        lines = await self._connection.fetch(_queries.cosignatures, site, tree, row["size"])
+        return CheckpointRow(
+            size=row["size"], root=row["root"], note=cosigned_note(row["note"], lines), at=row["at"]
+        )
+
+    async def cosigned_checkpoint(
+        self, site: SiteId, *, tree: str, at_most: int | None = None
+    ) -> CheckpointRow | None:
+        """The last checkpoint that a witness has cosigned, with all its cosignatures; None while there is none."""
+        size = await self._connection.fetchval(_queries.newest_cosigned_size, site, tree, at_most)
+        return None if size is None else await self.newest_checkpoint(site, tree=tree, at_most=size)
 
     async def hand_out(self, site: SiteId, *, tree: str, size: int, at: datetime) -> None:
         """Remember that auditors have a checkpoint of this size, so that later exports prove that the tree grew from it."""
@@ -217,6 +278,16 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.handed_out, site, tree, _HANDED_OUT)
         return [row["size"] for row in rows]
 
+    async def timestamp_tokens(self, site: SiteId, *, tree: str, size: int) -> TimestampRow | None:
+        """The newest time stamp of a tree at a size or below it."""
+        row = await self._connection.fetchrow(_queries.timestamp_at, site, tree, size)
+        return None if row is None else TimestampRow(**row)
+
+    async def timestamps(self, site: SiteId) -> Sequence[TimestampRow]:
+        """Every time stamp of a site, by tree and size."""
+        rows = await self._connection.fetch(_queries.all_timestamps, site)
+        return [TimestampRow(**row) for row in rows]
+
     async def claimed(self, site: SiteId) -> Claimed:
         """What the database says of a site's log, all as of one instant."""
         connection = self._connection
@@ -226,13 +297,51 @@ class PostgresReading:
             checkpoints = await connection.fetch(_queries.all_checkpoints, site)
             entries = await connection.fetchval(_queries.entry_count, site)
             personal_parts = await connection.fetchval(_queries.personal_count, site)
+            starts = await connection.fetch(_queries.all_starts, site)
+            expiries = await connection.fetch(_queries.all_expiries, site)
         return Claimed(
             heads={row["tree"]: (row["size"], row["root"]) for row in heads},
             tiles={(row["tree"], row["level"], row["index"]): row["hashes"] for row in tiles},
             checkpoints=[(row["tree"], row["size"], row["root"], row["note"]) for row in checkpoints],
             entries=entries,
             personal_parts=personal_parts,
+            starts={row["tree"]: (row["size"], row["hashes"]) for row in starts},
+            expiries=[(row["seq"], row["body"]) for row in expiries],
         )
+
+    async def log_start(self, site: SiteId) -> int:
+        """How many of the log's first bodies are deleted."""
+        rows = await self._connection.fetch(_queries.all_starts, site)
+        return sum(int(row["size"]) for row in rows if row["tree"] == SITE_TREE)
+
+    async def holds(self, site: SiteId) -> Sequence[HoldRow]:
+        """The legal holds that are placed, oldest first."""
+        return [HoldRow(**row) for row in await self._connection.fetch(_queries.placed_holds, site)]
+
+    async def oldest(self, site: SiteId) -> Mapping[Kept, datetime]:
+        """How old the oldest is of what is kept, by kind; registrations are for `ended`."""
+        row = await self._connection.fetchrow(_queries.oldest_kept, site)
+        return {Kept(kind): at for kind, at in row.items() if at is not None}
+
+    async def oldest_part(self, site: SiteId, tenant: TenantId) -> datetime | None:
+        """How old the oldest personal part is of a tenant's people."""
+        at: datetime | None = await self._connection.fetchval(_queries.oldest_part, site, marker(tenant))
+        return at
+
+    async def ended(self, site: SiteId, *, now: datetime) -> Sequence[tuple[Kept, TenantId, datetime]]:
+        """The registrations that have ended: whether a visitor's, whose, and when; read, and not believed."""
+        rows = await self._connection.fetch(_queries.all_registrations, site)
+        terms = [(row["tenant"], read_term(row["document"])) for row in rows]
+        return [
+            (Kept.VISITORS if term[0] is HolderKind.VISITOR else Kept.PEOPLE, tenant, term[1])
+            for tenant, term in terms
+            if term is not None and term[1] < now
+        ]
+
+    async def newest_expiry(self, site: SiteId) -> int | None:
+        """The last entry that tells of a deletion."""
+        seq = await self._connection.fetchval(_queries.newest_expiry, site)
+        return None if seq is None else int(seq)
 
     async def document(self, site: SiteId, kind: str) -> bytes | None:
         """The trust list or policy in force."""
@@ -262,9 +371,13 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.dead_letter_counts, site)
         return {row["code"]: row["letters"] for row in rows}
 
-    async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: str | None) -> None:
-        """Hand a signed change to the engine; the same change twice is one change."""
+    async def submit(self, site: SiteId, *, change: bytes, document: bytes, name: bytes | None) -> None:
+        """Hand a signed change to the engine, with a sealed name where one is said; the same change twice is one change."""
         await self._connection.execute(_queries.submit_change, site, change, document, name)
+
+    async def is_forgotten(self, site: SiteId, seq: int) -> bool:
+        """Whether who was forgotten by an entry is forgotten everywhere, also in the vault."""
+        return bool(await self._connection.fetchval(_queries.erasure_done, site, seq))
 
     async def outcome(self, site: SiteId, change: bytes) -> ChangeOutcome | None:
         """What became of a change; None while it waits."""

@@ -1,11 +1,13 @@
 """Rows of tables that both the ledger and the reading side read, as the values that they are."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.transparency import NoteSignature, with_cosignatures
 
-__all__ = ["operator_of", "proposal_of"]
+__all__ = ["cosigned_note", "operator_of", "proposal_of"]
 
 
 def operator_of(row: Any) -> OperatorRecord:
@@ -16,3 +18,14 @@ def operator_of(row: Any) -> OperatorRecord:
 def proposal_of(row: Any) -> Proposal:
     """A proposal that waits."""
     return Proposal(**{**row, "gives": tuple(row["gives"])})
+
+
+def cosigned_note(note: bytes, rows: Iterable[Any]) -> bytes:
+    """A checkpoint's note with the lines of witnesses; without them where they are none, which no engine writes."""
+    lines = [
+        NoteSignature(name=row["name"], key_id=row["key_id"], signature=row["signature"]) for row in rows
+    ]
+    try:
+        return with_cosignatures(note, lines)
+    except ValueError:
+        return note

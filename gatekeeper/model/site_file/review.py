@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from gatekeeper.model.ids import AccessPointId, GateId, ZoneId
 from gatekeeper.model.places import AccessPoint, Direction, Zone
 from gatekeeper.model.policy import Profile, SitePolicy
+from gatekeeper.model.retention import Kept
 from gatekeeper.model.site_file.check import Known
 from gatekeeper.model.site_file.lines import Place
 from gatekeeper.model.site_file.population import Bridge, Population
 from gatekeeper.model.site_file.reading import Reading, is_read, tables_of
+from gatekeeper.model.site_file.retention import KEYS
 
 __all__ = ["review"]
 
@@ -27,6 +29,7 @@ def review(policy: SitePolicy, population: Population, bridges: tuple[Bridge, ..
     review.directions()
     review.ways()
     review.alerts()
+    review.retention()
     review.people(population)
     review.bridges(bridges)
 
@@ -64,6 +67,20 @@ class _Review(Known):
                 what = f"{zone} has level {level}, above the ceiling {ceiling} of the agreement"
                 place: Place = (*self.place_of(profile), "grants", number)
                 self.reading.problem(f"profile {profile.id}", what, place)
+
+    def retention(self) -> None:
+        """No tenant keeps its people's data for longer than the host allows; no body goes before what it commits to."""
+        kept = self._policy.retention
+        for tenant, periods in kept.tenants.items():
+            place = (*self.place("tenant", tenant), "retention")
+            for kind in periods:
+                if periods[kind] > kept.site[kind]:
+                    key, most = KEYS[kind][0], kept.site[kind].days
+                    what = f"{periods[kind].days} are more than the host's {most}"
+                    self.reading.problem(f"tenant {tenant}, retention, {key}", what, place, key)
+        if kept.site[Kept.ENTRIES] < kept.site[Kept.PERSONAL]:
+            what = "entries go before the personal parts that they commit to: give them as many days or more"
+            self.reading.problem("retention, entries_days", what, ("retention",), KEYS[Kept.ENTRIES][0])
 
     def outside(self) -> None:
         """The world outside lies in no zone."""

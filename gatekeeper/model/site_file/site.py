@@ -32,6 +32,7 @@ from gatekeeper.model.site_file.forms import (
 from gatekeeper.model.site_file.lines import Lines
 from gatekeeper.model.site_file.population import EXTRA_KEYS, bridges_in, population_in
 from gatekeeper.model.site_file.reading import Reading, SiteFileError, Table, only
+from gatekeeper.model.site_file.retention import read_retention
 from gatekeeper.model.site_file.review import review
 from gatekeeper.model.site_file.rules import RULE_KEYS, an_alert_state, read_site_rules, zone_demands
 
@@ -47,6 +48,7 @@ _POLICY_KEYS = (
     "schedule",
     "profile",
     "veto",
+    "retention",
     *RULE_KEYS,
 )
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -123,6 +125,7 @@ def _policy(reading: Reading) -> SitePolicy:
         profiles=tuple(_profile(table, heading.states) for table in reading.each("profile")),
         vetoes=tuple(_veto(table) for table in reading.each("veto")),
         rules=read_site_rules(reading, heading.states),
+        retention=read_retention(reading),
     )
 
 
@@ -173,7 +176,7 @@ def _alert_states(value: object) -> tuple[str, ...]:
 
 
 def _tenant(table: Table, host: TenantId | None) -> Tenant:
-    only(table, "id", "name", "agreement")
+    only(table, "id", "name", "agreement", "retention")
     tenant = table.read("id", a_named(TenantId))
     is_host = host is not None and tenant == host
     agreement = None
@@ -183,6 +186,8 @@ def _tenant(table: Table, host: TenantId | None) -> Tenant:
         agreement = table.inner("agreement", lambda inner: _agreement(inner, tenant))
     elif host is not None and not is_host:
         table.missing("agreement", ": only the host goes without")
+    if is_host and "retention" in table:
+        table.problem("retention", "the host's periods are the site's: write them under [retention]")
     return Tenant(id=tenant, names=table.read("name", names), is_host=is_host, agreement=agreement)
 
 

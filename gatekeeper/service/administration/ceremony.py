@@ -39,7 +39,7 @@ from gatekeeper.core.trust import (
     agreement_payload,
 )
 from gatekeeper.model.badges import BadgeRecord, BadgeState
-from gatekeeper.model.ids import GateId, SiteId, TenantId
+from gatekeeper.model.ids import GateId, HolderId, SiteId, TenantId
 from gatekeeper.model.people import Agreement, Holder
 from gatekeeper.model.site_file import SiteFileError
 from gatekeeper.model.topics import PREFIX
@@ -99,6 +99,7 @@ class Founding:
     trust: bytes
     policy: bytes
     holders: tuple[StoredHolder, ...]
+    names: Mapping[HolderId, str]
     badges: tuple[StoredBadge, ...]
     operators: tuple[OperatorRecord, ...] = ()
 
@@ -148,6 +149,7 @@ def found_site(
         trust=trust.document,
         policy=policy,
         holders=tuple(_stored_holder(one) for one in people),
+        names={one.person.holder: one.person.name for one in people},
         badges=tuple(_stored_badge(one) for one in people),
         operators=operators,
     )
@@ -350,7 +352,7 @@ def _stored_holder(founded: _Founded) -> StoredHolder:
     return StoredHolder(
         record=HolderRecord(id=person.holder, document=founded.registration),
         tenant=person.tenant,
-        name=person.name,
+        name=b"",
         badges=(person.badge,),
     )
 

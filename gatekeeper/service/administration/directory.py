@@ -68,6 +68,7 @@ class Directory:
         trust: Trust,
         holders: Sequence[StoredHolder],
         badges: Sequence[StoredBadge],
+        names: Mapping[HolderId, str],
     ) -> None:
         self.tenant = tenant
         self._trust = trust
@@ -75,6 +76,7 @@ class Directory:
         self._others = {row.record.id for row in holders if row.tenant != tenant}
         self._badges = {row.record.id: row for row in badges if row.tenant == tenant}
         self._rows = holders, badges
+        self._names = names
         self._read: dict[HolderId, Registered | None] = {}
 
     def is_taken(self, holder: HolderId) -> bool:
@@ -110,7 +112,8 @@ class Directory:
         if holder not in self._read:
             read = read_holder(row.record.document, trust=self._trust)
             believed = read is not None and (read.id, read.tenant) == (holder, self.tenant)
-            self._read[holder] = Registered(holder=read, name=row.name) if read and believed else None
+            name = self._names.get(holder, "")
+            self._read[holder] = Registered(holder=read, name=name) if read and believed else None
         return self._read[holder]
 
     def get(self, holder: HolderId) -> Registered:

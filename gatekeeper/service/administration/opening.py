@@ -4,6 +4,8 @@ All in one commit, under the site's first epoch, so that a site is open or it is
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +14,12 @@ from gatekeeper.core.operators import OperatorRecord, read_operator
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.core.trust import Trust, TrustRefused, read_trust
 from gatekeeper.core.writes import Writes
+from gatekeeper.model.ids import HolderId
 from gatekeeper.model.policy import Policy
 from gatekeeper.ports import Batch, KeyVault, Ledger
 from gatekeeper.service.administration.ceremony import Founding
 from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.service.sealed import seal_name
 
 __all__ = ["SiteNotOpenedError", "open_site"]
 
@@ -46,7 +50,7 @@ async def open_site(founding: Founding, *, ledger: Ledger, vault: KeyVault, now:
         heads=sealed.heads,
         moved=(),
         receipts=(),
-        writes=_writes(founding),
+        writes=_writes(founding, keys),
     )
     await ledger.commit(site, epoch=epoch, batch=batch)
     return len(sealed.entries)
@@ -111,11 +115,16 @@ def _operator(record: OperatorRecord, trust: Trust) -> dict[str, Any]:
     }
 
 
-def _writes(founding: Founding) -> Writes:
+def _writes(founding: Founding, keys: Mapping[HolderId, bytes]) -> Writes:
+    site = founding.anchor.site
+    sealed = {
+        holder: seal_name(name, key=keys[holder], site=site, holder=holder)
+        for holder, name in founding.names.items()
+    }
     return Writes(
         alert=0,
         documents=[("trust", 0, founding.trust), ("policy", 0, founding.policy)],
-        holders=list(founding.holders),
+        holders=[replace(one, name=sealed.get(one.record.id, b"")) for one in founding.holders],
         badges=list(founding.badges),
         operators=list(founding.operators),
     )

@@ -1,19 +1,14 @@
 """The photo that a guard compares a face with: what is one, how it is kept, and whether it is the one that was signed.
 
-    kept = nonce 12 || AES-256-GCM(the person's key, nonce, picture, aad)      aad = "gatekeeper-photo-v1" 00 site 00 holder
-
-The tenant signs the picture's SHA-256 in the holder's registration: whoever can write to the database can take a photo
+It is kept sealed under its person's key (see `service.sealed`; purpose gatekeeper-photo-v1). The tenant signs the picture's SHA-256 in the holder's registration: whoever can write to the database can take a photo
 away, and cannot put another face in its place. With the person's key the photo is gone, too.
 """
 
 import hashlib
-import secrets
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from gatekeeper.model.ids import HolderId, SiteId
+from gatekeeper.service.sealed import seal, unseal
 
 __all__ = [
     "MOST_PHOTO_BYTES",
@@ -26,7 +21,7 @@ __all__ = [
 ]
 
 MOST_PHOTO_BYTES: Final = 256 * 1024
-_NONCE_BYTES: Final = 12
+_PURPOSE: Final = "gatekeeper-photo-v1"
 _FORMS: Final = {b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n\x1a\n": ".png"}
 
 
@@ -59,22 +54,14 @@ def digest_of_photo(picture: bytes) -> bytes:
 
 def seal_photo(picture: bytes, *, key: bytes, site: SiteId, holder: HolderId) -> bytes:
     """Seal a photo under its person's key."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, picture, _bound_to(site, holder))
+    return seal(picture, purpose=_PURPOSE, key=key, site=site, holder=holder)
 
 
 def open_photo(sealed: bytes, *, key: bytes, site: SiteId, holder: HolderId, digest: bytes) -> bytes:
     """Open a photo that is the one which the tenant signed. Raises PhotoError for another."""
-    try:
-        picture = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(site, holder))
-    except (InvalidTag, ValueError):
-        raise PhotoError(
-            "The photo that is kept cannot be opened: it was altered, or is another person's."
-        ) from None
+    picture = unseal(sealed, purpose=_PURPOSE, key=key, site=site, holder=holder)
+    if picture is None:
+        raise PhotoError("The photo that is kept cannot be opened: it was altered, or is another person's.")
     if digest_of_photo(picture) != digest:
         raise PhotoError("The photo that is kept is not the one which the tenant signed.")
     return picture
-
-
-def _bound_to(site: SiteId, holder: HolderId) -> bytes:
-    return f"gatekeeper-photo-v1\0{site}\0{holder}".encode()

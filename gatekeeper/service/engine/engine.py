@@ -10,12 +10,13 @@ INVARIANT: an engine that lost its site raises SiteLostError and is thrown away 
 """
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,9 +24,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.custody import erase_again
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
+from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
 from gatekeeper.core.supervise import Writes, expire_proposals, supervise
 from gatekeeper.core.trust import Anchor, Trust
@@ -33,12 +36,15 @@ from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import GateId, HolderId, SiteId
 from gatekeeper.model.messages import Scan
 from gatekeeper.model.topics import Channel, gate_topic, upward_filters
+from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import metrics
 from gatekeeper.ports import (
     Batch,
     Clock,
     DeadLetter,
+    DeletionOutdatedError,
+    Doomed,
     Inbound,
     KeyVault,
     Ledger,
@@ -46,15 +52,31 @@ from gatekeeper.ports import (
     Loaded,
     SiteLostError,
     StoredChange,
+    TimestampAuthority,
     Transport,
+    Witnesses,
 )
+from gatekeeper.service.cosigning import Cosigning
 from gatekeeper.service.engine.beacons import Beacons
+from gatekeeper.service.engine.beside import Beside
+from gatekeeper.service.engine.checkpoints import CheckpointAnnouncer
+from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
+from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
-from gatekeeper.transparency import Checkpoint, Signer, Tree, sign_checkpoint
+from gatekeeper.service.engine.stamping import Stamper
+from gatekeeper.transparency import Checkpoint, Policy, Signer, Tree, sign_checkpoint
 
-__all__ = ["MAX_BATCH", "RECEIVE_MAXIMUM", "Engine", "EngineParts", "SiteUnusableError", "checkpoint_origin"]
+__all__ = [
+    "MAX_BATCH",
+    "RECEIVE_MAXIMUM",
+    "Engine",
+    "EngineParts",
+    "SiteUnusableError",
+    "WitnessParts",
+    "checkpoint_origin",
+]
 
 MAX_BATCH = 256
 RECEIVE_MAXIMUM = 2048
@@ -70,9 +92,13 @@ _RETRY_FIRST, _RETRY_MOST = 0.05, 1.0
 _log = structlog.get_logger("gatekeeper.engine")
 
 
-def checkpoint_origin(site: SiteId, tree: str) -> str:
-    """The origin line of a tree's checkpoints, which is also the name of the key that signs them."""
-    return f"gatekeeper/{site}/{tree.replace(':', '/')}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessParts:
+    """Which witnesses an engine asks for cosignatures, by which way, and how often."""
+
+    policy: Policy
+    witnesses: Witnesses
+    interval: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +119,11 @@ class EngineParts:
     transport: Transport
     clock: Clock
     health: Health
+    beside: Sequence[Beside] = ()
+    """What goes on while the site is owned, and never in the way of a scan."""
+    witness: WitnessParts | None = None
+    authority: TimestampAuthority | None = None
+    stamped_every: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +157,25 @@ class Engine:
         self._work_waits = asyncio.Event()
         self._changes: list[StoredChange] = []
         self._changes_taken = asyncio.Event()
+        self._notices: list[tuple[Draft, asyncio.Event]] = []
+        self._found: tuple[Found, asyncio.Future[bool]] | None = None
+        self._forgetting = Forgetting(parts.site, ledger=parts.ledger, vault=parts.vault)
+        self._returned: frozenset[HolderId] = frozenset()
+        self._erased = asyncio.Event()
         self._grown = asyncio.Event()
         self._linked, self._unlinked = asyncio.Event(), asyncio.Event()
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify")
         self._beacons = Beacons(
             site=parts.site, secret=parts.beacon_secret, key=parts.decision_key, prefix=parts.prefix
         )
+        self._announcer = CheckpointAnnouncer(
+            site=parts.site, key=parts.decision_key, prefix=parts.prefix, transport=parts.transport
+        )
+        self._stamper = _stamper(parts)
         self._epoch = 0
         self._flow: Flow
         self._sealer: Sealer
+        self._newest_at: datetime
 
     async def run(self) -> None:
         """Own the site and serve it until cancelled. Raises SiteLostError when another engine took it."""
@@ -147,11 +188,20 @@ class Engine:
                 await self._begin()
                 tasks.create_task(self._make_months(), name="months")
                 tasks.create_task(self._bury(), name="bury")
+                tasks.create_task(self._forget(), name="forgetting")
                 tasks.create_task(self._watch_changes(), name="changes")
                 tasks.create_task(self._sequence(), name="sequence")
+                tasks.create_task(self._expiry().run(), name="expiry")
                 tasks.create_task(self._verify_arrivals(), name="verify")
                 tasks.create_task(self._publish_beacons(), name="beacons")
                 tasks.create_task(self._sign_checkpoints(), name="checkpoints")
+                for number, beside in enumerate(parts.beside):
+                    tasks.create_task(beside.run(self), name=f"beside {number}")
+                if parts.witness is not None:
+                    tasks.create_task(self._cosigning(parts.witness).run(), name="witnesses")
+                tasks.create_task(self._announcer.run(), name="announcer")
+                if self._stamper is not None:
+                    tasks.create_task(self._stamper.run(), name="timestamps")
                 await parts.transport.open(
                     filters=upward_filters(self._site, prefix=parts.prefix),
                     on_message=self._on_message,
@@ -194,9 +244,11 @@ class Engine:
         self._must_hold_our_keys(flow.trust)
         trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
         flow.pin_desk, flow.draws = self._parts.pin_desk, Draws(self._parts.beacon_secret)
+        self._returned = await self._forgetting.reconcile(flow.erased)
         keys = dict(await self._parts.vault.keys(self._site))
         if NOBODY not in keys:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
+        keys.update(await self._forgetting.seal_plain_names(keys))
         self._flow = flow
         self._sealer = Sealer(self._site, trees=trees, keys=keys)
         await self._open_trees()
@@ -223,7 +275,10 @@ class Engine:
             personal=None,
         )
         self._flow.next_seq += 1
-        await self._commit([draft], [], Writes())
+        writes = Writes()
+        again = [erase_again(holder, self._flow, writes, now=draft.at) for holder in sorted(self._returned)]
+        await self._commit([draft, *again], [], writes)
+        self._erased.set()
         self._parts.health.owns_site = True
 
     async def _renew(self) -> None:
@@ -234,6 +289,13 @@ class Engine:
                 self._parts.health.database = True
             except LedgerUnavailableError:
                 self._parts.health.database = False
+
+    async def _forget(self) -> None:
+        """Bring to its end what commits have begun: at the start, and after every erasure."""
+        while True:
+            await self._erased.wait()
+            self._erased.clear()
+            await self._insist(self._forgetting.finish)
 
     async def _make_months(self) -> None:
         while True:
@@ -250,6 +312,8 @@ class Engine:
         here, gone = (self._linked, self._unlinked) if up else (self._unlinked, self._linked)
         here.set()
         gone.clear()
+        if up:
+            self._announcer.link_up()
 
     def _on_message(self, inbound: Inbound) -> None:
         turned_away = self._intake.offer(inbound, at=time.monotonic())
@@ -345,14 +409,19 @@ class Engine:
 
     async def _sequence(self) -> None:
         while True:
-            if self._verified.empty() and not self._changes:
+            nothing_waits = not self._changes and not self._notices and self._found is None
+            if self._verified.empty() and nothing_waits:
                 await self._wait_for_work()
             if self._changes:
                 await self._supervise()
+            if self._notices:
+                await self._write_notices()
             await self._give_up_on_guards()
             await self._expire_proposals()
             if not self._verified.empty():
                 await self._process(self._verified.get_nowait())
+            if self._found is not None:
+                await self._answer_expiry()
 
     async def _wait_for_work(self) -> None:
         """Wait for messages and changes, and no longer than those who wait for a guard or a second person."""
@@ -444,7 +513,14 @@ class Engine:
             topics.append(topic)
         return topics
 
-    async def _commit(self, drafts: Sequence[Draft], recorded: Sequence[Recorded], writes: Writes) -> None:
+    async def _commit(
+        self,
+        drafts: Sequence[Draft],
+        recorded: Sequence[Recorded],
+        writes: Writes,
+        *,
+        doomed: Doomed | None = None,
+    ) -> None:
         """Seal and commit, however long the database takes to answer. Nothing is said before this returns."""
         sealed = self._sealer.seal(drafts)
         moved = {presence.holder: presence for one in recorded for presence in one.moved}
@@ -458,6 +534,7 @@ class Engine:
             receipts=[one.receipt for one in recorded if not one.settles],
             settled=[one.receipt for one in recorded if one.settles],
             writes=writes,
+            doomed=doomed,
         )
         begun = time.perf_counter()
         await self._insist(lambda: self._parts.ledger.commit(self._site, epoch=self._epoch, batch=batch))
@@ -469,6 +546,8 @@ class Engine:
         metrics.commits.inc()
         metrics.entries.inc(len(sealed.entries))
         metrics.log_size.set(self._sealer.size)
+        if sealed.entries:
+            self._newest_at = sealed.entries[-1].at
         self._grown.set()
 
     def _actuate(self, work: _Work, topics: Sequence[str]) -> None:
@@ -555,6 +634,9 @@ class Engine:
         await self._insist(self._open_trees)
         self._sign_all(settled)
         await self._commit(drafts, settled, writes)
+        if writes.erased:
+            self._sealer.forget(holder for holder, _ in writes.erased)
+            self._erased.set()
         self._publish(settled)
         self._tell(writes)
         self._changes = []
@@ -567,6 +649,86 @@ class Engine:
 
     async def _learn(self, people: Sequence[HolderId]) -> None:
         self._sealer.learn(await self._parts.vault.ensure(self._site, people))
+
+    # -- what is over its period ----------------------------------------------------------------------------------
+
+    def _expiry(self) -> Expiry:
+        return Expiry(
+            site=self._site,
+            ledger=self._parts.ledger,
+            clock=self._parts.clock,
+            grounds=self._grounds,
+            register=lambda: self._flow.register,
+            let_go=self._bring_expiry,
+        )
+
+    def _grounds(self) -> Grounds:
+        return Grounds(self._flow.policy, self._flow.holds)
+
+    async def _bring_expiry(self, found: Found) -> bool:
+        """Bring a batch that is due to the second stage, and wait until it took it; whether it is gone."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._found = (found, answer)
+        self._work_waits.set()
+        return await answer
+
+    async def _answer_expiry(self) -> None:
+        if self._found is not None:
+            (found, answer), self._found = self._found, None
+            gone = await self._let_go(found)
+            if not answer.done():
+                answer.set_result(gone)
+
+    async def _let_go(self, found: Found) -> bool:
+        """Commit the entry of a batch and its deletion; False when it is not due any more, or not as it was found."""
+        if found.grounds != self._grounds() or not self._are_registered(found.doomed.registrations):
+            return False
+        now, seq = self._parts.clock.now(), self._flow.next_seq
+        draft = draft_of_expiry(found.doomed.expired, self._flow.policy, at=now, seq=seq)
+        self._flow.next_seq += 1
+        try:
+            await self._commit([draft], [], Writes(), doomed=found.doomed)
+        except DeletionOutdatedError as error:
+            self._flow.next_seq = seq
+            _log.warning("not expired", why=str(error))
+            return False
+        for holder in found.doomed.registrations:
+            self._flow.let_go(holder)
+        return True
+
+    def _are_registered(self, registrations: Mapping[HolderId, bytes]) -> bool:
+        """Whether registrations are still as they were found: nobody's was renewed meanwhile."""
+        records = [
+            (self._flow.register.record_of(holder), digest) for holder, digest in registrations.items()
+        ]
+        return all(
+            record is not None and hashlib.sha256(record.document).digest() == digest
+            for record, digest in records
+        )
+
+    # -- what goes on beside ----------------------------------------------------------------------------------------
+
+    @property
+    def flow(self) -> Flow:
+        """The state of the site, for what goes on beside the engine to look at."""
+        return self._flow
+
+    async def record(self, draft: Draft) -> None:
+        """Write an entry of the service's own between two batches; returns when it is committed."""
+        committed = asyncio.Event()
+        self._notices.append((draft, committed))
+        self._work_waits.set()
+        await committed.wait()
+
+    async def _write_notices(self) -> None:
+        notices, self._notices = self._notices, []
+        first = self._flow.next_seq
+        self._flow.next_seq += len(notices)
+        await self._commit(
+            [replace(draft, seq=first + number) for number, (draft, _) in enumerate(notices)], [], Writes()
+        )
+        for _, committed in notices:
+            committed.set()
 
     # -- beside the way of a scan -----------------------------------------------------------------------------------
 
@@ -590,13 +752,15 @@ class Engine:
             heads = [
                 (tree, size, root) for tree, size, root in self._sealer.heads() if size > signed.get(tree, 0)
             ]
-            now = self._parts.clock.now()
+            now, newest_at = self._parts.clock.now(), self._newest_at
             with suppress(LedgerUnavailableError):
                 for tree, size, root in heads:
+                    note = self._note(tree, size, root)
                     await self._parts.ledger.checkpoint(
-                        self._site, tree=tree, size=size, root=root, note=self._note(tree, size, root), at=now
+                        self._site, tree=tree, size=size, root=root, note=note, at=now
                     )
                     signed[tree] = size
+                    self._tell_signed(tree, size, note, newest_at)
                 metrics.checkpoint_size.set(signed.get(SITE_TREE, 0))
             for _ in range(10):
                 if self._sealer.size != announced:
@@ -604,6 +768,24 @@ class Engine:
                         announced = self._sealer.size
                         await self._parts.ledger.announce(self._site, size=announced)
                 await asyncio.sleep(0.1)
+
+    def _cosigning(self, parts: WitnessParts) -> Cosigning:
+        return Cosigning(
+            self._site,
+            policy=parts.policy,
+            interval=parts.interval,
+            witnesses=parts.witnesses,
+            ledger=self._parts.ledger,
+            clock=self._parts.clock,
+            tree_of=self._sealer.tree,
+        )
+
+    def _tell_signed(self, tree: str, size: int, note: bytes, newest_at: datetime) -> None:
+        """Bring a checkpoint to those who remember it outside the database."""
+        if self._stamper is not None:
+            self._stamper.signed(tree, size, note)
+        if tree == SITE_TREE:
+            self._announcer.signed(note, at=newest_at)
 
     def _note(self, tree: str, size: int, root: bytes) -> bytes:
         origin = checkpoint_origin(self._site, tree)
@@ -624,3 +806,15 @@ class Engine:
             else:
                 self._parts.health.database = True
                 return
+
+
+def _stamper(parts: EngineParts) -> Stamper | None:
+    if parts.authority is None:
+        return None
+    return Stamper(
+        site=parts.site,
+        authority=parts.authority,
+        ledger=parts.ledger,
+        clock=parts.clock,
+        every=parts.stamped_every,
+    )

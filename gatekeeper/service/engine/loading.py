@@ -1,5 +1,7 @@
 """A site out of its stored state: the flow that goes on where the last commit ended, believed only as far as it is signed."""
 
+from dataclasses import replace
+
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.operators import Operators
@@ -40,5 +42,7 @@ def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
     flow.alert, flow.lockdowns, flow.suspended = loaded.alert, loaded.lockdowns, loaded.suspended
     flow.holds, flow.erased = loaded.holds, loaded.erased
     flow.memory.restore(loaded.presences, loaded.usage, loaded.opened, register=register, trust=trust)
-    flow.sequences.restore(loaded.receipts, loaded.closed_boots)
+    # An engine that was killed has perhaps not let go of all yet: a passage that claims their grant is nobody's.
+    receipts = [replace(one, holder=None) if one.holder in loaded.erased else one for one in loaded.receipts]
+    flow.sequences.restore(receipts, loaded.closed_boots)
     return flow

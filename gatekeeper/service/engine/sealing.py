@@ -5,7 +5,7 @@ engine is.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -48,6 +48,10 @@ class Sealer:
         """The committed trees: name, size, root."""
         return [(name, tree.size, tree.root()) for name, tree in self._trees.items()]
 
+    def tree(self, name: str) -> Tree:
+        """A committed tree; it never grows, what is committed next makes another."""
+        return self._trees[name]
+
     def knows(self, person: HolderId) -> bool:
         """Whether there is a key for a person."""
         return person in self._keys
@@ -55,6 +59,12 @@ class Sealer:
     def learn(self, keys: Mapping[HolderId, bytes]) -> None:
         """Take new keys of persons."""
         self._keys.update(keys)
+
+    def forget(self, persons: Iterable[HolderId]) -> None:
+        """Let go of the keys of persons: nothing more is written under them."""
+        for person in persons:
+            self._keys.pop(person, None)
+            self._ciphers.pop(person, None)
 
     def open_tree(self, name: str) -> None:
         """Begin a tree, unless there is one."""

@@ -47,7 +47,7 @@ _PERSONAL: Final = b'"personal":"'
 
 
 class MissingEntriesError(Exception):
-    """Entries of the range are not in the log; the message names the first place."""
+    """Entries of the range are not in the log, or twice; the message names the first place."""
 
 
 async def write_bundle(
@@ -177,7 +177,11 @@ class _SegmentWriting:
     async def _fetch(self, start: int, end: int) -> tuple[Bodies, Sequence[SealedPart]]:
         tree = self._manifest.tree
         bodies = await self._source.bodies(tree, start, end)
-        if bodies.leaves != end - start:
+        if bodies.leaves > end - start:
+            raise MissingEntriesError(
+                f"Of the entries {start} to {end} of {tree} some lie in the log twice: gatekeeper audit verify says which."
+            )
+        if bodies.leaves < end - start:
             raise MissingEntriesError(
                 f"Of the entries {start} to {end} of {tree} {end - start - bodies.leaves} are not in the log: "
                 "they were deleted, by retention or by somebody. gatekeeper audit verify says which."

@@ -3,7 +3,7 @@
     DIR / checkpoint                            replaced last, once all that it covers is there
     DIR / tile / <level> / x001 / 067           full: stays what it is
     DIR / tile / <level> / x001 / 068.p / 12    incomplete: gone once the full one is there
-    DIR / tile / entries / x001 / 067           the bodies
+    DIR / tile / entries / x001 / 067           the bodies, where they are asked for
 
 Every tile is made from the bodies, and the checkpoint is put there only when they lead to its root: what a reader finds
 he can check whole. The folder is the memory of the run before: its checkpoint says how far it is, and its incomplete
@@ -22,6 +22,7 @@ from typing import Final
 from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import StoredTrees
 from gatekeeper.service.files import write_whole
+from gatekeeper.service.publication.publishing import Publishing
 from gatekeeper.transparency import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -72,12 +73,14 @@ class TileFolder:
         tree: str,
         stored: StoredTrees,
         verifiers: Sequence[Verifier],
+        publishing: Publishing,
     ) -> None:
         self._folder = folder
         self._site = site
         self._tree = tree
         self._stored = stored
         self._verifiers = verifiers
+        self._with_entries = publishing is Publishing.ENTRIES
         self._left_out = 0
 
     async def renew(self, progress: Callable[[int, int], object]) -> Renewed:
@@ -121,6 +124,9 @@ class TileFolder:
             if any(there.name != "tile" for there in self._folder.iterdir()):
                 raise TileFolderError(f"{self._folder} holds other things than a log: name an empty folder.")
             return 0, Tree.empty()
+        if (self._folder / "tile" / "entries").exists() != self._with_entries:
+            begun, other = ("without", "an empty") if self._with_entries else ("with", "another")
+            raise TileFolderError(f"{self._folder} was begun {begun} entries: name {other} folder.")
         opened = open_checkpoint(path.read_bytes(), self._verifiers)
         if isinstance(opened, Refused):
             raise TileFolderError(f"{path} is no checkpoint of this log: {opened.code.sentence}")
@@ -161,18 +167,20 @@ class TileFolder:
         return [found.get(place) for place in range(first, end)]
 
     async def _leaves(self, first: int, bodies: Sequence[bytes | None]) -> list[bytes]:
-        """The leaf hashes of a bundle, which is put there; of one that is not whole, by its tile."""
+        """The leaf hashes of a bundle, which is put there where asked for; of one that is not whole, by its tile."""
         there = [body for body in bodies if body is not None]
         index = first // TILE_WIDTH
         if len(there) == len(bodies):
-            self._put(bundle_path(BundleCoordinates(index=index, width=len(bodies))), self._bundle(there))
+            if self._with_entries:
+                at = BundleCoordinates(index=index, width=len(bodies))
+                self._put(bundle_path(at), self._bundle(there))
             return [leaf_hash(body) for body in there]
         tiles = await self._stored.tiles(self._site, self._tree, level=0, first=index, end=index + 1)
         if index not in tiles or len(bodies) < TILE_WIDTH:
             raise TileFolderError(
                 f"Entries are missing from the log between {first} and {first + len(bodies)}."
             )
-        self._left_out += 1
+        self._left_out += self._with_entries
         return split_hashes(tiles[index])
 
     def _bundle(self, bodies: Sequence[bytes]) -> bytes:

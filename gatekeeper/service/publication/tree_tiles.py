@@ -23,6 +23,7 @@ from gatekeeper.transparency import (
     leaf_hash,
     root_of,
 )
+from gatekeeper.transparency.hashing import split_hashes
 
 __all__ = ["TreeTiles"]
 
@@ -86,7 +87,7 @@ class TreeTiles:
         if len(found) != end - first:
             return None
         for index, hashes in sorted(found.items()):
-            self._remember((tree, level, index), _tile_root(hashes))
+            self._remember((tree, level, index), root_of(split_hashes(hashes)))
             await asyncio.sleep(0)  # 255 hashes at a time: a scan waits no longer than for that
         return [self._roots[tree, level, index] for index in range(first, end)]
 
@@ -94,7 +95,3 @@ class TreeTiles:
         self._roots[place] = root
         if len(self._roots) > _MOST_ROOTS:
             del self._roots[next(iter(self._roots))]
-
-
-def _tile_root(hashes: bytes) -> bytes:
-    return root_of(hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE))

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 
 from gatekeeper.core.audit import SITE_TREE, canonical_json, commitment, timestamp
 from gatekeeper.model.ids import HolderId, SiteId
+from gatekeeper.model.retention import Retention
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.verification.claims import (
@@ -20,12 +21,23 @@ from gatekeeper.service.verification.claims import (
     FiledEntry,
     Report,
     SavedCheckpoint,
+    WrongHead,
+    WrongTile,
 )
+from gatekeeper.service.verification.deletions import Deletions
 from gatekeeper.service.verification.rebuilding import Rebuilding
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import Refused, Verifier, open_checkpoint
 
-__all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint", "verify_log"]
+__all__ = [
+    "Claimed",
+    "FiledEntry",
+    "Report",
+    "SavedCheckpoint",
+    "WrongHead",
+    "WrongTile",
+    "verify_log",
+]
 
 _SHORTEST_SEALED = 28
 """The nonce and the tag of AES-256-GCM: no personal part is shorter, whoever's it is."""
@@ -39,23 +51,28 @@ async def verify_log(
     saved: Sequence[SavedCheckpoint],
     verifiers: Mapping[str, Sequence[Verifier]],
     keys: Mapping[HolderId, bytes] | None,
+    periods: Mapping[str, Retention] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Verify a site's log from its bodies, given up to the head that is claimed for it.
 
-    `keys` open personal parts, where the verifier may; None leaves them closed.
+    `keys` open personal parts, where the verifier may; None leaves them closed. `periods` are those of every policy, by its
+    version (see `periods`): what was deleted is held against them.
     """
     report = Report()
     signed = _signed(claimed, verifiers, report)
-    rebuilding = Rebuilding(claimed, signed=signed, saved=saved, report=report)
+    deletions = Deletions(claimed, periods, report)
+    rebuilding = Rebuilding(claimed, signed=signed, saved=saved, deletions=deletions, report=report)
     personal = _PersonalParts(site, keys, report)
     async for filed in entries:
         body = _read(filed.entry, site, report)
         rebuilding.add(filed, body)
+        deletions.entry(filed.entry, body)
         personal.add(filed.entry, body)
         if progress is not None:
             progress(report.entries)
     rebuilding.finish()
+    deletions.finish()
     report.unchecked += [*_unsigned(report, saved), *personal.unchecked()]
     return report
 
@@ -110,10 +127,10 @@ def _unsigned(report: Report, saved: Sequence[SavedCheckpoint]) -> list[str]:
     unchecked = []
     if not saved:
         unchecked.append("that the log was not rewritten whole: no checkpoint saved earlier was given")
-    signed = 0 if report.checkpoint is None else report.checkpoint.size
-    if signed == 0 and report.entries:
+    signed, size = 0 if report.checkpoint is None else report.checkpoint.size, report.deleted + report.entries
+    if signed == 0 and size:
         unchecked.append("who wrote the log: it holds no signed checkpoint")
-    elif signed < report.entries:
+    elif signed < size:
         unchecked.append(
             f"who wrote the entries from {signed} on: the newest signed checkpoint ends before them"
         )
@@ -132,8 +149,6 @@ class _PersonalParts:
 
     def add(self, entry: StoredEntry, body: Mapping[str, Any] | None) -> None:
         committed = None if body is None else body.get("personal")
-        if body is not None and (committed is None) != (entry.personal is None):
-            self._report.problems.append(f"entry {entry.seq} and its personal part do not go together")
         if entry.personal is None or entry.person is None:
             return
         name = f"the personal part of entry {entry.seq}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gatekeeper.ports import StoredEntry
 
-__all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint"]
+__all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint", "WrongHead", "WrongTile"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,9 @@ class SavedCheckpoint:
 class Claimed:
     """What the database says of a log, as of one instant: its trees, and how much of it there is.
 
-    Checkpoints are (tree, size, root, note); tiles are full ones, by tree, level and index.
+    Checkpoints are (tree, size, root, note); tiles are full ones, by tree, level and index; starts are where the bodies of
+    trees begin, with the leaf hashes before that which lie in no full tile; expiries are the entries (seq, body) that tell of
+    deletions.
     """
 
     heads: Mapping[str, tuple[int, bytes]]
@@ -40,21 +42,47 @@ class Claimed:
     checkpoints: Sequence[tuple[str, int, bytes, bytes]]
     entries: int
     personal_parts: int
+    starts: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    expiries: Sequence[tuple[int, bytes]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongTile:
+    """A full tile that is not stored as the bodies make it: its hashes as they must be, None where no tile belongs."""
+
+    tree: str
+    level: int
+    index: int
+    hashes: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongHead:
+    """A head that is not where the bodies put it: its size and root as they must be, None where no head belongs."""
+
+    tree: str
+    size: int
+    root: bytes | None
 
 
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What was found. Valid only when there is no problem.
 
+    `entries` are those whose bodies are there; `deleted`, of which an entry says that the bodies went, come before them.
     `checkpoint` is the newest that the log's key signed for the site's tree and that the bodies bear out.
     """
 
     entries: int = 0
+    deleted: int = 0
     root: bytes = b""
     trees: int = 0
     checkpoints: int = 0
     checkpoint: SavedCheckpoint | None = None
     personal_opened: int = 0
+    wrong_tiles: list[WrongTile] = field(default_factory=list)
+    wrong_heads: list[WrongHead] = field(default_factory=list)
+    """What follows from the bodies and does not stand so; each is one of the problems."""
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 

@@ -9,9 +9,12 @@ from gatekeeper.service.verification.claims import (
     FiledEntry,
     Report,
     SavedCheckpoint,
+    WrongHead,
+    WrongTile,
 )
+from gatekeeper.service.verification.deletions import Deletions
 from gatekeeper.service.words import counted, shown
-from gatekeeper.transparency import EMPTY_ROOT, Tile, Tree, leaf_hash
+from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, TILE_WIDTH, Tile, Tree, leaf_hash
 
 __all__ = ["Rebuilding"]
 
@@ -28,9 +31,11 @@ class Rebuilding:
         *,
         signed: Sequence[SavedCheckpoint],
         saved: Sequence[SavedCheckpoint],
+        deletions: Deletions,
         report: Report,
     ) -> None:
         self._claimed = claimed
+        self._deletions = deletions
         self._report = report
         self._signed = {checkpoint.size: checkpoint for checkpoint in signed}
         self._trees: dict[str, Tree] = {SITE_TREE: Tree.empty()}
@@ -44,6 +49,33 @@ class Rebuilding:
             wanted.append(("the checkpoint saved earlier", checkpoint.root))
         for name in {name for name, size in self._wanted if size == 0}:
             self._hold_checkpoints(name, 0, lambda: EMPTY_ROOT)
+        for name, (size, hashes) in claimed.starts.items():
+            self._grow_again(name, size, hashes)
+
+    def _grow_again(self, name: str, size: int, kept: bytes) -> None:
+        """Let a tree grow from the leaf hashes of bodies that are gone: from full tiles, and what was kept beside them."""
+        tree = self._trees.setdefault(name, Tree.empty())
+        for index in range(size // TILE_WIDTH):
+            hashes = self._claimed.tiles.get((name, 0, index))
+            if hashes is None:
+                self._problem(f"tile 0/{index} of {shown(name)} is missing, and its bodies are deleted")
+                return
+            self._take_leaves(name, tree, hashes)
+        if len(kept) != size % TILE_WIDTH * HASH_SIZE:
+            self._problem(f"the hashes that were kept of {shown(name)} are not those of {size} entries")
+            return
+        self._take_leaves(name, tree, kept)
+
+    def _take_leaves(self, name: str, tree: Tree, hashes: bytes) -> None:
+        for at in range(0, len(hashes), HASH_SIZE):
+            leaf = hashes[at : at + HASH_SIZE]
+            if name == SITE_TREE:
+                self._deletions.leaf(tree.size, leaf)
+            self._take_leaf(name, tree, leaf)
+
+    def _take_leaf(self, name: str, tree: Tree, leaf: bytes) -> None:
+        self._pass_tiles(name, tree.append([leaf]))
+        self._hold_checkpoints(name, tree.size, tree.root)
 
     def add(self, filed: FiledEntry, body: Mapping[str, Any] | None) -> None:
         """Put an entry behind those before it, in the trees that its body names; None when the body is unreadable."""
@@ -58,8 +90,7 @@ class Rebuilding:
                 self._problem(
                     f"entry {entry.seq} claims place {shown(index)} of {shown(name)}, which is at {tree.size}"
                 )
-            self._pass_tiles(name, tree.append([leaf]))
-            self._hold_checkpoints(name, tree.size, tree.root)
+            self._take_leaf(name, tree, leaf)
         self._report.entries += 1
 
     def finish(self) -> None:
@@ -67,6 +98,7 @@ class Rebuilding:
         self._hold_heads()
         for name, level, index in sorted(self._claimed.tiles.keys() - self._tiles_passed):
             self._problem(f"tile {level}/{index} of {shown(name)} belongs to no full part of that tree")
+            self._wrong_tile(name, level, index, None)
         for (name, size), wanted in self._wanted.items():
             for what, _ in wanted:
                 self._problem(f"{what} of {shown(name)} at {size} entries is beyond the end of the log")
@@ -103,12 +135,12 @@ class Rebuilding:
         for name, (size, root) in heads.items():
             tree = self._trees.get(name, Tree.empty())
             if tree.size != size:
-                self._problem(f"the head of {shown(name)} says {size} entries; the bodies make {tree.size}")
+                self._wrong_head(name, f"says {size} entries; the bodies make {tree.size}")
             elif tree.root() != root:
-                self._problem(f"the head of {shown(name)} at {size} entries has another root than the bodies")
+                self._wrong_head(name, f"at {size} entries has another root than the bodies")
         for name, tree in self._trees.items():
             if tree.size and name not in heads:
-                self._problem(f"the head of {shown(name)} is missing; the bodies make {tree.size} entries")
+                self._wrong_head(name, f"is missing; the bodies make {tree.size} entries")
 
     def _pass_tiles(self, name: str, tiles: Sequence[Tile]) -> None:
         for tile in tiles:
@@ -116,6 +148,7 @@ class Rebuilding:
             self._tiles_passed.add(place)
             if self._claimed.tiles.get(place) != tile.hashes:
                 self._problem(f"tile {tile.level}/{tile.index} of {shown(name)} is missing or altered")
+                self._wrong_tile(name, tile.level, tile.index, tile.hashes)
 
     def _hold_checkpoints(self, name: str, size: int, root: Callable[[], bytes]) -> None:
         for what, wanted in self._wanted.pop((name, size), ()):
@@ -125,6 +158,17 @@ class Rebuilding:
                 )
             elif name == SITE_TREE and size in self._signed:
                 self._report.checkpoint = self._signed[size]
+
+    def _wrong_tile(self, name: str, level: int, index: int, hashes: bytes | None) -> None:
+        self._report.wrong_tiles.append(WrongTile(tree=name, level=level, index=index, hashes=hashes))
+
+    def _wrong_head(self, name: str, text: str) -> None:
+        self._problem(f"the head of {shown(name)} {text}")
+        tree = self._trees.get(name)
+        root = None if tree is None else tree.root()
+        self._report.wrong_heads.append(
+            WrongHead(tree=name, size=0 if tree is None else tree.size, root=root)
+        )
 
     def _problem(self, text: str) -> None:
         self._report.problems.append(text)

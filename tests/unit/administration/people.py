@@ -46,6 +46,7 @@ class Rows:
         self.site = site
         self.holders = {row.record.id: row for row in site.founding.holders}
         self.badges = {row.record.id: row for row in site.founding.badges}
+        self.names = dict(site.founding.names)
 
     def desk(self, tenant: str) -> Desk:
         policy = read_policy(self.site.founding.policy, trust=self.site.trust)
@@ -60,6 +61,7 @@ class Rows:
                 trust=self.site.trust,
                 holders=list(self.holders.values()),
                 badges=list(self.badges.values()),
+                names=self.names,
             ),
         )
 
@@ -78,9 +80,11 @@ class Rows:
         self.holders[holder.id] = StoredHolder(
             record=HolderRecord(id=holder.id, document=registration.change.document),
             tenant=holder.tenant,
-            name=registration.name,
+            name=b"",
             badges=holder.badges,
         )
+        if registration.name:
+            self.names[holder.id] = registration.name
         for issue in registration.change.badges:
             self.badges[issue.badge] = StoredBadge(
                 record=BadgeRecord(id=issue.badge, token=issue.token, state=BadgeState.ACTIVE),

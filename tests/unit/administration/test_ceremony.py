@@ -276,7 +276,7 @@ def test_no_two_badges_of_a_tenant_share_a_place_in_its_status_list(barracks: Si
 def test_the_people_can_show_their_badges_and_prove_them(barracks: Site):
     people = json.loads(barracks.folder.read_secret("people.json"))
     badges = {badge.record.id: badge for badge in barracks.founding.badges}
-    names = {holder.record.id: holder.name for holder in barracks.founding.holders}
+    names = barracks.founding.names
     for person in people:
         stored = badges[person["badge"]["id"]]
         token = base64.b64decode(person["badge"]["token"])

@@ -250,10 +250,11 @@ def test_registrations_that_are_not_believed_are_not_exported(standing_fort: Sit
     stranger = StoredHolder(
         record=replace(rows.holders[HolderId("h-00003")].record, id=HolderId("h-9")),
         tenant=rows.holders[HolderId("h-00003")].tenant,
-        name="Nobody",
+        name=b"",
         badges=(),
     )
     rows.holders[HolderId("h-9")] = stranger
+    rows.names[HolderId("h-9")] = "Nobody"
     desk = rows.desk("school")
     assert b"Nobody" not in write_people(desk, excel=False)
     assert isinstance(desk.directory, Directory)

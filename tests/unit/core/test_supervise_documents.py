@@ -73,7 +73,7 @@ def registration(holder: Holder, *issued: Issued) -> HolderChange:
 def test_a_new_holder_and_a_new_badge_are_there_from_the_next_scan_on(site: SmallSite):
     assert reason(site, "shed-in", NEW_CARD) is Reason.UNKNOWN_CREDENTIAL
     change = registration(newcomer(), NEW)
-    done = made(site, change, by="school", name="Nina Newcomer")
+    done = made(site, change, by="school", name=b"Nina Newcomer")
     assert done.draft.kind is Kind.HOLDER_REGISTERED
     assert done.draft.tenants == ("school",)
     public = done.draft.public
@@ -86,7 +86,7 @@ def test_a_new_holder_and_a_new_badge_are_there_from_the_next_scan_on(site: Smal
         StoredHolder(
             record=HolderRecord(id=HolderId("newcomer"), document=change.document),
             tenant=SCHOOL,
-            name="Nina Newcomer",
+            name=b"Nina Newcomer",
             badges=(NEW.badge.id,),
         )
     ]
@@ -102,7 +102,7 @@ def test_a_new_holder_and_a_new_badge_are_there_from_the_next_scan_on(site: Smal
 
 
 def test_a_name_stands_in_no_entry(site: SmallSite):
-    done = made(site, registration(newcomer(), NEW), by="school", name="Nina Newcomer")
+    done = made(site, registration(newcomer(), NEW), by="school", name=b"Nina Newcomer")
     assert "Nina" not in repr(done.draft)
 
 
@@ -389,4 +389,4 @@ def test_a_trust_list_is_not_rolled_back_in_two_steps(site: SmallSite):
 
 def test_a_registration_for_which_nobody_gave_a_name_is_stored_without_one(site: SmallSite):
     site.supervise(registration(newcomer(), NEW), by="school")
-    assert [stored.name for stored in site.writes.holders] == [""]
+    assert [stored.name for stored in site.writes.holders] == [b""]

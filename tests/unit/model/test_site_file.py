@@ -198,7 +198,7 @@ REFUSED: list[tuple[Spoil, str]] = [
     *(
         (lambda document, table=table: document[table][0].update(odd=1), f"{place}, odd: unknown key 'odd'; the keys here are {keys}")
         for table, place, keys in (
-            ("tenant", "tenant army", "id, name, agreement"),
+            ("tenant", "tenant army", "id, name, agreement, retention"),
             ("access_point", "access_point front-in", "id, name, gate, from, to, direction, unlock_seconds"),
             ("calendar", "calendar holidays", "id, days"),
             ("schedule", "schedule always", "id, name, windows, calendar, on_special_days"),
@@ -232,7 +232,7 @@ REFUSED: list[tuple[Spoil, str]] = [
     (site(unlock_seconds=61), "site, unlock_seconds: 61 is no whole number from 0 to 60"),
     (site(id="The Fort"), "site, id: 'The Fort' is no name: 1 to 32 of a-z, 0-9 and -"),
     (lambda document: document.pop("site"), "the file: site is missing"),
-    (lambda document: document.update(zones=[]), "the file, zones: unknown key 'zones'; the keys here are site, tenant, zone, gate, access_point, calendar, schedule, profile, veto, alert, interlock, travel, event, call_up, rules, population, bridge"),
+    (lambda document: document.update(zones=[]), "the file, zones: unknown key 'zones'; the keys here are site, tenant, zone, gate, access_point, calendar, schedule, profile, veto, retention, alert, interlock, travel, event, call_up, rules, population, bridge"),
     # Tenants and agreements.
     (without("tenant", "school", "agreement"), "tenant school: agreement is missing: only the host goes without"),
     (row("tenant", "army", agreement={}), "tenant army, agreement: the host has no agreement: it is the one who makes them"),

@@ -18,6 +18,7 @@ from gatekeeper.transparency import (
     PolicyWitness,
     Refusal,
     Refused,
+    SignatureType,
     Signer,
     VerifiedSignature,
     Verifier,
@@ -140,6 +141,10 @@ def test_a_witness_may_have_a_key_of_each_kind():
     assert not both.satisfied(cosigned_by(X1))
 
 
+TWINS = [
+    Verifier(name="x", type=SignatureType.ED25519, public_key=number.to_bytes(32, "little"))
+    for number in (66342, 99552)  # of one key id, found by trying: key ids are short
+]
 WITNESS = f"witness a {X1.key()}\n"
 
 
@@ -177,6 +182,7 @@ WITNESS = f"witness a {X1.key()}\n"
             Refusal.POLICY_DUPLICATE_KEY,
             "line 2",
         ),
+        (f"log {TWINS[0].key()}\nlog {TWINS[1].key()}\n", Refusal.POLICY_DUPLICATE_KEY, "line 2"),
         (f"{WITNESS}witness a {X2.key()}\n", Refusal.POLICY_NAME, "line 2"),
         (f"witness none {X1.key()}\n", Refusal.POLICY_NAME, "line 1"),
         (WITNESS + "group a all a\n", Refusal.POLICY_NAME, "line 2"),

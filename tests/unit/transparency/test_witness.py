@@ -131,7 +131,7 @@ def test_the_answer_that_the_specification_shows_is_of_keys_unknown_here():
         ("cTOAYQ8=\n", "cTOAYQ8=\r\n", Refusal.NOTE_CONTROL_CHARACTER),
         ("qbSzm9Q=\n", "qbSzm9Q=", Refusal.NOTE_STRUCTURE),
         (SHOWN, SHOWN + SHOWN.splitlines(keepends=True)[-1], Refusal.NOTE_DUPLICATE_SIGNATURE),
-        (SHOWN, SHOWN + "x" * 65_536, Refusal.WITNESS_OVERSIZED),
+        (SHOWN, SHOWN + "x" * 131_072, Refusal.WITNESS_OVERSIZED),
     ],
 )  # fmt: skip
 def test_a_request_in_any_other_form_is_malformed(old: str, new: str, code: Refusal):

@@ -199,7 +199,7 @@ INSERT INTO document (site_id, kind, seq, content) VALUES ($1, $2, $3, $4);
 -- Enter or replace a holder.
 INSERT INTO holder (site_id, holder, tenant, name, document, badges) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (site_id, holder) DO UPDATE
-SET name = CASE excluded.name WHEN '' THEN holder.name ELSE excluded.name END, document = excluded.document, badges = excluded.badges;
+SET name = CASE excluded.name WHEN ''::bytea THEN holder.name ELSE excluded.name END, document = excluded.document, badges = excluded.badges;
 
 -- name: put_badge
 -- Enter or replace a badge.
@@ -260,6 +260,34 @@ DELETE FROM legal_hold WHERE site_id = $1 AND scope = $2;
 -- Who was forgotten.
 SELECT holder FROM erased_person WHERE site_id = $1;
 
+-- name: plain_names
+-- Names that a former version kept as they are, so many at most.
+SELECT holder, plain_name FROM holder WHERE site_id = $1 AND plain_name IS NOT NULL ORDER BY holder LIMIT $2;
+
+-- name: seal_name
+-- Keep a name sealed that was kept as it is; one that was said anew since stays.
+UPDATE holder SET name = CASE name WHEN ''::bytea THEN $3 ELSE name END, plain_name = NULL
+WHERE site_id = $1 AND holder = $2;
+
+-- name: unforgotten
+-- Who is being forgotten.
+SELECT holder FROM erased_person WHERE site_id = $1 AND NOT done ORDER BY holder;
+
+-- name: let_go_receipts
+-- Let receipts name somebody no more, so many at most.
+UPDATE receipt SET holder = NULL
+WHERE ctid = ANY (ARRAY(SELECT ctid FROM receipt WHERE site_id = $1 AND holder = $2 LIMIT $3));
+
+-- name: let_go_personal
+-- File sealed parts under nobody's name any more, so many at most; the bytes stay, for no key opens them.
+UPDATE personal SET person = $4
+WHERE site_id = $1
+    AND (seq, at) IN (SELECT seq, at FROM personal WHERE site_id = $1 AND person = $2 ORDER BY seq LIMIT $3);
+
+-- name: forgotten
+-- Somebody is forgotten, also in the vault.
+UPDATE erased_person SET done = true WHERE site_id = $1 AND holder = $2;
+
 -- name: erase_person
 -- Forget a person: their rows, where they brought others, what is proposed of them; receipts and sealed parts come after.
 WITH badges AS (
@@ -293,6 +321,47 @@ SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], 
 -- Keep a signed checkpoint.
 INSERT INTO checkpoint (site_id, tree, size, root, note, at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING;
+
+-- name: newest_checkpoints
+-- The last signed checkpoint of every tree.
+SELECT head.tree, newest.size, newest.root, newest.note
+FROM tree_head AS head
+CROSS JOIN LATERAL (
+    SELECT size, root, note
+    FROM checkpoint
+    WHERE checkpoint.site_id = head.site_id AND checkpoint.tree = head.tree
+    ORDER BY size DESC
+    LIMIT 1
+) AS newest
+WHERE head.site_id = $1;
+
+-- name: full_tiles
+-- Some full tiles of a tree.
+SELECT tile.level, tile.index, tile.hashes
+FROM unnest($3::smallint[], $4::bigint[]) AS wanted (level, index)
+JOIN tile ON tile.site_id = $1 AND tile.tree = $2 AND tile.level = wanted.level AND tile.index = wanted.index;
+
+-- name: put_cosignatures
+-- Keep what witnesses have cosigned, in the place of what the same keys did before in the same hour.
+WITH before AS (
+    DELETE FROM cosignature AS older
+    USING unnest($5::text[], $6::bytea[]) AS line (name, key_id)
+    WHERE older.site_id = $1 AND older.tree = $2 AND older.at >= date_trunc('hour', $4::timestamptz)
+        AND older.size < $3 AND older.name = line.name AND older.key_id = line.key_id
+)
+INSERT INTO cosignature (site_id, tree, size, name, key_id, signature, at)
+SELECT $1, $2, $3, line.name, line.key_id, line.signature, $4
+FROM unnest($5::text[], $6::bytea[], $7::bytea[]) AS line (name, key_id, signature)
+ON CONFLICT DO NOTHING;
+
+-- name: put_timestamp
+-- Keep what a time-stamping authority said of a checkpoint.
+INSERT INTO timestamp_token (site_id, tree, size, reply, at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING;
+
+-- name: last_timestamps
+-- Which size of each tree was stamped last, and when.
+SELECT DISTINCT ON (tree) tree, size, at FROM timestamp_token WHERE site_id = $1 ORDER BY tree, size DESC;
 
 -- name: announce
 -- Tell those who watch that the log has grown.

@@ -21,6 +21,15 @@ WHERE entry.site_id = $1 AND entry.seq >= $2
 ORDER BY entry.seq
 LIMIT $3;
 
+-- name: entries_of_person
+-- Entries that are about somebody, in order, from a place on.
+SELECT entry.seq, entry.at, entry.kind, entry.body, personal.person, personal.sealed
+FROM personal
+JOIN entry USING (site_id, seq, at)
+WHERE personal.site_id = $1 AND personal.person = $2 AND personal.seq >= $3
+ORDER BY personal.seq
+LIMIT $4;
+
 -- name: public_entries
 -- The bodies of entries [$2, $3) in order, of all or of those in one tenant's tree, without anything personal.
 SELECT seq, at, body
@@ -33,15 +42,15 @@ ORDER BY seq;
 SELECT size FROM tree_head WHERE site_id = $1 AND tree = 'site';
 
 -- name: presence_list
--- Who is where, with names, optionally within some zones.
+-- Who is where, with sealed names, optionally within some zones.
 SELECT presence.holder, holder.name, holder.tenant, presence.zone, presence.since, presence.quality, presence.seq
 FROM presence
 LEFT JOIN holder USING (site_id, holder)
 WHERE presence.site_id = $1 AND ($2::text[] IS NULL OR presence.zone = ANY ($2))
-ORDER BY presence.zone, holder.name;
+ORDER BY presence.zone, presence.holder;
 
 -- name: names
--- The names of some holders.
+-- The sealed names of some holders.
 SELECT holder, name FROM holder WHERE site_id = $1 AND holder = ANY ($2);
 
 -- name: put_photo
@@ -70,6 +79,10 @@ ORDER BY receipt.seq;
 -- What is registered of some holders.
 SELECT holder, tenant, name, document FROM holder WHERE site_id = $1 AND holder = ANY ($2);
 
+-- name: erasure_done
+-- Whether somebody who was forgotten by an entry is forgotten everywhere.
+SELECT done FROM erased_person WHERE site_id = $1 AND seq = $2;
+
 -- name: badge_owner
 -- Whose badge it is.
 SELECT tenant, holder, state FROM badge WHERE site_id = $1 AND badge = $2;
@@ -79,8 +92,40 @@ SELECT tenant, holder, state FROM badge WHERE site_id = $1 AND badge = $2;
 SELECT badge, state FROM badge WHERE site_id = $1 AND holder = $2 ORDER BY badge;
 
 -- name: newest_checkpoint
--- The last signed checkpoint of a tree.
-SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT 1;
+-- The last signed checkpoint of a tree, up to a size (null: of all).
+SELECT size, root, note, at
+FROM checkpoint
+WHERE site_id = $1 AND tree = $2 AND ($3::bigint IS NULL OR size <= $3)
+ORDER BY size DESC
+LIMIT 1;
+
+-- name: cosignatures
+-- What witnesses said of a checkpoint.
+SELECT name, key_id, signature
+FROM cosignature
+WHERE site_id = $1 AND tree = $2 AND size = $3
+ORDER BY name, key_id;
+
+-- name: newest_cosigned_size
+-- The size of the last checkpoint of a tree that a witness has cosigned, up to a size (null: of all).
+SELECT max(size) FROM cosignature WHERE site_id = $1 AND tree = $2 AND ($3::bigint IS NULL OR size <= $3);
+
+-- name: timestamp_at
+-- The newest time stamp of a tree at a size or below it, with the checkpoint that it is over.
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
+FROM timestamp_token AS stamped
+LEFT JOIN checkpoint USING (site_id, tree, size)
+WHERE site_id = $1 AND tree = $2 AND size <= $3
+ORDER BY size DESC
+LIMIT 1;
+
+-- name: all_timestamps
+-- Every time stamp of a site, with the checkpoint that it is over.
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
+FROM timestamp_token AS stamped
+LEFT JOIN checkpoint USING (site_id, tree, size)
+WHERE site_id = $1
+ORDER BY tree, size;
 
 -- name: dead_letter_counts
 -- How many bytes were refused, by code.
@@ -136,3 +181,44 @@ INSERT INTO handed_out (site_id, tree, size, at) VALUES ($1, $2, $3, $4) ON CONF
 -- name: handed_out
 -- At which sizes a tree was exported, the newest ones.
 SELECT size FROM handed_out WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT $3;
+
+-- name: all_starts
+-- Where the bodies of all trees of a site begin.
+SELECT tree, size, hashes FROM log_start WHERE site_id = $1;
+
+-- name: all_expiries
+-- The entries that tell of deletions.
+SELECT seq, body FROM entry WHERE site_id = $1 AND kind = 'data.expired' ORDER BY seq;
+
+-- name: newest_expiry
+-- The last entry that tells of a deletion.
+SELECT seq FROM entry WHERE site_id = $1 AND kind = 'data.expired' ORDER BY seq DESC LIMIT 1;
+
+-- name: placed_holds
+-- The legal holds that are placed, with the entries that say so.
+SELECT legal_hold.scope, legal_hold.seq, entry.at, entry.body
+FROM legal_hold
+LEFT JOIN entry USING (site_id, seq)
+WHERE legal_hold.site_id = $1
+ORDER BY legal_hold.seq, legal_hold.scope;
+
+-- name: oldest_kept
+-- How old the oldest of each kind is that is kept.
+SELECT
+    (SELECT at FROM entry WHERE site_id = $1 ORDER BY seq LIMIT 1) AS entries,
+    (SELECT at FROM personal WHERE site_id = $1 ORDER BY seq LIMIT 1) AS personal,
+    (SELECT min(at) FROM dead_letter WHERE site_id = $1) AS refused,
+    (SELECT min(issued) FROM receipt WHERE site_id = $1) AS receipts;
+
+-- name: oldest_part
+-- How old the oldest personal part is whose entry names a tenant.
+SELECT personal.at
+FROM personal
+JOIN entry USING (site_id, seq, at)
+WHERE personal.site_id = $1 AND position($2::bytea IN entry.body) > 0
+ORDER BY personal.seq
+LIMIT 1;
+
+-- name: all_registrations
+-- Everybody who is registered.
+SELECT holder, tenant, document FROM holder WHERE site_id = $1;

@@ -5,7 +5,7 @@ from pathlib import Path
 from gatekeeper.adapters.sql import run_script
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 
 def upgrade() -> None:

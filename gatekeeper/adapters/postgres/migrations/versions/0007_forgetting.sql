@@ -25,6 +25,15 @@ CREATE INDEX erased_person_undone ON erased_person (site_id) WHERE NOT done;
 ALTER TABLE proposal ADD COLUMN person text;
 CREATE INDEX proposal_about ON proposal (site_id, person) WHERE person IS NOT NULL;
 
+-- A name is sealed under its person's key. What a former version kept as it is, the next engine of the site seals.
+ALTER TABLE holder RENAME COLUMN name TO plain_name;
+ALTER TABLE holder ALTER COLUMN plain_name DROP NOT NULL;
+ALTER TABLE holder ADD COLUMN name bytea NOT NULL DEFAULT '';
+UPDATE holder SET plain_name = NULL WHERE plain_name = '';
+CREATE INDEX holder_plain ON holder (site_id) WHERE plain_name IS NOT NULL;
+ALTER TABLE change DROP COLUMN name;
+ALTER TABLE change ADD COLUMN name bytea;
+
 -- The signed bytes of a change about a person are let go when it is dealt with: what it said stands in the log, sealed.
 -- Its kind stands in it as CBOR: key 3, and a text ("holder", "badge-state", "forgiveness").
 UPDATE change SET document = ''

@@ -1,11 +1,11 @@
-"""What exports need of the log."""
+"""The time stamps of checkpoints."""
 
 from pathlib import Path
 
 from gatekeeper.adapters.sql import run_script
 
-revision = "0011"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:

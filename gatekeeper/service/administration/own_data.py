@@ -1,0 +1,91 @@
+"""All that a site knows of one person, for that person: to read, and for a machine (GDPR, articles 15 and 20).
+
+What stands in another's sealed part (whose guest one was, with whom one waited) is theirs, and is not opened for this.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from gatekeeper.core.audit import Kind
+from gatekeeper.model.ids import HolderId, SiteId
+
+__all__ = ["LOOKED_AT", "OwnData", "PersonEntry", "is_movement"]
+
+LOOKED_AT: Final = frozenset({Kind.PERSON_LOOKED_UP.value, Kind.LOG_EXPORTED.value})
+"""Entries that say that somebody looked at where a person was."""
+_MOVEMENTS: Final = ("access.", "passage.")
+_NOT_TOLD: Final = frozenset({"v", "nonce", "site", "personal"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonEntry:
+    """An entry that is about a person, with what is personal of it in the clear."""
+
+    seq: int
+    at: datetime
+    kind: str
+    body: Mapping[str, Any]
+    personal: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The entry as JSON; without what only proves it."""
+        said = {key: value for key, value in self.body.items() if key not in _NOT_TOLD}
+        known = {key: value for key, value in self.personal.items() if key != "salt"}
+        return {**said, "personal": known}
+
+
+def is_movement(kind: str) -> bool:
+    """Whether a kind of entry says where somebody was, or wanted to be."""
+    return kind.startswith(_MOVEMENTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnData:
+    """What a site knows of a person, as of an instant; `entry` says that it was looked up for this."""
+
+    site: SiteId
+    holder: HolderId
+    made_at: datetime
+    entry: int
+    registration: Mapping[str, Any]
+    badges: Sequence[Mapping[str, Any]]
+    whereabouts: Mapping[str, Any] | None
+    photo: bytes | None
+    entries: Sequence[PersonEntry]
+
+    @property
+    def movements(self) -> Iterable[PersonEntry]:
+        """Where they were, and wanted to be."""
+        return (entry for entry in self.entries if is_movement(entry.kind))
+
+    @property
+    def lookings(self) -> Iterable[PersonEntry]:
+        """Who looked at that, and what for."""
+        return (entry for entry in self.entries if entry.kind in LOOKED_AT)
+
+    @property
+    def others(self) -> Iterable[PersonEntry]:
+        """What else the log says of them."""
+        told = (entry for entry in self.entries if not is_movement(entry.kind))
+        return (entry for entry in told if entry.kind not in LOOKED_AT)
+
+    def document(self) -> dict[str, Any]:
+        """All of it for a machine."""
+        picture = None if self.photo is None else base64.b64encode(self.photo).decode()
+        return {
+            "format": "gatekeeper-own-data/1",
+            "site": self.site,
+            "holder": self.holder,
+            "made_at": self.made_at,
+            "looked_up_in_entry": self.entry,
+            "registration": self.registration,
+            "badges": list(self.badges),
+            "whereabouts": self.whereabouts,
+            "photo_base64": picture,
+            "movements": [entry.document() for entry in self.movements],
+            "looked_at_by": [entry.document() for entry in self.lookings],
+            "other_entries": [entry.document() for entry in self.others],
+        }
