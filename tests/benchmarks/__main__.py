@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.decision import decision_alone, memory_of_people, plan_of_a_change
+from tests.benchmarks.exporting import bundles_written
 from tests.benchmarks.log import sealed_append
 from tests.benchmarks.way import whole_way
 
@@ -19,6 +20,7 @@ PARTS = {
     "memory": memory_of_people,
     "plan": plan_of_a_change,
     "log": lambda: asyncio.run(sealed_append()),
+    "export": bundles_written,
     "way": lambda: asyncio.run(whole_way()),
 }
 
