@@ -264,6 +264,7 @@ class StoredCheckpoint:
     size: int
     root: bytes
     note: bytes
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +403,10 @@ class Ledger(Protocol):
         """Who is being forgotten: a commit said so, and it is not done everywhere."""
         ...
 
+    async def erasure(self, site: SiteId, holder: HolderId) -> StoredEntry | None:
+        """The entry by which somebody was forgotten, as the row says; None when it names none."""
+        ...
+
     async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
         """Let receipts and sealed parts name somebody no more, `most` at most; give how many there were."""
         ...
@@ -426,6 +431,10 @@ class StoredTrees(Protocol):
         """Where all trees of a site stand, all as of one instant: their sizes and roots."""
         ...
 
+    async def starts(self, site: SiteId) -> Mapping[str, LogStart]:
+        """Where the bodies of each tree begin that lost its first ones; a body that was missing before is before it."""
+        ...
+
     async def tiles(
         self, site: SiteId, tree: str, *, level: int, first: int, end: int
     ) -> Mapping[int, bytes]:
@@ -440,6 +449,10 @@ class StoredTrees(Protocol):
         """The last signed checkpoint of a tree."""
         ...
 
+    async def cosigned_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
+        """The last checkpoint of a tree that a witness has cosigned, with what witnesses said of it; None while there is none."""
+        ...
+
     async def checkpoints(
         self, site: SiteId, tree: str, *, after: int, until: int
     ) -> Sequence[StoredCheckpoint]:
@@ -452,6 +465,10 @@ class KeyVault(Protocol):
 
     async def keys(self, site: SiteId) -> Mapping[HolderId, bytes]:
         """All keys of a site, 32 bytes each."""
+        ...
+
+    async def keys_of(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The keys of these persons, of whom who was forgotten has none."""
         ...
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:

@@ -11,7 +11,10 @@ __all__ = ["trust_of_the_log"]
 
 async def trust_of_the_log(settings: Settings, site: SiteId, reading: PostgresReading) -> Trust:
     """The trust list of a site, which names a key that signs the log. Raises SettingError when it is not to be believed."""
-    anchor = site_folder(settings, site).read_anchor()
+    try:
+        anchor = site_folder(settings, site).read_anchor()
+    except OSError as error:  # which is no fault of the database that is open here
+        raise SettingError(f"{error.filename}: {error.strerror}.") from error
     if anchor.site != site:
         raise SettingError(f"The folder of {site} holds the trust anchor of {anchor.site}.")
     document = await reading.document(site, "trust")

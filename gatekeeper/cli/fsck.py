@@ -104,19 +104,22 @@ async def _look(settings: Settings, site: SiteId, *, repair: bool, bar: bool) ->
 async def _rebuilt(settings: Settings, site: SiteId, dsn: str, *, bar: bool) -> _Looked:
     async with PostgresReading.opened(dsn) as reading:
         trust = await trust_of_the_log(settings, site, reading)
-        claimed = await reading.claimed(site)
-        end = until(claimed, SITE_TREE)
-        with progress("rebuilding", end) if bar else nullcontext() as told:
-            report = await verify_log(
-                site,
-                reading.filed_entries(site, until=end),
-                claimed=claimed,
-                saved=(),
-                verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
-                keys=None,
-                progress=told,
-            )
-    return _Looked(report=report, claimed=claimed, objections=objections(report, claimed))
+        while True:
+            claimed = await reading.claimed(site)
+            with progress("rebuilding", claimed.entries) if bar else nullcontext() as told:
+                report = await verify_log(
+                    site,
+                    reading.filed_entries(site, until=until(claimed, SITE_TREE)),
+                    claimed=claimed,
+                    saved=(),
+                    verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
+                    keys=None,
+                    progress=told,
+                )
+            # What went meanwhile is told by an entry that was not asked for: it is looked at anew, and is no fault.
+            newest = claimed.expiries[-1][0] if claimed.expiries else None
+            if not report.problems or await reading.newest_expiry(site) == newest:
+                return _Looked(report=report, claimed=claimed, objections=objections(report, claimed))
 
 
 # -- what is said -------------------------------------------------------------------------------------------------------

@@ -62,20 +62,28 @@ class Comparison:
         return type(self)(self.tree.copy(), is_borne_out=self._is_borne_out)
 
     def leaves(
-        self, bodies: Iterable[tuple[int, bytes]], *, until: int, tile: bytes | None
+        self, bodies: Iterable[tuple[int, bytes]], *, until: int, tile: bytes | None, start: int = 0
     ) -> tuple[Sequence[bytes], Sequence[Mismatch]]:
         """The hashes of the leaves from here to `until`, which end in one bundle, and what does not fit among them.
 
-        They are fewer when a body is missing and there is no tile to say what it was: nothing leads on from there.
+        Bodies before `start` may be gone; `tile` says what they were, and may be as narrow as they are many. There are
+        fewer hashes when a body is missing and nothing says what it was: nothing leads on from there.
         """
         places = range(self.tree.size, until)
         made = _hashes(bodies)
         stored = dict(zip(places, split_hashes(tile), strict=False)) if tile is not None else {}
-        wrong = [place for place in places if made.get(place) is None]
-        wrong += [place for place in places if made.get(place) != stored.get(place, made.get(place))]
+        wrong = [
+            place
+            for place in places
+            if (
+                made[place] != stored.get(place, made[place])
+                if made.get(place)
+                else place >= start or place in made
+            )
+        ]
         known = [made.get(place) or stored.get(place) for place in places]
         end = known.index(None) if None in known else len(known)
-        return [one for one in known[:end] if one is not None], _told(sorted(set(wrong)))
+        return [one for one in known[:end] if one is not None], _told(wrong)
 
     def grow(self, leaves: Sequence[bytes]) -> list[Tile]:
         """Put leaves behind the last; return the tiles that are complete with them."""

@@ -142,6 +142,35 @@ def test_a_witness_that_a_policy_asks_for_is_named(grown: Hold, proof: Path, key
     assert witnessed.document["not_checked"] == ["what of the entry is personal: it is not in it"]
 
 
+def _cosign(hold: Hold, size: int) -> None:
+    """A witness cosigns the checkpoint of the site's tree at a size."""
+    (row,) = hold.run("SELECT note FROM checkpoint WHERE site_id = $1 AND tree = 'site' AND size = $2", size)
+    note = parse_note(row["note"])
+    assert not isinstance(note, Refused)
+    line = WITNESS.cosign(note.text, time=1_800_000_000)
+    hold.run(
+        "INSERT INTO cosignature (site_id, tree, size, name, key_id, signature, at) VALUES ($1, 'site', $2, $3, $4, $5, now())",
+        size,
+        line.name,
+        line.key_id,
+        line.signature,
+    )
+
+
+def test_a_proof_is_made_for_a_checkpoint_that_witnesses_have_cosigned(grown: Hold, proof: Path):
+    _cosign(grown, 10)
+    _prove(grown, 9, proof)
+    head, size, _ = _root_of(proof.read_text(), proof.with_suffix(".entry.json").read_bytes())
+    assert (head, size) == (9, 10)
+    assert "witness.example" in proof.read_text()
+
+
+def test_a_proof_that_no_witness_comes_to_cosign_is_made_all_the_same(grown: Hold, proof: Path):
+    _cosign(grown, 10)
+    assert _prove(grown, 300, proof, "--wait", 0).code == 0
+    assert "witness.example" not in proof.read_text()
+
+
 # -- what is none -----------------------------------------------------------------------------------------------------
 
 

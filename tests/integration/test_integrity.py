@@ -36,6 +36,7 @@ from tests.contract.whole_log import founding
 from tests.support.checkpoints import LOG_KEY, sign_heads, verifier_of
 from tests.support.databases import temporary_database
 from tests.support.fort import ARMY, SCHOOL, Fort
+from tests.support.gone import let_bodies_go
 from tests.support.proxy import FaultProxy
 
 pytestmark = pytest.mark.integration
@@ -187,6 +188,37 @@ TAMPERINGS: dict[str, tuple[str, set[str]]] = {
 async def test_who_tampers_is_found_by_the_place(tamper: str, said: set[str], fort: Fort):
     await fort.run(tamper)
     assert await _walked(fort) == said
+
+
+@pytest.mark.parametrize("before", [10, 256, 280, 300, 600])
+async def test_bodies_whose_period_was_over_are_not_missed(before: int, fort: Fort):
+    await let_bodies_go(fort, before)
+    assert await _walked(fort) == set()
+
+
+@pytest.mark.parametrize("before", [280, 600])
+async def test_of_a_log_whose_first_bodies_are_gone_the_rest_is_watched_over_as_before(
+    before: int, fort: Fort
+):
+    await let_bodies_go(fort, before)
+    await fort.run("UPDATE entry SET body = body || ' ' WHERE site_id = $1 AND seq = 650")
+    await fort.run("DELETE FROM entry WHERE site_id = $1 AND seq = 660")
+    assert {"site entry 660", "tenant:school entry 660"} <= await _walked(fort)
+
+
+async def test_a_body_that_goes_while_its_bundle_is_looked_at_is_not_missed(fort: Fort):
+    """The deletion and what is said of it are one commit; between two questions of a step it may come."""
+
+    class Late(PostgresStoredTrees):
+        async def bodies(self, *place: Any, **bounds: Any) -> Any:
+            if bounds["first"] == 256 and place[1] == "site":
+                await let_bodies_go(fort, 280)
+            return await super().bodies(*place, **bounds)
+
+    async with Late.opened(fort.dsn) as stored:
+        walk = await Walk.begun(fort.site, stored, verifiers=lambda tree: [verifier_of(fort.site, tree)])
+        while (step := await walk.step()) is not None:
+            assert step.found == ()
 
 
 async def test_a_tile_above_the_lowest_is_held_against_what_lies_below(postgres_server: EmbeddedPostgres):

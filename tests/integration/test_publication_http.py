@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -13,8 +14,10 @@ from gatekeeper.adapters.postgres import PostgresStoredTrees
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.observe.health import Health
 from gatekeeper.service.publication import Publication, Publishing
-from tests.support.checkpoints import sign_heads
-from tests.support.fort import ARMY, SCHOOL, Fort
+from gatekeeper.transparency import Refused, open_note
+from tests.support.checkpoints import WITNESS, cosign_heads, sign_heads
+from tests.support.fort import ARMY, NOW, SCHOOL, Fort
+from tests.support.gone import let_bodies_go
 from tests.support.proxy import FaultProxy
 from tests.support.tlog_reader import Fetch, path_of, read_log
 
@@ -160,6 +163,28 @@ async def test_what_no_checkpoint_covers_is_not_published(fort: Fort, entries: h
     assert (await entries.get(f"site/{path_of('0', 2)}")).status_code == 200
 
 
+async def test_the_checkpoint_is_the_last_one_that_a_witness_has_cosigned(
+    fort: Fort, entries: httpx.AsyncClient
+):
+    await cosign_heads(fort)
+    await fort.commit(fort.pen.write(100))
+    await sign_heads(fort, at=NOW + timedelta(minutes=10))
+    for log in LOGS:
+        note = (await entries.get(f"{log}/checkpoint")).content
+        opened = open_note(note, [WITNESS.verifier])
+        assert not isinstance(opened, Refused)
+        assert await read_log(_fetch(entries, log)) in {300, 700}
+
+
+async def test_when_witnesses_were_away_for_long_the_newest_checkpoint_must_do(
+    fort: Fort, entries: httpx.AsyncClient
+):
+    await cosign_heads(fort)
+    await fort.commit(fort.pen.write(100))
+    await sign_heads(fort, at=NOW + timedelta(minutes=10, seconds=1))
+    assert await read_log(_fetch(entries, "site")) == 800
+
+
 async def test_a_log_that_nobody_signed_is_not_there(postgres_server: EmbeddedPostgres):
     async with Fort.opened(postgres_server) as fort:
         await fort.commit(fort.pen.write(300))
@@ -198,6 +223,17 @@ async def test_a_body_that_was_taken_out_leaves_no_bundle_and_no_incomplete_tile
     for path in (path_of("entries", 0), path_of("entries", 2, 188), path_of("0", 2, 188)):
         assert (await entries.get(f"site/{path}")).status_code == 404, path
     assert (await entries.get(f"site/{path_of('0', 0)}")).status_code == 200, "the hashes stand"
+
+
+@pytest.mark.parametrize(
+    ("before", "log"), [(280, "site"), (600, "site"), (300, "tenant/army"), (299, "tenant/army")]
+)
+async def test_of_bodies_whose_period_was_over_every_tile_can_still_be_had(
+    before: int, log: str, fort: Fort, entries: httpx.AsyncClient
+):
+    await let_bodies_go(fort, before)
+    assert await read_log(_fetch(entries, log), bodies=False) == fort.pen.trees[log.replace("/", ":")].size
+    assert (await entries.get(f"{log}/{path_of('entries', 0)}")).status_code == 404
 
 
 async def test_a_tile_that_was_taken_out_leaves_none_above_it(fort: Fort, entries: httpx.AsyncClient):

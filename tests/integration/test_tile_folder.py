@@ -10,8 +10,9 @@ import pytest
 from gatekeeper.adapters.postgres import PostgresStoredTrees
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.service.publication import Publishing, Renewed, TileFolder, TileFolderError
-from tests.support.checkpoints import sign_heads, verifier_of
+from tests.support.checkpoints import WITNESS, cosign_heads, sign_heads, verifier_of
 from tests.support.fort import ARMY, SCHOOL, Fort
+from tests.support.gone import let_bodies_go
 from tests.support.tlog_reader import Fetch, path_of, read_log
 
 pytestmark = pytest.mark.integration
@@ -128,6 +129,18 @@ async def test_a_folder_that_is_up_to_date_is_left_as_it_is(fort: Fort, tmp_path
     assert (await _renew(fort, tmp_path)).added == 0
     after = {path: (tmp_path / path).stat().st_mtime_ns for path in before if path != "checkpoint"}
     assert after == {path: at for path, at in before.items() if path != "checkpoint"}
+
+
+async def test_a_folder_shows_what_witnesses_cosigned_and_never_goes_back_for_it(fort: Fort, tmp_path: Path):
+    await _grow(fort, 300)
+    await _grow(fort, 300)
+    assert (await _renew(fort, tmp_path / "ahead")).size == 600
+    await cosign_heads(fort, up_to=300)
+    assert (await _renew(fort, tmp_path / "ahead")).size == 600
+    assert (await _renew(fort, tmp_path / "new")).size == 300
+    await cosign_heads(fort)
+    assert (await _renew(fort, tmp_path / "new")).size == 600
+    assert WITNESS.name in (tmp_path / "new" / "checkpoint").read_text()
 
 
 async def test_full_tiles_are_not_written_again(fort: Fort, tmp_path: Path):
@@ -306,9 +319,17 @@ async def test_a_log_that_cannot_be_written_out_is_said_to_be(
         await _renew(fort, tmp_path / "log")
 
 
+async def test_a_quiet_tree_that_lost_all_its_bodies_leaves_its_hashes(fort: Fort, tmp_path: Path):
+    await _grow(fort, 300, tenants=(ARMY,))
+    await _grow(fort, 10, tenants=(SCHOOL,))
+    await let_bodies_go(fort, 305)
+    assert await _renew(fort, tmp_path, "tenant:army") == Renewed(size=300, added=300, bundles_left_out=2)
+    assert await read_log(_fetch(tmp_path), bodies=False) == 300
+
+
 async def test_bodies_that_are_not_kept_any_more_leave_their_hashes(fort: Fort, tmp_path: Path):
     await _grow(fort, 700)
-    await fort.run("DELETE FROM entry WHERE site_id = $1 AND seq < 300")
+    await let_bodies_go(fort, 300)
     assert await _renew(fort, tmp_path) == Renewed(size=700, added=700, bundles_left_out=2)
     assert await read_log(_fetch(tmp_path), bodies=False) == 700
     assert not (tmp_path / path_of("entries", 1)).exists()

@@ -1,5 +1,6 @@
 """Checkpoints of a fort's log, signed as an engine signs them, with a key that everybody in a test knows."""
 
+from datetime import datetime
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -7,12 +8,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gatekeeper.model.ids import SiteId
 from gatekeeper.service.engine.engine import checkpoint_origin
-from gatekeeper.transparency import Checkpoint, SignatureType, Signer, Verifier, sign_checkpoint
+from gatekeeper.transparency import (
+    Checkpoint,
+    Cosigner,
+    Refused,
+    SignatureType,
+    Signer,
+    Verifier,
+    parse_note,
+    sign_checkpoint,
+)
 from tests.support.fort import NOW, Fort
 
-__all__ = ["LOG_KEY", "sign_heads", "signed_note", "verifier_of"]
+__all__ = ["LOG_KEY", "WITNESS", "cosign_heads", "sign_heads", "signed_note", "verifier_of"]
 
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"a log key for tests").digest())
+WITNESS = Cosigner(name="witness.example", private_key=Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 
 
 def signed_note(
@@ -33,11 +44,29 @@ def verifier_of(site: SiteId, tree: str) -> Verifier:
     )
 
 
-async def sign_heads(fort: Fort) -> None:
+async def sign_heads(fort: Fort, *, at: datetime = NOW) -> None:
     """Keep a signed checkpoint of every tree that has leaves, as it stands."""
     for tree, grown in fort.pen.trees.items():
         if grown.size:
             note = signed_note(fort.site, tree, grown.size, grown.root())
             await fort.ledger.checkpoint(
-                fort.site, tree=tree, size=grown.size, root=grown.root(), note=note, at=NOW
+                fort.site, tree=tree, size=grown.size, root=grown.root(), note=note, at=at
             )
+
+
+async def cosign_heads(fort: Fort, *, up_to: int = 1 << 40) -> None:
+    """Let a witness cosign the newest checkpoint of every tree, of those up to a size."""
+    rows = await fort.run(
+        "SELECT DISTINCT ON (tree) tree, size, note FROM checkpoint WHERE site_id = $1 AND size <= $2 ORDER BY tree, size DESC",
+        up_to,
+    )
+    for row in rows:
+        note = parse_note(row["note"])
+        assert not isinstance(note, Refused)
+        await fort.ledger.keep_cosignatures(
+            fort.site,
+            tree=row["tree"],
+            size=row["size"],
+            cosignatures=[WITNESS.cosign(note.text, time=1_800_000_000)],
+            at=NOW,
+        )

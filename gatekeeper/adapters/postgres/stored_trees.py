@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 
 from gatekeeper.adapters.postgres.connection import Line
+from gatekeeper.adapters.postgres.rows import cosigned_note
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.model.ids import SiteId
-from gatekeeper.ports import LedgerUnavailableError, StoredCheckpoint
+from gatekeeper.ports import LedgerUnavailableError, LogStart, StoredCheckpoint
 
 __all__ = ["PostgresStoredTrees"]
 
@@ -42,6 +44,11 @@ class PostgresStoredTrees:
         rows = await self._fetch(_queries.heads, site)
         return {row["tree"]: (row["size"], row["root"]) for row in rows}
 
+    async def starts(self, site: SiteId) -> Mapping[str, LogStart]:
+        """Where the bodies of each tree begin that lost its first ones."""
+        rows = await self._fetch(_queries.starts, site)
+        return {row["tree"]: LogStart(size=row["size"], hashes=row["hashes"]) for row in rows}
+
     async def tiles(
         self, site: SiteId, tree: str, *, level: int, first: int, end: int
     ) -> Mapping[int, bytes]:
@@ -62,6 +69,15 @@ class PostgresStoredTrees:
         """The last signed checkpoint of a tree."""
         rows = await self._fetch(_queries.newest_checkpoint, site, tree)
         return StoredCheckpoint(**rows[0]) if rows else None
+
+    async def cosigned_checkpoint(self, site: SiteId, tree: str) -> StoredCheckpoint | None:
+        """The last checkpoint of a tree that a witness has cosigned, with what witnesses said of it."""
+        rows = await self._fetch(_queries.cosigned_checkpoint, site, tree)
+        if not rows:
+            return None
+        found = StoredCheckpoint(**rows[0])
+        lines = await self._fetch(_queries.cosignatures, site, tree, found.size)
+        return replace(found, note=cosigned_note(found.note, lines))
 
     async def checkpoints(
         self, site: SiteId, tree: str, *, after: int, until: int

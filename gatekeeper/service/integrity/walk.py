@@ -11,13 +11,14 @@ from typing import Final, Self
 
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
-from gatekeeper.ports import StoredCheckpoint, StoredTrees
+from gatekeeper.ports import LogStart, StoredCheckpoint, StoredTrees
 from gatekeeper.transparency import TILE_WIDTH, Refused, Tile, Verifier, open_checkpoint
 from gatekeeper.transparency.comparing import Comparison, Mismatch, Part
 
 __all__ = ["Found", "Step", "Verifiers", "Walk"]
 
 _NOTES_AT_ONCE: Final = 8
+_BEGINNING: Final = LogStart(size=0, hashes=b"")
 
 Verifiers = Callable[[str], Sequence[Verifier]]
 """Who is believed to sign the checkpoints of a tree."""
@@ -110,7 +111,13 @@ class Walk:
         tile = await self._tile(walked.tree, 0, first // TILE_WIDTH)
         bodies = await self._stored.bodies(self._site, walked.tree, first=first, end=until)
         checkpoints = await self._stored.checkpoints(self._site, walked.tree, after=first, until=until)
-        leaves, wrong = comparison.leaves(bodies, until=until, tile=tile)
+        start = _BEGINNING
+        if len(bodies) < until - first:  # asked after the bodies: what was gone then is before this
+            start = (await self._stored.starts(self._site)).get(walked.tree, _BEGINNING)
+        kept = start.hashes if start.size // TILE_WIDTH == first // TILE_WIDTH else None
+        leaves, wrong = comparison.leaves(
+            bodies, until=until, tile=kept if tile is None else tile, start=start.size
+        )
         made, unborne = await self._grow(comparison, leaves, checkpoints, walked.tree)
         above = [one for one in made if one.level or tile is None]
         stored = {

@@ -35,9 +35,12 @@ async def proof_of(
 ) -> TlogProof | None:
     """The proof that a body is a leaf of a tree; None while no signed checkpoint covers it.
 
-    Raises UnprovenError and LedgerUnavailableError.
+    It is made for a checkpoint that witnesses have cosigned, when one covers the entry. Raises UnprovenError and
+    LedgerUnavailableError.
     """
-    newest = await stored.newest_checkpoint(site, tree)
+    cosigned = await stored.cosigned_checkpoint(site, tree)
+    is_witnessed = cosigned is not None and cosigned.size > index
+    newest = cosigned if is_witnessed else await stored.newest_checkpoint(site, tree)
     if newest is None or newest.size <= index:
         return None
     opened = open_checkpoint(newest.note, verifiers)

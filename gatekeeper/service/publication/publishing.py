@@ -18,6 +18,7 @@ from typing import Final
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.model.ids import SiteId, TenantId, is_name
 from gatekeeper.ports import StoredTrees
+from gatekeeper.service.publication.checkpoints import checkpoint_to_show
 from gatekeeper.service.publication.tree_tiles import TreeTiles
 from gatekeeper.transparency import (
     TILE_HEIGHT,
@@ -108,10 +109,10 @@ class Publication:
         return await self._content(tree, at)
 
     async def _checkpoint(self, tree: str) -> Published | Unpublished:
-        newest = await self._stored.newest_checkpoint(self._site, tree)
-        if newest is None:
+        shown = await checkpoint_to_show(self._stored, self._site, tree)
+        if shown is None:
             return Unpublished.NOT_THERE
-        return Published(resource=Resource.CHECKPOINT, content=newest.note)
+        return Published(resource=Resource.CHECKPOINT, content=shown.note)
 
     def _coordinates(self, resource: str) -> TileCoordinates | BundleCoordinates | None:
         tile = parse_tile_path(resource)

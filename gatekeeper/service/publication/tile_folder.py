@@ -22,7 +22,9 @@ from typing import Final
 from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import StoredTrees
 from gatekeeper.service.files import write_whole
+from gatekeeper.service.publication.checkpoints import checkpoint_to_show
 from gatekeeper.service.publication.publishing import Publishing
+from gatekeeper.service.publication.tree_tiles import TreeTiles
 from gatekeeper.transparency import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -79,6 +81,7 @@ class TileFolder:
         self._site = site
         self._tree = tree
         self._stored = stored
+        self._tiles = TreeTiles(site, stored)
         self._verifiers = verifiers
         self._with_entries = publishing is Publishing.ENTRIES
         self._left_out = 0
@@ -88,10 +91,11 @@ class TileFolder:
 
         Raises TileFolderError, LedgerUnavailableError and OSError; what was there can be read as before then.
         """
-        note, newest = await self._newest()
+        await self._newest(least=0)  # nothing is made where there is nothing to show
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
             held, tree = self._held()
+            note, newest = await self._newest(least=held)
             if held > newest.size:
                 raise TileFolderError(
                     f"The folder holds {held} entries and the log's newest checkpoint covers {newest.size}: the log was cut."
@@ -107,8 +111,8 @@ class TileFolder:
 
     # -- where the log is, and where the folder ---------------------------------------------------------------------
 
-    async def _newest(self) -> tuple[bytes, Checkpoint]:
-        stored = await self._stored.newest_checkpoint(self._site, self._tree)
+    async def _newest(self, *, least: int) -> tuple[bytes, Checkpoint]:
+        stored = await checkpoint_to_show(self._stored, self._site, self._tree, least=least)
         if stored is None:
             raise TileFolderError("The log holds no signed checkpoint of this tree yet.")
         opened = open_checkpoint(stored.note, self._verifiers)
@@ -175,13 +179,13 @@ class TileFolder:
                 at = BundleCoordinates(index=index, width=len(bodies))
                 self._put(bundle_path(at), self._bundle(there))
             return [leaf_hash(body) for body in there]
-        tiles = await self._stored.tiles(self._site, self._tree, level=0, first=index, end=index + 1)
-        if index not in tiles or len(bodies) < TILE_WIDTH:
+        hashes = await self._tiles.tile(self._tree, TileCoordinates(level=0, index=index, width=len(bodies)))
+        if hashes is None:
             raise TileFolderError(
                 f"Entries are missing from the log between {first} and {first + len(bodies)}."
             )
         self._left_out += self._with_entries
-        return split_hashes(tiles[index])
+        return split_hashes(hashes)
 
     def _bundle(self, bodies: Sequence[bytes]) -> bytes:
         try:

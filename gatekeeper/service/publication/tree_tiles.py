@@ -2,7 +2,7 @@
 
 Only full tiles are stored. An incomplete one follows from what is below it:
 
-    level 0     the leaf hashes of the bodies
+    level 0     the leaf hashes of the bodies, and those that were kept of bodies that are gone
     level l     the roots of the full tiles at level l - 1
 
 Every question is bounded: by the 256 bodies of a bundle, or by the tiles of one page.
@@ -65,8 +65,17 @@ class TreeTiles:
         return [body for _, body in found]
 
     async def _leaves(self, tree: str, at: TileCoordinates) -> bytes | None:
-        bodies = await self.bodies(tree, at.index * TILE_WIDTH, at.width)
-        return None if bodies is None else b"".join(map(leaf_hash, bodies))
+        first = at.index * TILE_WIDTH
+        bodies = await self.bodies(tree, first, at.width)
+        if bodies is not None:
+            return b"".join(map(leaf_hash, bodies))
+        start = (await self._stored.starts(self._site)).get(tree)
+        if start is None or start.size // TILE_WIDTH != at.index:
+            return None
+        rest = await self.bodies(tree, start.size, max(0, first + at.width - start.size))
+        return (
+            None if rest is None else (start.hashes + b"".join(map(leaf_hash, rest)))[: at.width * HASH_SIZE]
+        )
 
     async def _roots_below(self, tree: str, at: TileCoordinates) -> bytes | None:
         first = at.index * TILE_WIDTH

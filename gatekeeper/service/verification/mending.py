@@ -16,7 +16,8 @@ __all__ = ["mendable_problems", "objections", "until"]
 def until(claimed: Claimed, tree: str) -> int:
     """How far to read a site's log when its head is not believed: as far as there are bodies, or should be."""
     size, _ = claimed.heads.get(tree, (0, b""))
-    return max(size, claimed.entries)
+    start, _ = claimed.starts.get(tree, (0, b""))
+    return max(size, start + claimed.entries)
 
 
 def mendable_problems(report: Report) -> int:

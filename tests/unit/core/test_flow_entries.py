@@ -199,6 +199,7 @@ def test_a_passage_names_its_grant_and_its_scan(site: SmallSite):
         "message": passage.digest.hex(),
         "scan": scan.digest.hex(),
         "grant": grant.receipt.seq,
+        "tenant": "army",
     }
     assert (draft.person, draft.personal) == (SERGEANT, {"holder": SERGEANT})
 

@@ -59,6 +59,28 @@ def test_nothing_leads_on_from_a_body_that_is_missing_where_there_is_no_tile():
     assert (leaves, wrong) == (LEAVES[512:600], [_entry(600)])
 
 
+@pytest.mark.parametrize("start", [300, 512, 700])
+def test_bodies_that_are_gone_are_known_by_their_tile(start: int):
+    kept = [one for one in FILED[256:512] if one[0] >= start]
+    assert _at(256).leaves(kept, until=512, tile=TILES[0, 1], start=start) == (LEAVES[256:512], [])
+
+
+@pytest.mark.parametrize("start", [600, 700])
+def test_bodies_that_are_gone_are_known_by_what_was_kept_of_an_incomplete_tile(start: int):
+    kept = b"".join(LEAVES[512:start])
+    assert _at(512).leaves(FILED[start:], until=700, tile=kept, start=start) == (LEAVES[512:], [])
+
+
+def test_a_body_that_is_there_though_it_should_be_gone_must_fit_all_the_same():
+    there = [(300, b"another"), *FILED[400:512]]
+    assert _at(256).leaves(there, until=512, tile=TILES[0, 1], start=400)[1] == [_entry(300)]
+
+
+def test_a_body_that_is_missing_behind_those_that_are_gone_is_told():
+    there = [*FILED[400:450], *FILED[451:512]]
+    assert _at(256).leaves(there, until=512, tile=TILES[0, 1], start=400)[1] == [_entry(450)]
+
+
 def test_a_few_places_are_told_one_by_one_and_many_as_their_tile():
     tile = TILES[0, 1]
     few = _at(256).leaves(FILED[256:512], until=512, tile=_other(tile, *range(8)))[1]

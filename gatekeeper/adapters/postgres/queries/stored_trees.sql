@@ -2,6 +2,10 @@
 -- Where all trees of a site stand.
 SELECT tree, size, root FROM tree_head WHERE site_id = $1 ORDER BY tree;
 
+-- name: starts
+-- Where the bodies of the trees begin.
+SELECT tree, size, hashes FROM log_start WHERE site_id = $1;
+
 -- name: tiles
 -- The full tiles of one level of a tree, from an index to another.
 SELECT index, hashes FROM tile WHERE site_id = $1 AND tree = $2 AND level = $3 AND index >= $4 AND index < $5;
@@ -26,8 +30,25 @@ ORDER BY place;
 
 -- name: newest_checkpoint
 -- The last signed checkpoint of a tree.
-SELECT size, root, note FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT 1;
+SELECT size, root, note, at FROM checkpoint WHERE site_id = $1 AND tree = $2 ORDER BY size DESC LIMIT 1;
+
+-- name: cosigned_checkpoint
+-- The last checkpoint of a tree that a witness has cosigned.
+SELECT size, root, note, at
+FROM checkpoint
+WHERE site_id = $1 AND tree = $2
+    AND size = (SELECT max(size) FROM cosignature WHERE site_id = $1 AND tree = $2);
+
+-- name: cosignatures
+-- What witnesses said of a checkpoint.
+SELECT name, key_id, signature
+FROM cosignature
+WHERE site_id = $1 AND tree = $2 AND size = $3
+ORDER BY name, key_id;
 
 -- name: checkpoints
 -- The signed checkpoints of a tree above a size and up to another, smallest first.
-SELECT size, root, note FROM checkpoint WHERE site_id = $1 AND tree = $2 AND size > $3 AND size <= $4 ORDER BY size;
+SELECT size, root, note, at
+FROM checkpoint
+WHERE site_id = $1 AND tree = $2 AND size > $3 AND size <= $4
+ORDER BY size;
