@@ -200,7 +200,6 @@ def test_a_passage_names_its_grant_its_scan_and_whose_holder_it_was(site: SmallS
         "message": passage.digest.hex(),
         "scan": scan.digest.hex(),
         "grant": grant.receipt.seq,
-        "tenant": "army",
     }
     assert (draft.person, draft.personal) == (SERGEANT, {"holder": SERGEANT})
 
