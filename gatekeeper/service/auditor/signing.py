@@ -81,6 +81,10 @@ def hold_checkpoint(
         report.unchecked.append(
             "that the log signed the checkpoint: its key is not known; give it with --key, as the site publishes it"
         )
+        if policy is not None:
+            report.lacking.append(
+                "The policy names no key of this log, so that nobody can be held to have cosigned it: give --key, too."
+            )
         return
     witnesses = () if policy is None else [one.verifier for one in policy.witnesses]
     opened = open_checkpoint(note, [key.verifier, *witnesses])

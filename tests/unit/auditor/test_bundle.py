@@ -392,6 +392,14 @@ def test_fewer_witnesses_than_the_policy_asks_for_are_too_few(tmp_path: Path):
     assert report.finding.code == Fault.WITNESS_POLICY
 
 
+def test_a_policy_is_not_held_to_be_kept_where_the_log_has_no_key(tmp_path: Path):
+    made = bundle_of(LOG, Asked(within=(3, 15), names_key=False, cosigners=(WITNESS,)))
+    report = checked(made, tmp_path, policy=ONE_WITNESS)
+    assert (report.finding, report.valid) == (None, False)
+    assert "--key" in report.lacking[0]
+    assert checked(made, tmp_path, policy=ONE_WITNESS, key=_verifier(MADE.key)).valid
+
+
 def test_a_policy_that_asks_for_no_witness_is_said_to_ask_for_none(tmp_path: Path):
     report = checked(MADE, tmp_path, policy=_policy("quorum none"))
     assert report.finding is None
