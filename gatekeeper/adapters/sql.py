@@ -5,7 +5,7 @@
     SELECT ...;
 
 What the two databases (the log and the vault) share; it knows neither of them. Alembic and SQLAlchemy are loaded by who
-migrates and by nobody else: they are 35 MiB.
+migrates and by nobody else: they are nearly 30 MiB.
 """
 
 import hashlib
