@@ -1,7 +1,7 @@
 """PostgreSQL: how to connect, what its driver raises, and migrations that run `.sql` files under Alembic.
 
 What the two databases (the log and the vault) share; it knows neither of them. Alembic and SQLAlchemy are loaded by who
-migrates and by nobody else: they are 35 MiB.
+migrates and by nobody else: they are nearly 30 MiB.
 """
 
 import hashlib

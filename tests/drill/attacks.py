@@ -22,6 +22,8 @@ _Deed = Callable[[list[Row]], object]
 
 _PLACE: Final = 42
 _LATE_PLACE: Final = 242
+_LAST_PLACE: Final = 300
+"""Within the last 256 of every tree that it is a leaf of."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -104,6 +106,12 @@ def _cut_off(size: int) -> Attack:
     return attack
 
 
+async def _alter_the_end(ground: Ground) -> Ground:
+    """An engine that takes over reads the bodies of the last, incomplete tiles, and goes on from them."""
+    await ground.run(_ALTER.format(place=_LAST_PLACE))
+    return await gone_on(ground)
+
+
 # -- personal parts ---------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +187,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     "an entry altered, all made to fit and no key stolen: the checkpoints deleted, the engine started anew": _signed_by_engine(
         _alter
     ),
+    "one of the last 256 entries altered, rows only; it is younger than what is remembered; the engine started anew": _alter_the_end,
     "the end cut off, rows only": _rows_only(_CUT_OFF),
     "the end cut off, all made to fit; the engine goes on": _cut_off(100),
     "rolled back to a signed head older than what is remembered; the engine goes on": _cut_off(EARLY),
