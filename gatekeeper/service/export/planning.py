@@ -154,13 +154,14 @@ async def extent(
     """Which leaves of a tree of this size lie within two instants; where none does, the place between its neighbours."""
     if since is None and until is None:
         return Extent((0, size), (0, size))
-    first, last = _EVER
-    found = await source.bounds(tree, size=size, since=since or first, until=until or last)
+    found = await source.bounds(tree, size=size, since=since or _EVER[0], until=until or _EVER[1])
     before = -1 if found.before is None else found.before
-    within = (before + 1,) * 2 if found.first is None or found.last is None else (found.first, found.last + 1)
-    start = max(0, within[0] - 1) if since is not None else within[0]
-    end = min(size, within[1] + 1) if until is not None else within[1]
-    return Extent(within, (start, end))
+    # An open side reaches the log's own edge, wherever the clock of its entries stood.
+    first = 0 if since is None else before + 1 if found.first is None else found.first
+    last = size if until is None else before + 1 if found.last is None else found.last + 1
+    start = first if since is None else max(0, first - 1)
+    end = last if until is None else min(size, last + 1)
+    return Extent((first, last), (start, end))
 
 
 async def proofs_of(
