@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,8 @@ def row_of(name: str, outcome: Outcome) -> str:
 
 def rows_in(document: str) -> list[str]:
     """The rows that a document has."""
-    _, found, after = document.partition(_HEADING)
-    return after.partition("\n\n")[0].splitlines() if found else []
+    _, _, after = document.partition(_HEADING)
+    return list(takewhile(lambda line: line.startswith("| "), after.splitlines()))
 
 
 def with_table(document: str, outcomes: Mapping[str, Outcome]) -> str:
@@ -32,6 +33,7 @@ def with_table(document: str, outcomes: Mapping[str, Outcome]) -> str:
     before, found, after = document.partition(_HEADING)
     if not found:
         raise ValueError("There is no table of the drill to write anew.")
-    rows = "\n".join(row_of(name, outcome) for name, outcome in outcomes.items())
-    rest = after.partition("\n\n")[2]
-    return f"{before}{_HEADING}{rows}\n\n{rest}"
+    rest = after.splitlines(keepends=True)[len(rows_in(document)) :]
+    return "".join(
+        [before, _HEADING, *(f"{row_of(name, outcome)}\n" for name, outcome in outcomes.items()), *rest]
+    )
