@@ -286,6 +286,8 @@ class Loaded:
     closed_boots: Sequence[tuple[GateId, BootId]]
     edges: Mapping[str, tuple[int, Sequence[bytes]]]
     """For each tree: its size, and the joined hashes of the incomplete rightmost tile on each level."""
+    roots: Mapping[str, bytes]
+    """For each tree: the root that its head says."""
     operators: Sequence[OperatorRecord] = ()
     proposals: Sequence[Proposal] = ()
     """Those that wait, oldest first."""

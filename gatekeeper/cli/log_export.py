@@ -42,6 +42,7 @@ from gatekeeper.ports import StoredEntry
 from gatekeeper.service.administration.exports import EXPORT_LASTS
 from gatekeeper.service.administration.instants import read_instant
 from gatekeeper.service.engine.sealing import open_personal
+from gatekeeper.service.export.parquet import must_have_parquet
 from gatekeeper.service.export.partial import Partial, PartialError
 from gatekeeper.service.export.planning import (
     Form,
@@ -162,6 +163,8 @@ async def _export(settings: Settings, wanted: _Wanted, asked: "_Asked", approved
     begun = Partial.is_begun(wanted.file)
     if not begun and wanted.file.exists():
         raise SettingError(f"There is a file {wanted.file} already.")
+    if wanted.form.parquet:
+        must_have_parquet()
     async with _Ground.opened(settings, wanted) as ground:
         if begun:
             say(f"{wanted.file} is half-done: going on with it, as it was asked for then.")

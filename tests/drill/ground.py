@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper.adapters.postgres import PostgresStoredTrees
 from gatekeeper.core.audit import SITE_TREE, Kind, tenant_tree
 from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.service.engine.loading import trees_of
 from gatekeeper.service.export.planning import proofs_of
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.service.verification import SavedCheckpoint
@@ -26,7 +27,6 @@ from gatekeeper.transparency import (
     Cosigner,
     Latest,
     Refused,
-    Tree,
     VerifiedSignature,
     Verifier,
     authenticate,
@@ -139,12 +139,11 @@ async def ground(server: EmbeddedPostgres) -> AsyncIterator[Ground]:
 async def gone_on(begun: Ground) -> Ground:
     """An engine takes the site over as it is now, and an auditor asks it for another export.
 
-    Raises EdgeError when it finds no tree to go on from.
+    Raises SiteUnusableError when it finds no tree to go on from.
     """
     fort = begun.fort
     loaded = await fort.ledger.load(fort.site, epoch=fort.epoch)
-    trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
-    fort = replace(fort, pen=Pen(fort.site, trees))
+    fort = replace(fort, pen=Pen(fort.site, trees_of(loaded)))
     await _append(fort, 300, person=PUPIL)
     await _allow_export(fort)
     await sign_heads(fort)

@@ -19,12 +19,13 @@ from gatekeeper.core.export import Dialect
 from gatekeeper.core.log_export import LogExport, read_log_export
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.service.auditor import Known, Memory, Report, verify_bundle
+from gatekeeper.service.engine.loading import SiteUnusableError
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import Form, Plan, SignedTree, plan_document, plan_of
 from gatekeeper.service.export.writing import MissingEntriesError, write_bundle
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.service.verification import SavedCheckpoint, verify_log
-from gatekeeper.transparency import EdgeError, MissingTileError, Refused, open_checkpoint
+from gatekeeper.transparency import MissingTileError, Refused, open_checkpoint
 from gatekeeper.transparency.signed_checkpoint import read_checkpoint
 from tests.drill.attacks import Attack
 from tests.drill.ground import TREE, Ground, ground
@@ -59,7 +60,7 @@ async def judged(server: EmbeddedPostgres, attack: Attack | None) -> Outcome:
         try:
             if attack is not None:
                 attacked = await attack(sound)
-        except EdgeError:
+        except SiteUnusableError:
             stopped = "the engine does not start"
         with tempfile.TemporaryDirectory() as folder:
             exported = await _of_export(attacked, Path(folder), stopped=stopped)

@@ -15,7 +15,7 @@ from gatekeeper.model.badges import BadgeRecord, BadgeState, Card, CardTechnolog
 from gatekeeper.model.ids import BadgeId, GateId, HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import Verdict
 from gatekeeper.ports import Loaded
-from gatekeeper.transparency import HASH_SIZE, Tree
+from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, Tree
 from tests.support.fort import (
     ARMY,
     GATE,
@@ -299,6 +299,7 @@ async def test_nothing_of_another_site_comes_back(fort: Fort, postgres_server: E
         receipts=[],
         closed_boots=[],
         edges={name: (0, []) for name in TREES},
+        roots=dict.fromkeys(TREES, EMPTY_ROOT),
         operators=[],
         proposals=[],
     )

@@ -178,6 +178,7 @@ class PostgresLedger:
                 receipts=[_receipt(row) for row in receipts],
                 closed_boots=[boot for boot in boots if boot not in set(live)],
                 edges=await _edges(connection, site),
+                roots={row["tree"]: row["root"] for row in await connection.fetch(_queries.heads, site)},
                 operators=[operator_of(row) for row in await connection.fetch(_queries.operators, site)],
                 proposals=[
                     proposal_of(row) for row in await connection.fetch(_queries.waiting_proposals, site)

@@ -63,10 +63,10 @@ from gatekeeper.service.engine.checkpoints import CheckpointAnnouncer
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
-from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
+from gatekeeper.service.engine.loading import SiteUnusableError, flow_of, trees_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
 from gatekeeper.service.engine.stamping import Stamper
-from gatekeeper.transparency import Checkpoint, Policy, Signer, Tree, sign_checkpoint
+from gatekeeper.transparency import Checkpoint, Policy, Signer, sign_checkpoint
 
 __all__ = [
     "MAX_BATCH",
@@ -242,7 +242,7 @@ class Engine:
     async def _load(self, loaded: Loaded) -> None:
         flow = flow_of(loaded, anchor=self._parts.anchor)
         self._must_hold_our_keys(flow.trust)
-        trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
+        trees = trees_of(loaded)
         flow.pin_desk, flow.draws = self._parts.pin_desk, Draws(self._parts.beacon_secret)
         self._returned = await self._forgetting.reconcile(flow.erased)
         keys = dict(await self._parts.vault.keys(self._site))

@@ -1,5 +1,6 @@
 """A site out of its stored state: the flow that goes on where the last commit ended, believed only as far as it is signed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gatekeeper.core.audit import SITE_TREE
@@ -10,12 +11,13 @@ from gatekeeper.core.proposals import Proposals
 from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Anchor, TrustRefused, read_trust
 from gatekeeper.ports import Loaded
+from gatekeeper.transparency import EdgeError, Tree
 
-__all__ = ["SiteUnusableError", "flow_of"]
+__all__ = ["SiteUnusableError", "flow_of", "trees_of"]
 
 
 class SiteUnusableError(Exception):
-    """The site's stored documents are not to be believed; nothing is decided. The message says which and why."""
+    """What is stored of the site is not to be believed; nothing is decided. The message says what and why."""
 
 
 def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
@@ -46,3 +48,26 @@ def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
     receipts = [replace(one, holder=None) if one.holder in loaded.erased else one for one in loaded.receipts]
     flow.sequences.restore(receipts, loaded.closed_boots)
     return flow
+
+
+def trees_of(loaded: Loaded) -> Mapping[str, Tree]:
+    """The trees of a stored log, to be gone on with. Raises SiteUnusableError when one does not end as its head says.
+
+    INVARIANT: an engine signs no tree that somebody altered while there was none: what it takes over leads to the head that
+    the last commit left.
+    """
+    return {name: _tree(loaded, name) for name in loaded.edges}
+
+
+def _tree(loaded: Loaded, name: str) -> Tree:
+    size, edge = loaded.edges[name]
+    try:
+        tree = Tree.resume(size, edge)
+    except EdgeError:
+        tree = None
+    if tree is None or tree.root() != loaded.roots.get(name):
+        raise SiteUnusableError(
+            f"The end of the log's tree {name} is not what its head says: somebody altered it, or it is damaged. Nothing is added "
+            "to it and no door opens: gatekeeper audit verify says where, SECURITY.md what to do."
+        )
+    return tree
