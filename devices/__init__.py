@@ -4,11 +4,12 @@
     link         the gate's MQTT session
     agent        the shell: link, timers, entropy, reader, strike, contact and display around the core
     settings     the gate's folder, read once at the start
+    checkpoint_file  what it remembers of the site's log, on disk
     hardware/    the ports to metal, and simulated ones
     bridges/     readers that exist today, each as a gate of its own at assurance 0
     simulator/   people who walk
     app          the one place where these are put together
     cli          gatekeeper-device
 
-Of `gatekeeper` it imports the pure packages only (cose, model, core), so that a gate does not install the server.
+Of `gatekeeper` it imports the pure packages only (cose, transparency, model, core), so that a gate does not install the server.
 """

@@ -6,7 +6,7 @@
 Every event enters through `_happens`, in the event loop, one after the other; the effects are done in order before the
 next. A controller that raises is broken, and so is the gate: the agent stops, and what is locked stays locked.
 
-It decides nothing, believes nothing and remembers nothing over a restart.
+It decides nothing, believes nothing, and remembers nothing over a restart but what the service signed of its log.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from typing import Any, Final, Self, assert_never
 
 import structlog
 
+from devices.checkpoint_file import CheckpointFile
+from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Controller
 from devices.core.events import (
     AnswerReceived,
@@ -27,10 +29,12 @@ from devices.core.events import (
     BeaconReceived,
     CancelTimer,
     CardPresented,
+    CheckpointReceived,
     ContactClosed,
     ContactOpened,
     Effect,
     Event,
+    KeepCheckpoints,
     LinkDown,
     LinkUp,
     Lock,
@@ -44,6 +48,7 @@ from devices.core.events import (
     TimerFired,
     Unlock,
     WallTime,
+    Warn,
 )
 from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader
@@ -52,7 +57,7 @@ from devices.settings import GateSettings
 from gatekeeper.core.pin import pin_info, seal_pin
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality
-from gatekeeper.model.topics import Channel, beacon_topic, gate_topic
+from gatekeeper.model.topics import Channel, beacon_topic, checkpoint_topic, gate_topic
 
 __all__ = ["GateAgent", "Outcome", "free_running_clock"]
 
@@ -111,6 +116,7 @@ class GateAgent:
             doorways=settings.doorways,
             boot=BootId(secrets.token_bytes(_BOOT_BYTES)),
             agent=f"gatekeeper-device/{version('gatekeeper')}",
+            checkpoints=settings.checkpoints,
         )
         self._trust: Final = settings.trust
         self._gate: Final = settings.gate
@@ -119,6 +125,8 @@ class GateAgent:
         self._unfitted: Final = [door.id for door in settings.doorways if door.id not in self._fittings]
         self._routes: Final = {**self._own_routes(settings), **(routes or {})}
         self._wall_clock: Final = wall_clock
+        file = settings.checkpoint_file
+        self._checkpoints: Final = CheckpointFile(file) if file is not None else None
         self._log: Final = structlog.get_logger().bind(gate=settings.gate)
 
         # What is under way.
@@ -133,6 +141,8 @@ class GateAgent:
         await self._group.__aenter__()
         self._broken = asyncio.get_running_loop().create_future()
         self._spawn("broken", self._broken_off(self._broken))
+        if self._checkpoints is not None:
+            self._spawn("checkpoints", self._checkpoints.run())
         self._happens(Started())
         for access_point in self._unfitted:
             self.feel(access_point, opened=False)
@@ -155,12 +165,19 @@ class GateAgent:
             presented.outcome.cancel()
         for task in tuple(self._tasks):
             task.cancel()
+        if self._checkpoints is not None:
+            self._checkpoints.write()
         await self._group.__aexit__(kind, error, trace)
 
     @property
     def tally(self) -> Tally:
         """What this gate saw since it started."""
         return self._controller.tally
+
+    @property
+    def remembered(self) -> CheckpointMemory:
+        """What this gate remembers of the site's log."""
+        return self._controller.remembered
 
     @property
     def has_service(self) -> bool:
@@ -234,6 +251,9 @@ class GateAgent:
             own(Channel.COMMAND): Route(self._not_understood, retained=False),
             own(Channel.POLICY): Route(self._not_understood, retained=True),
             beacon_topic(settings.site, prefix=settings.prefix): Route(self._beacon, retained=True),
+            checkpoint_topic(settings.site, prefix=settings.prefix): Route(
+                lambda message: self._happens(CheckpointReceived(message.payload)), retained=True
+            ),
         }
 
     def _beacon(self, message: Message) -> None:
@@ -283,8 +303,27 @@ class GateAgent:
                 self._spawn(f"proof {access_point}", self._prove(access_point, presented, digest))
             case Show():
                 self._show(effect)
+            case KeepCheckpoints():
+                self._keep_checkpoints(effect)
+            case Warn(why=why):
+                self._log.warning("the service sends what is not believed", why=why.value)
             case _:
                 assert_never(effect)
+
+    def _keep_checkpoints(self, kept: KeepCheckpoints) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.keep(kept.memory)
+        if kept.alarm is None:
+            return
+        known, arrived = kept.alarm.known, kept.alarm.arrived
+        self._log.error(
+            "the log contradicts itself: it was rolled back, or it has two faces",
+            known=known.size,
+            arrived=arrived.size,
+        )
+        # INVARIANT: the evidence is on disk before the alarm is on its way.
+        if self._checkpoints is not None:
+            self._checkpoints.write()
 
     def _show(self, shown: Show) -> None:
         if shown.access_point in self._fittings:

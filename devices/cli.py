@@ -2,6 +2,7 @@
 
     enrol   make the gate's key here, and a request to carry to the site
     check   whether a gate's folder is in order
+    checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
     run     be the gate
     simulate  let the people of an example site walk
 
@@ -18,13 +19,16 @@ import typer
 
 from devices.agent import GateAgent
 from devices.app import make_gate
+from devices.checkpoint_file import memory_document
 from devices.link import BrokerUrlError
 from devices.logs import log_to_stderr
 from devices.settings import GateSettings, SettingsError, read_gate_folder
 from devices.simulator.command import simulate
 from gatekeeper import cose
 from gatekeeper.core.enrolment import enrolment_request, fingerprint
+from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.ids import GateId, SiteId, is_name
+from gatekeeper.model.trees import SITE_TREE
 
 __all__ = ["app", "main"]
 
@@ -75,7 +79,37 @@ def check(folder: Folder) -> None:
     _say(
         f"{settings.gate} at {settings.site} is in order, with version {settings.trust.version} of the trust list."
     )
+    if not log_verifiers(settings.trust, SITE_TREE):
+        _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
     typer.echo(fingerprint(settings.key.public_der))
+
+
+@app.command()
+def checkpoint(
+    folder: Folder,
+    json_output: Annotated[
+        bool,
+        typer.Option("--json", help="All that is remembered, as JSON: older ones and contradictions too."),
+    ] = False,
+) -> None:
+    """Print the newest checkpoint that this gate remembers, as the log signed it, for `gatekeeper audit verify --remember`.
+
+    Exit 1: it remembers none.
+    """
+    settings = _settings(folder)
+    memory = settings.checkpoints
+    if memory.contradictions:
+        _say(
+            f"ALARM: {settings.gate} was shown a log that contradicts what it remembers "
+            f"({len(memory.contradictions)} times): it was rolled back, or it has two faces. --json has the evidence."
+        )
+    if json_output:
+        typer.echo(memory_document(memory), nl=False)
+    elif memory.newest is None:
+        _fail(f"{settings.gate} remembers no checkpoint yet: it has heard none that the log's key signed.")
+    else:
+        typer.echo(memory.newest.note, nl=False)
+        _say(f"{memory.newest.size} entries, the newest of {memory.newest.at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 @app.command()

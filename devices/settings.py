@@ -7,6 +7,7 @@
     broker-password   one line                                                  its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
+    checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
 
 `contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
@@ -24,6 +25,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from devices.bridges.tasmota_format import is_reader_topic
+from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
+from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
@@ -56,7 +59,7 @@ class BridgeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """All that a gate needs to run."""
+    """All that a gate needs to run. Without a `checkpoint_file` it remembers the log until it stops."""
 
     site: SiteId
     gate: GateId
@@ -66,6 +69,8 @@ class GateSettings:
     key: cose.SigningKey = field(repr=False)
     password: str = field(repr=False)
     trust: Trust = field(repr=False)
+    checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
+    checkpoint_file: Path | None = None
 
 
 def read_gate_folder(folder: Path) -> GateSettings:
@@ -92,6 +97,8 @@ def read_gate_folder(folder: Path) -> GateSettings:
         key=key,
         password=_read_secret(folder / PASSWORD).decode(errors="replace").strip("\r\n"),
         trust=trust,
+        checkpoints=_read_checkpoints(folder / CHECKPOINTS),
+        checkpoint_file=folder / CHECKPOINTS,
     )
 
 
@@ -124,6 +131,18 @@ def _read_trust(folder: Path) -> Trust:
     if not trust.decisions:
         raise SettingsError(f"{folder / TRUST} names no key that may decide: nothing would ever open.")
     return trust
+
+
+def _read_checkpoints(path: Path) -> CheckpointMemory:
+    try:
+        return read_checkpoints(path)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise SettingsError(
+            f"{path} is not what this gate wrote: {error}. It is evidence: keep it, move it out of the folder, and "
+            "tell whoever guards the log."
+        ) from error
 
 
 def _read(path: Path) -> bytes:

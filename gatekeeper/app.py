@@ -23,6 +23,7 @@ from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresStoredTrees, migrate_site_database
+from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.adapters.witness_client import HttpWitnesses
 from gatekeeper.config import SettingError, Settings
@@ -58,6 +59,7 @@ __all__ = [
     "serving_site",
     "site_folder",
     "the_site",
+    "timestamp_authority",
     "witness_parts",
 ]
 
@@ -287,6 +289,8 @@ def _parts(
         health=health,
         beside=beside,
         witness=witness_parts(settings),
+        authority=timestamp_authority(settings),
+        stamped_every=timedelta(seconds=settings.tsa_interval),
     )
 
 
@@ -305,6 +309,18 @@ def witness_parts(settings: Settings) -> WitnessParts | None:
         witnesses=HttpWitnesses(),
         interval=timedelta(seconds=settings.witness_interval),
     )
+
+
+def timestamp_authority(settings: Settings) -> HttpTimestampAuthority | None:
+    """The authority that stamps checkpoints, when one is set. Raises SettingError when what asks it is not installed."""
+    if not settings.tsa:
+        return None
+    try:
+        return HttpTimestampAuthority(settings.tsa)
+    except ImportError:
+        raise SettingError(
+            "tsa is set, and nothing here can ask for time stamps: install gatekeeper[timestamp]."
+        ) from None
 
 
 def _pin_desk(folder: SiteFolder) -> PinDesk | None:

@@ -66,6 +66,12 @@ class Settings:
         None, "File with the policy (C2SP tlog-policy) of the witnesses that are asked to cosign the log."
     )
     witness_interval: float = setting(15.0, "Seconds between two questions to the witnesses, 10 to 60.")
+    tsa: str = setting(
+        "", "Time-stamping authority (RFC 3161) for checkpoints, as http[s]://...; empty asks none."
+    )
+    tsa_interval: float = setting(
+        3600.0, "Seconds between two time stamps of a tree that grows, 60 at least."
+    )
     gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
     gate_burst: float = setting(200.0, "Messages that one gate may send at once.")
     log_level: str = setting("info", "debug, info, warning or error.")
@@ -107,6 +113,10 @@ class Settings:
             raise SettingError(
                 "gate_rate is above 0 and gate_burst is 1 or more, both finite; else no gate could scan, or any could flood."
             )
+        if self.tsa and not _is_http_url(self.tsa):
+            raise SettingError("tsa is a URL as http[s]://host[:port]/path, without user or password in it.")
+        if not 60 <= self.tsa_interval < math.inf:
+            raise SettingError("tsa_interval is a number of seconds, 60 or more.")
         if not _TOPIC_LEVEL.fullmatch(self.prefix):
             raise SettingError("prefix is one level of a topic: 1 to 32 of letters, digits, '-' and '_'.")
         if bool(self.dsn) != bool(self.vault_dsn):
@@ -117,6 +127,19 @@ class Settings:
             raise SettingError(
                 "vault_dsn names the same database as dsn; the persons' keys need one of their own."
             )
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and parts.port != 0
+        )
+    except ValueError:
+        return False
 
 
 def _same_database(one: str, other: str) -> bool:

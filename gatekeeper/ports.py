@@ -22,6 +22,7 @@ from gatekeeper.transparency import Accepted, Latest, NoteSignature, Tile, TileC
 __all__ = [
     "Batch",
     "Clock",
+    "CollectorUnavailableError",
     "DeadLetter",
     "DeletionOutdatedError",
     "Dispute",
@@ -40,6 +41,8 @@ __all__ = [
     "StoredDocument",
     "StoredEntry",
     "StoredTrees",
+    "TimestampAuthority",
+    "TimestampUnavailableError",
     "Transport",
     "TransportError",
     "TreeHead",
@@ -60,6 +63,10 @@ class LedgerUnavailableError(Exception):
     """The database does not answer; what was under way may or may not be committed."""
 
 
+class CollectorUnavailableError(Exception):
+    """Who collects a feed cannot be reached, or does not take it; what was under way may or may not have arrived."""
+
+
 class SiteLostError(Exception):
     """Another engine owns the site now; nothing more can be committed under this epoch."""
 
@@ -74,6 +81,10 @@ class WitnessStoreError(Exception):
 
 class DeletionOutdatedError(Exception):
     """What a batch was to delete is not there any more as it was found; nothing of the batch was committed."""
+
+
+class TimestampUnavailableError(Exception):
+    """The time-stamping authority does not answer, or not what it was asked."""
 
 
 class Clock(Protocol):
@@ -361,7 +372,15 @@ class Ledger(Protocol):
     async def keep_cosignatures(
         self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
     ) -> None:
-        """Keep what witnesses said of a checkpoint that is kept; the first word of each key stays."""
+        """Keep what witnesses said of a checkpoint that is kept: the first word of each key on it, of every hour the last."""
+        ...
+
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, reply: bytes, at: datetime) -> None:
+        """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
+        ...
+
+    async def timestamped(self, site: SiteId) -> Mapping[str, tuple[int, datetime]]:
+        """For each tree: the size that was stamped last, and when."""
         ...
 
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
@@ -523,4 +542,12 @@ class WitnessStore(Protocol):
 
     async def keep_dispute(self, origin: str, dispute: Dispute) -> None:
         """Keep a signed checkpoint that was not shown to go on from the latest, beside the latest; bounded for each log."""
+        ...
+
+
+class TimestampAuthority(Protocol):
+    """Somebody else's clock (RFC 3161)."""
+
+    async def stamp(self, text: bytes) -> bytes:
+        """Have the SHA-256 of a text stamped; give the reply (RFC 3161, 2.4.2), whole. Raises TimestampUnavailableError."""
         ...

@@ -3,6 +3,7 @@
     events       what can happen to a gate, and what it can do
     door         the state machine of one door
     belief       which answers and beacons count
+    checkpoints  what is remembered of the site's log, and what contradicts it
     outbox       numbering, signing and remembering what goes up
     tally        what the gate saw, for whoever asks
     controller   the whole gate

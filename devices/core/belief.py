@@ -41,6 +41,13 @@ class Ignored(StrEnum):
     BEACON_FOREIGN = "beacon-foreign"
     BEACON_REPEATED = "beacon-repeated"
     BEACON_OLD = "beacon-old"
+    CHECKPOINT_FORGED = "checkpoint-forged"
+    CHECKPOINT_MALFORMED = "checkpoint-malformed"
+    CHECKPOINT_FOREIGN = "checkpoint-foreign"
+    CHECKPOINT_UNSIGNED = "checkpoint-unsigned"
+    CHECKPOINT_REPEATED = "checkpoint-repeated"
+    CHECKPOINT_OLD = "checkpoint-old"
+    CHECKPOINT_TOLD = "checkpoint-told"
 
 
 def read_answer(wire: bytes, *, gate: GateId, topic: str, keys: cose.KeyRing) -> Answer | Ignored:

@@ -13,6 +13,7 @@ The rules (DESIGN, sections 3 and 4):
    up. Then the gate says that nobody went through, in case the answer was lost on its way down. The service may ask
    once for more patience, a minute at most, while a guard looks at a face; that opens nothing.
 4. One scan at a time at an access point; at a door with a contact, only while it is closed and locked.
+5. What the service signs of its log is remembered, and what contradicts it is told upward, once; it moves no strike.
 
 Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant depends on it. Not here: offline
 decisions, commands and requests to exit, which will be further events and effects of this same machine.
@@ -25,6 +26,7 @@ from hashlib import sha256
 from typing import Any, Final, assert_never
 
 from devices.core.belief import Beacons, Ignored, read_answer
+from devices.core.checkpoints import CheckpointMemory, Checkpoints, Contradiction
 from devices.core.credential import asks_for_proof, fits_a_scan
 from devices.core.door import DoorAct, DoorInput, DoorState, step
 from devices.core.events import (
@@ -33,10 +35,12 @@ from devices.core.events import (
     BeaconReceived,
     CancelTimer,
     CardPresented,
+    CheckpointReceived,
     ContactClosed,
     ContactOpened,
     Effect,
     Event,
+    KeepCheckpoints,
     LinkDown,
     LinkUp,
     Lock,
@@ -53,6 +57,7 @@ from devices.core.events import (
     TimerKind,
     Unlock,
     WallTime,
+    Warn,
 )
 from devices.core.outbox import Outbox, Sent
 from devices.core.tally import Tally, Unlocked
@@ -75,7 +80,7 @@ from gatekeeper.model.messages import (
     proof_digest_input,
 )
 from gatekeeper.model.places import Direction
-from gatekeeper.model.topics import Channel, beacon_topic, gate_topic
+from gatekeeper.model.topics import Channel, beacon_topic, checkpoint_topic, gate_topic
 
 __all__ = ["Controller", "Doorway", "Limits"]
 
@@ -151,6 +156,7 @@ class Controller:
         doorways: Iterable[Doorway],
         boot: BootId,
         agent: str,
+        checkpoints: CheckpointMemory | None = None,
         limits: Limits | None = None,
     ) -> None:
         # Who we are, and whom we believe.
@@ -167,6 +173,12 @@ class Controller:
         self._beacons: Final = Beacons(
             site=trust.site, topic=beacon_topic(trust.site, prefix=prefix), keys=trust.decisions
         )
+        self._checkpoints: Final = Checkpoints(
+            topic=checkpoint_topic(trust.site, prefix=prefix),
+            trust=trust,
+            memory=checkpoints or CheckpointMemory(),
+        )
+        self._warned: set[Ignored] = set()
         self._started = False
         self._linked = False
         self._patience = self._limits.resend
@@ -179,6 +191,11 @@ class Controller:
     def door(self, access_point: AccessPointId) -> DoorState:
         """What the door of an access point is."""
         return self._lanes[access_point].door
+
+    @property
+    def remembered(self) -> CheckpointMemory:
+        """What it remembers of the site's log."""
+        return self._checkpoints.memory
 
     def has_service(self, *, at: float) -> bool:
         """Whether a card presented now would be asked about: the service was heard lately."""
@@ -203,6 +220,8 @@ class Controller:
                 self._answer(wire)
             case BeaconReceived(wire):
                 self._ignore(self._beacons.take(wire, at=at))
+            case CheckpointReceived(wire):
+                self._checkpoint(wire)
             case ContactOpened(access_point) | ContactClosed(access_point):
                 self._contact(self._lanes[access_point], opened=isinstance(event, ContactOpened))
             case TamperOpened(place) | TamperCleared(place):
@@ -375,6 +394,20 @@ class Controller:
         self._cancel(lane, TimerKind.RESEND)
         self._cancel(lane, TimerKind.DEADLINE)
 
+    def _checkpoint(self, wire: bytes) -> None:
+        taken = self._checkpoints.take(wire)
+        match taken:
+            case CheckpointMemory():
+                self._do(KeepCheckpoints(memory=taken))
+            case Contradiction():
+                self._do(KeepCheckpoints(memory=self.remembered, alarm=taken))
+                self._tell(StatusKind.LOG_ROLLED_BACK, None)
+            case Ignored():
+                self._ignore(taken)
+                if taken in _WORTH_A_WORD - self._warned:
+                    self._warned.add(taken)
+                    self._do(Warn(taken))
+
     # -- the door -----------------------------------------------------------------------------------------------------
 
     def _contact(self, lane: _Lane, *, opened: bool) -> None:
@@ -425,7 +458,9 @@ class Controller:
         self._keep(Status(**self._stamp(), kind=kind, access_point=access_point))
 
     def _hello(self) -> Hello:
-        return Hello(**self._stamp(), agent=self._agent, policy=None, checkpoint=None)
+        newest = self.remembered.newest
+        note = newest.note if newest is not None else None
+        return Hello(**self._stamp(), agent=self._agent, policy=None, checkpoint=note)
 
     def _keep(self, message: UpwardMessage) -> None:
         if not self._outbox.keep(message):
@@ -526,6 +561,14 @@ class Controller:
 
 
 _SIGNATURE_BYTES: Final = (64, 96)
+_WORTH_A_WORD: Final = frozenset(
+    {
+        Ignored.CHECKPOINT_FORGED,
+        Ignored.CHECKPOINT_MALFORMED,
+        Ignored.CHECKPOINT_FOREIGN,
+        Ignored.CHECKPOINT_UNSIGNED,
+    }
+)
 _OUTCOMES: Final = {
     DoorAct.TELL_TAKEN: PassageOutcome.TAKEN,
     DoorAct.TELL_NOT_TAKEN: PassageOutcome.NOT_TAKEN,

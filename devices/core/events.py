@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
+from devices.core.belief import Ignored
+from devices.core.checkpoints import CheckpointMemory, Contradiction
 from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.messages import ClockQuality, Credential
 
@@ -18,10 +20,12 @@ __all__ = [
     "BeaconReceived",
     "CancelTimer",
     "CardPresented",
+    "CheckpointReceived",
     "ContactClosed",
     "ContactOpened",
     "Effect",
     "Event",
+    "KeepCheckpoints",
     "LinkDown",
     "LinkUp",
     "Lock",
@@ -38,6 +42,7 @@ __all__ = [
     "TimerKind",
     "Unlock",
     "WallTime",
+    "Warn",
 ]
 
 
@@ -132,6 +137,13 @@ class BeaconReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointReceived:
+    """Bytes on the site's checkpoint topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ContactOpened:
     """The door's contact says open."""
 
@@ -174,6 +186,7 @@ Event: TypeAlias = (
     | ProofGiven
     | AnswerReceived
     | BeaconReceived
+    | CheckpointReceived
     | ContactOpened
     | ContactClosed
     | TamperOpened
@@ -243,4 +256,21 @@ class Show:
     waited: timedelta | None = None
 
 
-Effect: TypeAlias = Publish | AskProof | Unlock | Lock | StartTimer | CancelTimer | Show
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepCheckpoints:
+    """Keep what is remembered of the log where a power cut does not reach it; `alarm` says what was just found out."""
+
+    memory: CheckpointMemory
+    alarm: Contradiction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Say in the gate's own log, once, that the service sends what cannot be believed."""
+
+    why: Ignored
+
+
+Effect: TypeAlias = (
+    Publish | AskProof | Unlock | Lock | StartTimer | CancelTimer | Show | KeepCheckpoints | Warn
+)

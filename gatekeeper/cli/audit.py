@@ -13,7 +13,7 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.app import databases, the_site
+from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
@@ -26,6 +26,7 @@ from gatekeeper.ports import LedgerUnavailableError
 from gatekeeper.service.files import write_whole
 from gatekeeper.service.verification import Claimed, Report, SavedCheckpoint, verify_log
 from gatekeeper.service.verification.keys import tree_verifiers
+from gatekeeper.service.verification.periods import periods_of
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Refused, open_checkpoint
 
@@ -118,6 +119,9 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
                     saved=saved,
                     verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
                     keys=keys,
+                    periods=periods_of(
+                        await reading.documents(site), anchor=site_folder(settings, site).read_anchor()
+                    ),
                     progress=told,
                 )
             # What went meanwhile is told by an entry that was not asked for: it is looked at anew, and is no fault.

@@ -18,6 +18,12 @@ _COMMANDS = {
         help="Verify a bundle offline, or re-hash every stored body, rebuild every tree, and compare with what was "
         "signed and seen.",
     ),
+    "feed": Where(
+        module="gatekeeper.cli.log_feed",
+        attribute="feed",
+        help="Tell a system that watches for incidents what the log says: a lossy rendering, without proof and without "
+        "names.",
+    ),
     "tiles": Where(
         module="gatekeeper.cli.tiles",
         attribute="tiles",
@@ -38,6 +44,11 @@ _COMMANDS = {
         module="gatekeeper.cli.log_keys",
         attribute="keys",
         help="Print the verifier keys of the site's logs, its own and each tenant's, one a line.",
+    ),
+    "timestamps": Where(
+        module="gatekeeper.cli.timestamps",
+        attribute="timestamps",
+        help="Show the time stamps of the log's checkpoints (RFC 3161); with --roots check each, and say when it was made.",
     ),
     "fsck": Where(
         module="gatekeeper.cli.fsck",

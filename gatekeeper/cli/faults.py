@@ -6,7 +6,12 @@ Everything else that is raised is a defect of the program, and shows its traceba
 from gatekeeper.config import SettingError
 from gatekeeper.embedded import EmbeddedServerError
 from gatekeeper.model.site_file import SiteFileError
-from gatekeeper.ports import LedgerUnavailableError, TransportError, WitnessStoreError
+from gatekeeper.ports import (
+    CollectorUnavailableError,
+    LedgerUnavailableError,
+    TransportError,
+    WitnessStoreError,
+)
 from gatekeeper.service.administration.directory import PeopleError
 from gatekeeper.service.administration.folder import SiteFolderError
 from gatekeeper.service.administration.opening import SiteNotOpenedError
@@ -14,6 +19,7 @@ from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.photos import PhotoError
 from gatekeeper.service.administration.trust_list import TrustListError
 from gatekeeper.service.engine.loading import SiteUnusableError
+from gatekeeper.service.export.parquet import ParquetError
 from gatekeeper.service.witnessing import WitnessFolderError
 
 __all__ = ["sentence_of"]
@@ -29,7 +35,9 @@ _TOLD = (
     TrustListError,
     PeopleError,
     PhotoError,
+    ParquetError,
     LedgerUnavailableError,
+    CollectorUnavailableError,
     TransportError,
     WitnessFolderError,
     WitnessStoreError,

@@ -2,26 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
 import orjson
 
-from gatekeeper.adapters.postgres import PostgresReading, connect
+from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.cli.following import followed
 from gatekeeper.cli.names import Names
 from gatekeeper.cli.talk import data as out
-from gatekeeper.cli.talk import say
 from gatekeeper.core.audit import FORGOTTEN, NOBODY
 from gatekeeper.model.ids import HolderId, SiteId
-from gatekeeper.ports import LedgerUnavailableError, StoredEntry
+from gatekeeper.ports import StoredEntry
 from gatekeeper.service.words import shown
 
 __all__ = ["Feed", "FeedLine", "Screen"]
-
-_LOOK_EVERY_SECONDS = 1.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +49,12 @@ class Feed:
 
     async def lines(self, *, since: int, stop: asyncio.Event) -> AsyncIterator[FeedLine]:
         """Entries from `since` on, each with the holder's name where one is known, until `stop`."""
-        cursor, grown, away = since, asyncio.Event(), _Away()
-        while not stop.is_set():
-            try:
-                async with PostgresReading.opened(self._dsn) as reading:
-                    listening = await connect(self._dsn)
-                    try:
-                        await listening.add_listener("gatekeeper_entry", lambda *_: grown.set())
-                        while not stop.is_set():
-                            grown.clear()
-                            async for entry in reading.entries(self._site, since=cursor):
-                                cursor = entry.seq + 1
-                                yield await self._line(reading, entry)
-                            away.over()
-                            await _either(grown, stop)
-                    finally:
-                        listening.terminate()
-            except LedgerUnavailableError as error:
-                await away.wait(error, stop)
+        async for _, line in followed(self._dsn, since=since, stop=stop, look=self._look):
+            yield line
+
+    async def _look(self, reading: PostgresReading, since: int) -> AsyncIterator[tuple[int, FeedLine]]:
+        async for entry in reading.entries(self._site, since=since):
+            yield entry.seq + 1, await self._line(reading, entry)
 
     async def _line(self, reading: PostgresReading, entry: StoredEntry) -> FeedLine:
         # INVARIANT: nobody learns from a feed where somebody was before it began.
@@ -95,36 +79,6 @@ def _body(entry: StoredEntry) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-class _Away:
-    """Waits for a database that is away, longer each time, and tells of it once."""
-
-    def __init__(self) -> None:
-        self._pause = _FIRST_PAUSE
-        self._told = False
-
-    async def wait(self, error: LedgerUnavailableError, stop: asyncio.Event) -> None:
-        if not self._told:
-            say(f"{error} Waiting for it; Ctrl-C ends.")
-            self._told = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pause):
-                await stop.wait()
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-
-    def over(self) -> None:
-        if self._told:
-            say("The database is back.")
-        self._pause, self._told = _FIRST_PAUSE, False
-
-
-async def _either(grown: asyncio.Event, stop: asyncio.Event) -> None:
-    """Wait for news or for the end, a second at the most: a notification may be lost with its connection."""
-    waits = [asyncio.ensure_future(grown.wait()), asyncio.ensure_future(stop.wait())]
-    await asyncio.wait(waits, timeout=_LOOK_EVERY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
 
 
 # -- for a person -----------------------------------------------------------------------------------------------------

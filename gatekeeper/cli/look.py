@@ -9,6 +9,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import site_folder, the_site
 from gatekeeper.cli.feed import Feed, Screen
+from gatekeeper.cli.following import log_size
 from gatekeeper.cli.names import Names
 from gatekeeper.cli.options import (
     Data,
@@ -119,7 +120,7 @@ async def _watch(settings: Settings, since: int | None, json_output: bool) -> No
     site = the_site(settings)
     stop = stop_signal()
     async with looking_databases(settings) as (dsn, vault_dsn):
-        size = await _size(dsn, site, since)
+        size = await log_size(dsn, site, since)
         cursor = size if since is None else since
         feed, screen = Feed(dsn, site, names=Names(vault_dsn, site), persons_from=size), None
         if not json_output:
@@ -131,14 +132,3 @@ async def _watch(settings: Settings, since: int | None, json_output: bool) -> No
                 json_line(line.document())
             else:
                 screen.show(line)
-
-
-async def _size(dsn: str, site: SiteId, since: int | None) -> int:
-    """How many entries there are. Raises SettingError when the database does not hold the site, or not so many."""
-    async with PostgresReading.opened(dsn) as reading:
-        if site not in await reading.sites():
-            raise SettingError(f"The database holds no site {site}.")
-        size = await reading.size(site)
-    if since is not None and since > size:
-        raise SettingError(f"The log of {site} ends before entry {size}: {since} is beyond it.")
-    return size

@@ -11,10 +11,11 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typing_extensions import override
 
 from gatekeeper.cli.talk import say
 
-__all__ = ["Where", "group_of"]
+__all__ = ["Where", "group_of", "loaded"]
 
 _MISUSED = 2
 
@@ -43,12 +44,15 @@ class _OnDemand(TyperGroup):
     table: Mapping[str, Where]
 
     def __init__(self, *, commands: Any = None, **attributes: Any) -> None:
-        super().__init__(commands=_Commands(self.table, commands or {}), **attributes)
+        super().__init__(**attributes)
+        self.commands = _Commands(self.table, commands or {})
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework asks with a context
+    @override
+    def list_commands(self, ctx: Any) -> list[str]:
         """The names, in order."""
         return list(self.commands)
 
+    @override
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """What a help needs of a command, or the command itself where it is at hand."""
         where = self.table.get(cmd_name)
@@ -58,10 +62,11 @@ class _OnDemand(TyperGroup):
             else TyperCommand(name=cmd_name, help=where.help)
         )
 
+    @override
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that is called, imported now."""
         name, found, rest = super().resolve_command(ctx, args)
-        return name, self.commands[name] if name in self.table else found, rest
+        return name, found if name is None else self.commands[name], rest
 
 
 class _Commands(MutableMapping[str, Any]):
@@ -71,26 +76,31 @@ class _Commands(MutableMapping[str, Any]):
         self._found: dict[str, Any] = {**dict.fromkeys(table), **registered}
         self._table = table
 
+    @override
     def __getitem__(self, name: str) -> Any:
         if self._found[name] is None:
             self._found[name] = _imported(name, self._table[name])
         return self._found[name]
 
+    @override
     def __setitem__(self, name: str, command: Any) -> None:
         self._found[name] = command
 
+    @override
     def __delitem__(self, name: str) -> None:
         del self._found[name]
 
+    @override
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)
 
+    @override
     def __len__(self) -> int:
         return len(self._found)
 
 
 def _imported(name: str, where: Where) -> Any:
-    found = getattr(_module(name, where), where.attribute)
+    found = getattr(loaded(where.module, name), where.attribute)
     around = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     around.callback()(_around)
     if isinstance(found, typer.Typer):
@@ -105,13 +115,13 @@ def _around() -> None:
     """Make a group even of a single command."""
 
 
-def _module(name: str, where: Where) -> Any:
-    """Import a module. Where only an extra is installed, a missing package is no defect."""
+def loaded(module: str, what: str) -> Any:
+    """Import what a command needs. Where only an extra is installed, a missing package is no defect: `what` needs it."""
     try:
-        return import_module(where.module)
+        return import_module(module)
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
         if package in {"", "gatekeeper"}:
             raise
-        say(f"{name} needs the package {package}, which is not installed: pip install 'gatekeeper[server]'.")
+        say(f"{what} needs the package {package}, which is not installed: pip install 'gatekeeper[server]'.")
         raise typer.Exit(_MISUSED) from missing

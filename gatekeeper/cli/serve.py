@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.app import Premises, premises, serving_site, site_folder, the_site, witness_parts
+from gatekeeper.app import (
+    Premises,
+    premises,
+    serving_site,
+    site_folder,
+    the_site,
+    timestamp_authority,
+    witness_parts,
+)
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import Broker, Data, Dsn, Site, VaultDsn, run
 from gatekeeper.cli.talk import say
@@ -78,6 +86,7 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
     for place in (DECISION_KEY, LOG_KEY):
         folder.read_key(place)
     witness_parts(settings)
+    timestamp_authority(settings)
     if settings.broker_password_file is not None:
         try:
             settings.broker_password_file.read_text()

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.cli.asked import Data, Dsn, JsonOutput, Site, VaultDsn
+from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.core.export import proves
 from gatekeeper.service.auditor import CannotCheckError, Finding, Known, Memory, Report, verify_bundle
@@ -78,9 +79,8 @@ def verify(
     of_log = {"--remember": remember, "--data": data, "--site": site, "--dsn": dsn, "--vault-dsn": vault_dsn}
     if bundle is None:
         _refuse(of_bundle, "a bundle")
-        from gatekeeper.cli.audit import verify_database  # noqa: PLC0415 - it needs the server's packages
-
-        verify_database(
+        of_server = loaded("gatekeeper.cli.audit", "Without a bundle, audit verify")
+        of_server.verify_database(
             remember=remember, json_output=json_output, data=data, site=site, dsn=dsn, vault_dsn=vault_dsn
         )
     _refuse(of_log, "the log in its database")

@@ -26,6 +26,7 @@ from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord,
 from gatekeeper.model.badges import Badge
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.model.people import Holder
+from gatekeeper.model.trees import SITE_TREE, TENANT_TREE_PREFIX, tenant_tree
 
 __all__ = [
     "FORGOTTEN",
@@ -46,8 +47,6 @@ __all__ = [
     "timestamp",
 ]
 
-SITE_TREE = "site"
-TENANT_TREE_PREFIX = "tenant:"
 NOBODY = HolderId("-nobody-")
 """Whose key seals what is personal when no holder is known (a card nobody registered)."""
 
@@ -112,11 +111,6 @@ class Draft:
     public: Mapping[str, Any]
     person: HolderId | None
     personal: Mapping[str, Any] | None
-
-
-def tenant_tree(tenant: TenantId) -> str:
-    """The name of a tenant's tree, which no site's tree can have."""
-    return TENANT_TREE_PREFIX + tenant
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:

@@ -17,12 +17,22 @@ from gatekeeper.core.scan import Authentic
 from gatekeeper.core.sequences import Gap, Receipt
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import TenantId
-from gatekeeper.model.messages import Hello, Passage, PassageOutcome, Scan, Status, Upward, Verdict
+from gatekeeper.model.messages import (
+    Hello,
+    Passage,
+    PassageOutcome,
+    Scan,
+    Status,
+    StatusKind,
+    Upward,
+    Verdict,
+)
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
 
 __all__ = [
     "alarms_of",
+    "alarms_of_status",
     "draft_of_companion",
     "draft_of_decision",
     "draft_of_gap",
@@ -50,6 +60,11 @@ def alarms_of(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
     if Reason.DURESS in reasons:
         found.append(Reason.DURESS)
     return tuple(reason.code for reason in found)
+
+
+def alarms_of_status(status: Status) -> tuple[str, ...]:
+    """Why somebody must look at once: a gate remembers another log than this one."""
+    return ("log-rolled-back",) if status.kind is StatusKind.LOG_ROLLED_BACK else ()
 
 
 def draft_of_decision(
@@ -175,6 +190,8 @@ def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at:
     """What a gate reports of itself, or of one of its doors."""
     where = _place(policy, status.access_point) if status.access_point is not None else {}
     fields = {**where, **_origin(authentic), "status": status.kind.name.lower()}
+    if alarms_of_status(status):
+        fields["alarm"] = True
     return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)
 
 

@@ -22,6 +22,7 @@ from gatekeeper.core.crossing import NOTHING, Crossing, Remembered
 from gatekeeper.core.decide import Decision, asks_the_past, decide
 from gatekeeper.core.drafting import (
     alarms_of,
+    alarms_of_status,
     draft_of_companion,
     draft_of_decision,
     draft_of_gap,
@@ -224,7 +225,7 @@ class Flow:
                     self._crossing.reported(door, message)
                 seq = self._next()
                 draft = draft_of_status(self.policy, authentic, message, at=now, seq=seq)
-                recorded_now = self._written(draft, authentic)
+                recorded_now = self._written(draft, authentic, alarms=alarms_of_status(message))
             case Hello():
                 draft = draft_of_hello(authentic, message, at=now, seq=self._next())
                 recorded_now = self._written(draft, authentic)

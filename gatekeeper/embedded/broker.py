@@ -94,11 +94,11 @@ pattern read {PREFIX}/v1/+/%u/command
 pattern read {PREFIX}/v1/+/%u/policy
 """
 
-# The beacon is granted by name: a pattern without a name in it holds for readers too.
-_BEACON = f"topic read {PREFIX}/v1/+/beacon"
+# What is for every gate is granted by name: a pattern without a name in it holds for readers too.
+_FOR_ALL = (f"topic read {PREFIX}/v1/+/beacon", f"topic read {PREFIX}/v1/+/checkpoint")
 _RIGHTS_OF: dict[Role, tuple[str, ...]] = {
-    "gate": (_BEACON,),
-    "bridge": (_BEACON, "topic read tele/#", "topic read stat/#", "topic write cmnd/#"),
+    "gate": _FOR_ALL,
+    "bridge": (*_FOR_ALL, "topic read tele/#", "topic read stat/#", "topic write cmnd/#"),
     "service": (f"topic readwrite {PREFIX}/#",),
 }
 

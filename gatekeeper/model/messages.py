@@ -36,10 +36,12 @@ __all__ = [
     "ANSWER_VALIDITY",
     "BEACON_BYTES",
     "BEACON_TYPE",
+    "CHECKPOINT_TYPE",
     "COMMAND_TYPE",
     "DECISION_TYPE",
     "HELLO_TYPE",
     "LONGEST_WAIT",
+    "MAX_CHECKPOINT_BYTES",
     "MAX_MESSAGE_BYTES",
     "PASSAGE_TYPE",
     "SCAN_TYPE",
@@ -52,6 +54,7 @@ __all__ = [
     "ClockQuality",
     "Credential",
     "Hello",
+    "LogCheckpoint",
     "MessageMalformed",
     "Passage",
     "PassageOutcome",
@@ -71,8 +74,10 @@ HELLO_TYPE = "application/pacs-hello+cose"
 DECISION_TYPE = "application/pacs-decision+cose"
 COMMAND_TYPE = "application/pacs-command+cose"
 BEACON_TYPE = "application/pacs-beacon+cose"
+CHECKPOINT_TYPE = "application/pacs-checkpoint+cose"
 
 MAX_MESSAGE_BYTES = 8192
+MAX_CHECKPOINT_BYTES = 2048
 BEACON_BYTES = 16
 ANSWER_VALIDITY = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(seconds=60)
@@ -115,6 +120,7 @@ class StatusKind(IntEnum):
     TAMPER = 2
     TAMPER_CLEARED = 3
     CLOSED_AGAIN = 4
+    LOG_ROLLED_BACK = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +319,7 @@ class Hello(Upward):
             **_upward_of(fields),
             agent=text(fields[5], 64),
             policy=octets(fields[6], 32) if 6 in fields else None,
-            checkpoint=blob(fields[7], 2048) if 7 in fields else None,
+            checkpoint=blob(fields[7], MAX_CHECKPOINT_BYTES) if 7 in fields else None,
         )
 
 
@@ -404,6 +410,35 @@ class Beacon:
             value=octets(fields[2], BEACON_BYTES),
             issued=moment(fields[3]),
             period=duration(fields[4]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCheckpoint:
+    """The newest checkpoint of the site's log, for every gate to remember.
+
+    `note` is the signed note (C2SP tlog-checkpoint), which knows no time; `at` is when the newest entry under it was made.
+    """
+
+    site: SiteId
+    note: bytes
+    at: datetime
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the service on the site's checkpoint topic."""
+        return cbor.encode({0: _VERSION, 1: self.site, 2: self.note, 3: milliseconds(self.at)})
+
+    @classmethod
+    def read(cls, payload: bytes) -> "LogCheckpoint | MessageMalformed":
+        """Read a verified checkpoint payload."""
+        return _read(payload, required=(0, 1, 2, 3), optional=(), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "LogCheckpoint":
+        return cls(
+            site=SiteId(name(fields[1])),
+            note=blob(fields[2], MAX_CHECKPOINT_BYTES, least=1),
+            at=moment(fields[3]),
         )
 
 

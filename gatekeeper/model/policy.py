@@ -32,6 +32,7 @@ __all__ = [
     "TenantRights",
     "compile_policy",
     "gate_scope",
+    "policy_version",
     "zone_scope",
 ]
 
@@ -188,7 +189,7 @@ def compile_policy(
     ground = _Ground(written, zones, inside, timetable)
     points = {point.id: _point(point, ground) for point in written.access_points}
     return Policy(
-        version=_version(sources),
+        version=policy_version(sources),
         site=written.site,
         host=written.host,
         outside=written.outside,
@@ -213,7 +214,8 @@ def compile_policy(
     )
 
 
-def _version(sources: Sequence[bytes]) -> bytes:
+def policy_version(sources: Sequence[bytes]) -> bytes:
+    """The version of what is compiled from these signed documents."""
     digest = hashlib.sha256(b"gatekeeper-policy-v1\0")
     for source in sources:
         digest.update(hashlib.sha256(source).digest())

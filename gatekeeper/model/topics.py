@@ -2,7 +2,7 @@
 
     <prefix>/v1/<site>/<gate>/scan|passage|status|hello     gate to service, QoS 1
     <prefix>/v1/<site>/<gate>/decision|command|policy       service to gate, QoS 0
-    <prefix>/v1/<site>/beacon                               service to every gate, QoS 0, retained
+    <prefix>/v1/<site>/beacon|checkpoint                    service to every gate, QoS 0, retained
 
 The topic is the external AAD of everything signed that travels on it: bytes moved to another topic do not verify.
 """
@@ -17,6 +17,7 @@ __all__ = [
     "Channel",
     "GateTopic",
     "beacon_topic",
+    "checkpoint_topic",
     "gate_topic",
     "read_gate_topic",
     "upward_filters",
@@ -59,6 +60,11 @@ def gate_topic(site: SiteId, gate: GateId, channel: Channel, *, prefix: str = PR
 def beacon_topic(site: SiteId, *, prefix: str = PREFIX) -> str:
     """Spell the topic of the site's beacon."""
     return f"{prefix}/{_VERSION}/{site}/beacon"
+
+
+def checkpoint_topic(site: SiteId, *, prefix: str = PREFIX) -> str:
+    """Spell the topic of the newest checkpoint of the site's log."""
+    return f"{prefix}/{_VERSION}/{site}/checkpoint"
 
 
 def upward_filters(site: SiteId, *, prefix: str = PREFIX) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Metrics:
         )
         self._alarms = Counter(
             "gatekeeper_alarms_total",
-            "What somebody must look at at once, by reason: uses of badges, and a log that was altered.",
+            "What somebody must look at at once, by reason.",
             ["code"],
             registry=registry,
         )
@@ -105,6 +105,17 @@ class Metrics:
         self.checkpoint_size = Gauge(
             "gatekeeper_checkpoint_size", "Size of the last signed checkpoint.", registry=registry
         )
+        self._timestamps = Counter(
+            "gatekeeper_timestamps_total",
+            "Time stamps of checkpoints asked for, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.timestamped_size = Gauge(
+            "gatekeeper_timestamped_size",
+            "Size of the site's tree that an authority stamped last.",
+            registry=registry,
+        )
         self.broker_connected = Gauge(
             "gatekeeper_broker_connected", "Whether the broker is there (1) or not (0).", registry=registry
         )
@@ -136,6 +147,7 @@ class Metrics:
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
         self.witness_request: Callable[[str, str], Counter] = cache(self._witness_requests.labels)
         self.witness_cosigned_at: Callable[[str], Gauge] = cache(self._witness_cosigned_at.labels)
+        self.timestamp: Callable[[str], Counter] = cache(self._timestamps.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
         self.expired: Callable[[str], Counter] = cache(self._expired.labels)
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.bundle import bundle_checked
 from tests.benchmarks.decision import decision_alone, memory_of_people, plan_of_a_change
 from tests.benchmarks.log import sealed_append
 from tests.benchmarks.way import whole_way
@@ -19,6 +20,7 @@ PARTS = {
     "memory": memory_of_people,
     "plan": plan_of_a_change,
     "log": lambda: asyncio.run(sealed_append()),
+    "bundle": bundle_checked,
     "way": lambda: asyncio.run(whole_way()),
 }
 

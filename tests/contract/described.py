@@ -1,6 +1,6 @@
 """Messages as JSON that a person can read, and back: what the vectors call `fields`; and CBOR in diagnostic notation.
 
-Bytes are hexadecimal, times and durations whole milliseconds, enumerations the words of the CDDL, what is absent is absent.
+Bytes are hexadecimal (a signed note is text), times and durations whole milliseconds, enumerations the words of the CDDL, what is absent is absent.
 """
 
 import json
@@ -19,6 +19,7 @@ from gatekeeper.model.messages import (
     ClockQuality,
     Credential,
     Hello,
+    LogCheckpoint,
     Passage,
     PassageOutcome,
     Proof,
@@ -28,7 +29,7 @@ from gatekeeper.model.messages import (
     Verdict,
 )
 
-Message: TypeAlias = Scan | Passage | Status | Hello | Answer | Beacon
+Message: TypeAlias = Scan | Passage | Status | Hello | Answer | Beacon | LogCheckpoint
 Out: TypeAlias = Callable[[Any], Any]
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -69,6 +70,7 @@ _AS_IT_IS: tuple[Out, Out] = (lambda value: value, lambda value: value)
 _HEX: tuple[Out, Out] = (bytes.hex, bytes.fromhex)
 _MOMENT: tuple[Out, Out] = (lambda at: (at - _EPOCH) // _MS, lambda ms: _EPOCH + ms * _MS)
 _DURATION: tuple[Out, Out] = (lambda duration: duration // _MS, lambda ms: ms * _MS)
+_TEXT: tuple[Out, Out] = (bytes.decode, str.encode)
 _VERDICT = _enum(Verdict)
 _UPWARD: Mapping[str, tuple[Out, Out]] = {
     "boot": _HEX,
@@ -108,6 +110,7 @@ _FORMS: Mapping[type[Any], Mapping[str, tuple[Out, Out]]] = {
         "entry": _AS_IT_IS,
     },
     Beacon: {"site": _AS_IT_IS, "value": _HEX, "issued": _MOMENT, "period": _DURATION},
+    LogCheckpoint: {"site": _AS_IT_IS, "note": _TEXT, "at": _MOMENT},
 }
 RULES: Mapping[type[Any], str] = {
     Scan: "scan",
@@ -116,6 +119,7 @@ RULES: Mapping[type[Any], str] = {
     Hello: "hello",
     Answer: "decision",
     Beacon: "beacon",
+    LogCheckpoint: "checkpoint",
 }
 MODELS: Mapping[str, type[Any]] = {rule: model for model, rule in RULES.items()}
 

@@ -1,16 +1,17 @@
 """What must be refused: bytes that are nearly right, and the code that each must get.
 
-`for_service()` goes the way of a message into the service, `for_gate()` the way of an answer or a beacon into a gate.
+`for_service()` goes the way of a message into the service, `for_gate()` the way of an answer, a beacon or a checkpoint into a gate.
 A test demands one forgery at least for every code that bytes can get.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 from devices.core.belief import Ignored
-from devices.core.events import AnswerReceived, BeaconReceived, Effect
+from devices.core.events import AnswerReceived, BeaconReceived, CheckpointReceived, Effect
 from gatekeeper import cose
 from gatekeeper.core.flow import Refused
 from gatekeeper.core.scan import Rejected, authenticate
@@ -21,9 +22,11 @@ from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
 from gatekeeper.ports import Inbound
 from gatekeeper.service.engine.intake import Allowance, Intake
+from tests.contract.checkpoints import TOPIC, message_of_checkpoint, newest_checkpoint, note_of
 from tests.contract.play import Gate, Play, Said, boot_of, moment, published, scan_of
 from tests.contract.session import played
 from tests.contract.vector_site import FRONT, INNER, SITE, key_of
+from tests.contract.whole_log import whole_log
 
 TAG = b"\xd2"
 
@@ -54,6 +57,7 @@ def session() -> Play:
 def said(name: str) -> Said:
     """A message of the session."""
     everything = [one for step in session().steps for one in (step.up, step.down)]
+    everything.append(newest_checkpoint())
     everything += [one for word in session().words for one in (word.change, word.down)]
     return next(one for one in everything if one.name == name)
 
@@ -271,7 +275,14 @@ def extra() -> dict[str, Said]:
         typ=DECISION_TYPE,
         external_aad=down.encode(),
     )
+    log = whole_log()
+    rolled_back = message_of_checkpoint(
+        len(log) - 2, bytes(range(32)), log[-1].draft.at + timedelta(seconds=1)
+    )
     return {
+        "checkpoint-of-a-log-rolled-back": Said(
+            name="checkpoint-of-a-log-rolled-back", says="", key="decision", topic=TOPIC, wire=rolled_back
+        ),
         "scan-number-100": Said(name="scan-number-100", says="", key=FRONT, topic=topic, wire=wire),
         "wait-for-a-second": Said(name="wait-for-a-second", says="", key="decision", topic=down, wire=waits),
     }
@@ -303,9 +314,10 @@ def word_of_service(
 
 
 def for_gate() -> Iterator[Forged]:
-    """What a gate's decision topic and the beacon's may bring, ten milliseconds after the key-bound scan went out."""
+    """What a gate's decision topic and those for every gate may bring, ten milliseconds after the key-bound scan went out."""
     yield from _answers()
     yield from _beacons()
+    yield from _checkpoints()
 
 
 def _answers() -> Iterator[Forged]:
@@ -376,6 +388,42 @@ def _beacons() -> Iterator[Forged]:
     yield beacon("beacon-of-before", "", Ignored.BEACON_OLD, wire=session().beacon(at=-10_000).wire)
 
 
+def _checkpoints() -> Iterator[Forged]:
+    newest = newest_checkpoint()
+    log = whole_log()
+    size, at = len(log), log[-1].draft.at
+    root, later = bytes(range(32)), at + timedelta(seconds=1)
+
+    def checkpoint(name: str, says: str, code: Ignored, *, after: tuple[str, ...] = (), **how: Any) -> Forged:
+        wire = how.pop("wire", None) or message_of_checkpoint(
+            how.pop("size", size), root, how.pop("at", at), **how
+        )
+        return Forged(name=name, says=says, topic=newest.topic, wire=wire, code=code.value, after=after)
+
+    forged, unsigned = Ignored.CHECKPOINT_FORGED, Ignored.CHECKPOINT_UNSIGNED
+    says = "The note may be the log's, but no decision key sent it to the gates."
+    yield checkpoint("checkpoint-sent-by-a-stranger", says, forged, key="stranger")
+    yield checkpoint("checkpoint-on-another-topic", "", forged, aad=beacon_topic(SITE, prefix=PREFIX))
+    yield checkpoint("checkpoint-of-another-version", "", Ignored.CHECKPOINT_MALFORMED, changes={0: 2})
+    yield checkpoint("checkpoint-of-another-site", "", Ignored.CHECKPOINT_FOREIGN, changes={1: "other-fort"})
+    yield checkpoint("checkpoint-that-is-no-note", "", unsigned, changes={2: b"42 entries"})
+    by_another = partial(note_of, key="shed-reader")
+    yield checkpoint(
+        "checkpoint-signed-by-another-key", "Only the log's key signs it.", unsigned, note=by_another
+    )
+    of_a_tenant = partial(note_of, tree="tenant:army")
+    yield checkpoint("checkpoint-of-a-tenants-tree", "Gates remember the site's.", unsigned, note=of_a_tenant)
+    known = (newest.name,)
+    yield checkpoint("checkpoint-twice", "", Ignored.CHECKPOINT_REPEATED, wire=newest.wire, after=known)
+    says = "Smaller, and of before the largest: the broker repeats an old one."
+    yield checkpoint("checkpoint-of-before", says, Ignored.CHECKPOINT_OLD, size=size - 1, after=known)
+    says = "The gate said so at the first one, and keeps both."
+    told = (*known, "checkpoint-of-a-log-rolled-back")
+    yield checkpoint(
+        "checkpoint-rolled-back-again", says, Ignored.CHECKPOINT_TOLD, size=size - 1, at=later, after=told
+    )
+
+
 def scan_credential() -> Credential:
     """What the sergeant presents in the session."""
     scan = Scan.read(parts(said("scan-key-bound").wire)[2])
@@ -392,7 +440,8 @@ def gate_with_a_scan() -> tuple[Gate, Callable[[str, bytes, int], list[Effect]]]
     gate = play.gates[FRONT]
 
     def bring(topic: str, wire: bytes, arrives: int) -> list[Effect]:
-        event = BeaconReceived(wire) if topic == beacon_topic(SITE, prefix=PREFIX) else AnswerReceived(wire)
+        events = {beacon_topic(SITE, prefix=PREFIX): BeaconReceived, TOPIC: CheckpointReceived}
+        event = events.get(topic, AnswerReceived)(wire)
         return gate.happens(event, at=1045 + arrives)
 
     return gate, bring

@@ -17,6 +17,7 @@ from gatekeeper.cose.sign1 import _to_be_signed
 from gatekeeper.model.messages import Scan, proof_digest_input
 from gatekeeper.model.topics import PREFIX
 from tests.contract import cddl, forgeries, mistakes, specimens
+from tests.contract.checkpoints import newest_checkpoint
 from tests.contract.described import MODELS, diagnostic, fields_of
 from tests.contract.play import Said, Step, Word
 from tests.contract.readers import digest
@@ -48,7 +49,7 @@ WARNING = (
     "Throw-away keys, made for these vectors and published with them: they guard nothing, and whoever uses one anywhere "
     "else guards nothing either. They are no leaked secret."
 )
-_CHANNELS = {"scan", "passage", "status", "hello", "decision", "beacon"}
+_CHANNELS = {"scan", "passage", "status", "hello", "decision", "beacon", "checkpoint"}
 
 
 def files() -> Iterator[tuple[str, bytes]]:
@@ -154,6 +155,7 @@ def _session() -> dict[str, Any]:
         "prefix": PREFIX,
         "noon": int(NOON.timestamp() * 1000),
         "beacon": _said(play.beacon()),
+        "checkpoint": _said(newest_checkpoint()),
         "steps": [_step(step) for step in steps],
     }
 

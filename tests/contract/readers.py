@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from devices.core.belief import Beacons, Ignored, read_answer
+from devices.core.checkpoints import CheckpointMemory, Checkpoints
 from gatekeeper import cose
 from gatekeeper.core.change import (
     CHANGE_TYPE,
@@ -30,6 +31,7 @@ from gatekeeper.model.badges import BADGE_TYPE
 from gatekeeper.model.ids import AccessPointId, BootId, HolderId, OperatorId
 from gatekeeper.model.messages import (
     BEACON_TYPE,
+    CHECKPOINT_TYPE,
     DECISION_TYPE,
     HELLO_TYPE,
     PASSAGE_TYPE,
@@ -39,7 +41,7 @@ from gatekeeper.model.messages import (
     ClockQuality,
     Scan,
 )
-from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
+from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, checkpoint_topic, gate_topic
 from tests.contract.vector_site import (
     FRONT,
     NOON,
@@ -94,6 +96,15 @@ def _beacon(payload: bytes) -> str | None:
     wire = signed(payload, key="decision", typ=BEACON_TYPE, aad=topic)
     ignored = Beacons(site=SITE, topic=topic, keys=trust().decisions).take(wire, at=0.0)
     return None if ignored is None else ignored.value
+
+
+def _checkpoint(payload: bytes) -> str | None:
+    """Who signed the note within is asked of real notes only: to the CDDL it is any bytes."""
+    topic = checkpoint_topic(SITE)
+    wire = signed(payload, key="decision", typ=CHECKPOINT_TYPE, aad=topic)
+    taken = Checkpoints(topic=topic, trust=trust(), memory=CheckpointMemory()).take(wire)
+    is_read = not isinstance(taken, Ignored) or taken is Ignored.CHECKPOINT_UNSIGNED
+    return None if is_read else taken.value
 
 
 def _badge(payload: bytes) -> str | None:
@@ -174,6 +185,7 @@ PAYLOADS: Mapping[str, tuple[str, Callable[[bytes], str | None]]] = {
     "hello": (HELLO_TYPE, lambda payload: _upward("hello", payload)),
     "decision": (DECISION_TYPE, _decision),
     "beacon": (BEACON_TYPE, _beacon),
+    "checkpoint": (CHECKPOINT_TYPE, _checkpoint),
     "badge-claims": (BADGE_TYPE, _badge),
     "holder": (HOLDER_TYPE, _holder),
     "agreement": (AGREEMENT_TYPE, _agreement),

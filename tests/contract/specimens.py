@@ -47,6 +47,7 @@ from gatekeeper.model.messages import (
     ByToken,
     ClockQuality,
     Hello,
+    LogCheckpoint,
     Passage,
     PassageOutcome,
     Proof,
@@ -55,6 +56,7 @@ from gatekeeper.model.messages import (
     StatusKind,
     Verdict,
 )
+from tests.contract.checkpoints import note_of
 from tests.contract.readers import digest
 from tests.contract.vector_site import (
     AGREEMENT,
@@ -71,6 +73,7 @@ from tests.contract.vector_site import (
     policy_document,
     trust_document,
 )
+from tests.support.changes import WHOLE_LOG
 
 _BOOT = BootId(bytes.fromhex("0123456789abcdef"))
 _BEACON = bytes(range(16))
@@ -152,12 +155,13 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "status-closed-again": Status(
             **_UP, kind=StatusKind.CLOSED_AGAIN, access_point=AccessPointId("front-in")
         ),
+        "status-log-rolled-back": Status(**_UP, kind=StatusKind.LOG_ROLLED_BACK, access_point=None),
         "hello": Hello(**_UP, agent="a-gate/1.0", policy=None, checkpoint=None),
         "hello-that-remembers": Hello(
             **_SYNCHRONISED,
             agent="a-gate/1.0",
             policy=_POLICY,
-            checkpoint=b"gatekeeper/vector-fort/site\n42\n",
+            checkpoint=note_of(42, digest(b"the root of 42 entries")),
         ),
         "decision-granted": Answer(
             **{**_ANSWER, "unlock": timedelta(seconds=4)}, verdict=Verdict.GRANTED, reason=1
@@ -168,6 +172,7 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         ),
         "decision-recorded": Answer(**_ANSWER, verdict=Verdict.RECORDED, reason=0),
         "beacon": Beacon(site=SITE, value=_BEACON, issued=NOON, period=timedelta(seconds=10)),
+        "checkpoint": LogCheckpoint(site=SITE, note=note_of(42, digest(b"the root of 42 entries")), at=NOON),
     }
     messages = {name: message.payload() for name, message in {**asked, **said}.items()}
     patrol, pin = operator("patrol"), sergeant.holder.pin
@@ -214,18 +219,7 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
                 reason="complaint 12 of 2026",
             )
         ),
-        "change-of-log-export-of-all": _change(
-            LogExportChange(
-                tree="site",
-                since=None,
-                until=None,
-                doors=(),
-                decisions=(),
-                holder=None,
-                openings=False,
-                reason="audit of 2026",
-            )
-        ),
+        "change-of-log-export-of-all": _change(replace(WHOLE_LOG, reason="audit of 2026")),
         "change-of-look-up": _change(LookUpChange(holder=pupil.holder.id, purpose="complaint 12 of 2026")),
         "change-of-erasure": _change(ErasureChange(holder=pupil.holder.id, reason="left the school")),
         "change-of-hold": _change(HoldChange(scope="tenant:school", on=True, reason="case 7 of 2026")),

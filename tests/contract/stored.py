@@ -35,6 +35,7 @@ def session() -> Any:
 
 SAID = [
     session()["beacon"],
+    session()["checkpoint"],
     *(step[way] for step in session()["steps"] for way in ("up", "down") if way in step),
 ]
 

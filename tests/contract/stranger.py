@@ -35,7 +35,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "clock": ("none", "free-running", "synchronised"),
     "technology": ("mifare", "wiegand"),
     "outcome": ("taken", "not-taken", "forced", "held-open"),
-    "kind": ("online", "offline", "tamper", "tamper-cleared", "closed-again"),
+    "kind": ("online", "offline", "tamper", "tamper-cleared", "closed-again", "log-rolled-back"),
     "verdict": ("denied", "granted", "recorded", "waiting"),
 }
 
@@ -247,6 +247,10 @@ def _beacon(fields: Mapping[str, Any]) -> dict[int, Any]:
     return {0: 1, 1: fields["site"], 2: _hex(fields, "value"), 3: fields["issued"], 4: fields["period"]}
 
 
+def _checkpoint(fields: Mapping[str, Any]) -> dict[int, Any]:
+    return {0: 1, 1: fields["site"], 2: fields["note"].encode(), 3: fields["at"]}
+
+
 _PAYLOADS = {
     "scan": _scan,
     "passage": _passage,
@@ -254,4 +258,5 @@ _PAYLOADS = {
     "hello": _hello,
     "decision": _decision,
     "beacon": _beacon,
+    "checkpoint": _checkpoint,
 }

@@ -11,6 +11,7 @@ import pytest
 from gatekeeper.transparency import verify_consistency, verify_inclusion
 
 VECTORS = os.environ.get("GATEKEEPER_VECTORS")
+_EACH = 98
 
 
 def _cases(kind: str) -> list[object]:
@@ -18,8 +19,8 @@ def _cases(kind: str) -> list[object]:
         return [pytest.param(None, marks=pytest.mark.skip(reason="GATEKEEPER_VECTORS is not set"))]
     folder = Path(VECTORS) / "merkle" / kind
     files = sorted(folder.rglob("*.json"))
-    if not files:
-        raise FileNotFoundError(f"GATEKEEPER_VECTORS is set, but there are no vectors below {folder}.")
+    if len(files) != _EACH:
+        raise FileNotFoundError(f"Below {folder} are {len(files)} vectors, not {_EACH}.")
     return [pytest.param(json.loads(file.read_text()), id=str(file.relative_to(folder))) for file in files]
 
 

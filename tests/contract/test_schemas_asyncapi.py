@@ -23,12 +23,22 @@ from gatekeeper.core.flow import Recorded
 from gatekeeper.core.scan import Authentic, authenticate
 from gatekeeper.core.trust import Use
 from gatekeeper.model import messages
-from gatekeeper.model.topics import PREFIX, UPWARD, Channel, beacon_topic, gate_topic, upward_filters
+from gatekeeper.model.messages import LogCheckpoint
+from gatekeeper.model.topics import (
+    PREFIX,
+    UPWARD,
+    Channel,
+    beacon_topic,
+    checkpoint_topic,
+    gate_topic,
+    upward_filters,
+)
 from gatekeeper.ports import Inbound
 from gatekeeper.service.engine.engine import _Work
 from gatekeeper.service.engine.intake import Arrival
 from tests.contract import cddl, forgeries, readers, specimens
 from tests.contract.an_engine import engine
+from tests.contract.checkpoints import newest_checkpoint
 from tests.contract.play import Play, moment
 from tests.contract.vector_site import FRONT, SITE, key_of, trust
 
@@ -142,6 +152,7 @@ def test_there_is_a_channel_for_every_topic_and_no_other():
     assert addresses == {
         **{channel.value: gate_topic(SITE, FRONT, channel) for channel in Channel},
         "beacon": beacon_topic(SITE),
+        "checkpoint": checkpoint_topic(SITE),
     }
 
 
@@ -230,7 +241,11 @@ def test_the_examples_and_vectors_of_a_message_exist_and_are_of_it(name: str):
     assert {example for example, (rule, _) in valid.items() if rule == name} == set(message["x-examples"])
     session = json.loads((SCHEMAS / "vectors" / "session.json").read_text("utf-8"))
     steps = session["steps"]
-    said = [session["beacon"], *(step[way] for step in steps for way in ("up", "down") if way in step)]
+    said = [
+        session["beacon"],
+        session["checkpoint"],
+        *(step[way] for step in steps for way in ("up", "down") if way in step),
+    ]
     rules = {one["name"]: one["rule"] for one in said}
     uses = {one["name"]: one["key"] for one in said}
     keys = json.loads((SCHEMAS / "vectors" / "keys.json").read_text("utf-8"))["keys"]
@@ -276,7 +291,7 @@ def test_what_a_gate_sends_has_the_quality_of_service_that_stands_here():
 
 
 def test_a_gate_asks_for_what_is_retained_where_something_is():
-    for name in ("decision", "beacon"):
+    for name in ("decision", "beacon", "checkpoint"):
         route = routes()[spelled(document()["channels"][name]["address"])]
         assert route.retained is binding(name)["retain"]
         assert _options(route).retainHandling == (0 if route.retained else 2)
@@ -319,11 +334,20 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     beacons = asyncio.create_task(running._publish_beacons())
     await kept.something.wait()
     beacons.cancel()
+    newest = newest_checkpoint()
+    read = LogCheckpoint.read(forgeries.parts(newest.wire)[2])
+    assert isinstance(read, LogCheckpoint)
+    running._announcer.signed(read.note, at=read.at)
+    kept.something.clear()
+    announcing = asyncio.create_task(running._announcer.run())
+    await kept.something.wait()
+    announcing.cancel()
+    assert kept.published[-1]["payload"] == newest.wire
     sent = {call["topic"]: {"qos": call["qos"], "retain": call["retain"]} for call in kept.published}
     assert sent == {
         spelled(document()["channels"][name]["address"]): {
             "qos": binding(name)["qos"],
             "retain": binding(name)["retain"],
         }
-        for name in ("decision", "beacon")
+        for name in ("decision", "beacon", "checkpoint")
     }

@@ -25,6 +25,7 @@ from gatekeeper.model.messages import (
     ByToken,
     ClockQuality,
     Hello,
+    LogCheckpoint,
     Passage,
     PassageOutcome,
     Proof,
@@ -43,6 +44,7 @@ MESSAGES: dict[str, Any] = {
     "hello": Hello,
     "decision": Answer,
     "beacon": Beacon,
+    "checkpoint": LogCheckpoint,
 }
 EXAMPLES = specimens.payloads()
 WHOLE = tuple(
@@ -207,6 +209,7 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         issued=milliseconds,
         period=durations,
     ),
+    "checkpoint": st.builds(LogCheckpoint, site=names, note=octets(1, 2048), at=milliseconds),
 }
 
 

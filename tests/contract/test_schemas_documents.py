@@ -42,6 +42,7 @@ from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.service.administration.exports import ExportRefusal
 from gatekeeper.service.engine import beacons
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.verification.timestamps import TimestampRefusal
 from tests.contract.test_schemas_asyncapi import document, operations
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -95,6 +96,7 @@ def test_reasons_have_numbers_and_codes_of_their_own():
         ("Changes", ChangeRefusal),
         ("Enrolment", EnrolmentRefusal),
         ("Exports", ExportRefusal),
+        ("Time stamps", TimestampRefusal),
         ("Proofs and notes of the log", transparency.Refusal),
     ],
 )
@@ -138,7 +140,7 @@ def _code(module: Any, argument: ast.expr) -> str | None:
 
 def test_every_section_of_codes_is_one_that_a_test_knows():
     titles = re.findall(r"^## (.+)$", text("reasons.md"), re.MULTILINE)
-    assert len(titles) == 12
+    assert len(titles) == 13
     for title in titles:
         anchor = title.lower().replace(" ", "-").replace("'", "")
         assert f"(#{anchor})" in text("reasons.md"), title
@@ -196,6 +198,7 @@ def test_every_bound_is_the_one_of_the_code():
         "of these, changes of one author": proposals.MOST_OF_ONE,
         "period of the beacon, ms": beacons.PERIOD // MS,
         "beacons that count": beacons._COUNTED,
+        "a checkpoint's note, bytes": messages.MAX_CHECKPOINT_BYTES,
         "resend of a scan, ms": limits.resend // MS,
         "resend of anything else, growing from that to, ms": limits.resend_most // MS,
         "validity of an answer at most, ms": ANSWER_VALIDITY // MS,

@@ -24,7 +24,6 @@ from gatekeeper.core.change import (
     HoldChange,
     HolderChange,
     LockdownChange,
-    LogExportChange,
     LookUpChange,
     OperatorChange,
     PolicyChange,
@@ -32,6 +31,8 @@ from gatekeeper.core.change import (
     TrustChange,
     WithdrawalChange,
 )
+from gatekeeper.core.custody import erase_again
+from gatekeeper.core.drafting import draft_of_mismatch
 from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
@@ -70,6 +71,7 @@ from tests.contract.vector_site import (
     sign_holder,
     trust_document,
 )
+from tests.support.changes import WHOLE_LOG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +201,7 @@ def _changes(play: Play) -> None:
     later = moment(20_000) + PROPOSAL_LASTS
     play.drafts += expire_proposals(play.flow, now=later, writes=Writes())
     play.drafts += _over(play, later)
+    play.drafts += _altered(play, later)
 
 
 def _over(play: Play, now: datetime) -> Iterator[Draft]:
@@ -223,22 +226,20 @@ def _over(play: Play, now: datetime) -> Iterator[Draft]:
         play.flow.next_seq += 1
 
 
+def _altered(play: Play, now: datetime) -> Iterator[Draft]:
+    """The integrity watch finds what does not belong there: an entry of the site's tree, a tile of a tenant's."""
+    for tree, part, level, tenant in (("site", "entry", 0, None), ("tenant:school", "tile", 1, SCHOOL)):
+        seq = play.flow.next_seq
+        yield draft_of_mismatch(tree, part=part, level=level, index=7, tenant=tenant, at=now, seq=seq)
+        play.flow.next_seq += 1
+
+
 def _taken_and_kept(made: "_Made") -> None:
     """What is taken out of the log, looked up, kept and forgotten."""
     pupil, sergeant = people()["pupil"].holder.id, people()["sergeant"].holder.id
-    everything = LogExportChange(
-        tree="site",
-        since=None,
-        until=None,
-        doors=(),
-        decisions=(),
-        holder=None,
-        openings=False,
-        reason="yearly audit",
-    )
-    made(everything)
+    made(WHOLE_LOG)
     some = replace(
-        everything,
+        WHOLE_LOG,
         tree="tenant:school",
         since=FOUNDED,
         until=NOON,
@@ -256,6 +257,9 @@ def _taken_and_kept(made: "_Made") -> None:
         made(ApprovalChange(digest=lifted), by="deputy")
     erased = made.proposed(ErasureChange(holder=pupil, reason="left the school"), by="registrar")
     made(ApprovalChange(digest=erased), by="deputy")
+    # The van came back with a restored database, and the vault knows that it was forgotten.
+    van, play = people()["van"].holder.id, made.play
+    play.drafts.append(erase_again(van, play.flow, Writes(), now=moment(20_000)))
 
 
 @dataclass(slots=True)

@@ -74,6 +74,7 @@ class Registry:
     broker: EmbeddedBroker
     say: Say | None = None
     engine: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
     _log: Path = field(default=Path())
 
     @property
@@ -170,6 +171,7 @@ class Registry:
             name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")
         }
         environment["GATEKEEPER_BROKER_PASSWORD_FILE"] = str(self.folder.root / "keys" / "broker-password")
+        environment |= self.environment
         command = "from gatekeeper.cli import main; main()"
         with self._log.open("wb") as log:
             self.engine = subprocess.Popen(

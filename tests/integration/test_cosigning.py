@@ -288,6 +288,25 @@ async def test_a_witness_is_asked_again_about_what_it_cosigned_and_the_first_wor
     assert {one.time for one in opened.cosignatures} == {int(NOW.timestamp())}
 
 
+async def test_of_every_hour_the_last_word_of_each_key_is_kept(log: Log, standing: Standing):
+    cosigning = log.cosigning(one_of(standing))
+    for minutes in (0, 20, 20, 20, 20, 20, 20, 20):  # at 10:00, 10:20, 10:40, 11:00 and so on
+        log.clock.at += timedelta(minutes=minutes)
+        await log.grow(1)
+        await cosigning.ask()
+    rows = await log.fort.run(
+        "SELECT size, at, count(*) AS keys FROM cosignature WHERE site_id = $1 AND tree = 'site' GROUP BY size, at ORDER BY size"
+    )
+    assert [(row["size"], row["at"].hour, row["at"].minute, row["keys"]) for row in rows] == [
+        (3, 10, 40, 2),
+        (6, 11, 40, 2),
+        (8, 12, 20, 2),
+    ]
+    opened = await log.read(at_most=7)
+    assert opened is not None
+    assert opened.checkpoint.size == 6
+
+
 # -- two witnesses ----------------------------------------------------------------------------------------------------
 
 

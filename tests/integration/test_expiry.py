@@ -22,7 +22,7 @@ from gatekeeper.ports import DeadLetter, DeletionOutdatedError
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.verification import Report, SavedCheckpoint
 from gatekeeper.transparency import Tree
-from tests.support.fort import ARMY, NOW, PUPIL, SCHOOL, SERGEANT, Fort, boot, receipt
+from tests.support.fort import ARMY, GATE, NOW, PUPIL, SCHOOL, SERGEANT, Fort, boot, receipt
 from tests.support.sites import ground
 from tests.support.verified import sign_heads, verified
 
@@ -33,6 +33,7 @@ POLICY = replace(
     ground().policy,
     retention=Retention(site=USUAL | {Kept.ENTRIES: 400 * DAY}, tenants={SCHOOL: {Kept.PERSONAL: 30 * DAY}}),
 )
+PERIODS = {POLICY.version.hex(): POLICY.retention}
 """The school keeps personal parts for thirty days, the army (the host) for a hundred and eighty; bodies live 400 days."""
 
 
@@ -55,7 +56,15 @@ class Years:
         await self.fort.run("SELECT make_month($2::date) FROM site WHERE site_id = $1", at.date())
         tenants = (ARMY,) if of is None else (of,)
         pen = self.fort.pen
-        await self.fort.commit(pen.write(entries, tenants=tenants, person=person, at=at, names=of))
+        await self.fort.commit(
+            pen.write(
+                entries,
+                tenants=tenants,
+                person=person,
+                at=at,
+                public={"gate": GATE} if of is None else {"gate": GATE, "tenant": of},
+            )
+        )
 
     async def checkpoint(self) -> None:
         self.saved.append(await sign_heads(self.fort))
@@ -89,7 +98,7 @@ class Years:
         return [row["seq"] for row in rows]
 
     async def must_be_sound(self) -> Report:
-        report = await verified(self.fort, saved=self.saved)
+        report = await verified(self.fort, saved=self.saved, periods=PERIODS)
         assert report.problems == []
         assert report.root == self.fort.pen.trees[SITE_TREE].root()
         return report
@@ -440,6 +449,22 @@ async def test_an_entry_that_says_another_deletion_than_there_was_is_found_out(y
     years.let_go = lies  # type: ignore[method-assign]
     await years.sweep()
     assert not (await verified(years.fort)).valid
+
+
+async def test_a_deletion_that_was_not_due_by_the_policy_is_found_out(years: Years):
+    """As an engine would make it that lets evidence go: everything fits, and it was too soon."""
+    sooner = Retention(site=USUAL | {Kept.PERSONAL: 10 * DAY})
+    years.policy = replace(POLICY, retention=sooner)
+    await years.write(1, days=20, of=ARMY, person=SERGEANT)
+    await years.sweep()
+    report = await verified(years.fort, periods=PERIODS)
+    assert report.problems == ["entry 1 deletes what was not over its period"]
+    assert (await verified(years.fort, periods={})).problems == [
+        "entry 1 deletes by a policy that the host has not signed"
+    ]
+    report = await verified(years.fort)
+    assert report.valid
+    assert "that what was deleted was over its period: no policies were given" in report.unchecked
 
 
 async def test_an_entry_of_a_deletion_that_is_not_in_the_log_tells_nothing(years: Years):

@@ -25,14 +25,24 @@ from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.retention import USUAL, Kept, Retention
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import REGISTRY
-from gatekeeper.ports import Inbound
+from gatekeeper.ports import Inbound, StoredDocument
 from gatekeeper.service.engine import Engine, EngineParts
 from gatekeeper.service.engine.engine import _Verified
 from gatekeeper.service.engine.intake import Allowance, Arrival
 from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.service.verification.periods import periods_of
 from gatekeeper.transparency import Tree
 from tests.support.databases import prepare_template
-from tests.support.sites import BADGES, SITE, SmallSite, key_of, register_holder
+from tests.support.sites import (
+    BADGES,
+    SITE,
+    SmallSite,
+    compiled,
+    ground,
+    key_of,
+    register_holder,
+    site_document,
+)
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -221,7 +231,7 @@ async def _entered(running: Running) -> None:
     """Everybody of the small site in the database, as their registrations say until the first of December."""
     site, register = running.site, running.site.flow.register
     holders = [
-        StoredHolder(record=record, tenant=tenant, name="", badges=site.holders[record.id].badges)
+        StoredHolder(record=record, tenant=tenant, name=b"", badges=site.holders[record.id].badges)
         for record, tenant in register.holders()
     ]
     badges = [
@@ -309,3 +319,21 @@ async def test_a_database_that_cannot_be_looked_through_stops_nothing(
     assert [line["event"] for line in said] == ["not expired"]
     assert await running.parts_left() == 0
     await running.scan("pupil")
+
+
+def test_the_periods_of_every_policy_are_known_by_its_version(site_of_two_policies: list[StoredDocument]):
+    anchor, policy = ground().anchor, ground().policy
+    periods = periods_of(site_of_two_policies, anchor=anchor)
+    assert periods[policy.version.hex()] == policy.retention
+    assert sorted(one.period(Kept.PERSONAL, None).days for one in periods.values()) == [90, 180]
+    assert periods_of([replace(one, content=b"") for one in site_of_two_policies], anchor=anchor) == {}
+
+
+@pytest.fixture
+def site_of_two_policies() -> list[StoredDocument]:
+    shorter, _ = compiled({**site_document(), "retention": {"personal_days": 90}}, trust=ground().trust)
+    return [
+        StoredDocument(kind="policy", seq=7, content=shorter),
+        StoredDocument(kind="policy", seq=0, content=ground().policy_source),
+        StoredDocument(kind="trust", seq=0, content=ground().trust.document),
+    ]

@@ -247,6 +247,16 @@ async def test_entries_that_are_gone_are_told_and_no_bundle_is_made(ground: Grou
     assert not (tmp_path / "b.zip").exists()
 
 
+async def test_an_entry_that_lies_there_twice_is_told_and_no_bundle_is_made(ground: Ground, tmp_path: Path):
+    plan = await planned(ground.fort, ground.leaves, tree=OF_SCHOOL)
+    await ground.fort.run(
+        "INSERT INTO entry SELECT site_id, seq, at + interval '1 second', kind, body, tenant, tenant_index FROM entry"
+        " WHERE site_id = $1 AND seq = 3"
+    )
+    with pytest.raises(MissingEntriesError, match="0 to 64 of tenant:school some lie in the log twice"):
+        await written(plan, ground.leaves, tmp_path / "b.zip")
+
+
 async def test_what_is_not_flushed_by_a_step_is_no_part_of_it(
     ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

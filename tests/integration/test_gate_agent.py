@@ -6,10 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
 from devices.agent import GateAgent
 from devices.app import make_gate
+from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
+from devices.core.belief import Ignored
 from devices.core.events import Signal
 from devices.hardware.ports import HardwareError
 from devices.hardware.simulated import SimulatedBadge, SimulatedDoor, SimulatedReader
@@ -29,11 +32,12 @@ from gatekeeper.model.messages import (
     StatusKind,
     Verdict,
 )
+from gatekeeper.model.topics import checkpoint_topic
 from tests.integration.gate_site import SiteSide, site_side
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import eventually
 from tests.unit.devices.folders import PASSWORD
-from tests.unit.devices.ground import GRANTED, IN, NO_RIGHTS, OUT
+from tests.unit.devices.ground import GRANTED, IN, NO_RIGHTS, OUT, SITE
 
 pytestmark = pytest.mark.integration
 
@@ -178,6 +182,31 @@ async def test_reader_strike_contact_and_display_are_served(side: SiteSide):
     outcomes = [passage.outcome for passage in side.seen(Passage)]
     assert outcomes == [PassageOutcome.TAKEN, PassageOutcome.FORCED]
     assert [status.kind for status in side.seen(Status)] == [StatusKind.CLOSED_AGAIN]
+
+
+async def test_what_the_log_contradicts_is_on_disk_before_it_is_told(side: SiteSide):
+    file = side.folder / CHECKPOINTS
+    async with side.serves(make_gate(side.settings(), broker=side.broker.url)) as gate:
+        await side.client.publish(checkpoint_topic(SITE), side.service.checkpoint(42, after=1))
+        await eventually(lambda: gate.remembered.newest is not None)
+        rolled_back = side.service.checkpoint(40, after=2, history="rolled back")
+        await side.client.publish(checkpoint_topic(SITE), rolled_back)
+        await eventually(lambda: bool(side.seen(Status)))
+        kept = read_checkpoints(file)
+    assert [status.kind for status in side.seen(Status)] == [StatusKind.LOG_ROLLED_BACK]
+    assert [it.wire for it in kept.kept] == [side.service.checkpoint(42, after=1)]
+    assert [it.arrived.wire for it in kept.contradictions] == [rolled_back]
+
+
+async def test_what_the_service_sends_and_the_log_did_not_sign_is_told_in_the_gates_own_log(side: SiteSide):
+    with capture_logs() as logs:
+        async with side.serves(make_gate(side.settings(), broker=side.broker.url)) as gate:
+            wire = side.service.checkpoint(42, log_key=Ed25519PrivateKey.generate())
+            await side.client.publish(checkpoint_topic(SITE), wire)
+            await eventually(lambda: bool(gate.tally.ignored[Ignored.CHECKPOINT_UNSIGNED]))
+    warned = [line["why"] for line in logs if line["event"] == "the service sends what is not believed"]
+    assert warned == ["checkpoint-unsigned"]
+    assert read_checkpoints(side.folder / CHECKPOINTS).kept == ()
 
 
 @pytest.mark.parametrize("has_fittings", [False, True])

@@ -167,9 +167,12 @@ def test_a_badge_with_a_key_opens_and_its_key_is_in_the_file_and_nowhere_else(
     assert isinstance(key, EllipticCurvePrivateKey)
     numbers = key.private_numbers()
     private, public = (n.to_bytes(32, "big") for n in (numbers.private_value, numbers.public_numbers.x))
+    issued = "SELECT 1 FROM badge WHERE site_id = $1 AND position($2 in token) > 0"
     handed_in = "SELECT 1 FROM change WHERE site_id = $1 AND position($2 in document) > 0"
-    assert registry.run(handed_in, public)
+    assert registry.run(issued, public)
+    assert not registry.run(issued, private)
     assert not registry.run(handed_in, private)
+    assert not registry.run(handed_in, public), "a change about a person is let go when it is made"
     assert registry.states(holder) == {badge: "active"}
     outcome = registry.scan(in_pocket(file))
     assert outcome.granted

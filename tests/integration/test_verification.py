@@ -23,11 +23,10 @@ from gatekeeper.transparency import (
     Checkpoint,
     SignatureType,
     Signer,
-    Tree,
     Verifier,
-    leaf_hash,
     sign_checkpoint,
 )
+from tests.drill.hand import rebuild
 from tests.support.fort import ARMY, KEYS, NOW, PUPIL, SCHOOL, SERGEANT, TREES, Fort
 
 pytestmark = pytest.mark.integration
@@ -80,28 +79,6 @@ class Log:
             type=SignatureType.ED25519,
             public_key=LOG_KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw),
         )
-
-    async def make_consistent(self) -> None:
-        """Rebuild every tile and head from the bodies as they are now, as a clever superuser would."""
-        trees = {name: Tree.empty() for name in TREES}
-        await self.run("DELETE FROM tile WHERE site_id = $1")
-        for row in await self.run("SELECT body FROM entry WHERE site_id = $1 ORDER BY seq"):
-            for name in json.loads(row["body"])["trees"]:
-                for tile in trees[name].append([leaf_hash(row["body"])]):
-                    await self.run(
-                        "INSERT INTO tile (site_id, tree, level, index, hashes) VALUES ($1, $2, $3, $4, $5)",
-                        name,
-                        tile.level,
-                        tile.index,
-                        tile.hashes,
-                    )
-        for name, tree in trees.items():
-            await self.run(
-                "UPDATE tree_head SET size = $3, root = $4 WHERE site_id = $1 AND tree = $2",
-                name,
-                tree.size,
-                tree.root(),
-            )
 
 
 @pytest.fixture
@@ -509,7 +486,7 @@ async def test_a_checkpoint_signed_by_another_key_is_not_believed(log: Log):
 
 async def test_a_log_rewritten_whole_contradicts_the_checkpoints_that_were_signed(log: Log):
     await _rewrite(log, 42, gate="another")
-    await log.make_consistent()
+    await rebuild(log.fort)
     report = await log.verified()
     assert (
         "the signed checkpoint of site at 100 entries has another root: the log was rewritten"
@@ -522,7 +499,7 @@ async def test_a_log_rewritten_whole_contradicts_the_checkpoints_that_were_signe
 async def test_a_log_rewritten_with_its_checkpoints_is_found_out_by_an_old_one(saved: int, log: Log):
     """The database alone cannot tell; memory outside it can."""
     await _rewrite(log, 42, gate="another")
-    await log.make_consistent()
+    await rebuild(log.fort)
     await log.run("DELETE FROM checkpoint WHERE site_id = $1")
     unwarned = await log.verified()
     assert unwarned.valid
@@ -537,7 +514,7 @@ async def test_a_log_truncated_with_all_that_points_to_it_is_found_out_by_an_old
     for table in ("entry", "personal"):
         await log.run(f"DELETE FROM {table} WHERE site_id = $1 AND seq >= 250")
     await log.run("DELETE FROM checkpoint WHERE site_id = $1 AND size > 100")
-    await log.make_consistent()
+    await rebuild(log.fort)
     assert (await log.verified(saved=[100])).valid, "what was seen at 100 still stands"
     report = await log.verified(saved=[300])
     assert report.problems == [

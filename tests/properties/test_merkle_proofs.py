@@ -1,6 +1,7 @@
 """Every true proof is believed, no altered one is, and both follow the definitions of RFC 6962."""
 
 import random
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,28 @@ def test_every_inclusion_proof_to_size_40_is_as_defined_and_believed():
             proof = inclusion_proof(index, size, STORED)
             assert proof == naive_inclusion(index, LEAVES[:size])
             assert _included(index, size, LEAVES[index], proof, ROOTS[size])
+
+
+def test_no_proof_of_any_kind_in_any_tree_to_size_7_survives_a_flipped_bit():
+    for size in range(1, 8):
+        for index in range(size):
+            proof, leaf = inclusion_proof(index, size, STORED), LEAVES[index]
+            for altered in _every_flip([leaf, ROOTS[size], *proof]):
+                assert not _included(index, size, altered[0], altered[2:], altered[1])
+        for old in range(1, size + 1):
+            proof = consistency_proof(old, size, STORED)
+            for altered in _every_flip([ROOTS[old], ROOTS[size], *proof]):
+                assert not _consistent(old, size, altered[0], altered[1], altered[2:])
+
+
+def test_no_range_proof_in_any_tree_to_size_5_survives_a_flipped_bit():
+    for size in range(1, 6):
+        for start in range(size + 1):
+            for end in range(start, size + 1):
+                proof, run = range_proof(start, end, size, STORED), LEAVES[start:end]
+                for altered in _every_flip([ROOTS[size], *run, *proof]):
+                    shown = altered[1 : 1 + len(run)]
+                    assert not _ranged(start, end, size, shown, altered[1 + len(run) :], root=altered[0])
 
 
 def test_every_inclusion_proof_stands_for_one_index_and_one_size_only():
@@ -163,6 +186,11 @@ def test_the_tiles_for_a_proof_are_all_it_is_made_from(ends: list[int]):
             for wanted in tiles_for(spans, size)
         ]
         assert make(TileHashes(fetched)) == make(everything)
+
+
+def _every_flip(hashes: list[bytes]) -> Iterator[list[bytes]]:
+    for bit in range(256):
+        yield from _flips(hashes, bit)
 
 
 def _flips(hashes: list[bytes], bit: int) -> list[list[bytes]]:

@@ -84,11 +84,31 @@ def test_leaves_too_many_or_too_few_make_no_subtrees():
         fewer.finish()
 
 
-def test_a_withheld_hash_with_a_flipped_bit_leads_nowhere():
-    for bit in range(256):
-        verifier = _begun(8, 16)
-        verifier.feed_subtree(3, flipped(STORED.node(3, 1), bit))
-        assert verifier.finish(ROOT) == Refused(code=Refusal.PROOF_ROOT)
+@pytest.mark.parametrize("cuts", [[0, 5, 8, 11], [3, 4, 9, 12], [256, 257, 259, 264]])
+def test_nothing_of_a_range_with_a_gap_survives_a_flipped_bit(cuts: list[int]):
+    """Shown, withheld, shown again; each bit of each hash, of those shown, of those that stand for others, of the proof."""
+    start, low, high, end = cuts
+    proof = range_proof(start, end, SIZE, STORED)
+    withheld = subtree_hashes(low, high, STORED)
+    parts = [LEAVES[start:low], withheld, LEAVES[high:end], proof]
+    assert _gapped(cuts, parts) is None
+    for kind, hashes in enumerate(parts):
+        for place, bit in itertools.product(range(len(hashes)), range(256)):
+            altered = [*hashes[:place], flipped(hashes[place], bit), *hashes[place + 1 :]]
+            refused = _gapped(cuts, [*parts[:kind], altered, *parts[kind + 1 :]])
+            assert refused == Refused(code=Refusal.PROOF_ROOT)
+
+
+def _gapped(cuts: list[int], parts: list[list[bytes]]) -> Refused | None:
+    start, low, high, end = cuts
+    before, withheld, after, proof = parts
+    verifier = RangeVerifier.begin(start=start, end=end, size=SIZE, proof=proof)
+    assert isinstance(verifier, RangeVerifier)
+    verifier.feed(before)
+    for (height, _), node in zip(subtrees_of(low, high), withheld, strict=True):
+        verifier.feed_subtree(height, node)
+    verifier.feed(after)
+    return verifier.finish(ROOT)
 
 
 @pytest.mark.parametrize(("start", "height"), [(4, 3), (1, 1), (0, 64), (0, -1)])

@@ -1,5 +1,7 @@
 """However a log has grown - at once, one by one, over restarts - it is the tree that RFC 6962 defines."""
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,19 @@ def test_batch_append_and_single_append_and_definition_agree_for_all_sizes_to_30
         assert batch.root() == single.root() == root_of(LEAVES[:size]) == naive_root(LEAVES[:size])
         assert (batch.size, batch.edge) == (single.size, single.edge) == (size, batch.edge)
         single.append(LEAVES[size : size + 1])
+
+
+def test_batch_append_and_single_append_and_definition_agree_at_larger_sizes_by_chance():
+    hashes = leaves(20_000)
+    sizes = sorted(random.Random(6962).sample(range(301, 20_001), 12))
+    single = Tree.empty()
+    for size in sizes:
+        for hashed in hashes[single.size : size]:
+            single.append([hashed])
+        batch = Tree.empty()
+        batch.append(hashes[:size])
+        assert batch.root() == single.root() == root_of(hashes[:size]) == naive_root(hashes[:size])
+        assert (batch.size, batch.edge) == (single.size, single.edge)
 
 
 def test_a_tree_resumed_at_any_size_goes_on_as_if_nothing_had_happened():

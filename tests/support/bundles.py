@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gatekeeper.core.audit import Kind, canonical_json, commitment, timestamp
 from gatekeeper.core.export import (
+    EVERYTHING,
     Counts,
     Dialect,
     EarlierCheckpoint,
@@ -35,7 +36,9 @@ from gatekeeper.service.export.inside import verify_program, verify_text
 from gatekeeper.transparency import (
     Checkpoint,
     Cosigner,
+    Note,
     Signer,
+    Tile,
     TileHashes,
     Tree,
     consistency_proof,
@@ -49,7 +52,10 @@ from gatekeeper.transparency import (
     subtree_hashes,
 )
 
-__all__ = ["KEY", "ORIGIN", "OTHER_KEY", "Asked", "Log", "Made", "bundle_of", "log_of", "packed", "written"]
+__all__ = [
+    "KEY", "NOON", "ORIGIN", "OTHER_KEY", "SITE", "TREE", "Asked", "Log", "Made", "bundle_of", "checkpoint_of",
+    "export_entry", "exported", "log_of", "note_of", "packed", "reader_of", "written",
+]  # fmt: skip
 
 SITE, TREE = SiteId("fort"), "tenant:school"
 ORIGIN = "gatekeeper/fort/tenant/school"
@@ -135,18 +141,15 @@ def bundle_of(log: Log, asked: Asked) -> Made:
     since = log.at(first) if first else None
     until = log.at(last) if last < count else None
     start, end = max(0, first - 1), min(count, last + 1) if until is not None else last
-    index, seq = count, 3 * count + 5
-    export = ExportedBy(
-        index=index, seq=seq, at=timestamp(log.at(index)), by="army", author="auditor",
-        approved_by="officer" if asked.openings else None, reason="yearly review",
-    )  # fmt: skip
-    entry = _export_entry(asked, export, since, until)
+    index = count
+    export = exported(index, approved=asked.openings)
+    entry = export_entry(export, openings=asked.openings, selection=asked.selection, since=since, until=until)
     later = log_of(count + 1 + asked.later).bodies[count + 1 :]
     leaves = [leaf_hash(body) for body in (*log.bodies, entry, *later)]
     tree = Tree.empty()
-    reader = TileHashes([*tree.append(leaves), *tree.partial_tiles()])
+    reader = reader_of([*tree.append(leaves), *tree.partial_tiles()])
     size, root = tree.size, tree.root()
-    note, key = _note(asked, size, root)
+    note, key = note_of(size, root, key=asked.key, cosigners=asked.cosigners)
     manifest = Manifest(
         site=SITE, tree=TREE, size=size, root=root, range=(start, end), within=(first, last), since=since,
         until=until, selection=asked.selection, openings=asked.openings, csv=asked.csv, parquet=False,
@@ -209,33 +212,56 @@ def _deflated(name: str) -> zipfile.ZipInfo:
     return info
 
 
-def _export_entry(asked: Asked, export: ExportedBy, since: datetime | None, until: datetime | None) -> bytes:
+def exported(index: int, *, approved: bool) -> ExportedBy:
+    """Who exports the log, in the entry of this index."""
+    return ExportedBy(
+        index=index, seq=3 * index + 5, at=timestamp(NOON + timedelta(seconds=index)), by="army", author="auditor",
+        approved_by="officer" if approved else None, reason="yearly review",
+    )  # fmt: skip
+
+
+def export_entry(
+    export: ExportedBy,
+    *,
+    openings: bool,
+    selection: Selection = EVERYTHING,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> bytes:
+    """The entry by which the log says so."""
     body: dict[str, Any] = {
         "v": 1, "site": SITE, "seq": export.seq, "at": export.at, "kind": "log.exported", "nonce": "f" * 32,
-        "trees": {"site": export.seq, TREE: export.index}, "tree": TREE, "openings": asked.openings,
+        "trees": {"site": export.seq, TREE: export.index}, "tree": TREE, "openings": openings,
         "by": export.by, "author": export.author, "reason": export.reason,
     }  # fmt: skip
     times = {"from": since, "to": until}
     body |= {name: timestamp(at) for name, at in times.items() if at is not None}
     if export.approved_by is not None:
         body["approved_by"] = export.approved_by
-    if asked.selection.doors:
-        body["doors"] = list(asked.selection.doors)
-    if asked.selection.decisions:
-        body["decisions"] = list(asked.selection.decisions)
-    if asked.selection.holder is not None:
+    if selection.doors:
+        body["doors"] = list(selection.doors)
+    if selection.decisions:
+        body["decisions"] = list(selection.decisions)
+    if selection.holder is not None:
         body["one_holder"] = True
     return canonical_json(body)
 
 
-def _note(asked: Asked, size: int, root: bytes) -> tuple[bytes, str]:
-    signer = Signer(name=ORIGIN, private_key=asked.key)
+def note_of(
+    size: int, root: bytes, *, key: Ed25519PrivateKey = KEY, cosigners: Sequence[Cosigner] = ()
+) -> tuple[bytes, str]:
+    """The signed checkpoint of a tree, and the verifier key of who signed it."""
+    signer = Signer(name=ORIGIN, private_key=key)
     note = sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), [signer])
-    if asked.cosigners:
-        parsed = parse_note(note)
-        cosigned = [one.cosign(parsed.text, time=1_780_000_000) for one in asked.cosigners]
-        note = format_note(replace(parsed, signatures=(*parsed.signatures, *cosigned)))
-    return note, signer.verifier.key()
+    parsed = parse_note(note)
+    assert isinstance(parsed, Note)
+    cosigned = [one.cosign(parsed.text, time=1_780_000_000) for one in cosigners]
+    return format_note(replace(parsed, signatures=(*parsed.signatures, *cosigned))), signer.verifier.key()
+
+
+def reader_of(tiles: Sequence[Tile]) -> TileHashes:
+    """What proofs are made from."""
+    return TileHashes(tiles)
 
 
 def _segments(log: Log, manifest: Manifest, reader: TileHashes) -> tuple[dict[str, bytes], Counts]:

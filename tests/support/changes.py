@@ -7,14 +7,27 @@ from copy import deepcopy
 from typing import Any
 
 from gatekeeper.core.audit import Draft
-from gatekeeper.core.change import ApprovalChange, ChangeContent
+from gatekeeper.core.change import ApprovalChange, ChangeContent, LogExportChange
 from gatekeeper.core.proposals import digest_of
 from gatekeeper.core.supervise import APPLIED, PROPOSED, Supervised, Writes
 from gatekeeper.model.badges import Card
 from gatekeeper.model.reasons import Reason
 from tests.support.sites import Issued, SmallSite
 
-__all__ = ["agreed", "made", "reason", "refused", "state_of"]
+__all__ = ["WHOLE_LOG", "agreed", "made", "reason", "refused", "state_of"]
+
+
+WHOLE_LOG = LogExportChange(
+    tree="site",
+    since=None,
+    until=None,
+    doors=(),
+    decisions=(),
+    holder=None,
+    openings=False,
+    reason="yearly audit",
+)
+"""An export of all that there is, of nobody by name: to alter."""
 
 
 def state_of(site: SmallSite) -> Any:

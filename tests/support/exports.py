@@ -49,6 +49,7 @@ async def planned(
     selection: Selection = EVERYTHING,
     openings: bool = False,
     csv: Dialect | None = None,
+    parquet: bool = False,
     earlier: Sequence[int] = (),
     key: str | None = None,
 ) -> Plan:
@@ -69,7 +70,7 @@ async def planned(
         selection=selection,
         openings=openings,
         csv=csv,
-        parquet=False,
+        parquet=parquet,
         export=ExportedBy(
             index=size - 1,
             seq=loads(body)["seq"],

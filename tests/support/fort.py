@@ -78,8 +78,9 @@ class Written:
 class Pen:
     """Writes as an engine does: each batch stands behind what was accepted before it."""
 
-    def __init__(self, site: SiteId) -> None:
-        self.sealer = Sealer(site, trees={name: Tree.empty() for name in TREES}, keys=KEYS)
+    def __init__(self, site: SiteId, trees: Mapping[str, Tree] | None = None) -> None:
+        """Begin anew, or go on with trees that a log has."""
+        self.sealer = Sealer(site, trees=trees or {name: Tree.empty() for name in TREES}, keys=KEYS)
 
     @property
     def size(self) -> int:
@@ -97,16 +98,16 @@ class Pen:
         person: HolderId | None = None,
         kind: Kind = Kind.GATE_STATUS,
         at: datetime = NOW,
-        names: TenantId | None = None,
+        public: Mapping[str, Any] | None = None,
     ) -> Written:
-        """Seal entries; with a person, each has a personal part; `names` is the tenant that they name."""
+        """Seal entries; with a person, each has a personal part. `public` is what each says to everybody."""
         drafts = [
             Draft(
                 kind=kind,
                 at=at,
                 seq=self.size + number,
                 tenants=tenants,
-                public={"gate": GATE} if names is None else {"gate": GATE, "tenant": names},
+                public={"gate": GATE} if public is None else public,
                 person=person,
                 personal=None if person is None else {"holder": person, "number": number},
             )

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import HolderId
+from gatekeeper.model.retention import Retention
 from gatekeeper.service.engine.engine import checkpoint_origin
 from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
 from gatekeeper.transparency import Checkpoint, SignatureType, Signer, Verifier, sign_checkpoint
@@ -39,6 +40,7 @@ async def verified(
     *,
     saved: Sequence[SavedCheckpoint] = (),
     keys: Mapping[HolderId, bytes] | None = KEYS,
+    periods: Mapping[str, Retention] | None = None,
 ) -> Report:
     """What who verifies the log finds."""
     verifiers = {
@@ -52,5 +54,5 @@ async def verified(
         size, _ = claimed.heads.get(SITE_TREE, (0, b""))
         entries = reading.filed_entries(fort.site, until=size)
         return await verify_log(
-            fort.site, entries, claimed=claimed, saved=saved, verifiers=verifiers, keys=keys
+            fort.site, entries, claimed=claimed, saved=saved, verifiers=verifiers, keys=keys, periods=periods
         )

@@ -4,7 +4,7 @@ from gatekeeper.adapters.postgres.connection import connect, migrate_site_databa
 from gatekeeper.adapters.postgres.leaves import PostgresLeaves
 from gatekeeper.adapters.postgres.ledger import LEASE, PostgresLedger
 from gatekeeper.adapters.postgres.mending import PostgresMending, SiteOwnedError
-from gatekeeper.adapters.postgres.reading import PostgresReading
+from gatekeeper.adapters.postgres.reading import PostgresReading, TimestampRow
 from gatekeeper.adapters.postgres.stored_trees import PostgresStoredTrees
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "PostgresReading",
     "PostgresStoredTrees",
     "SiteOwnedError",
+    "TimestampRow",
     "connect",
     "migrate_site_database",
 ]

@@ -271,7 +271,7 @@ class PostgresLedger:
     async def keep_cosignatures(
         self, site: SiteId, *, tree: str, size: int, cosignatures: Sequence[NoteSignature], at: datetime
     ) -> None:
-        """Keep what witnesses said of a checkpoint that is kept."""
+        """Keep what witnesses said of a checkpoint that is kept; of every hour the last stays."""
         names = [one.name for one in cosignatures]
         key_ids = [one.key_id for one in cosignatures]
         signatures = [one.signature for one in cosignatures]
@@ -279,6 +279,17 @@ class PostgresLedger:
             await connection.execute(
                 _queries.put_cosignatures, site, tree, size, at, names, key_ids, signatures
             )
+
+    async def keep_timestamp(self, site: SiteId, *, tree: str, size: int, reply: bytes, at: datetime) -> None:
+        """Keep what a time-stamping authority said of a tree's checkpoint of this size."""
+        async with self._reading.use() as connection:
+            await connection.execute(_queries.put_timestamp, site, tree, size, reply, at)
+
+    async def timestamped(self, site: SiteId) -> Mapping[str, tuple[int, datetime]]:
+        """For each tree: the size that was stamped last, and when."""
+        async with self._reading.use() as connection:
+            rows = await connection.fetch(_queries.last_timestamps, site)
+            return {row["tree"]: (row["size"], row["at"]) for row in rows}
 
     async def changes(self, site: SiteId, *, most: int | None = None) -> Sequence[StoredChange]:
         """The changes that wait, oldest first, `most` at most."""

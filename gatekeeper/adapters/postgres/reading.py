@@ -16,6 +16,7 @@ from gatekeeper.adapters.postgres.retention import marker
 from gatekeeper.adapters.postgres.rows import cosigned_note, operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
+from gatekeeper.core.export.feeds import PublicEntry, read_public
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.register import read_term
@@ -33,6 +34,7 @@ __all__ = [
     "PostgresReading",
     "PresenceRow",
     "RegistrationRow",
+    "TimestampRow",
     "WaitingRow",
 ]
 
@@ -105,6 +107,20 @@ class HoldRow:
     body: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampRow:
+    """What a time-stamping authority said of a tree's checkpoint; `note` is that checkpoint, None when it is gone.
+
+    `reply` is what it answered, whole; `at` is when it was asked, its own time stands in the reply.
+    """
+
+    tree: str
+    size: int
+    reply: bytes
+    at: datetime
+    note: bytes | None
+
+
 class PostgresReading:
     """One connection for reading; opened by `opened`, closed with its block."""
 
@@ -162,6 +178,19 @@ class PostgresReading:
             filed = ((row["tenant"], row["tenant_index"]), (row["owner"], row["owner_index"]))
             places = tuple((tenant_tree(tenant), index) for tenant, index in filed if tenant is not None)
             yield FiledEntry(entry=_entry(row), places=places)
+
+    async def public_entries(
+        self, site: SiteId, *, since: int, until: int, tenant: TenantId | None
+    ) -> AsyncIterator[tuple[int, Sequence[PublicEntry]]]:
+        """Entries [since, until) without anything personal, in pages, each with the `seq` behind it.
+
+        With a tenant, those that the tenant's tree holds: a page may be empty, and there is a next one nevertheless.
+        """
+        while since < until:
+            end = min(until, since + _PAGE)
+            rows = await self._connection.fetch(_queries.public_entries, site, since, end, tenant)
+            yield end, [read_public(site, row["seq"], row["at"], row["body"]) for row in rows]
+            since = end
 
     async def _rows(self, site: SiteId, since: int, until: int | None) -> AsyncIterator[Any]:
         while until is None or since < until:
@@ -248,6 +277,16 @@ class PostgresReading:
         """Sizes of checkpoints that auditors have, the newest first, some hundreds at most."""
         rows = await self._connection.fetch(_queries.handed_out, site, tree, _HANDED_OUT)
         return [row["size"] for row in rows]
+
+    async def timestamp_tokens(self, site: SiteId, *, tree: str, size: int) -> TimestampRow | None:
+        """The newest time stamp of a tree at a size or below it."""
+        row = await self._connection.fetchrow(_queries.timestamp_at, site, tree, size)
+        return None if row is None else TimestampRow(**row)
+
+    async def timestamps(self, site: SiteId) -> Sequence[TimestampRow]:
+        """Every time stamp of a site, by tree and size."""
+        rows = await self._connection.fetch(_queries.all_timestamps, site)
+        return [TimestampRow(**row) for row in rows]
 
     async def claimed(self, site: SiteId) -> Claimed:
         """What the database says of a site's log, all as of one instant."""

@@ -16,6 +16,7 @@ from gatekeeper.core.export.selection import Selection
 from gatekeeper.core.export.table import Dialect
 from gatekeeper.core.log_export import AtDoor, is_tree
 from gatekeeper.model.ids import HolderId, SiteId, is_name
+from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.transparency import HASH_SIZE
 
 __all__ = ["FORMAT", "Counts", "ExportedBy", "Manifest", "manifest_document", "read_manifest"]
@@ -89,7 +90,7 @@ class Manifest:
     @property
     def origin(self) -> str:
         """The origin of the tree's checkpoints."""
-        return f"gatekeeper/{self.site}/{self.tree.replace(':', '/')}"
+        return checkpoint_origin(self.site, self.tree)
 
     @property
     def borders(self) -> frozenset[int]:

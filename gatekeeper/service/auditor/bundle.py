@@ -1,15 +1,14 @@
 """A bundle is checked from its form to its meaning; the first fault ends it.
 
-form        the archive, its members, manifest, checkpoint and proofs, each in its one spelling
-trust       the log's key, its signature, witnesses, time stamp
-content     every segment: hashes, entries, openings, table; several at once where there are many
-proof       the segments' hashes lead to the checkpoint's root; the export's own entry does, too
-history     the checkpoint is one with all that was seen before
-honesty     what was counted is what the manifest says; what was not looked at is listed
+Form: the archive, its members, manifest, checkpoint and proofs, each in its one spelling. Trust: the log's key, its signature,
+witnesses, time stamp. Content: every segment, its hashes, entries, openings and table; several at once where there are many.
+Proof: the segments' hashes lead to the checkpoint's root, and so does the export's own entry. History: the checkpoint is one
+with all that was seen before. Honesty: what was counted is what the manifest says, and what was not looked at is listed.
 """
 
 import multiprocessing
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -44,7 +43,7 @@ from gatekeeper.service.auditor.signing import (
     log_keys,
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
-from gatekeeper.service.words import counted
+from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import MAX_NOTE_BYTES, RangeVerifier, Refused, Verifier
 from gatekeeper.transparency.proofs import Subtree
 
@@ -52,6 +51,7 @@ __all__ = ["Known", "verify_bundle"]
 
 _LARGEST: Final = 1 << 20
 _LARGEST_PROOFS: Final = 1 << 26
+_FORMAT: Final = re.compile(rb'"format":"(gatekeeper-bundle/[0-9]{1,4})"')
 _FEW: Final = 100_000
 """So many entries are checked in the time that it takes to start another process."""
 
@@ -139,8 +139,8 @@ class _Checking:
         document = self._archive.read("manifest.json", most=_LARGEST)
         manifest = read_manifest(document)
         if manifest is None:
-            newer = b'"format":"gatekeeper-bundle/' in document and f'"{FORMAT}"'.encode() not in document
-            if newer:
+            format_ = _FORMAT.search(document)
+            if format_ is not None and format_[1].decode() != FORMAT:
                 raise CannotCheckError("The bundle is of another format: check it with a newer Gatekeeper.")
             raise fault(Fault.MANIFEST_FORM, member="manifest.json")
         return manifest
@@ -347,7 +347,9 @@ def _unproved(manifest: Manifest, out_of_time: int) -> list[str]:
     """What not even a sound bundle proves."""
     counts = manifest.counts
     closed = counts.personal - counts.openings
-    says = []
+    says = [
+        f"when and with what it was written: only the manifest says {shown(manifest.written)}, {shown(manifest.program)}"
+    ]
     if manifest.selection:
         withheld = counted(counts.withheld, "entry that is withheld", "entries that are withheld")
         says.append(f"that none of the {withheld} would pass the filter")
@@ -356,9 +358,8 @@ def _unproved(manifest: Manifest, out_of_time: int) -> list[str]:
             "that the log's entry of the export names the same holder: it says so in its personal part only"
         )
     if closed:
-        says.append(
-            f"{counted(closed, 'personal part')} that are closed: forgotten, expired, or not asked for"
-        )
+        parts = counted(closed, "personal part that is", "personal parts that are")
+        says.append(f"{parts} closed: forgotten, expired, or not asked for")
     if out_of_time:
         says.append(
             f"when {counted(out_of_time, 'entry was', 'entries were')} made: the log's clock ran backwards there"

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from gatekeeper.core.audit import canonical_json, timestamp
+from gatekeeper.core.audit import timestamp
 from gatekeeper.core.export import Manifest
+from gatekeeper.service.auditor.documents import canonical_object
 from gatekeeper.service.auditor.findings import Fault, fault, refusal
 from gatekeeper.transparency import Refused, leaf_hash, verify_inclusion
 
@@ -38,14 +37,10 @@ def hold_export(document: bytes, manifest: Manifest, proof: tuple[bytes, ...]) -
 
 
 def _body(document: bytes) -> Mapping[str, Any]:
-    try:
-        body = orjson.loads(document)
-        sound = type(body) is dict and canonical_json(body) == document and body.get("kind") == _KIND
-    except (ValueError, TypeError):
-        sound = False
-    if not sound:
+    body = canonical_object(document)
+    if body is None or body.get("kind") != _KIND:
         raise fault(Fault.EXPORT_FORM, member=_MEMBER)
-    return body  # type: ignore[no-any-return]  # a dict, as was asked above
+    return body
 
 
 def _claims(manifest: Manifest) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from typing_extensions import override
+
 from gatekeeper.core.export import Counts, Manifest
 from gatekeeper.transparency import Refusal, Refused, Verifier
 
@@ -77,6 +79,7 @@ class Finding:
     index: int | None = None
     detail: str = ""
 
+    @override
     def __str__(self) -> str:
         """Say it in a sentence."""
         line = "" if self.line is None else f" line {self.line}"

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from gatekeeper.core.audit import canonical_json, commitment, timestamp
+from gatekeeper.core.audit import commitment, timestamp
 from gatekeeper.core.export import (
     WITHHELD_START,
     Counts,
@@ -30,6 +30,7 @@ from gatekeeper.core.export import (
     row_of,
 )
 from gatekeeper.service.auditor.archive import Archive, read_archive
+from gatekeeper.service.auditor.documents import canonical_object
 from gatekeeper.service.auditor.findings import Fault, Finding, Found, fault
 from gatekeeper.transparency.proofs import Subtree, Subtrees, subtrees_of
 
@@ -160,6 +161,8 @@ class _Contents:
 
     def __init__(self, manifest: Manifest, segment: Segment, archive: Archive) -> None:
         self._manifest = manifest
+        self._site, self._tree = manifest.site, manifest.tree
+        self._filtered = bool(manifest.selection)
         self._first, self._last = manifest.within
         self._since = "" if manifest.since is None else timestamp(manifest.since)
         self._until = "~" if manifest.until is None else timestamp(manifest.until)
@@ -204,8 +207,7 @@ class _Contents:
             self._opened += 1
             told = self._told(opening) if self._reads_openings else None
         self._personal += "personal" in body
-        selection = self._manifest.selection
-        if selection and not selection.gives(body, told):
+        if self._filtered and not self._manifest.selection.gives(body, told):
             raise fault(Fault.ENTRY_FILTER, member=self._entries, line=line, index=index)
         if self._table is None:
             return ""
@@ -216,18 +218,14 @@ class _Contents:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index) from error
 
     def _body(self, index: int, line: int, entry: bytes) -> dict[str, Any]:
-        try:
-            body = orjson.loads(entry)
-            canonical = type(body) is dict and canonical_json(body) == entry
-        except (ValueError, TypeError):
-            canonical = False
-        if not canonical:
+        body = canonical_object(entry)
+        if body is None:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
         trees = body.get("trees")
-        place = trees.get(self._manifest.tree) if type(trees) is dict else None
-        if type(place) is not int or place != index or body.get("site") != self._manifest.site:
+        place = trees.get(self._tree) if type(trees) is dict else None
+        if type(place) is not int or place != index or body.get("site") != self._site:
             raise fault(Fault.ENTRY_PLACE, member=self._entries, line=line, index=index)
-        return body  # type: ignore[no-any-return]  # a dict, as was asked above
+        return body
 
     def _hold_time(self, index: int, line: int, body: dict[str, Any], *, within: bool) -> None:
         at = body.get("at")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from gatekeeper.transparency import Policy, Refused, Verifier, parse_policy
+from gatekeeper.transparency import Policy, Refused, VerifiedSignature, Verifier, parse_policy
 
 __all__ = ["AskedWitness", "PolicyRefusedError", "asked_witnesses", "read_policy"]
 
@@ -46,7 +46,15 @@ def read_policy(text: bytes) -> Policy:
         raise PolicyRefusedError(
             f"The policy of witnesses gives the URL of at least one witness, and at most {_MOST_KEYS} keys."
         )
+    if not policy.satisfied(_all_cosign(asked)):
+        raise PolicyRefusedError(
+            "The policy of witnesses asks for cosignatures of witnesses without a URL, who are never asked."
+        )
     return policy
+
+
+def _all_cosign(asked: Sequence[AskedWitness]) -> Sequence[VerifiedSignature]:
+    return [VerifiedSignature(verifier=key, time=None) for witness in asked for key in witness.verifiers]
 
 
 def asked_witnesses(policy: Policy) -> Sequence[AskedWitness]:

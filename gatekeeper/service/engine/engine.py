@@ -36,6 +36,7 @@ from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import GateId, HolderId, SiteId
 from gatekeeper.model.messages import Scan
 from gatekeeper.model.topics import Channel, gate_topic, upward_filters
+from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import metrics
 from gatekeeper.ports import (
@@ -51,17 +52,20 @@ from gatekeeper.ports import (
     Loaded,
     SiteLostError,
     StoredChange,
+    TimestampAuthority,
     Transport,
     Witnesses,
 )
 from gatekeeper.service.cosigning import Cosigning
 from gatekeeper.service.engine.beacons import Beacons
 from gatekeeper.service.engine.beside import Beside
+from gatekeeper.service.engine.checkpoints import CheckpointAnnouncer
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of
 from gatekeeper.service.engine.sealing import Sealed, Sealer
+from gatekeeper.service.engine.stamping import Stamper
 from gatekeeper.transparency import Checkpoint, Policy, Signer, Tree, sign_checkpoint
 
 __all__ = [
@@ -86,11 +90,6 @@ _MONTHS_LOOKED_AT = 3600.0
 _RETRY_FIRST, _RETRY_MOST = 0.05, 1.0
 
 _log = structlog.get_logger("gatekeeper.engine")
-
-
-def checkpoint_origin(site: SiteId, tree: str) -> str:
-    """The origin line of a tree's checkpoints, which is also the name of the key that signs them."""
-    return f"gatekeeper/{site}/{tree.replace(':', '/')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +122,8 @@ class EngineParts:
     beside: Sequence[Beside] = ()
     """What goes on while the site is owned, and never in the way of a scan."""
     witness: WitnessParts | None = None
+    authority: TimestampAuthority | None = None
+    stamped_every: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,14 @@ class Engine:
         self._beacons = Beacons(
             site=parts.site, secret=parts.beacon_secret, key=parts.decision_key, prefix=parts.prefix
         )
+        self._announcer = CheckpointAnnouncer(
+            site=parts.site, key=parts.decision_key, prefix=parts.prefix, transport=parts.transport
+        )
+        self._stamper = _stamper(parts)
         self._epoch = 0
         self._flow: Flow
         self._sealer: Sealer
+        self._newest_at: datetime
 
     async def run(self) -> None:
         """Own the site and serve it until cancelled. Raises SiteLostError when another engine took it."""
@@ -193,6 +199,9 @@ class Engine:
                     tasks.create_task(beside.run(self), name=f"beside {number}")
                 if parts.witness is not None:
                     tasks.create_task(self._cosigning(parts.witness).run(), name="witnesses")
+                tasks.create_task(self._announcer.run(), name="announcer")
+                if self._stamper is not None:
+                    tasks.create_task(self._stamper.run(), name="timestamps")
                 await parts.transport.open(
                     filters=upward_filters(self._site, prefix=parts.prefix),
                     on_message=self._on_message,
@@ -303,6 +312,8 @@ class Engine:
         here, gone = (self._linked, self._unlinked) if up else (self._unlinked, self._linked)
         here.set()
         gone.clear()
+        if up:
+            self._announcer.link_up()
 
     def _on_message(self, inbound: Inbound) -> None:
         turned_away = self._intake.offer(inbound, at=time.monotonic())
@@ -535,6 +546,8 @@ class Engine:
         metrics.commits.inc()
         metrics.entries.inc(len(sealed.entries))
         metrics.log_size.set(self._sealer.size)
+        if sealed.entries:
+            self._newest_at = sealed.entries[-1].at
         self._grown.set()
 
     def _actuate(self, work: _Work, topics: Sequence[str]) -> None:
@@ -739,13 +752,15 @@ class Engine:
             heads = [
                 (tree, size, root) for tree, size, root in self._sealer.heads() if size > signed.get(tree, 0)
             ]
-            now = self._parts.clock.now()
+            now, newest_at = self._parts.clock.now(), self._newest_at
             with suppress(LedgerUnavailableError):
                 for tree, size, root in heads:
+                    note = self._note(tree, size, root)
                     await self._parts.ledger.checkpoint(
-                        self._site, tree=tree, size=size, root=root, note=self._note(tree, size, root), at=now
+                        self._site, tree=tree, size=size, root=root, note=note, at=now
                     )
                     signed[tree] = size
+                    self._tell_signed(tree, size, note, newest_at)
                 metrics.checkpoint_size.set(signed.get(SITE_TREE, 0))
             for _ in range(10):
                 if self._sealer.size != announced:
@@ -764,6 +779,13 @@ class Engine:
             clock=self._parts.clock,
             tree_of=self._sealer.tree,
         )
+
+    def _tell_signed(self, tree: str, size: int, note: bytes, newest_at: datetime) -> None:
+        """Bring a checkpoint to those who remember it outside the database."""
+        if self._stamper is not None:
+            self._stamper.signed(tree, size, note)
+        if tree == SITE_TREE:
+            self._announcer.signed(note, at=newest_at)
 
     def _note(self, tree: str, size: int, root: bytes) -> bytes:
         origin = checkpoint_origin(self._site, tree)
@@ -784,3 +806,15 @@ class Engine:
             else:
                 self._parts.health.database = True
                 return
+
+
+def _stamper(parts: EngineParts) -> Stamper | None:
+    if parts.authority is None:
+        return None
+    return Stamper(
+        site=parts.site,
+        authority=parts.authority,
+        ledger=parts.ledger,
+        clock=parts.clock,
+        every=parts.stamped_every,
+    )

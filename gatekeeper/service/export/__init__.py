@@ -2,5 +2,5 @@
 
 source     what is read of the log                     planning   what a bundle will hold, and its proofs
 partial    the file as it grows, and after a crash     writing    the segments, one behind the other
-inside/    what lies in every bundle: how to check it
+parquet    its table for programs, as an extra         inside/    what lies in every bundle: how to check it
 """

@@ -85,9 +85,11 @@ class Partial:
     @staticmethod
     def is_begun(file: Path) -> bool:
         """Whether there is a bundle to go on with."""
-        if file.exists() and not _partial_of(file).exists():  # complete, and stopped before its plan went
-            _plan_of(file).unlink(missing_ok=True)
-        return _plan_of(file).exists()
+        plan = _plan_of(file)
+        complete = file.exists() and not _partial_of(file).exists()  # and stopped before its plan went
+        if complete or (plan.exists() and b"\n" not in plan.read_bytes()):  # or stopped before it had one
+            plan.unlink(missing_ok=True)
+        return plan.exists()
 
     @classmethod
     def resumed(cls, file: Path) -> Self:

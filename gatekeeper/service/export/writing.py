@@ -19,6 +19,7 @@ from gatekeeper.core.export import (
     Counts,
     Manifest,
     Segment,
+    cells_of,
     heading,
     manifest_document,
     member_name,
@@ -29,6 +30,7 @@ from gatekeeper.core.export import (
     withheld_line,
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
+from gatekeeper.service.export.parquet import ParquetTable, must_have_parquet
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import Plan
 from gatekeeper.service.export.source import Bodies, LogSource, SealedPart
@@ -45,7 +47,7 @@ _PERSONAL: Final = b'"personal":"'
 
 
 class MissingEntriesError(Exception):
-    """Entries of the range are not in the log; the message names the first place."""
+    """Entries of the range are not in the log, or twice; the message names the first place."""
 
 
 async def write_bundle(
@@ -58,8 +60,11 @@ async def write_bundle(
 ) -> Counts:
     """Write what a bundle lacks yet, to its end; give what it holds.
 
-    `opener` opens personal parts, for openings and for a filter by holder. Raises MissingEntriesError.
+    `opener` opens personal parts, for openings and for a filter by holder. Raises MissingEntriesError, and ParquetError
+    where Parquet is asked for and cannot be written.
     """
+    if plan.manifest.parquet:
+        must_have_parquet()
     if not partial.steps:
         _put(partial, plan, {**_beside(plan), "checkpoint": plan.checkpoint})
         partial.step({})
@@ -103,6 +108,7 @@ class _Spools:
 
     openings: IO[bytes] | None
     table: IO[bytes] | None
+    parquet: ParquetTable | None
 
     @classmethod
     @contextmanager
@@ -115,6 +121,7 @@ class _Spools:
             yield cls(
                 openings=spool() if manifest.openings else None,
                 table=spool() if manifest.csv is not None else None,
+                parquet=stack.enter_context(ParquetTable(spool())) if manifest.parquet else None,
             )
 
 
@@ -134,7 +141,8 @@ class _SegmentWriting:
         self._partial, self._plan, self._manifest = partial, plan, plan.manifest
         self._source, self._opener, self._segment, self._progress = source, opener, segment, progress
         # Only what is shown as it is needs no look at what it says.
-        self._plain = not (self._manifest.selection or self._manifest.openings or self._manifest.csv)
+        shown = self._manifest
+        self._plain = not (shown.selection or shown.openings or shown.csv or shown.parquet)
         self._counts = Counts()
 
     async def run(self) -> Counts:
@@ -169,7 +177,11 @@ class _SegmentWriting:
     async def _fetch(self, start: int, end: int) -> tuple[Bodies, Sequence[SealedPart]]:
         tree = self._manifest.tree
         bodies = await self._source.bodies(tree, start, end)
-        if bodies.leaves != end - start:
+        if bodies.leaves > end - start:
+            raise MissingEntriesError(
+                f"Of the entries {start} to {end} of {tree} some lie in the log twice: gatekeeper audit verify says which."
+            )
+        if bodies.leaves < end - start:
             raise MissingEntriesError(
                 f"Of the entries {start} to {end} of {tree} {end - start - bodies.leaves} are not in the log: "
                 "they were deleted, by retention or by somebody. gatekeeper audit verify says which."
@@ -201,7 +213,12 @@ class _SegmentWriting:
         return {index: plaintext for index, plaintext in opened.items() if plaintext is not None}
 
     def _put_beside(self, spools: _Spools) -> None:
-        for folder, suffix, spool in (("openings", "jsonl", spools.openings), ("csv", "csv", spools.table)):
+        rendered = None if spools.parquet is None else spools.parquet.finish()
+        for folder, suffix, spool in (
+            ("openings", "jsonl", spools.openings),
+            ("csv", "csv", spools.table),
+            ("parquet", "parquet", rendered),
+        ):
             if spool is None:
                 continue
             spool.seek(0)
@@ -221,6 +238,7 @@ class _Piece:
         self._entries: list[bytes] = []
         self._opened: list[bytes] = []
         self._rows: list[str] = []
+        self._cells: list[list[str]] = []
         self._withheld: list[bytes] = []
         self._given = self._personal = self._gone = 0
 
@@ -247,6 +265,8 @@ class _Piece:
             spools.openings.write(b"\n".join([*self._opened, b""]))
         if spools.table is not None:
             spools.table.write("".join(self._rows).encode())
+        if spools.parquet is not None:
+            spools.parquet.add(self._cells)
         return Counts(
             entries=self._given,
             withheld=self._gone,
@@ -270,6 +290,8 @@ class _Piece:
         self._personal += "personal" in body
         if self._manifest.csv is not None:
             self._rows.append(row_of(self._manifest.csv, self._index, body, opening))
+        if self._manifest.parquet:
+            self._cells.append(cells_of(self._index, body, opening))
 
     def _close_gap(self) -> None:
         if self._withheld:

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 
 from gatekeeper.core.audit import SITE_TREE, canonical_json, commitment, timestamp
 from gatekeeper.model.ids import HolderId, SiteId
+from gatekeeper.model.retention import Retention
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.verification.claims import (
@@ -50,15 +51,17 @@ async def verify_log(
     saved: Sequence[SavedCheckpoint],
     verifiers: Mapping[str, Sequence[Verifier]],
     keys: Mapping[HolderId, bytes] | None,
+    periods: Mapping[str, Retention] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Verify a site's log from its bodies, given up to the head that is claimed for it.
 
-    `keys` open personal parts, where the verifier may; None leaves them closed.
+    `keys` open personal parts, where the verifier may; None leaves them closed. `periods` are those of every policy, by its
+    version (see `periods`): what was deleted is held against them.
     """
     report = Report()
     signed = _signed(claimed, verifiers, report)
-    deletions = Deletions(claimed, report)
+    deletions = Deletions(claimed, periods, report)
     rebuilding = Rebuilding(claimed, signed=signed, saved=saved, deletions=deletions, report=report)
     personal = _PersonalParts(site, keys, report)
     async for filed in entries:

@@ -15,7 +15,7 @@ import orjson
 from gatekeeper.core.audit import SITE_TREE, Kind
 from gatekeeper.core.retention import Digest, Expired, read_expired, tenant_named
 from gatekeeper.model.ids import TenantId
-from gatekeeper.model.retention import Kept
+from gatekeeper.model.retention import Kept, Retention
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.verification.claims import Claimed, Report
 from gatekeeper.service.words import counted
@@ -44,9 +44,11 @@ class _Told:
 class Deletions:
     """The deletions that the database claims entries of; each entry must pass by, and each deletion be as it says."""
 
-    def __init__(self, claimed: Claimed, report: Report) -> None:
+    def __init__(self, claimed: Claimed, periods: Mapping[str, Retention] | None, report: Report) -> None:
         self._report = report
+        self._periods = periods
         self._unseen = dict(claimed.expiries)
+        self._told_of_any = bool(claimed.expiries)
         self._begin = claimed.starts.get(SITE_TREE, (0, b""))[0]
         self._bodies: list[_Told] = []
         self._parts: dict[TenantId | None, list[_Told]] = {}
@@ -78,8 +80,12 @@ class Deletions:
 
     def entry(self, entry: StoredEntry, body: Mapping[str, Any] | None) -> None:
         """Take an entry: what it says itself, and its personal part, there or gone."""
-        if entry.kind == Kind.DATA_EXPIRED and self._unseen.pop(entry.seq, None) != entry.body:
-            self._problem(f"entry {entry.seq} says of what expired something else than when it was asked for")
+        if entry.kind == Kind.DATA_EXPIRED:
+            if self._unseen.pop(entry.seq, None) != entry.body:
+                self._problem(
+                    f"entry {entry.seq} says of what expired something else than when it was asked for"
+                )
+            self._hold_period(entry, body or {})
         if body is None:
             return
         committed, is_there = body.get("personal"), entry.personal is not None
@@ -93,6 +99,18 @@ class Deletions:
         elif told is not None:
             told.again.add(entry.seq, _octets(committed))
 
+    def _hold_period(self, entry: StoredEntry, body: Mapping[str, Any]) -> None:
+        """What went was over its period, by the policy that the entry names and the host signed."""
+        expired = read_expired(body)
+        if expired is None or self._periods is None:
+            return
+        named = body.get("policy")
+        retention = self._periods.get(named) if isinstance(named, str) else None
+        if retention is None:
+            self._problem(f"entry {entry.seq} deletes by a policy that the host has not signed")
+        elif expired.before > entry.at - retention.period(expired.kind, expired.tenant):
+            self._problem(f"entry {entry.seq} deletes what was not over its period")
+
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
@@ -101,6 +119,8 @@ class Deletions:
             self._problem(f"entry {seq} about what expired is not in the log")
         self._hold_bodies()
         self._hold_parts()
+        if self._told_of_any and self._periods is None:
+            self._report.unchecked.append("that what was deleted was over its period: no policies were given")
 
     def _hold_bodies(self) -> None:
         end = self._bodies[-1].last + 1 if self._bodies else 0

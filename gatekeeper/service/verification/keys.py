@@ -3,30 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
+from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import SiteId, is_name
-from gatekeeper.service.engine.engine import checkpoint_origin
-from gatekeeper.transparency import SignatureType, Verifier
+from gatekeeper.transparency import Verifier
 
 __all__ = ["tree_verifiers"]
 
-_ED25519_BYTES = 32
-
 
 def tree_verifiers(site: SiteId, trust: Trust, *, trees: Iterable[str]) -> Mapping[str, Sequence[Verifier]]:
-    """The verifiers of each tree's checkpoints: every log key of the trust list, under the tree's origin.
-
-    A name that no tree of a site can have gets none.
-    """
+    """The verifiers of each tree's checkpoints; a name that no tree of this site can have gets none."""
     return {
-        tree: [
-            Verifier(
-                name=checkpoint_origin(site, tree),
-                type=SignatureType.ED25519,
-                public_key=record.public_der[-_ED25519_BYTES:],
-            )
-            for record in trust.log_keys
-        ]
+        tree: log_verifiers(trust, tree)
         for tree in trees
-        if tree == SITE_TREE or is_name(tree.removeprefix(TENANT_TREE_PREFIX))
+        if site == trust.site and (tree == SITE_TREE or is_name(tree.removeprefix(TENANT_TREE_PREFIX)))
     }

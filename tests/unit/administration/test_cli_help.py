@@ -37,5 +37,24 @@ def test_every_option_says_what_it_is(name: str):
     assert (silent, bool(command.help)) == ([], True)
 
 
+def _groups(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if isinstance(command, TyperGroup):
+        yield " ".join(path), command
+        for name, inner in command.commands.items():
+            yield from _groups(inner, (*path, name))
+
+
+GROUPS = dict(_groups(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_says_of_a_command_what_the_command_says_of_itself(name: str):
+    group = GROUPS[name]
+    context = typer.Context(group, info_name=name)
+    said = {inner: group.get_command(context, inner).get_short_help_str(500) for inner in group.commands}
+    assert said == {inner: command.get_short_help_str(500) for inner, command in group.commands.items()}
+    assert group.list_commands(context) == list(group.commands)
+
+
 def test_there_are_commands_to_ask_about():
     assert {"holder pin", "badge revoke", "visitor add", "site init"} <= COMMANDS.keys()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -31,7 +32,6 @@ from gatekeeper.core.change import (
     HoldChange,
     HolderChange,
     LockdownChange,
-    LogExportChange,
     LookUpChange,
     OperatorChange,
     SuspensionChange,
@@ -46,6 +46,7 @@ from gatekeeper.model.ids import AccessPointId, GateId, HolderId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.reasons import Reason
+from tests.support.changes import WHOLE_LOG
 from tests.support.clocks import FAR_FROM_GREENWICH, running_in
 from tests.support.operators import account, signed_account
 from tests.support.rules_site import RuledSite
@@ -237,17 +238,7 @@ def everything_that_takes_rules_or_two() -> RuledSite:
 
 def _taken_kept_and_forgotten(site: RuledSite) -> None:
     private = HolderId("private")
-    everything = LogExportChange(
-        tree="site",
-        since=None,
-        until=None,
-        doors=(),
-        decisions=(),
-        holder=private,
-        openings=True,
-        reason="a complaint",
-    )
-    site.changed(everything)
+    site.changed(replace(WHOLE_LOG, holder=private, openings=True))
     site.changed(LookUpChange(holder=private, purpose="a complaint"))
     for on in (True, False):
         site.changed(HoldChange(scope="holder:private", on=on, reason="a case"))

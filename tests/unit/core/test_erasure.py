@@ -12,19 +12,19 @@ from gatekeeper.core.change import (
     ForgivenessChange,
     HoldChange,
     HolderChange,
-    LogExportChange,
     LookUpChange,
 )
+from gatekeeper.core.custody import erase_again
 from gatekeeper.core.holds import covers, holder_of_scope, is_hold_scope
 from gatekeeper.core.memory import NEVER_USED
 from gatekeeper.core.operators import Role
 from gatekeeper.core.presence import Presence, Quality
-from gatekeeper.core.supervise import APPLIED, PROPOSED, Supervised
+from gatekeeper.core.supervise import APPLIED, PROPOSED, Supervised, Writes
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import HolderId, TenantId, ZoneId
 from gatekeeper.model.messages import PassageOutcome, Verdict
 from gatekeeper.model.reasons import Reason
-from tests.support.changes import agreed, made, reason, refused
+from tests.support.changes import WHOLE_LOG, agreed, made, reason, refused
 from tests.support.operators import account, recorded_account
 from tests.support.sites import CARD, NOON, SITE, SmallSite, key_of, register_holder
 
@@ -195,16 +195,7 @@ def test_what_others_have_and_where_they_are_stays(site: SmallSite):
 
 
 def test_what_was_proposed_of_who_is_forgotten_ends_with_them(site: SmallSite):
-    opened = LogExportChange(
-        tree="tenant:school",
-        since=None,
-        until=None,
-        doors=(),
-        decisions=(),
-        holder=PUPIL,
-        openings=True,
-        reason="complaint",
-    )
+    opened = replace(WHOLE_LOG, tree="tenant:school", holder=PUPIL, openings=True)
     other = replace(opened, holder=None)
     assert site.supervise(opened, by="school").outcome.code == PROPOSED
     assert site.supervise(other, by="school").outcome.code == PROPOSED
@@ -215,6 +206,21 @@ def test_what_was_proposed_of_who_is_forgotten_ends_with_them(site: SmallSite):
     assert done.drafts[2].public["proposal"] == mine.digest.hex()
     assert done.drafts[2].public["overtaken_by"] == done.drafts[1].seq
     assert [one.digest for one in site.flow.proposals] == [others.digest]
+
+
+def test_who_comes_back_is_forgotten_again_and_what_was_proposed_of_them_too(site: SmallSite):
+    assert site.supervise(ERASURE, by="school").outcome.code == PROPOSED
+    writes, seq = Writes(), site.flow.next_seq
+    entry = erase_again(PUPIL, site.flow, writes, now=NOON)
+    assert (entry.kind, entry.seq, entry.tenants, entry.public) == (
+        *("person.erased", seq, ("school",), {"again": True, "tenant": "school"}),
+    )
+    assert (entry.person, entry.personal) == (None, None), "there is no key to say more under"
+    assert (site.flow.next_seq, len(site.flow.proposals), writes.erased) == (seq + 1, 0, [(PUPIL, seq)])
+    assert site.tap("front-in", "pupil").answer.verdict is Verdict.DENIED
+    stranger = erase_again(HolderId("nobody"), site.flow, writes, now=NOON)
+    assert (stranger.tenants, stranger.public) == ((), {"again": True})
+    assert site.flow.erased == {PUPIL, "nobody"}
 
 
 # -- legal holds ------------------------------------------------------------------------------------------------------

@@ -352,6 +352,14 @@ def test_every_status_has_its_word(kind: StatusKind, site: SmallSite):
     assert (draft.kind, draft.public["status"]) == (Kind.GATE_STATUS, kind.name.lower())
 
 
+def test_only_a_log_that_was_rolled_back_is_an_alarm_among_what_gates_tell_of_themselves(site: SmallSite):
+    for kind in StatusKind:
+        recorded = site.recorded(site.status("front", kind))
+        rolled_back = kind is StatusKind.LOG_ROLLED_BACK
+        assert recorded.alarms == (("log-rolled-back",) if rolled_back else ())
+        assert entry(recorded).public.get("alarm", False) is rolled_back
+
+
 def test_a_status_of_the_gate_itself_names_no_door(site: SmallSite):
     assert not {"access_point", "from", "to"} & entry(site.recorded(site.status("front"))).public.keys()
 

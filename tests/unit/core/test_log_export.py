@@ -21,20 +21,11 @@ from gatekeeper.core.log_export import KINDS_AT_DOOR, AtDoor, LogExport, is_tree
 from gatekeeper.core.operators import Role
 from gatekeeper.core.supervise import APPLIED, PROPOSED
 from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
-from tests.support.changes import agreed, made
+from tests.support.changes import WHOLE_LOG, agreed, made
 from tests.support.operators import account, recorded_account
 from tests.support.sites import NOON, SITE, SmallSite, key_of
 
-ALL = LogExportChange(
-    tree="site",
-    since=None,
-    until=None,
-    doors=(),
-    decisions=(),
-    holder=None,
-    openings=False,
-    reason="yearly audit",
-)
+ALL = WHOLE_LOG
 SCHOOLS = replace(ALL, tree="tenant:school")
 SOME = replace(
     SCHOOLS,

@@ -389,4 +389,4 @@ def test_a_trust_list_is_not_rolled_back_in_two_steps(site: SmallSite):
 
 def test_a_registration_for_which_nobody_gave_a_name_is_stored_without_one(site: SmallSite):
     site.supervise(registration(newcomer(), NEW), by="school")
-    assert [stored.name for stored in site.writes.holders] == [""]
+    assert [stored.name for stored in site.writes.holders] == [b""]

@@ -34,6 +34,13 @@ def test_a_policy_that_says_of_nobody_where_they_are_is_of_no_use(text: str):
         read_policy(text.encode())
 
 
+def test_a_quorum_that_those_who_are_asked_cannot_meet_is_of_no_use():
+    witnesses = f"witness a {X1.key()} https://w.example\nwitness silent {X2.key()}\n"
+    with pytest.raises(PolicyRefusedError, match="without a URL, who are never asked"):
+        read_policy(f"{witnesses}group both all a silent\nquorum both\n".encode())
+    assert read_policy(f"{witnesses}group one any a silent\nquorum one\n".encode())
+
+
 @pytest.mark.parametrize(
     "url",
     [

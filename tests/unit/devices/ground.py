@@ -6,11 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Controller, Doorway
 from devices.core.events import (
     AnswerReceived,
     BeaconReceived,
     CardPresented,
+    CheckpointReceived,
     Effect,
     Event,
     LinkUp,
@@ -39,19 +43,23 @@ from gatekeeper.model.badges import Assurance, Badge, Card, CardTechnology, clai
 from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, SiteId, TenantId
 from gatekeeper.model.messages import (
     BEACON_TYPE,
+    CHECKPOINT_TYPE,
     DECISION_TYPE,
     Answer,
     Beacon,
     ByCard,
     ByToken,
     Credential,
+    LogCheckpoint,
     Scan,
     Verdict,
 )
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.places import Direction
 from gatekeeper.model.reasons import Reason
-from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
+from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, checkpoint_topic, gate_topic
+from gatekeeper.model.trees import SITE_TREE, checkpoint_origin
+from gatekeeper.transparency import Checkpoint, Signer, sign_checkpoint
 
 SITE, HOST = SiteId("assen"), TenantId("defence")
 GATE, OTHER_GATE = GateId("main-gate"), GateId("side-gate")
@@ -71,17 +79,18 @@ def topic(channel: Channel, gate: GateId = GATE) -> str:
 class Service:
     """The site's side: it made all keys, and can lie with them."""
 
-    def __init__(self, gates: dict[GateId, cose.SigningKey]) -> None:
+    def __init__(self, gates: dict[GateId, cose.SigningKey], *, has_log_key: bool = True) -> None:
         self.root, self.decision = cose.SigningKey.generate(), cose.SigningKey.generate()
-        self.log, self.issuer = cose.SigningKey.generate(), cose.SigningKey.generate()
+        self.log_private, self.issuer = Ed25519PrivateKey.generate(), cose.SigningKey.generate()
+        self.log = cose.SigningKey(self.log_private, cose.Algorithm.ED25519)
         self.anchor = Anchor(site=SITE, host=HOST, threshold=1, roots=(self.root.public_der,))
-        self.trust_document = self._trust(gates)
+        self.trust_document = self._trust(gates, has_log_key=has_log_key)
         trust = read_trust(self.trust_document, anchor=self.anchor, not_below=0)
         assert isinstance(trust, Trust)
         self.trust = trust
         self.entries = 0
 
-    def _trust(self, gates: dict[GateId, cose.SigningKey]) -> bytes:
+    def _trust(self, gates: dict[GateId, cose.SigningKey], *, has_log_key: bool) -> bytes:
         host = TenantTrust(
             signing=_trusted(cose.SigningKey.generate(), Use.TENANT, HOST),
             issuers=(_trusted(self.issuer, Use.ISSUER, HOST),),
@@ -98,7 +107,7 @@ class Service:
             gates={gate: _trusted(key, Use.GATE, gate) for gate, key in gates.items()},
             services=(
                 (Use.DECISION, _trusted(self.decision, Use.DECISION, "service")),
-                (Use.LOG, _trusted(self.log, Use.LOG, "service")),
+                *([(Use.LOG, _trusted(self.log, Use.LOG, "service"))] if has_log_key else []),
             ),
         )
         return cose.cosign(
@@ -118,6 +127,28 @@ class Service:
         value = hashlib.sha256(issued.isoformat().encode()).digest()[:16]
         beacon = Beacon(site=site, value=value, issued=issued, period=period)
         return cose.sign(beacon.payload(), key=key or self.decision, typ=typ, external_aad=aad.encode())
+
+    def checkpoint(
+        self,
+        size: int,
+        *,
+        after: float = 0,
+        history: str = "the log",
+        site: SiteId = SITE,
+        tree: str = SITE_TREE,
+        note: bytes | None = None,
+        log_key: Ed25519PrivateKey | None = None,
+        key: cose.SigningKey | None = None,
+        aad: str = checkpoint_topic(SITE),
+        typ: str = CHECKPOINT_TYPE,
+    ) -> bytes:
+        """A checkpoint of a history, whose newest entry was made so many seconds after noon."""
+        origin = checkpoint_origin(SITE, tree)
+        root = hashlib.sha256(f"{history} at {size}".encode()).digest()
+        signer = Signer(name=origin, private_key=log_key or self.log_private)
+        signed = sign_checkpoint(Checkpoint(origin=origin, size=size, root=root), [signer])
+        said = LogCheckpoint(site=site, note=note or signed, at=NOON + timedelta(seconds=after))
+        return cose.sign(said.payload(), key=key or self.decision, typ=typ, external_aad=aad.encode())
 
     def answer(
         self,
@@ -194,7 +225,15 @@ class Talk:
     def __init__(self, *, interlocked: Collection[AccessPointId] = ()) -> None:
         self.key = cose.SigningKey.generate()
         self.service = Service({GATE: self.key, OTHER_GATE: cose.SigningKey.generate()})
-        self.controller = Controller(
+        self._interlocked = interlocked
+        self.controller = self._controller(BOOT, CheckpointMemory())
+        self.at = 1000.0
+        self.wall: WallTime | None = None
+        self.did: list[Effect] = []
+        self.published: list[Publish] = []
+
+    def _controller(self, boot: BootId, memory: CheckpointMemory) -> Controller:
+        return Controller(
             gate=GATE,
             prefix=PREFIX,
             key=self.key,
@@ -204,18 +243,22 @@ class Talk:
                     id=access_point,
                     direction=direction,
                     has_contact=has_contact,
-                    interlocked=access_point in interlocked,
+                    interlocked=access_point in self._interlocked,
                     held=timedelta(seconds=30),
                 )
                 for access_point, direction, has_contact in _DOORS
             ],
-            boot=BOOT,
+            boot=boot,
             agent="test",
+            checkpoints=memory,
         )
-        self.at = 1000.0
-        self.wall: WallTime | None = None
-        self.did: list[Effect] = []
-        self.published: list[Publish] = []
+
+    def restarts(self, memory: CheckpointMemory) -> None:
+        """The gate's program starts anew with what it has kept, and the link comes up."""
+        self.controller = self._controller(BootId(b"boot-002"), memory)
+        self.published.clear()
+        self.happens(Started())
+        self.happens(LinkUp())
 
     @classmethod
     def ready(cls, *, interlocked: Collection[AccessPointId] = ()) -> "Talk":
@@ -249,6 +292,10 @@ class Talk:
 
     def hears(self, wire: bytes) -> list[Effect]:
         return self.happens(AnswerReceived(wire))
+
+    def learns(self, size: int, **how: Any) -> list[Effect]:
+        """A checkpoint of the log comes."""
+        return self.happens(CheckpointReceived(self.service.checkpoint(size, **how)))
 
     def granted(self, access_point: AccessPointId = IN, **terms: Any) -> bytes:
         """Have a scan granted; give its bytes."""

@@ -18,6 +18,7 @@ from gatekeeper.model.messages import (
     ByToken,
     ClockQuality,
     Hello,
+    LogCheckpoint,
     MessageMalformed,
     Passage,
     PassageOutcome,
@@ -63,7 +64,8 @@ ANSWER = Answer(
     entry=99,
 )
 BEACON = Beacon(site=SiteId("fort"), value=bytes(16), issued=AT, period=timedelta(seconds=10))
-MESSAGES = [SCAN, PASSAGE, STATUS, HELLO, ANSWER, BEACON]
+CHECKPOINT = LogCheckpoint(site=SiteId("fort"), note=b"a note", at=AT)
+MESSAGES = [SCAN, PASSAGE, STATUS, HELLO, ANSWER, BEACON, CHECKPOINT]
 
 VARIANTS = [
     *MESSAGES,
@@ -119,6 +121,7 @@ OPTIONAL = {
     Hello: {3, 6, 7},
     Answer: set(),
     Beacon: set(),
+    LogCheckpoint: set(),
 }
 
 
@@ -180,6 +183,9 @@ SPOILT: list[tuple[Any, int, list[object]]] = [
     (BEACON, 2, [bytes(15), None]),
     (BEACON, 3, [-1, None]),
     (BEACON, 4, [-1, 86_400_001]),
+    (CHECKPOINT, 1, ["The Fort", None]),
+    (CHECKPOINT, 2, [b"", bytes(2049), "a note", None]),
+    (CHECKPOINT, 3, [-1, None]),
 ]  # fmt: skip
 
 
@@ -238,7 +244,7 @@ def test_the_numbers_on_the_wire_stay_what_they_are():
     for numbers, names in (
         (PassageOutcome, ["TAKEN", "NOT_TAKEN", "FORCED", "HELD_OPEN"]),
         (ClockQuality, ["NONE", "FREE_RUNNING", "SYNCHRONISED"]),
-        (StatusKind, ["ONLINE", "OFFLINE", "TAMPER", "TAMPER_CLEARED", "CLOSED_AGAIN"]),
+        (StatusKind, ["ONLINE", "OFFLINE", "TAMPER", "TAMPER_CLEARED", "CLOSED_AGAIN", "LOG_ROLLED_BACK"]),
     ):
         assert [(int(one), one.name) for one in numbers] == list(enumerate(names))
     assert [int(card) for card in (CardTechnology.MIFARE, CardTechnology.WIEGAND)] == [0, 1]

@@ -1,5 +1,6 @@
 """Names, topics, places, people: the small nouns, at their edges."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from gatekeeper.model.topics import (
     Channel,
     GateTopic,
     beacon_topic,
+    checkpoint_topic,
     gate_topic,
     read_gate_topic,
     upward_filters,
@@ -86,6 +88,7 @@ def test_a_topic_is_read_as_it_was_spelled(channel: Channel, prefix: str):
         "gks/v1/fort/front/scan",
         "$share/gk/v1/fort/front/scan",
         "gk/v1/fort/beacon",
+        "gk/v1/fort/checkpoint",
     ],
 )
 def test_any_other_topic_is_no_gates(topic: str):
@@ -98,12 +101,13 @@ def test_the_owner_of_a_site_hears_what_its_gates_say_and_not_what_itself_says()
     )
 
 
-def test_the_beacons_topic_is_no_gates():
+@pytest.mark.parametrize(("name", "spell"), [("beacon", beacon_topic), ("checkpoint", checkpoint_topic)])
+def test_a_topic_for_every_gate_is_no_gates(name: str, spell: Callable[[SiteId], str]):
     """Nor can a gate be named so that its topics meet it: they have one level more."""
-    assert beacon_topic(FORT) == "gk/v1/fort/beacon"
-    assert read_gate_topic(beacon_topic(FORT)) is None
+    assert spell(FORT) == f"gk/v1/fort/{name}"
+    assert read_gate_topic(spell(FORT)) is None
     for channel in Channel:
-        assert gate_topic(FORT, GateId("beacon"), channel) != beacon_topic(FORT)
+        assert gate_topic(FORT, GateId(name), channel) != spell(FORT)
 
 
 # -- places -----------------------------------------------------------------------------------------------------------

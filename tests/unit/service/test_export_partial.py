@@ -115,3 +115,11 @@ def test_a_plan_that_cannot_be_read_is_said_so(tmp_path: Path, plan: bytes):
     (tmp_path / "b.zip.partial.plan").write_bytes(plan)
     with pytest.raises(PartialError, match="begin anew"):
         Partial.resumed(file)
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"plan":{"wri'])
+def test_a_bundle_that_a_crash_left_without_a_plan_is_begun_anew(tmp_path: Path, whole: bytes, torn: bytes):
+    file = tmp_path / "b.zip"
+    file.with_name("b.zip.partial.plan").write_bytes(torn)
+    assert not Partial.is_begun(file)
+    assert _finished(file, Partial.begun(file, PLAN)) == whole

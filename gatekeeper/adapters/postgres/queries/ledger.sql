@@ -342,11 +342,26 @@ FROM unnest($3::smallint[], $4::bigint[]) AS wanted (level, index)
 JOIN tile ON tile.site_id = $1 AND tile.tree = $2 AND tile.level = wanted.level AND tile.index = wanted.index;
 
 -- name: put_cosignatures
--- Keep what witnesses have cosigned.
+-- Keep what witnesses have cosigned, in the place of what the same keys did before in the same hour.
+WITH before AS (
+    DELETE FROM cosignature AS older
+    USING unnest($5::text[], $6::bytea[]) AS line (name, key_id)
+    WHERE older.site_id = $1 AND older.tree = $2 AND older.at >= date_trunc('hour', $4::timestamptz)
+        AND older.size < $3 AND older.name = line.name AND older.key_id = line.key_id
+)
 INSERT INTO cosignature (site_id, tree, size, name, key_id, signature, at)
 SELECT $1, $2, $3, line.name, line.key_id, line.signature, $4
 FROM unnest($5::text[], $6::bytea[], $7::bytea[]) AS line (name, key_id, signature)
 ON CONFLICT DO NOTHING;
+
+-- name: put_timestamp
+-- Keep what a time-stamping authority said of a checkpoint.
+INSERT INTO timestamp_token (site_id, tree, size, reply, at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING;
+
+-- name: last_timestamps
+-- Which size of each tree was stamped last, and when.
+SELECT DISTINCT ON (tree) tree, size, at FROM timestamp_token WHERE site_id = $1 ORDER BY tree, size DESC;
 
 -- name: announce
 -- Tell those who watch that the log has grown.

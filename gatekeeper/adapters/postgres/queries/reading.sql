@@ -30,6 +30,13 @@ WHERE personal.site_id = $1 AND personal.person = $2 AND personal.seq >= $3
 ORDER BY personal.seq
 LIMIT $4;
 
+-- name: public_entries
+-- The bodies of entries [$2, $3), in order: of all, or of those in one tenant's tree. Nothing that is personal.
+SELECT seq, at, body
+FROM entry
+WHERE site_id = $1 AND seq >= $2 AND seq < $3 AND ($4::text IS NULL OR tenant = $4 OR owner = $4)
+ORDER BY seq;
+
 -- name: size
 -- How many entries the log of a site holds.
 SELECT size FROM tree_head WHERE site_id = $1 AND tree = 'site';
@@ -102,6 +109,23 @@ ORDER BY name, key_id;
 -- name: newest_cosigned_size
 -- The size of the last checkpoint of a tree that a witness has cosigned, up to a size (null: of all).
 SELECT max(size) FROM cosignature WHERE site_id = $1 AND tree = $2 AND ($3::bigint IS NULL OR size <= $3);
+
+-- name: timestamp_at
+-- The newest time stamp of a tree at a size or below it, with the checkpoint that it is over.
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
+FROM timestamp_token AS stamped
+LEFT JOIN checkpoint USING (site_id, tree, size)
+WHERE site_id = $1 AND tree = $2 AND size <= $3
+ORDER BY size DESC
+LIMIT 1;
+
+-- name: all_timestamps
+-- Every time stamp of a site, with the checkpoint that it is over.
+SELECT tree, size, stamped.reply, stamped.at, checkpoint.note
+FROM timestamp_token AS stamped
+LEFT JOIN checkpoint USING (site_id, tree, size)
+WHERE site_id = $1
+ORDER BY tree, size;
 
 -- name: dead_letter_counts
 -- How many bytes were refused, by code.

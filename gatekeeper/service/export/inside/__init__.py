@@ -4,6 +4,7 @@ Both follow from the manifest alone, before anything is counted, so that they ca
 """
 
 import textwrap
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -11,18 +12,17 @@ from gatekeeper.core.export import Manifest, bewijst, proves
 
 __all__ = ["verify_program", "verify_text"]
 
-_HERE: Final = files(__name__)
 _NOT_NAMED: Final = "NAME+KEYID+BASE64"
 
 
 def verify_program() -> bytes:
     """The bytes of `verify.py`."""
-    return _HERE.joinpath("verify.py").read_bytes()
+    return _resource("verify.py")
 
 
 def verify_text(manifest: Manifest) -> bytes:
     """The bytes of `VERIFY.txt`."""
-    text = _HERE.joinpath("VERIFY.txt").read_text(encoding="utf-8")
+    text = _resource("VERIFY.txt").decode()
     segment = f"{manifest.range[0]:012}"
     places = {
         "@ORIGIN@": manifest.origin,
@@ -36,6 +36,11 @@ def verify_text(manifest: Manifest) -> bytes:
     for place, said in places.items():
         text = text.replace(place, said)
     return text.encode()
+
+
+@cache
+def _resource(name: str) -> bytes:
+    return files(__name__).joinpath(name).read_bytes()
 
 
 def _listed(sentences: list[str]) -> str:

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Check a bundle of a passage log: every entry is hashed, and the hashes must lead to the root in the checkpoint.
 
     python3 verify.py                 the unpacked bundle that this file lies in
@@ -23,28 +22,31 @@ import json
 import re
 import sys
 import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 SEGMENT = 1 << 18
 GAP = re.compile(rb'\{"withheld":\[(\d+),(\d+)\],"hashes":\[("[A-Za-z0-9+/=",]+")\]\}')
 OPENING = re.compile(rb'\{"index":(\d+),"opening":(.*)\}')
 
 
-class Invalid(Exception):
+class InvalidError(Exception):
     """The bundle is not what it says; the message tells where."""
 
 
-def leaf_hash(entry):
+def leaf_hash(entry: bytes) -> bytes:
     """Hash an entry (RFC 6962, section 2.1)."""
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
-def node_hash(left, right):
+def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash two neighbours into their parent (RFC 6962, section 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def largest_power_below(width):
+def largest_power_below(width: int) -> int:
     """Where RFC 6962 splits a tree of this many leaves."""
     return 1 << (width - 1).bit_length() - 1
 
@@ -55,7 +57,9 @@ def largest_power_below(width):
 class Bundle:
     """A bundle, packed or unpacked, and what its manifest says."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise OSError(f"there is no {path}")
         self.path = path
         self.zip = zipfile.ZipFile(path) if path.is_file() else None
         self.manifest = json.loads(self.read("manifest.json"))
@@ -65,30 +69,30 @@ class Bundle:
         self.first, self.last = self.manifest["within"]
         self.size = self.manifest["size"]
         if not 0 <= self.start <= self.first <= self.last <= self.end <= self.size:
-            raise Invalid("manifest.json: its numbers lie in no order")
+            raise InvalidError("manifest.json: its numbers lie in no order")
 
-    def open(self, name):
+    def open(self, name: str) -> IO[bytes]:
         """Open a member for reading."""
         try:
             return self.zip.open(name) if self.zip else (self.path / name).open("rb")
         except (KeyError, FileNotFoundError):
-            raise Invalid(name + ": it is not there") from None
+            raise InvalidError(name + ": it is not there") from None
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         """Read a small member."""
         with self.open(name) as member:
             return member.read()
 
-    def lines(self, folder):
+    def lines(self, folder: str) -> Iterator[tuple[str, bytes]]:
         """Yield (where, line) for every line of every segment, without the newlines."""
         at = self.start
         while at < self.end:
-            name = "%s/%012d.jsonl" % (folder, at)
+            name = f"{folder}/{at:012}.jsonl"
             with self.open(name) as member:
                 for number, line in enumerate(member, 1):
                     if not line.endswith(b"\n"):
-                        raise Invalid("%s line %d: it has no end" % (name, number))
-                    yield "%s line %d" % (name, number), line[:-1]
+                        raise InvalidError(f"{name} line {number}: it has no end")
+                    yield f"{name} line {number}", line[:-1]
             at = (at // SEGMENT + 1) * SEGMENT
 
 
@@ -98,12 +102,12 @@ class Bundle:
 class Leaves:
     """The leaves of the bundle from left to right: single ones, and subtrees that stand for entries withheld."""
 
-    def __init__(self, bundle, opened):
+    def __init__(self, bundle: Bundle, opened: Openings) -> None:
         self.items = self.each(bundle, opened)
         self.entries = self.withheld = 0
         self.next = next(self.items, None)
 
-    def each(self, bundle, opened):
+    def each(self, bundle: Bundle, opened: Openings) -> Iterator[tuple[int, int, bytes, str]]:
         """Yield (index of the first leaf, number of leaves, hash, where it stands)."""
         index = bundle.start
         for where, line in bundle.lines("entries"):
@@ -116,7 +120,7 @@ class Leaves:
                 continue
             start, end = int(gap.group(1)), int(gap.group(2))
             if not (bundle.first <= start == index < end <= bundle.last):
-                raise Invalid(where + ": the gap does not lie where it says")
+                raise InvalidError(where + ": the gap does not lie where it says")
             for text in json.loads(b"[" + gap.group(3) + b"]"):
                 # The largest subtree that begins here at a multiple of its own width, and ends within the gap.
                 width = end - index
@@ -126,15 +130,15 @@ class Leaves:
                 index += width
                 self.withheld += width
             if index != end:
-                raise Invalid(where + ": the gap has more or fewer hashes than leaves need")
+                raise InvalidError(where + ": the gap has more or fewer hashes than leaves need")
 
-    def take(self, low, width):
+    def take(self, low: int, width: int) -> bytes | None:
         """The hash of exactly these leaves, when it comes next; else None."""
         if self.next is None:
-            raise Invalid("entries: they end before leaf %d" % low)
+            raise InvalidError(f"entries: they end before leaf {low}")
         index, wide, found, where = self.next
         if index != low:
-            raise Invalid("%s: leaf %d stands where leaf %d belongs" % (where, index, low))
+            raise InvalidError(f"{where}: leaf {index} stands where leaf {low} belongs")
         if wide != width:
             return None
         self.next = next(self.items, None)
@@ -144,58 +148,58 @@ class Leaves:
 class Openings:
     """Personal parts that were opened: each must be what its entry committed to."""
 
-    def __init__(self, bundle):
+    def __init__(self, bundle: Bundle) -> None:
         self.lines = bundle.lines("openings") if bundle.manifest["openings"] else iter(())
         self.bundle, self.count, self.personal = bundle, 0, 0
         self.next = self.read()
 
-    def read(self):
+    def read(self) -> tuple[int, bytes, str] | None:
         """Read the next opening: (index, plaintext, where)."""
         for where, line in self.lines:
             found = OPENING.fullmatch(line)
             if found is None:
-                raise Invalid(where + ": this is no opening")
+                raise InvalidError(where + ": this is no opening")
             return int(found.group(1)), found.group(2), where
         return None
 
-    def hold(self, index, line, where):
+    def hold(self, index: int, line: bytes, where: str) -> None:
         """Hold the opening of an entry, where there is one, against the entry."""
         within = self.bundle.first <= index < self.bundle.last
         entry = json.loads(line)
         if entry["trees"][self.bundle.manifest["tree"]] != index:
-            raise Invalid(where + ": the entry says that it is another leaf")
+            raise InvalidError(where + ": the entry says that it is another leaf")
         self.personal += within and "personal" in entry
         if self.next is None or self.next[0] > index:
             return
         number, plaintext, there = self.next
         if number != index or not within or "personal" not in entry:
-            raise Invalid(there + ": the opening belongs to no entry with a personal part")
+            raise InvalidError(there + ": the opening belongs to no entry with a personal part")
         if hashlib.sha256(b"gatekeeper-personal-v1\0" + plaintext).hexdigest() != entry["personal"]:
-            raise Invalid(there + ": this is not what the entry committed to")
+            raise InvalidError(there + ": this is not what the entry committed to")
         self.count += 1
         self.next = self.read()
 
 
-def root_of(low, high, bundle, leaves, proof):
+def root_of(low: int, high: int, bundle: Bundle, leaves: Leaves, proof: Iterator[bytes]) -> bytes:
     """The hash over leaves [low, high) (RFC 6962, section 2.1): from the proof outside of the range, from entries within."""
     width = high - low
     if low >= bundle.end or (high <= bundle.start and width & (width - 1) == 0):
         found = next(proof, None)
         if found is None:
-            raise Invalid("proofs.json: the range proof has too few hashes")
+            raise InvalidError("proofs.json: the range proof has too few hashes")
         return found
     if low >= bundle.start and high <= bundle.end:
         found = leaves.take(low, width)
         if found is not None:
             return found
     if width == 1:
-        raise Invalid("entries: leaf %d is not there" % low)
+        raise InvalidError(f"entries: leaf {low} is not there")
     middle = low + largest_power_below(width)
     left = root_of(low, middle, bundle, leaves, proof)
     return node_hash(left, root_of(middle, high, bundle, leaves, proof))
 
 
-def root_by_inclusion(index, size, found, proof):
+def root_by_inclusion(index: int, size: int, found: bytes, proof: list[bytes]) -> bytes:
     """The root to which an inclusion proof leads (RFC 9162, section 2.1.3.2)."""
     node, last = index, size - 1
     for sibling in proof:
@@ -212,48 +216,45 @@ def root_by_inclusion(index, size, found, proof):
 # -- the check ---------------------------------------------------------------------------------------------------
 
 
-def check(bundle):
+def check(bundle: Bundle) -> str:
     """Check a bundle; return what to say of it."""
     manifest = bundle.manifest
-    origin, size, root = bundle.read("checkpoint").decode().split("\n")[:3]
-    if (origin, size, base64.b64decode(root).hex()) != (
-        manifest["origin"],
-        str(bundle.size),
-        manifest["root"],
-    ):
-        raise Invalid("checkpoint: it says another origin, size or root than the manifest")
-    root = base64.b64decode(root)
+    origin, size, encoded = bundle.read("checkpoint").decode().split("\n")[:3]
+    root = base64.b64decode(encoded)
+    if (origin, size, root.hex()) != (manifest["origin"], str(bundle.size), manifest["root"]):
+        raise InvalidError("checkpoint: it says another origin, size or root than the manifest")
     proofs = json.loads(bundle.read("proofs.json"))
     openings = Openings(bundle)
     leaves = Leaves(bundle, openings)
     proof = iter([base64.b64decode(one) for one in proofs["range"]])
     if root_of(0, bundle.size, bundle, leaves, proof) != root:
-        raise Invalid("entries: they do not lead to the root of the checkpoint")
+        raise InvalidError("entries: they do not lead to the root of the checkpoint")
     if leaves.next is not None or next(proof, None) is not None or openings.next is not None:
-        raise Invalid("entries: there is more than the proof is for")
+        raise InvalidError("entries: there is more than the proof is for")
     export = manifest["export"]["index"], bundle.size, leaf_hash(bundle.read("export.json"))
     if root_by_inclusion(*export, [base64.b64decode(one) for one in proofs["export"]]) != root:
-        raise Invalid("export.json: it is no entry of this log")
+        raise InvalidError("export.json: it is no entry of this log")
     counts = manifest["counts"]
     found = {"entries": leaves.entries, "withheld": leaves.withheld, "openings": openings.count}
     found["personal"] = openings.personal
     if {name: counts[name] for name in found} != found:
-        raise Invalid("manifest.json: it counts something else than what is there")
-    return "%d entries, %d withheld, %d personal parts opened; they lead to the root %s of %s at %d entries." % (
-        leaves.entries, leaves.withheld, openings.count, manifest["root"], origin, bundle.size,
-    )  # fmt: skip
+        raise InvalidError("manifest.json: it counts something else than what is there")
+    return (
+        f"{leaves.entries} entries, {leaves.withheld} withheld, {openings.count} personal parts opened; they lead to the "
+        f"root {manifest['root']} of {origin} at {bundle.size} entries."
+    )
 
 
-def main(words):
+def main(words: list[str]) -> int:
     """Check the bundle that is named, or the one around this file."""
     path = Path(words[0] if words else __file__)
     try:
         said = check(Bundle(path if words else path.resolve().parent))
-    except (OSError, zipfile.BadZipFile) as error:
-        print("Cannot check: %s" % error)
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        print(f"Cannot check: {error}")
         return 3
-    except (Invalid, ValueError, KeyError, TypeError, IndexError) as error:
-        print("INVALID: %s" % (error if isinstance(error, Invalid) else repr(error)))
+    except (InvalidError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        print(f"INVALID: {error if isinstance(error, InvalidError) else repr(error)}")
         return 1
     print("Sound: " + said)
     print(

@@ -1,4 +1,5 @@
--- What witnesses have cosigned: the lines that are read with a checkpoint's note, one of each key.
+-- What witnesses have cosigned: the lines that are read with a checkpoint's note, one of each key. Of every hour the last of
+-- each key stays: a newer checkpoint says all that an older one did, but for when, and ML-DSA-44 takes 2.5 KB.
 
 SET LOCAL lock_timeout = '5s';
 
@@ -13,3 +14,4 @@ CREATE TABLE cosignature (
     PRIMARY KEY (site_id, tree, size, name, key_id),
     FOREIGN KEY (site_id, tree, size) REFERENCES checkpoint ON DELETE CASCADE
 );
+CREATE INDEX cosignature_by_time ON cosignature (site_id, tree, at);

@@ -1,10 +1,10 @@
-"""What exports need of the log."""
+"""The time stamps of checkpoints."""
 
 from pathlib import Path
 
 from gatekeeper.adapters.sql import run_script
 
-revision = "0011"
+revision = "0009"
 down_revision = "0008"
 
 

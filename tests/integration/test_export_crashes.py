@@ -1,0 +1,186 @@
+"""kill -9 of `gatekeeper audit export`, at the seams and anywhere between: the same command goes on, and nothing tells after.
+
+The bundle of an export that was killed again and again is byte for byte the one that nothing has disturbed.
+"""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gatekeeper.adapters.postgres import PostgresLedger
+from gatekeeper.core.audit import Draft, Kind
+from gatekeeper.core.supervise import Writes
+from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
+from gatekeeper.model.ids import TenantId
+from gatekeeper.ports import Batch
+from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.transparency import Tree
+from tests.integration.people_site import Registry, served_site
+
+pytestmark = pytest.mark.integration
+
+SEGMENT = 2048
+"""Segments of a hundredth of their size, so that a log that is quickly written has many."""
+ENTRIES, ENTRY = 20_000, 300
+"""So many, and so many bytes of each in the bundle, about."""
+_ROOT = Path(__file__).parents[2]
+_PROGRAM = f"from gatekeeper.core.export import segments; segments.SEGMENT = {SEGMENT}; from gatekeeper.cli import main; main()"
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: EmbeddedPostgres, broker: EmbeddedBroker
+) -> Iterator[Registry]:
+    with served_site(tmp_path_factory.mktemp("export-crashes"), postgres_server, broker) as registry:
+        with registry.unserved():
+            asyncio.run(_grown(registry))
+        yield registry
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "log.zip"
+
+
+def test_an_export_killed_anywhere_goes_on_and_ends_as_if_nothing_had_happened(
+    registry: Registry, file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    chance = random.Random(20260602)
+    plan, partial = Path(f"{file}.partial.plan"), Path(f"{file}.partial")
+    with exporting(registry, file) as program:
+        assert killed(program, when=lambda: plan.exists() and b"\n" in plan.read_bytes())
+    begun = plan.read_bytes().partition(b"\n")[0] + b"\n"
+    for part in (chance.uniform(0, 0.3), chance.uniform(0.4, 0.8)):
+        with exporting(registry, file) as program:
+            assert killed(program, when=lambda least=part * ENTRIES * ENTRY: size_of(partial) > least)
+    with exporting(registry, file) as program:
+        assert program.wait() == 0
+    assert list(file.parent.iterdir()) == [file]
+
+    whole = file.with_name("whole.zip")
+    Path(f"{whole}.partial").touch()
+    Path(f"{whole}.partial.plan").write_bytes(begun)
+    with exporting(registry, whole) as program:
+        assert program.wait() == 0
+    assert whole.read_bytes() == file.read_bytes()
+
+    monkeypatch.setattr("gatekeeper.core.export.segments.SEGMENT", SEGMENT)
+    assert registry.say is not None
+    verified = registry.say("audit", "verify", file, "--no-memory")
+    assert verified.code == 0, verified
+
+
+def test_an_export_killed_while_it_waits_for_a_checkpoint_is_asked_for_again_and_an_engine_killed_then_signs_later(
+    registry: Registry, file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = registry.log_size()
+    with held_up(registry, "LOCK TABLE checkpoint IN SHARE MODE"):
+        with exporting(registry, file) as program:
+            killed(program, when=lambda: "log.exported" in registry.kinds(before))
+        assert not list(file.parent.iterdir())
+        assert registry.engine is not None
+        registry.engine.kill()
+        registry.engine.wait()
+    registry.start()
+    with exporting(registry, file) as program:
+        assert program.wait() == 0
+    assert registry.kinds(before).count("log.exported") == 2
+    monkeypatch.setattr("gatekeeper.core.export.segments.SEGMENT", SEGMENT)
+    assert registry.say is not None
+    assert registry.say("audit", "verify", file, "--no-memory").code == 0
+    assert registry("audit", "verify").code == 0, "the log in its database is sound, too"
+
+
+@contextmanager
+def exporting(registry: Registry, file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as a process of its own."""
+    command = (
+        "audit",
+        "export",
+        "--tenant",
+        "school",
+        "--reason",
+        "yearly review",
+        "--out",
+        file,
+        *registry.where,
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", _PROGRAM, *map(str, command)], cwd=_ROOT, env=environment
+    ) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
+def size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def killed(program: subprocess.Popen[bytes], *, when: Callable[[], bool]) -> bool:
+    """Kill it as soon as something is so; False when it was through before."""
+    while not when():
+        if program.poll() is not None:
+            assert program.returncode == 0
+            return False
+    program.kill()
+    return program.wait() != 0
+
+
+@contextmanager
+def held_up(registry: Registry, lock: str) -> Iterator[None]:
+    """Hold up who wants what this locks, for the length of a block."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(registry.settings.dsn))
+        try:
+            runner.run(connection.execute(f"BEGIN; {lock}"))
+            yield
+        finally:
+            runner.run(connection.close())
+
+
+async def _grown(registry: Registry) -> None:
+    """Let the log grow by what a gate says in a year."""
+    ledger = PostgresLedger(registry.settings.dsn)
+    try:
+        epoch = await ledger.claim(registry.site, owner="the test")
+        assert epoch is not None
+        loaded = await ledger.load(registry.site, epoch=epoch)
+        trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
+        sealer = Sealer(registry.site, trees=trees, keys={})
+        for _ in range(0, ENTRIES, 2000):
+            sealed = sealer.seal([_status(sealer.size + number) for number in range(2000)])
+            parts: dict[str, Any] = {"entries": sealed.entries, "tiles": sealed.tiles, "heads": sealed.heads}
+            batch = Batch(**parts, moved=(), receipts=(), writes=Writes())
+            await ledger.commit(registry.site, epoch=epoch, batch=batch)
+            sealer.accept(sealed)
+    finally:
+        await ledger.close()
+
+
+def _status(seq: int) -> Draft:
+    public = {"gate": "front", "access_point": "front-in"}
+    return Draft(
+        kind=Kind.GATE_STATUS,
+        at=datetime.now(UTC),
+        seq=seq,
+        tenants=(TenantId("school"),),
+        public=public,
+        person=None,
+        personal=None,
+    )

@@ -1,0 +1,181 @@
+"""What lies in a bundle to check it with: the guide is followed to the letter, and the program finds what it says it does."""
+
+import ast
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatekeeper.core.export import Selection
+from gatekeeper.service.export.inside import verify_program
+from gatekeeper.transparency import leaf_hash
+from tests.support.bundles import OTHER_KEY, Asked, Made, bundle_of, log_of, written
+
+LOG = log_of(20, forgotten=lambda index: index == 4)
+MADE = bundle_of(LOG, Asked(within=(3, 15)))
+FILTERED = bundle_of(LOG, Asked(within=(3, 15), selection=Selection(doors=("front-in",))))
+ENTRIES, OPENINGS = "entries/000000000002.jsonl", "openings/000000000002.jsonl"
+
+
+def ran(bundle: Path, *, program: Path) -> subprocess.CompletedProcess[str]:
+    """Run the program as a stranger would: with nothing of ours to import."""
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(program), str(bundle)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "verify.py"
+    path.write_bytes(verify_program())
+    return path
+
+
+@pytest.mark.parametrize("made", [MADE, FILTERED], ids=["whole", "filtered"])
+def test_the_program_finds_a_bundle_sound_and_says_what_it_did_not_check(
+    tmp_path: Path, program: Path, made: Made
+):
+    done = ran(written(made, tmp_path), program=program)
+    assert (done.returncode, done.stderr) == (0, "")
+    counts = made.manifest.counts
+    assert done.stdout.startswith(
+        f"Sound: {counts.entries} entries, {counts.withheld} withheld, {counts.openings} personal parts opened;"
+    )
+    assert "NOT checked: whose checkpoint this is" in done.stdout
+
+
+def test_the_program_agrees_on_every_range_of_every_small_log(tmp_path: Path, program: Path):
+    verify = _imported(program)
+    for count in range(12):
+        log = log_of(count)
+        for first in range(count + 1):
+            for last in range(first, count + 1):
+                for selection in (Selection(), Selection(doors=("back-in",))):
+                    made = bundle_of(log, Asked(within=(first, last), selection=selection))
+                    said = verify.check(verify.Bundle(written(made, tmp_path)))
+                    assert made.manifest.root.hex() in said
+
+
+def _imported(program: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("stand_alone", program)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _without_line(name: str, number: int) -> Made:
+    lines = MADE.members[name].split(b"\n")
+    return MADE.with_member(name, b"\n".join([*lines[:number], *lines[number + 1 :]]))
+
+
+ALTERED: list[tuple[str, Callable[[], Made], str]] = [
+    ("an entry", lambda: MADE.with_member(ENTRIES, MADE.members[ENTRIES].replace(b'"gate":"front"', b'"gate":"fr0nt"', 1)), "do not lead to the root"),
+    ("an entry missing", lambda: _without_line(ENTRIES, 4), "line 5: the entry says that it is another leaf"),
+    ("the last entry missing", lambda: _without_line(ENTRIES, 13), "they end before leaf 15"),
+    ("an entry too many", lambda: MADE.with_member(ENTRIES, MADE.members[ENTRIES] + LOG.bodies[16] + b"\n"), "there is more than the proof is for"),
+    ("an opening", lambda: MADE.with_member(OPENINGS, MADE.members[OPENINGS].replace(b"h-2", b"h-3", 1)), "not what the entry committed to"),
+    ("an opening missing", lambda: _without_line(OPENINGS, 2), "counts something else"),
+    ("an opening of nobody", lambda: MADE.with_member(OPENINGS, b'{"index":2,"opening":{}}\n' + MADE.members[OPENINGS]), "belongs to no entry"),
+    ("the counts", lambda: MADE.with_manifest(counts=replace(MADE.manifest.counts, personal=9)), "counts something else"),
+    ("the export's entry", lambda: MADE.with_member("export.json", b"{}"), "no entry of this log"),
+    ("the checkpoint", lambda: MADE.with_member("checkpoint", bundle_of(log_of(21), Asked(within=(3, 15))).note), "another origin, size or root"),
+    ("the end of a line", lambda: MADE.with_member(ENTRIES, MADE.members[ENTRIES][:-1]), "line 14: it has no end"),
+    ("the proof", lambda: MADE.with_member("proofs.json", b'{"consistency":[],"export":[],"range":[]}'), "too few hashes"),
+    ("the manifest", lambda: MADE.with_member("manifest.json", b"[" * 100_000), "Recursion"),
+    ("a gap", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,', b'"withheld":[7,')), "the gap does not lie where it says"),
+    ("a gap's width", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,9]', b'"withheld":[6,11]')), "more or fewer hashes"),
+    ("a member missing", lambda: replace(MADE, members={name: it for name, it in MADE.members.items() if name != OPENINGS}), "it is not there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "altered", "said"), ALTERED, ids=[row[0] for row in ALTERED])
+def test_the_program_finds_what_was_altered(
+    tmp_path: Path, program: Path, what: str, altered: Callable[[], Made], said: str
+):
+    done = ran(written(altered(), tmp_path), program=program)
+    assert done.returncode == 1, done
+    assert done.stdout.startswith("INVALID: ")
+    assert said in done.stdout
+
+
+def test_the_program_calls_nothing_invalid_that_it_cannot_read(tmp_path: Path, program: Path):
+    (tmp_path / "none.zip").write_bytes(b"no archive")
+    for path in (tmp_path / "none.zip", tmp_path / "nowhere.zip"):
+        done = ran(path, program=program)
+        assert (done.returncode, done.stdout[:13]) == (3, "Cannot check:")
+
+
+def test_the_program_needs_no_newer_python_than_it_says():
+    tree = ast.parse(verify_program(), feature_version=(3, 8))
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert modules <= sys.stdlib_module_names
+
+
+# -- the guide -----------------------------------------------------------------------------------------------------------
+
+
+def _commands(text: str) -> list[str]:
+    return re.findall(r"^    \$ (.*)$", text, re.MULTILINE)
+
+
+def _followed(made: Made, folder: Path, *, key: str) -> subprocess.CompletedProcess[str]:
+    """Do what the guide says, line by line, in one shell that stops at the first thing that fails."""
+    shutil.copy(written(made, folder), folder / "BUNDLE.zip")
+    commands = _commands(made.members["VERIFY.txt"].decode())
+    assert len(commands) == 9
+    script = "set -eu -o pipefail\n" + "\n".join(commands).replace(made.key, key)
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+    )
+
+
+def _lacks(programs: Sequence[str]) -> list[str]:
+    return [name for name in programs if shutil.which(name) is None]
+
+
+needs_tools = pytest.mark.skipif(
+    bool(_lacks(("bash", "unzip", "openssl", "sha256sum"))),
+    reason="bash, unzip, openssl and sha256sum are needed",
+)
+
+
+@needs_tools
+def test_whoever_follows_the_guide_to_the_letter_finds_the_bundle_sound(tmp_path: Path):
+    done = _followed(MADE, tmp_path, key=MADE.key)
+    assert (done.returncode, done.stderr) == (0, "")
+    sound, verified, by_hand = done.stdout[: done.stdout.index("\n")], *done.stdout.splitlines()[-2:]
+    assert sound.startswith("Sound: 14 entries")
+    assert verified == "Signature Verified Successfully"
+    assert by_hand.split()[0] == leaf_hash(LOG.bodies[2]).hex()
+
+
+@needs_tools
+def test_whoever_follows_the_guide_finds_out_that_another_signed(tmp_path: Path):
+    other = bundle_of(LOG, Asked(within=(3, 15), key=OTHER_KEY))
+    done = _followed(MADE, tmp_path, key=other.key)
+    assert done.returncode != 0
+    assert "Signature Verification Failure" in done.stdout + done.stderr
+
+
+def test_the_guide_says_in_two_languages_what_is_proved_and_what_not():
+    text = FILTERED.members["VERIFY.txt"].decode()
+    assert "NOT proved" in text
+    assert "NIET bewezen" in text
+    assert "@" not in re.sub(r"[A-Za-z0-9+/]{40,}", "", text)
+    english, dutch = text.split("ZO CONTROLEERT U DEZE BUNDEL")
+    assert re.findall(r"^\[\d\]", english, re.MULTILINE) == re.findall(r"^\[\d\]", dutch, re.MULTILINE)
