@@ -52,6 +52,7 @@ class IntegrityWatch:
 
     async def run(self, owner: Owner) -> None:
         """Go round until cancelled."""
+        metrics.watch_mismatches.set(0)
         while True:
             begun = time.monotonic()
             await self._insist_on_a_round(owner)
