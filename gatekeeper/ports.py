@@ -403,6 +403,10 @@ class Ledger(Protocol):
         """Who is being forgotten: a commit said so, and it is not done everywhere."""
         ...
 
+    async def erasure(self, site: SiteId, holder: HolderId) -> StoredEntry | None:
+        """The entry by which somebody was forgotten, as the row says; None when it names none."""
+        ...
+
     async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
         """Let receipts and sealed parts name somebody no more, `most` at most; give how many there were."""
         ...
@@ -461,6 +465,10 @@ class KeyVault(Protocol):
 
     async def keys(self, site: SiteId) -> Mapping[HolderId, bytes]:
         """All keys of a site, 32 bytes each."""
+        ...
+
+    async def keys_of(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:
+        """The keys of these persons, of whom who was forgotten has none."""
         ...
 
     async def ensure(self, site: SiteId, persons: Sequence[HolderId]) -> Mapping[HolderId, bytes]:

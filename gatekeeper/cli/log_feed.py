@@ -5,6 +5,7 @@ after it was, so that a restart repeats some entries and loses none; every recor
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, closing
@@ -32,6 +33,10 @@ from gatekeeper.service.files import write_whole
 
 __all__ = ["feed"]
 
+_Page = tuple[int, Sequence[PublicEntry]]
+"""The `seq` behind some entries, and they."""
+
+_NOT_DONE = 2
 _MOST_ENTERPRISE = (1 << 32) - 1
 
 
@@ -82,7 +87,20 @@ def feed(
     memory = None if state is None else _Memory(state, where, of)
     kept = None if memory is None else memory.recall()
     begin = (since or 0) if kept is None else kept
-    run(_feed(settings, _Feeding(site=where, tenant=of, memory=memory, sink=sink), begin, follow=follow))
+    feeding = _Feeding(site=where, tenant=of, memory=memory, sink=sink)
+    try:
+        run(_feed(settings, feeding, begin, follow=follow))
+    except BrokenPipeError as error:
+        _let_stdout_go()
+        say("Whoever read the feed is gone; what is not remembered comes again.")
+        raise typer.Exit(_NOT_DONE) from error
+
+
+def _let_stdout_go() -> None:
+    """Else the interpreter would try to flush it once more at its end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +112,7 @@ class _Feeding:
     memory: "_Memory | None"
     sink: "_Sink"
 
-    async def look(
-        self, reading: PostgresReading, since: int
-    ) -> AsyncGenerator[tuple[int, Sequence[PublicEntry]], None]:
+    async def look(self, reading: PostgresReading, since: int) -> AsyncGenerator[_Page, None]:
         """Entries from a cursor on to the end of the log as it is now, in pages, each with the `seq` behind it."""
         until = await reading.size(self.site)
         async for page in reading.public_entries(self.site, since=since, until=until, tenant=self.tenant):
@@ -133,11 +149,18 @@ async def _must_have_tree(dsn: str, site: SiteId, tenant: TenantId | None) -> No
 
 async def _once(dsn: str, feeding: _Feeding, since: int, stop: asyncio.Event) -> None:
     """Tell what the log holds; a collector that is away is not waited for."""
-    async with PostgresReading.opened(dsn) as reading, aclosing(feeding.look(reading, since)) as pages:
+    async with aclosing(_held(dsn, feeding, since)) as pages:
         async for behind, entries in pages:
             if stop.is_set():
                 return
             await feeding.tell(behind, entries)
+
+
+async def _held(dsn: str, feeding: _Feeding, since: int) -> AsyncGenerator[_Page, None]:
+    """What the log holds. Whatever fails where it is told is told there: it is no fault of the database."""
+    async with PostgresReading.opened(dsn) as reading:
+        async for page in feeding.look(reading, since):
+            yield page
 
 
 async def _follow(dsn: str, feeding: _Feeding, since: int, stop: asyncio.Event) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
+from cryptography.exceptions import InvalidTag
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
@@ -72,7 +73,12 @@ async def entries_of(
     if key is None:
         return
     async for entry in reading.entries_of(site, holder):
-        opened = open_personal(entry.personal or b"", key=key, site=site, seq=entry.seq)
+        try:
+            opened = open_personal(entry.personal or b"", key=key, site=site, seq=entry.seq)
+        except (InvalidTag, ValueError):
+            raise SettingError(
+                f"What is personal of entry {entry.seq} does not open: it was altered. Have the log verified."
+            ) from None
         yield PersonEntry(
             seq=entry.seq,
             at=entry.at,

@@ -19,7 +19,7 @@ from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.core.export import proves
 from gatekeeper.service.auditor import CannotCheckError, Finding, Known, Memory, Report, verify_bundle
 from gatekeeper.service.words import counted
-from gatekeeper.transparency import Refused, SignatureType, Verifier, parse_verifier
+from gatekeeper.transparency import Policy, Refused, SignatureType, Verifier, parse_policy, parse_verifier
 
 __all__ = ["verify"]
 
@@ -35,6 +35,10 @@ def verify(
     ] = None,
     key: Annotated[
         str | None, typer.Option("--key", help="Of a bundle: the log's public key, as the site publishes it.")
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Of a bundle: which logs and witnesses to believe (C2SP tlog-policy)."),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
@@ -73,7 +77,7 @@ def verify(
     Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
     """
     of_bundle = {
-        "--key": key, "--checkpoint": checkpoint, "--memory": memory, "--no-memory": no_memory,
+        "--key": key, "--policy": policy, "--checkpoint": checkpoint, "--memory": memory, "--no-memory": no_memory,
         "--hashes-only": hashes_only,
     }  # fmt: skip
     of_log = {"--remember": remember, "--data": data, "--site": site, "--dsn": dsn, "--vault-dsn": vault_dsn}
@@ -89,6 +93,7 @@ def verify(
         _verify(
             bundle,
             key=key,
+            policy=policy,
             notes=checkpoint or [],
             memory=None if place is None else Memory(place),
             hashes_only=hashes_only,
@@ -111,6 +116,7 @@ def _verify(
     bundle: Path,
     *,
     key: str | None,
+    policy: Path | None,
     notes: list[Path],
     memory: Memory | None,
     hashes_only: bool,
@@ -118,7 +124,12 @@ def _verify(
 ) -> None:
     pinned = None if key is None else _key(key)
     try:
-        known = Known(key=pinned, notes=[(str(note), note.read_bytes()) for note in notes], memory=memory)
+        known = Known(
+            key=pinned,
+            policy=None if policy is None else _policy(policy),
+            notes=[(str(note), note.read_bytes()) for note in notes],
+            memory=memory,
+        )
         with nullcontext(_silent) if json_output else progress("verifying", None) as told:
             report = verify_bundle(bundle, known=known, hashes_only=hashes_only, progress=told)
         remembered = _keep(report, memory)
@@ -151,6 +162,14 @@ def _key(text: str) -> Verifier:
     return key
 
 
+def _policy(file: Path) -> Policy:
+    policy = parse_policy(file.read_bytes())
+    if isinstance(policy, Refused):
+        where = f" ({policy.detail})" if policy.detail else ""
+        raise CannotCheckError(f"{file} is no policy: {policy.code.sentence}{where}")
+    return policy
+
+
 def _cannot_check(why: str) -> typer.Exit:
     say(f"Cannot check: {why}")
     return typer.Exit(_CANNOT_CHECK)
@@ -161,10 +180,10 @@ def _keep(report: Report, memory: Memory | None) -> str:
     manifest = report.manifest
     if memory is None or manifest is None or not report.valid:
         return ""
-    if not report.keys:
+    if report.key is None:
         return "Nothing is remembered: it is not known whose checkpoint this is."
     note = report.note if report.fit_to_remember else None
-    memory.keep(manifest.origin, keys=report.keys, size=manifest.size, note=note)
+    memory.keep(manifest.origin, key=report.key, size=manifest.size, note=note)
     entries = counted(manifest.size, "entry", "entries")
     return f"The checkpoint of {entries} is remembered." if note else "The newer checkpoint stays remembered."
 
@@ -187,7 +206,7 @@ def _document(report: Report) -> dict[str, Any]:
         "personal": counts.personal,
         "openings": counts.openings,
         "rows": counts.rows,
-        "keys": [key.key() for key in report.keys],
+        "key": None if report.key is None else report.key.key(),
         "witnesses": [{"name": name, "at": _instant(at)} for name, at in report.witnesses],
         "stamped": report.stamped,
         "consistent_with": [

@@ -158,13 +158,19 @@ def _erasure(change: ErasureChange, making: Making) -> Done:
     return done
 
 
-def erase_again(holder: HolderId, flow: Flow, writes: Writes, *, now: datetime) -> Draft:
-    """Forget somebody again who came back with a restored database: their key is gone, and so shall they be."""
+def erase_again(holder: HolderId, flow: Flow, writes: Writes, *, now: datetime) -> Draft | None:
+    """Forget somebody whose key is gone, and who came back with a restored database; None when nobody did.
+
+    Either way they are nobody who could be registered again.
+    """
     tenant, seq = flow.register.tenant_of_holder(holder), flow.next_seq
     for proposal in flow.proposals:
         if proposal.person == holder:
             flow.proposals.end(proposal.digest)
     flow.erase(holder)
+    if tenant is None:
+        writes.erased.append((holder, seq - 1))
+        return None
     flow.next_seq += 1
     writes.erased.append((holder, seq))
     return Draft(
@@ -172,7 +178,7 @@ def erase_again(holder: HolderId, flow: Flow, writes: Writes, *, now: datetime) 
         at=now,
         seq=seq,
         tenants=concerned(flow, tenant),
-        public={"again": True} if tenant is None else {"again": True, "tenant": tenant},
+        public={"again": True, "tenant": tenant},
         person=None,
         personal=None,
     )

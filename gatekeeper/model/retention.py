@@ -36,7 +36,7 @@ TENANTS_OWN = (Kept.PERSONAL, Kept.PEOPLE, Kept.VISITORS)
 """Kinds of which a tenant may keep its own for a shorter while than the host."""
 
 USUAL: Mapping[Kept, timedelta] = {
-    Kept.ENTRIES: timedelta(days=2555),
+    Kept.ENTRIES: timedelta(days=2557),
     Kept.PERSONAL: timedelta(days=180),
     Kept.PEOPLE: timedelta(days=180),
     Kept.VISITORS: timedelta(days=180),

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ from tests.support.bundles import NOON, SITE, TREE, export_entry, exported, note
 
 __all__ = ["bundle_checked"]
 
-ENTRIES = 2 * SEGMENT
+ENTRIES = 2 * SEGMENT - 1
+HOUR = timedelta(hours=1)
 WAYS = {"hashes": True, "full": False}
 _NOTE = "x" * 120
 """So that a body has about 600 bytes, like the log's own."""
@@ -96,27 +98,29 @@ def _write(path: Path) -> float:
     tree, seconds = Tree.empty(), 0.0
     tiles: list[Tile] = []
     written: list[tuple[str, Path]] = []
+    export = exported(ENTRIES, approved=True)
+    entry = export_entry(export, openings=True, until=NOON + HOUR)
     for segment in segments_of(0, ENTRIES):
         bodies = _segment(segment, path.parent, written)
         begun = time.process_time()
         leaves = [sha256(b"\x00" + body).digest() for body in bodies]
         seconds += time.process_time() - begun
         tiles += tree.append(leaves)
-    export = exported(ENTRIES, approved=True)
-    entry = export_entry(export, openings=True)
     tiles += tree.append([leaf_hash(entry)])
     reader = reader_of([*tiles, *tree.partial_tiles()])
     note, key = note_of(tree.size, tree.root())
     manifest = Manifest(
-        site=SITE, tree=TREE, size=tree.size, root=tree.root(), range=(0, ENTRIES), within=(0, ENTRIES), since=None,
-        until=None, selection=EVERYTHING, openings=True, csv=Dialect.RFC4180, parquet=False, export=export,
+        site=SITE, tree=TREE, size=tree.size, root=tree.root(), range=(0, ENTRIES + 1), within=(0, ENTRIES), since=None,
+        until=NOON + HOUR, selection=EVERYTHING, openings=True, csv=Dialect.RFC4180, parquet=False, export=export,
         written=timestamp(NOON), program="gatekeeper", key=key,
-        counts=Counts(entries=ENTRIES, personal=ENTRIES, openings=ENTRIES, rows=ENTRIES),
+        counts=Counts(entries=ENTRIES + 1, personal=ENTRIES, openings=ENTRIES, rows=ENTRIES),
     )  # fmt: skip
     proofs = Proofs(
-        range=tuple(range_proof(0, ENTRIES, tree.size, reader)),
+        range=tuple(range_proof(0, ENTRIES + 1, tree.size, reader)),
         export=tuple(inclusion_proof(ENTRIES, tree.size, reader)),
     )
+    with written[-2][1].parent.joinpath(written[-3][1].name).open("ab") as border:
+        border.write(entry + b"\n")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("VERIFY.txt", verify_text(manifest))
         archive.writestr("verify.py", verify_program())

@@ -259,7 +259,9 @@ def _taken_and_kept(made: "_Made") -> None:
     made(ApprovalChange(digest=erased), by="deputy")
     # The van came back with a restored database, and the vault knows that it was forgotten.
     van, play = people()["van"].holder.id, made.play
-    play.drafts.append(erase_again(van, play.flow, Writes(), now=moment(20_000)))
+    again = erase_again(van, play.flow, Writes(), now=moment(20_000))
+    assert again is not None
+    play.drafts.append(again)
 
 
 @dataclass(slots=True)

@@ -75,7 +75,7 @@ def test_a_program_is_told_in_one_document(desk: Desk):
         "personal": 6,
         "openings": 6,
         "rows": 10,
-        "keys": [MADE.key],
+        "key": MADE.key,
         "witnesses": [],
         "stamped": None,
         "consistent_with": [],
@@ -120,6 +120,17 @@ def test_another_key_than_the_remembered_one_is_invalid_until_it_is_pinned(desk:
     assert "[checkpoint-key]" in desk.verify(bundle).err
     assert desk.verify(bundle, "--key", other.key).code == 0
     assert desk.verify(bundle).code == 0
+
+
+def test_a_policy_says_whom_to_believe(desk: Desk):
+    policy = desk.folder / "policy"
+    policy.write_text(f"log {MADE.key}\nquorum none\n")
+    said = desk.verify(desk.bundle, "--policy", policy, "--no-memory")
+    assert said.code == 0
+    assert "whose key signed" not in said.err
+    policy.write_text("log nonsense\n")
+    said = desk.verify(desk.bundle, "--policy", policy)
+    assert (said.code, "is no policy" in said.err) == (3, True)
 
 
 @pytest.mark.parametrize(

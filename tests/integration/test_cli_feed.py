@@ -21,6 +21,7 @@ from gatekeeper.embedded import EmbeddedPostgres
 from tests.integration.cli_hold import Hold
 from tests.support.certificates import throw_away_certificate
 from tests.support.collectors import DatagramCollector, StreamCollector
+from tests.support.commands import said_next
 from tests.support.feed_readers import read_cef, read_syslog
 from tests.support.fort import ARMY, PUPIL, SCHOOL, SERGEANT, Fort
 from tests.support.proxy import FaultProxy
@@ -272,13 +273,13 @@ async def test_a_feed_goes_on_as_the_log_grows_and_over_an_outage_of_its_collect
             proxy.refuse()
             proxy.cut()
             await fort.commit(fort.pen.write(2))
-            said = await _said(capsys)
+            said = await said_next(capsys)
             assert said.endswith("does not take the feed: Connection refused. Waiting for it; Ctrl-C ends.\n")
             assert kept() == 5
             await proxy.accept()
             await eventually(lambda: kept() == 7)
             await eventually(lambda: heard(collector)[5:] == [5, 6])
-            assert await _said(capsys) == "The collector is back.\n"
+            assert await said_next(capsys) == "The collector is back.\n"
             stop.set()
             await following
             told.sink.close()
@@ -291,7 +292,7 @@ async def test_a_feed_that_waits_for_its_collector_ends_when_told_to(
     stop, state = asyncio.Event(), tmp_path / "sent.json"
     told = feeding(fort, url="tcp://127.0.0.1:1", state=state)
     following = asyncio.create_task(log_feed._follow(fort.dsn, told, 0, stop))
-    await _said(capsys)
+    await said_next(capsys)
     stop.set()
     async with asyncio.timeout(20):
         await following
@@ -331,30 +332,39 @@ async def test_a_feed_that_is_killed_repeats_at_the_most_and_loses_nothing(fort:
     assert {*told, *again} == set(range(8))
 
 
+async def test_who_stops_reading_is_told_of_and_the_rest_is_not_remembered(fort: Fort, tmp_path: Path):
+    """It is no fault of the database, and what nobody read comes again."""
+    state = tmp_path / "sent.json"
+    await fort.commit(fort.pen.write(2000))
+    with _process(fort, state, tmp_path, follow=False) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        await asyncio.to_thread(process.stdout.readline)
+        process.stdout.close()
+        said = await asyncio.to_thread(process.stderr.read)
+        await asyncio.to_thread(process.wait)
+    assert process.returncode == 2
+    assert said.decode() == (
+        SAYS.format(site=fort.site, since=0)
+        + "Whoever read the feed is gone; what is not remembered comes again.\n"
+    )
+    assert not state.exists()
+
+
 @contextmanager
-def _process(fort: Fort, state: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(
+    fort: Fort, state: Path, folder: Path, *, follow: bool = True
+) -> Iterator[subprocess.Popen[bytes]]:
     """The feed as an operator runs it."""
-    words = ["audit", "feed", "--format", "ecs", "--follow", "--state", state]
+    words = ["audit", "feed", "--format", "ecs", "--state", state, *(["--follow"] if follow else [])]
     where = ["--data", folder, "--site", fort.site, "--dsn", fort.dsn]
     program = "from gatekeeper.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words), *map(str, where)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             yield process
         finally:
             process.kill()
-
-
-async def _said(capsys: pytest.CaptureFixture[str]) -> str:
-    """What is said on stderr next."""
-    said: list[str] = []
-
-    def told() -> bool:
-        said.append(capsys.readouterr().err)
-        return bool(said[-1])
-
-    await eventually(told)
-    return said[-1]

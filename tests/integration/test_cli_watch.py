@@ -17,10 +17,10 @@ from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import SiteId
 from gatekeeper.service.sealed import seal_name
 from tests.integration.cli_hold import Hold
+from tests.support.commands import said_next
 from tests.support.databases import temporary_database
 from tests.support.fort import SERGEANT, Fort
 from tests.support.proxy import FaultProxy
-from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -285,18 +285,6 @@ async def test_an_entry_that_was_altered_ends_no_watch(fort: Fort):
     await lines.aclose()  # type: ignore[attr-defined]
 
 
-async def _said(capsys: pytest.CaptureFixture[str]) -> str:
-    """What is said on stderr next."""
-    said: list[str] = []
-
-    def heard() -> bool:
-        said.append(capsys.readouterr().err)
-        return bool(said[-1])
-
-    await eventually(heard)
-    return said[-1]
-
-
 # -- when the database is away ----------------------------------------------------------------------------------------
 
 
@@ -311,13 +299,13 @@ async def test_a_watch_goes_on_after_its_database_was_away_and_misses_nothing(
     database_proxy.refuse()
     database_proxy.cut()
     await fort.commit(fort.pen.write(2))
-    told = await _said(capsys)
+    told = await said_next(capsys)
     await database_proxy.accept()
     async with asyncio.timeout(20):
         assert (await waiting).seq == 2
         assert (await anext(lines)).seq == 3
     waiting = asyncio.ensure_future(anext(lines, None))
-    back = await _said(capsys)
+    back = await said_next(capsys)
     stop.set()
     assert await waiting is None
     assert told == "The database does not answer. Waiting for it; Ctrl-C ends.\n"
@@ -357,7 +345,7 @@ async def test_a_watch_that_waits_for_its_database_ends_when_told_to(
     stop = asyncio.Event()
     feed = _feed("postgresql://127.0.0.1:1/x", SiteId("fort"))
     watching = asyncio.ensure_future(anext(feed.lines(since=0, stop=stop), None))
-    assert await _said(capsys)
+    assert await said_next(capsys)
     stop.set()
     async with asyncio.timeout(5):
         assert await watching is None

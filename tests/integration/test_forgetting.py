@@ -312,6 +312,26 @@ async def test_a_key_that_comes_back_with_yesterdays_vault_is_destroyed_again(gr
         assert SERGEANT in await restored.vault.keys(SITE)
 
 
+@pytest.mark.parametrize(
+    "names",
+    ["no entry", "an entry of another kind", "the entry by which another was forgotten"],
+)
+async def test_a_row_alone_destroys_nobodys_key(ground: Ground, names: str):
+    async with ground.engine() as site:
+        assert await site.says(ERASURE, by="registrar") == "applied"
+        await site.forgets()
+    ((erased,),) = await ground.rows("SELECT seq FROM erased_person")
+    seq = {"no entry": 10_000, "an entry of another kind": 1}.get(names, erased)
+    await ground.rows(
+        "INSERT INTO erased_person (site_id, holder, seq) VALUES ($1, $2, $3)", SITE, SERGEANT, seq
+    )
+    async with ground.engine() as site:
+        await site.forgets()
+    assert SERGEANT in await ground.vault.keys(SITE)
+    assert (await names_of(ground))[SERGEANT] == NAMES[SERGEANT]
+    assert await ground.rows("SELECT done FROM erased_person WHERE holder = $1", SERGEANT) == [(False,)]
+
+
 async def test_no_key_is_made_for_who_was_forgotten(ground: Ground):
     await ground.vault.destroy(SITE, [PUPIL])
     assert await ground.vault.ensure(SITE, [PUPIL, SERGEANT]) == {

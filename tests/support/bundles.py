@@ -140,15 +140,17 @@ def bundle_of(log: Log, asked: Asked) -> Made:
     count, (first, last) = len(log.bodies), asked.within
     since = log.at(first) if first else None
     until = log.at(last) if last < count else None
-    start, end = max(0, first - 1), min(count, last + 1) if until is not None else last
     index = count
     export = exported(index, approved=asked.openings)
     entry = export_entry(export, openings=asked.openings, selection=asked.selection, since=since, until=until)
     later = log_of(count + 1 + asked.later).bodies[count + 1 :]
-    leaves = [leaf_hash(body) for body in (*log.bodies, entry, *later)]
+    log = Log((*log.bodies, entry, *later), (*log.parts, None, *(None for _ in later)))
+    leaves = [leaf_hash(body) for body in log.bodies]
     tree = Tree.empty()
     reader = reader_of([*tree.append(leaves), *tree.partial_tiles()])
     size, root = tree.size, tree.root()
+    start, end = max(0, first - 1), size if until is None else last + 1
+    last = size if until is None else last
     note, key = note_of(size, root, key=asked.key, cosigners=asked.cosigners)
     manifest = Manifest(
         site=SITE, tree=TREE, size=size, root=root, range=(start, end), within=(first, last), since=since,

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from gatekeeper.cli import main
+from tests.support.waiting import eventually
 
-__all__ = ["Said", "gatekeeper"]
+__all__ = ["Said", "gatekeeper", "said_next"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,18 @@ def gatekeeper(capture: pytest.CaptureFixture[str], *words: object) -> Said:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
     captured = capture.readouterr()
     return Said(code, captured.out, captured.err)
+
+
+async def said_next(capture: pytest.CaptureFixture[str]) -> str:
+    """What something that runs beside says on stderr next."""
+    said: list[str] = []
+
+    def heard() -> bool:
+        said.append(capture.readouterr().err)
+        return bool(said[-1])
+
+    await eventually(heard)
+    return said[-1]
 
 
 @contextmanager

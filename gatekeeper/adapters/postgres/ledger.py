@@ -10,7 +10,7 @@ import asyncpg
 
 from gatekeeper.adapters.postgres import retention
 from gatekeeper.adapters.postgres.connection import FAILURES, Line, connect
-from gatekeeper.adapters.postgres.rows import operator_of, proposal_of
+from gatekeeper.adapters.postgres.rows import entry_of, operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import FORGOTTEN, SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.core.memory import Usage
@@ -33,6 +33,7 @@ from gatekeeper.ports import (
     SignedCheckpoint,
     SiteLostError,
     StoredChange,
+    StoredEntry,
 )
 from gatekeeper.transparency import (
     EMPTY_ROOT,
@@ -217,6 +218,12 @@ class PostgresLedger:
         """Who is being forgotten."""
         async with self._forgetting.use() as connection:
             return [row["holder"] for row in await connection.fetch(_queries.unforgotten, site)]
+
+    async def erasure(self, site: SiteId, holder: HolderId) -> StoredEntry | None:
+        """The entry by which somebody was forgotten, as the row says; None when it names none."""
+        async with self._forgetting.use() as connection:
+            row = await connection.fetchrow(_queries.erasure, site, holder)
+            return None if row is None else entry_of(row)
 
     async def let_go(self, site: SiteId, holder: HolderId, *, most: int) -> int:
         """Let receipts and sealed parts name somebody no more, `most` of each at most; give the larger number."""

@@ -13,7 +13,7 @@ import asyncpg
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.postgres.retention import marker
-from gatekeeper.adapters.postgres.rows import cosigned_note, operator_of, proposal_of
+from gatekeeper.adapters.postgres.rows import cosigned_note, entry_of, operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.core.export.feeds import PublicEntry, read_public
@@ -160,7 +160,7 @@ class PostgresReading:
     ) -> AsyncIterator[StoredEntry]:
         """Entries in order from `since` on (to `until`, exclusive), in pages, each as it is stored."""
         async for row in self._rows(site, since, until):
-            yield _entry(row)
+            yield entry_of(row)
 
     async def entries_of(self, site: SiteId, holder: HolderId) -> AsyncIterator[StoredEntry]:
         """The entries that are about somebody, in order, in pages."""
@@ -168,7 +168,7 @@ class PostgresReading:
         while full:
             rows = await self._connection.fetch(_queries.entries_of_person, site, holder, since, _PAGE)
             for row in rows:
-                yield _entry(row)
+                yield entry_of(row)
             full = len(rows) == _PAGE
             since = rows[-1]["seq"] + 1 if rows else since
 
@@ -177,7 +177,7 @@ class PostgresReading:
         async for row in self._rows(site, 0, until):
             filed = ((row["tenant"], row["tenant_index"]), (row["owner"], row["owner_index"]))
             places = tuple((tenant_tree(tenant), index) for tenant, index in filed if tenant is not None)
-            yield FiledEntry(entry=_entry(row), places=places)
+            yield FiledEntry(entry=entry_of(row), places=places)
 
     async def public_entries(
         self, site: SiteId, *, since: int, until: int, tenant: TenantId | None
@@ -385,14 +385,3 @@ class PostgresReading:
         if row is None or row["outcome"] is None:
             return None
         return ChangeOutcome(change=change, code=row["outcome"], detail=row["detail"], seq=row["seq"])
-
-
-def _entry(row: Any) -> StoredEntry:
-    return StoredEntry(
-        seq=row["seq"],
-        at=row["at"],
-        kind=row["kind"],
-        body=row["body"],
-        person=row["person"],
-        personal=row["sealed"],
-    )

@@ -5,9 +5,10 @@ from typing import Any
 
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
+from gatekeeper.ports import StoredEntry
 from gatekeeper.transparency import NoteSignature, with_cosignatures
 
-__all__ = ["cosigned_note", "operator_of", "proposal_of"]
+__all__ = ["cosigned_note", "entry_of", "operator_of", "proposal_of"]
 
 
 def operator_of(row: Any) -> OperatorRecord:
@@ -29,3 +30,15 @@ def cosigned_note(note: bytes, rows: Iterable[Any]) -> bytes:
         return with_cosignatures(note, lines)
     except ValueError:
         return note
+
+
+def entry_of(row: Any) -> StoredEntry:
+    """An entry as it is stored, with what is personal of it."""
+    return StoredEntry(
+        seq=row["seq"],
+        at=row["at"],
+        kind=row["kind"],
+        body=row["body"],
+        person=row["person"],
+        personal=row["sealed"],
+    )

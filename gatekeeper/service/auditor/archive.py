@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from gatekeeper.service.auditor.findings import Fault, Found, fault
+from gatekeeper.service.words import shown
 
 __all__ = ["CHUNK", "Archive", "Member", "read_archive"]
 
@@ -301,4 +302,4 @@ def _exactly(descriptor: int, at: int, length: int) -> bytes:
 
 
 def _unsound(what: str, name: bytes = b"") -> Found:
-    return fault(Fault.ARCHIVE_FORM, detail=f"{what} {name.decode('ascii', 'replace')}".rstrip())
+    return fault(Fault.ARCHIVE_FORM, detail=f"{what} {shown(name.decode('ascii', 'replace'))}".rstrip())

@@ -36,21 +36,20 @@ from gatekeeper.service.auditor.seen import hold_proofs, hold_seen
 from gatekeeper.service.auditor.segments import Hashed, Task, check_segment
 from gatekeeper.service.auditor.signing import (
     Stamp,
-    WitnessPolicy,
     checkpoint_of,
     given_notes,
     hold_checkpoint,
-    log_keys,
+    log_key,
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
 from gatekeeper.service.words import counted, shown
-from gatekeeper.transparency import MAX_NOTE_BYTES, RangeVerifier, Refused, Verifier
+from gatekeeper.transparency import MAX_NOTE_BYTES, Policy, RangeVerifier, Refused, Verifier
 from gatekeeper.transparency.proofs import Subtree
 
 __all__ = ["Known", "verify_bundle"]
 
 _LARGEST: Final = 1 << 20
-_LARGEST_PROOFS: Final = 1 << 26
+_LARGEST_PROOFS: Final = 1 << 24
 _FORMAT: Final = re.compile(rb'"format":"(gatekeeper-bundle/[0-9]{1,4})"')
 _FEW: Final = 100_000
 """So many entries are checked in the time that it takes to start another process."""
@@ -65,7 +64,7 @@ class Known:
 
     key: Verifier | None = None
     notes: Sequence[tuple[str, bytes]] = ()
-    policy: WitnessPolicy | None = None
+    policy: Policy | None = None
     stamp: Stamp | None = None
     memory: Memory | None = None
 
@@ -127,6 +126,7 @@ class _Checking:
     def _form(self) -> _Opened:
         manifest = self._manifest()
         self._report.manifest = manifest
+        _hold_borders(manifest)
         self._hold_members(manifest)
         proofs = read_proofs(self._archive.read("proofs.json", most=_LARGEST_PROOFS))
         if proofs is None:
@@ -149,7 +149,7 @@ class _Checking:
         wanted = _members(manifest, stamped="timestamp.tsr" in self._archive.members)
         for wants, there in zip_longest(wanted, self._archive.names):
             if wants != there:
-                detail = f"{wants or 'the end'} belongs where {there or 'the end'} is"
+                detail = f"{wants or 'the end'} belongs where {shown(there or 'the end')} is"
                 raise fault(Fault.ARCHIVE_MEMBERS, detail=detail)
 
     # -- trust ----------------------------------------------------------------------------------------------------
@@ -161,10 +161,12 @@ class _Checking:
         parsed = checkpoint_of(report.note, manifest)
         if self._known.memory is not None:
             opened.remembered = self._known.memory.recall(manifest.origin)
-        keys = log_keys(manifest, pinned=self._known.key, remembered=opened.remembered)
-        hold_checkpoint(report.note, parsed, keys, policy=self._known.policy, report=report)
+        key = log_key(
+            manifest, pinned=self._known.key, policy=self._known.policy, remembered=opened.remembered
+        )
+        hold_checkpoint(report.note, parsed, key, policy=self._known.policy, report=report)
         self._stamp(parsed.text.encode())
-        return given_notes(self._known.notes, manifest, report.keys, report)
+        return given_notes(self._known.notes, manifest, report)
 
     def _stamp(self, text: bytes) -> None:
         if "timestamp.tsr" not in self._archive.members:
@@ -203,7 +205,7 @@ class _Checking:
                 "that the log was not rewritten whole: no checkpoint of it was seen before"
             )
         later = [one for one in remembered if one.size > manifest.size]
-        report.fit_to_remember = bool(report.keys) and not report.lacking and not later
+        report.fit_to_remember = report.key is not None and not report.lacking and not later
 
     # -- honesty --------------------------------------------------------------------------------------------------
 
@@ -234,6 +236,15 @@ class _Checking:
         for name in () if hashes_only else parquet:
             for _ in self._archive.chunks(name):
                 pass
+
+
+def _hold_borders(manifest: Manifest) -> None:
+    """See that nothing can have been cut away at the edges: they are those of the log, or have a border beside them."""
+    (start, end), (first, last) = manifest.range, manifest.within
+    if first and (manifest.since is None or start == first):
+        raise fault(Fault.MANIFEST_BORDERS, member="manifest.json", index=first)
+    if last < manifest.size and (manifest.until is None or end == last):
+        raise fault(Fault.MANIFEST_BORDERS, member="manifest.json", index=last)
 
 
 def _members(manifest: Manifest, *, stamped: bool) -> Iterator[str]:

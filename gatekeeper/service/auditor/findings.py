@@ -31,6 +31,10 @@ class Fault(StrEnum):
         "manifest-form",
         "The manifest is not in its one spelling, or its numbers lie in no order.",
     )
+    MANIFEST_BORDERS = (
+        "manifest-borders",
+        "The manifest leaves out entries at the edges of what was asked for, or those that show that it does not.",
+    )
     MANIFEST_COUNTS = "manifest-counts", "The manifest counts something else than what is there."
     PROOFS_FORM = "proofs-form", "proofs.json is not in its one spelling."
 
@@ -133,8 +137,8 @@ class Report:
     finding: Finding | None = None
     manifest: Manifest | None = None
     note: bytes = b""
-    keys: tuple[Verifier, ...] = ()
-    """The log's keys by which its signature was checked."""
+    key: Verifier | None = None
+    """The log's key by which its signature was checked."""
     counts: Counts = field(default_factory=Counts)
     witnesses: list[tuple[str, int]] = field(default_factory=list)
     """Who cosigned, and when, in seconds since the Epoch."""

@@ -1,6 +1,6 @@
 """What an auditor's tool remembers of a log, outside of everything that the log's keeper can reach.
 
-    FOLDER/<origin>/keys                    verifier keys of the log, a line each
+    FOLDER/<origin>/keys                    verifier keys of the log, a line each: the one that is believed, then former ones
     FOLDER/<origin>/NNNNNNNNNNNN.checkpoint  signed notes that were found valid, by the size of their tree
 
 INVARIANT: what is kept of one origin is one history: a note is kept only when a bundle of it was valid and was consistent
@@ -24,7 +24,7 @@ _SUFFIX: Final = ".checkpoint"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What is known of a log: its keys, and checkpoints by rising size."""
+    """What is known of a log: the key that is believed, former ones, and checkpoints by rising size."""
 
     keys: tuple[Verifier, ...] = ()
     checkpoints: tuple[Seen, ...] = ()
@@ -47,11 +47,15 @@ class Memory:
         notes = sorted(place.glob(f"*{_SUFFIX}")) if keys else []
         return Remembered(keys=keys, checkpoints=tuple(_checkpoint(note, origin, keys) for note in notes))
 
-    def keep(self, origin: str, *, keys: tuple[Verifier, ...], size: int, note: bytes | None) -> None:
-        """Remember a log's keys, and a note of it that was found valid; the oldest notes make room."""
+    def keep(self, origin: str, *, key: Verifier, size: int, note: bytes | None) -> None:
+        """Remember the key to believe, and a note that was found valid; the oldest notes make room.
+
+        A key that was believed before is a former one then: it counts for notes that are kept, and for no bundle.
+        """
         place = self._folder / origin
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(place / "keys", "".join(f"{key.key()}\n" for key in keys).encode())
+        keys = dict.fromkeys((key, *_keys(place / "keys")))
+        write_whole(place / "keys", "".join(f"{one.key()}\n" for one in keys).encode())
         if note is not None:
             write_whole(place / f"{size:012}{_SUFFIX}", note)
             for old in sorted(place.glob(f"*{_SUFFIX}"))[:-KEPT]:

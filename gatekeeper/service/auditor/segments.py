@@ -32,6 +32,7 @@ from gatekeeper.core.export import (
 from gatekeeper.service.auditor.archive import Archive, read_archive
 from gatekeeper.service.auditor.documents import canonical_object
 from gatekeeper.service.auditor.findings import Fault, Finding, Found, fault
+from gatekeeper.service.words import shown
 from gatekeeper.transparency.proofs import Subtree, Subtrees, subtrees_of
 
 __all__ = ["Hashed", "Task", "check_segment"]
@@ -240,7 +241,7 @@ class _Contents:
         else:
             holds = at < self._since if index < self._first else at >= self._until
         if not holds:
-            raise fault(Fault.ENTRY_TIME, member=self._entries, line=line, index=index, detail=at[:27])
+            raise fault(Fault.ENTRY_TIME, member=self._entries, line=line, index=index, detail=shown(at))
 
     def _told(self, opening: Opening) -> dict[str, Any]:
         try:

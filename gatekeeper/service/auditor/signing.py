@@ -1,24 +1,23 @@
 """The checkpoint of a bundle: that it is the manifest's, that the log signed it, and who cosigned it.
 
-Whose key the log's is, who verifies says: with a key that was pinned, or with those remembered. Only at the first time, and
+Whose key the log's is, who verifies says: with a key that was pinned, or with the one remembered. Only at the first time, and
 when none was pinned, is the key believed that the bundle itself names, and the report says so.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from gatekeeper.core.export import Manifest
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Report, Seen, fault, refusal
 from gatekeeper.service.auditor.memory import Remembered
-from gatekeeper.service.words import counted
+from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import (
     Note,
+    Policy,
     Refusal,
     Refused,
     SignatureType,
-    VerifiedSignature,
     Verifier,
     open_checkpoint,
     parse_checkpoint,
@@ -26,7 +25,7 @@ from gatekeeper.transparency import (
     parse_verifier,
 )
 
-__all__ = ["Stamp", "WitnessPolicy", "checkpoint_of", "given_notes", "hold_checkpoint", "log_keys"]
+__all__ = ["LogKey", "Stamp", "checkpoint_of", "given_notes", "hold_checkpoint", "log_key"]
 
 _MEMBER = "checkpoint"
 
@@ -34,24 +33,11 @@ Stamp = Callable[[bytes, bytes], datetime | str]
 """Checks a time stamp of a text: when it was, or what is wrong with it."""
 
 
-class WitnessPolicy(Protocol):
-    """Which witnesses are known, and whether enough of them have cosigned."""
-
-    @property
-    def witness_keys(self) -> Collection[Verifier]:
-        """The keys of all witnesses that are known."""
-        ...
-
-    def satisfied(self, cosignatures: Iterable[VerifiedSignature]) -> bool:
-        """Whether these are enough."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Keys:
-    """Keys of a log, and whether the bundle itself is all that says so."""
+class LogKey:
+    """The key of a log, and whether the bundle itself is all that says so."""
 
-    keys: tuple[Verifier, ...]
+    verifier: Verifier
     first_seen: bool
 
 
@@ -69,48 +55,51 @@ def checkpoint_of(note: bytes, manifest: Manifest) -> Note:
     return parsed
 
 
-def log_keys(manifest: Manifest, *, pinned: Verifier | None, remembered: Remembered) -> _Keys:
-    """The keys to believe. Raises `Found` when the bundle names another, CannotCheckError for a key of another site."""
-    known = remembered.keys
-    if pinned is not None:
-        known = (_renamed(pinned, manifest), *known)
-    known = tuple(dict.fromkeys(known))
+def log_key(
+    manifest: Manifest, *, pinned: Verifier | None, policy: Policy | None, remembered: Remembered
+) -> LogKey | None:
+    """The key to believe; None when nobody names one.
+
+    Raises `Found` when the bundle names another, CannotCheckError for a key of another site.
+    """
+    if pinned is None and policy is not None:
+        pinned = _in_policy(policy, manifest)
+    trusted = _renamed(pinned, manifest) if pinned is not None else next(iter(remembered.keys), None)
     named = _named(manifest)
-    if not known:
-        return _Keys(keys=() if named is None else (named,), first_seen=True)
-    if named is not None and named not in known:
-        raise fault(Fault.CHECKPOINT_KEY, member="manifest.json")
-    return _Keys(keys=known, first_seen=False)
+    if trusted is None:
+        return None if named is None else LogKey(verifier=named, first_seen=True)
+    if named is not None and named != trusted:
+        raise fault(Fault.CHECKPOINT_KEY, member="manifest.json", detail=f"known is {trusted.key()}")
+    return LogKey(verifier=trusted, first_seen=False)
 
 
 def hold_checkpoint(
-    note: bytes, parsed: Note, keys: _Keys, *, policy: WitnessPolicy | None, report: Report
+    note: bytes, parsed: Note, key: LogKey | None, *, policy: Policy | None, report: Report
 ) -> None:
     """See that the log signed the checkpoint, and that enough witnesses did. Raises `Found`."""
-    if not keys.keys:
+    if key is None:
         report.unchecked.append(
             "that the log signed the checkpoint: its key is not known; give it with --key, as the site publishes it"
         )
         return
-    witnesses = () if policy is None else policy.witness_keys
-    opened = open_checkpoint(note, [*keys.keys, *witnesses])
+    witnesses = () if policy is None else [one.verifier for one in policy.witnesses]
+    opened = open_checkpoint(note, [key.verifier, *witnesses])
     if isinstance(opened, Refused):
         if opened.code in {Refusal.NOTE_UNKNOWN_KEYS, Refusal.CHECKPOINT_ORIGIN}:
-            raise fault(Fault.CHECKPOINT_KEY, member=_MEMBER)
+            raise fault(Fault.CHECKPOINT_KEY, member=_MEMBER, detail=f"known is {key.verifier.key()}")
         raise refusal(opened, member=_MEMBER)
-    report.keys = keys.keys
-    if keys.first_seen:
+    report.key = key.verifier
+    if key.first_seen:
         report.unchecked.append(
             f"whose key signed the checkpoint: only the bundle itself says that it is the log's; compare with what the "
-            f"site publishes: {keys.keys[0].key()}"
+            f"site publishes: {key.verifier.key()}"
         )
-    cosigned = [one for one in opened.signatures if one.verifier.type is not SignatureType.ED25519]
-    report.witnesses = [(one.verifier.name, one.time or 0) for one in cosigned]
-    if policy is not None:
-        if not policy.satisfied(cosigned):
-            raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
+    report.witnesses = [(one.verifier.name, one.time or 0) for one in opened.cosignatures]
+    if policy is not None and not policy.satisfied(opened.cosignatures):
+        raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
+    if policy is not None and policy.quorum is not None:
         return
-    others = sum(one.name != report.keys[0].name for one in parsed.signatures)
+    others = sum(one.name != key.verifier.name for one in parsed.signatures)
     report.unchecked.append(
         "that others saw the same log: no witness has cosigned the checkpoint"
         if not others
@@ -118,9 +107,7 @@ def hold_checkpoint(
     )
 
 
-def given_notes(
-    notes: Sequence[tuple[str, bytes]], manifest: Manifest, keys: Sequence[Verifier], report: Report
-) -> list[Seen]:
+def given_notes(notes: Sequence[tuple[str, bytes]], manifest: Manifest, report: Report) -> list[Seen]:
     """Checkpoints that who verifies has from elsewhere. Raises CannotCheckError for what is none of this log."""
     seen = []
     for where, note in notes:
@@ -130,19 +117,30 @@ def given_notes(
             raise CannotCheckError(f"{where} is no checkpoint: {checkpoint.code.sentence}")
         if checkpoint.origin != manifest.origin:
             raise CannotCheckError(
-                f"{where} is a checkpoint of {checkpoint.origin}; the bundle is of {manifest.origin}."
+                f"{where} is a checkpoint of {shown(checkpoint.origin)}; the bundle is of {manifest.origin}."
             )
-        if not keys:
+        if report.key is None:
             report.unchecked.append(f"who signed {where}: the log's key is not known")
-        elif isinstance(opened := open_checkpoint(note, keys), Refused):
+        elif isinstance(opened := open_checkpoint(note, [report.key]), Refused):
             raise CannotCheckError(f"{where} is not signed by the log: {opened.code.sentence}")
         seen.append(Seen(size=checkpoint.size, root=checkpoint.root, where=where))
     return seen
 
 
+def _in_policy(policy: Policy, manifest: Manifest) -> Verifier | None:
+    """The key that a policy names for this log, or for another tree of its site."""
+    keys = [log.verifier for log in policy.logs if log.verifier.name.startswith(_site_of(manifest))]
+    own = [key for key in keys if key.name == manifest.origin]
+    return next(iter(own or keys), None)
+
+
+def _site_of(manifest: Manifest) -> str:
+    return f"gatekeeper/{manifest.site}/"
+
+
 def _renamed(pinned: Verifier, manifest: Manifest) -> Verifier:
     """One key signs all trees of a site, each under its own name."""
-    if not pinned.name.startswith(f"gatekeeper/{manifest.site}/"):
+    if not pinned.name.startswith(_site_of(manifest)):
         raise CannotCheckError(f"The key given is of {pinned.name}; the bundle is of {manifest.origin}.")
     return Verifier(name=manifest.origin, type=pinned.type, public_key=pinned.public_key)
 

@@ -276,8 +276,8 @@ class Engine:
         )
         self._flow.next_seq += 1
         writes = Writes()
-        again = [erase_again(holder, self._flow, writes, now=draft.at) for holder in sorted(self._returned)]
-        await self._commit([draft, *again], [], writes)
+        returned = [erase_again(one, self._flow, writes, now=draft.at) for one in sorted(self._returned)]
+        await self._commit([draft, *(one for one in returned if one is not None)], [], writes)
         self._erased.set()
         self._parts.health.owns_site = True
 

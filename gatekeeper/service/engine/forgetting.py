@@ -10,10 +10,14 @@ any more is forgotten in the log again, even where the log was restored.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import orjson
 import structlog
+from cryptography.exceptions import InvalidTag
 
+from gatekeeper.core.audit import Kind, commitment, read_body
 from gatekeeper.model.ids import HolderId, SiteId
-from gatekeeper.ports import KeyVault, Ledger
+from gatekeeper.ports import KeyVault, Ledger, StoredEntry
+from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.sealed import seal_name
 
 __all__ = ["Forgetting"]
@@ -35,9 +39,8 @@ class Forgetting:
     async def reconcile(self, erased: frozenset[HolderId]) -> frozenset[HolderId]:
         """Destroy the keys of who is forgotten in the log; give those whom only the vault knows to be forgotten."""
         destroyed = await self._vault.destroyed(self._site)
-        returned = erased - destroyed
-        if returned:
-            await self._vault.destroy(self._site, sorted(returned))
+        for holder in sorted(erased - destroyed):
+            await self._destroy(holder)
         return destroyed - erased
 
     async def finish(self) -> None:
@@ -45,10 +48,20 @@ class Forgetting:
         for holder in await self._ledger.unforgotten(self._site):
             while await self._ledger.let_go(self._site, holder, most=_ROWS_AT_ONCE) == _ROWS_AT_ONCE:
                 pass
-            await self._vault.destroy(self._site, [holder])
             # INVARIANT: nobody is told that somebody is forgotten before the key is gone.
-            await self._ledger.forgotten(self._site, holder)
-            _log.info("person forgotten", site=self._site)
+            if await self._destroy(holder):
+                await self._ledger.forgotten(self._site, holder)
+                _log.info("person forgotten", site=self._site)
+
+    async def _destroy(self, holder: HolderId) -> bool:
+        """Destroy a key, if an entry says so under that very key: a row alone destroys nothing."""
+        key = (await self._vault.keys_of(self._site, [holder])).get(holder)
+        entry = await self._ledger.erasure(self._site, holder)
+        if key is not None and not (entry is not None and _says(entry, holder, key, self._site)):
+            _log.warning("a row says that a person was forgotten, and no entry does", site=self._site)
+            return False
+        await self._vault.destroy(self._site, [holder])
+        return True
 
     async def seal_plain_names(self, keys: Mapping[HolderId, bytes]) -> Mapping[HolderId, bytes]:
         """Seal the names that a former version kept as they are; give the keys that were made for it."""
@@ -68,3 +81,18 @@ class Forgetting:
 
 def _strangers(plain: Mapping[HolderId, str], keys: Mapping[HolderId, bytes]) -> Sequence[HolderId]:
     return [holder for holder in plain if holder not in keys]
+
+
+def _says(entry: StoredEntry, holder: HolderId, key: bytes, site: SiteId) -> bool:
+    """Whether an entry says of this person that they were forgotten.
+
+    INVARIANT: who can write to the log's database, and has no person's key, destroys nobody's.
+    """
+    body = read_body(entry.body, site=site, seq=entry.seq)
+    if body is None or body["kind"] != Kind.PERSON_ERASED or entry.personal is None:
+        return False
+    try:
+        opened = open_personal(entry.personal, key=key, site=site, seq=entry.seq)
+    except (InvalidTag, ValueError):
+        return False
+    return commitment(opened) == body.get("personal") and orjson.loads(opened)["holder"] == holder

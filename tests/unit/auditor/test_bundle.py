@@ -1,7 +1,7 @@
 """A bundle is valid as it was exported, and INVALID for the first thing that is not as it must be."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,16 @@ from gatekeeper.core.export import (
 )
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Report, verify_bundle
-from gatekeeper.transparency import Cosigner, Refusal, Verifier, leaf_hash, node_hash, parse_verifier
+from gatekeeper.transparency import (
+    Cosigner,
+    Policy,
+    Refusal,
+    Verifier,
+    leaf_hash,
+    node_hash,
+    parse_policy,
+    parse_verifier,
+)
 from tests.support.bundles import (
     ORIGIN,
     OTHER_KEY,
@@ -180,9 +189,14 @@ ALTERED: list[tuple[str, Callable[[], Made], str, str]] = [
     ("the reason", lambda: MADE.with_manifest(export=replace(MADE.manifest.export, reason="curiosity")), Fault.EXPORT_OTHER, "export.json"),
     ("who agreed", lambda: MADE.with_manifest(export=replace(MADE.manifest.export, approved_by=None)), Fault.EXPORT_OTHER, "export.json"),
     ("the seq of the export", lambda: MADE.with_manifest(export=replace(MADE.manifest.export, seq=1)), Fault.EXPORT_OTHER, "export.json"),
-    ("a time asked for", lambda: MADE.with_manifest(since=None), Fault.ENTRY_TIME, ENTRIES),
-    ("what was within", lambda: MADE.with_manifest(within=(2, 15)), Fault.ENTRY_TIME, ENTRIES),
-    ("what was within, at the end", lambda: MADE.with_manifest(within=(3, 16)), Fault.ENTRY_TIME, ENTRIES),
+    ("nothing asked for at the front", lambda: MADE.with_manifest(since=None), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("nothing asked for at the end", lambda: MADE.with_manifest(until=None), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("the border in front", lambda: MADE.with_manifest(within=(2, 15)), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("the border at the end", lambda: MADE.with_manifest(within=(3, 16)), Fault.MANIFEST_BORDERS, "manifest.json"),
+    ("a time that was before", lambda: MADE.with_manifest(since=LOG.at(2)), Fault.ENTRY_TIME, ENTRIES),
+    ("a time that was after", lambda: MADE.with_manifest(since=LOG.at(4)), Fault.ENTRY_TIME, ENTRIES),
+    ("an end that was before", lambda: MADE.with_manifest(until=LOG.at(14)), Fault.ENTRY_TIME, ENTRIES),
+    ("an end that was after", lambda: MADE.with_manifest(until=LOG.at(16)), Fault.ENTRY_TIME, ENTRIES),
     ("a filter", lambda: MADE.with_manifest(selection=FILTERS[0]), Fault.ENTRY_FILTER, ENTRIES),
     ("the counts", lambda: MADE.with_manifest(counts=replace(MADE.manifest.counts, rows=11)), Fault.MANIFEST_COUNTS, "manifest.json"),
     ("the site", lambda: _manifest(site="castle"), Fault.MANIFEST_FORM, "manifest.json"),
@@ -291,7 +305,7 @@ def test_a_newer_format_is_not_judged(tmp_path: Path):
 
 
 def test_a_manifest_that_claims_a_log_without_end_is_refused_at_once(tmp_path: Path):
-    made = MADE.with_manifest(size=1 << 62, range=(2, 1 << 61), within=(3, 1 << 61))
+    made = MADE.with_manifest(size=1 << 62, range=(2, 1 << 61), within=(3, (1 << 61) - 1))
     report = checked(made, tmp_path)
     assert report.finding is not None
     assert report.finding.code == Fault.ARCHIVE_MEMBERS
@@ -308,7 +322,7 @@ def _verifier(key: str) -> Verifier:
 
 def test_the_first_time_the_key_is_believed_and_said_to_be(tmp_path: Path):
     report = checked(MADE, tmp_path)
-    assert [key.key() for key in report.keys] == [MADE.key]
+    assert report.key == _verifier(MADE.key)
     assert any(MADE.key in said for said in report.unchecked)
 
 
@@ -338,7 +352,7 @@ def test_a_key_of_another_site_cannot_be_used(tmp_path: Path):
 
 def test_without_any_key_the_signature_is_not_checked_and_nothing_fit_to_remember(tmp_path: Path):
     report = checked(bundle_of(LOG, Asked(within=(3, 15), names_key=False)), tmp_path)
-    assert (report.finding, report.keys, report.fit_to_remember) == (None, (), False)
+    assert (report.finding, report.key, report.fit_to_remember) == (None, None, False)
     assert any("--key" in said for said in report.unchecked)
 
 
@@ -356,25 +370,43 @@ def test_a_signature_that_is_not_the_logs_is_refused(tmp_path: Path):
 WITNESS = Cosigner(name="witness.example", private_key=OTHER_KEY)
 
 
-class _Policy:
-    def __init__(self, *, enough: int) -> None:
-        self.witness_keys = (WITNESS.verifier,)
-        self._enough = enough
+def _policy(*lines: str) -> Policy:
+    policy = parse_policy("".join(f"{line}\n" for line in lines).encode())
+    assert isinstance(policy, Policy)
+    return policy
 
-    def satisfied(self, cosignatures: Iterable[object]) -> bool:
-        return len(list(cosignatures)) >= self._enough
+
+ONE_WITNESS = _policy(f"witness w {WITNESS.verifier.key()}", "quorum w")
 
 
 def test_cosignatures_count_when_a_policy_says_whose(tmp_path: Path):
     made = bundle_of(LOG, Asked(within=(3, 15), cosigners=(WITNESS,)))
-    report = checked(made, tmp_path, policy=_Policy(enough=1))
+    report = checked(made, tmp_path, policy=ONE_WITNESS)
     assert (report.finding, report.witnesses) == (None, [("witness.example", 1_780_000_000)])
+    assert not any("cosign" in said for said in report.unchecked)
 
 
 def test_fewer_witnesses_than_the_policy_asks_for_are_too_few(tmp_path: Path):
-    report = checked(MADE, tmp_path, policy=_Policy(enough=1))
+    report = checked(MADE, tmp_path, policy=ONE_WITNESS)
     assert report.finding is not None
     assert report.finding.code == Fault.WITNESS_POLICY
+
+
+def test_a_policy_that_asks_for_no_witness_is_said_to_ask_for_none(tmp_path: Path):
+    report = checked(MADE, tmp_path, policy=_policy("quorum none"))
+    assert report.finding is None
+    assert any("no witness has cosigned" in said for said in report.unchecked)
+
+
+def test_a_policy_pins_the_key_of_a_log_that_it_names(tmp_path: Path):
+    known = _policy(f"log {MADE.key}", "quorum none")
+    assert not any(MADE.key in said for said in checked(MADE, tmp_path, policy=known).unchecked)
+    report = checked(MADE, tmp_path, policy=_policy(f"log {FOREIGN.key}", "quorum none"))
+    assert report.finding is not None
+    assert report.finding.code == Fault.CHECKPOINT_KEY
+    elsewhere = replace(_verifier(MADE.key), name="gatekeeper/castle/site").key()
+    silent = checked(MADE, tmp_path, policy=_policy(f"log {elsewhere}", "quorum none"))
+    assert any(MADE.key in said for said in silent.unchecked)
 
 
 def test_cosignatures_without_a_policy_are_said_to_be_unchecked(tmp_path: Path):

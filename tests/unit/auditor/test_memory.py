@@ -29,7 +29,7 @@ def checked(made: Made, memory: Memory, folder: Path, *, key: Verifier | None = 
 def remembering(folder: Path, *sizes: int) -> Memory:
     memory = Memory(folder / "memory")
     for size in sizes:
-        memory.keep(ORIGIN, keys=(KEY,), size=size, note=checkpoint_of(LOG, size))
+        memory.keep(ORIGIN, key=KEY, size=size, note=checkpoint_of(LOG, size))
     return memory
 
 
@@ -84,7 +84,7 @@ def test_a_bundle_that_does_not_lead_from_the_newest_before_it_cannot_be_called_
 def test_an_older_one_that_contradicts_is_a_fork_all_the_same(tmp_path: Path):
     memory = remembering(tmp_path, 25)
     forged = checkpoint_of(log_of(40, more="rewritten"), 22)
-    memory.keep(ORIGIN, keys=(KEY,), size=22, note=forged)
+    memory.keep(ORIGIN, key=KEY, size=22, note=forged)
     report = checked(MADE, memory, tmp_path)
     assert report.finding is not None
     assert report.finding.code == Fault.CHECKPOINT_FORK
@@ -92,7 +92,7 @@ def test_an_older_one_that_contradicts_is_a_fork_all_the_same(tmp_path: Path):
 
 def test_the_same_size_must_have_the_same_root(tmp_path: Path):
     memory = remembering(tmp_path)
-    memory.keep(ORIGIN, keys=(KEY,), size=41, note=MADE.note)
+    memory.keep(ORIGIN, key=KEY, size=41, note=MADE.note)
     assert checked(MADE, memory, tmp_path).fit_to_remember
     other = bundle_of(log_of(40, more="rewritten"), Asked(within=(20, 30)))
     report = checked(other, memory, tmp_path)
@@ -103,7 +103,7 @@ def test_the_same_size_must_have_the_same_root(tmp_path: Path):
 def test_beside_a_newer_one_a_bundle_is_valid_and_not_remembered(tmp_path: Path):
     memory = remembering(tmp_path, 10)
     longer = log_of(60)
-    memory.keep(ORIGIN, keys=(KEY,), size=50, note=checkpoint_of(longer, 50))
+    memory.keep(ORIGIN, key=KEY, size=50, note=checkpoint_of(longer, 50))
     report = checked(MADE, memory, tmp_path)
     assert (report.finding, report.lacking, report.fit_to_remember) == (None, [], False)
     assert any("at 50 entries" in said for said in report.unchecked)
@@ -116,6 +116,10 @@ def test_another_key_than_the_remembered_one_is_invalid_unless_it_is_pinned(tmp_
     assert report.finding is not None
     assert report.finding.code == Fault.CHECKPOINT_KEY
     pinned = checked(other, memory, tmp_path, key=key_of(other))
-    assert (pinned.finding, pinned.keys) == (None, (key_of(other), KEY))
-    memory.keep(ORIGIN, keys=pinned.keys, size=41, note=pinned.note)
-    assert memory.recall(ORIGIN).keys == (key_of(other), KEY)
+    assert (pinned.finding, pinned.key) == (None, key_of(other))
+    memory.keep(ORIGIN, key=key_of(other), size=41, note=pinned.note)
+    assert checked(other, memory, tmp_path).finding is None
+    former = checked(MADE, memory, tmp_path)
+    assert former.finding is not None
+    assert former.finding.code == Fault.CHECKPOINT_KEY
+    assert [one.size for one in memory.recall(ORIGIN).checkpoints] == [25, 41]

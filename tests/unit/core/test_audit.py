@@ -40,12 +40,14 @@ from gatekeeper.core.change import (
 from gatekeeper.core.decide import Facts, Request, decide
 from gatekeeper.core.operators import Role
 from gatekeeper.core.proposals import digest_of
+from gatekeeper.core.retention import Due, draft_of_expiry, expired_registrations
 from gatekeeper.core.supervise import expire_proposals
 from gatekeeper.model.badges import Assurance, Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, GateId, HolderId, TenantId
 from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.reasons import Reason
+from gatekeeper.model.retention import Kept
 from tests.support.changes import WHOLE_LOG
 from tests.support.clocks import FAR_FROM_GREENWICH, running_in
 from tests.support.operators import account, signed_account
@@ -233,7 +235,15 @@ def everything_that_takes_rules_or_two() -> RuledSite:
     site.supervise(release)
     site.advance(hours=25)
     site.drafts += expire_proposals(site.flow, now=site.now, writes=site.writes)
+    site.drafts.append(_expired(site))
     return site
+
+
+def _expired(site: RuledSite) -> Draft:
+    due = Due(kind=Kept.PEOPLE, tenant=None, before=site.now)
+    registrations = [hashlib.sha256(record.document).digest() for record, _ in site.flow.register.holders()]
+    said = expired_registrations(due, TenantId("army"), registrations)
+    return draft_of_expiry(said, site.flow.policy, at=site.now, seq=site.flow.next_seq)
 
 
 def _taken_kept_and_forgotten(site: RuledSite) -> None:

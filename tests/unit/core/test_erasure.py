@@ -212,14 +212,16 @@ def test_who_comes_back_is_forgotten_again_and_what_was_proposed_of_them_too(sit
     assert site.supervise(ERASURE, by="school").outcome.code == PROPOSED
     writes, seq = Writes(), site.flow.next_seq
     entry = erase_again(PUPIL, site.flow, writes, now=NOON)
+    assert entry is not None
     assert (entry.kind, entry.seq, entry.tenants, entry.public) == (
         *("person.erased", seq, ("school",), {"again": True, "tenant": "school"}),
     )
     assert (entry.person, entry.personal) == (None, None), "there is no key to say more under"
     assert (site.flow.next_seq, len(site.flow.proposals), writes.erased) == (seq + 1, 0, [(PUPIL, seq)])
     assert site.tap("front-in", "pupil").answer.verdict is Verdict.DENIED
-    stranger = erase_again(HolderId("nobody"), site.flow, writes, now=NOON)
-    assert (stranger.tenants, stranger.public) == ((), {"again": True})
+    next_seq = site.flow.next_seq
+    assert erase_again(HolderId("nobody"), site.flow, writes, now=NOON) is None
+    assert (site.flow.next_seq, writes.erased[-1]) == (next_seq, ("nobody", next_seq - 1))
     assert site.flow.erased == {PUPIL, "nobody"}
 
 

@@ -273,6 +273,15 @@ WHERE site_id = $1 AND holder = $2;
 -- Who is being forgotten.
 SELECT holder FROM erased_person WHERE site_id = $1 AND NOT done ORDER BY holder;
 
+-- name: erasure
+-- The entry by which somebody was forgotten, with its sealed part.
+SELECT entry.seq, entry.at, entry.kind, entry.body, personal.person, personal.sealed
+FROM erased_person
+JOIN entry USING (site_id, seq)
+LEFT JOIN personal USING (site_id, seq)
+WHERE erased_person.site_id = $1 AND erased_person.holder = $2
+LIMIT 1;
+
 -- name: let_go_receipts
 -- Let receipts name somebody no more, so many at most.
 UPDATE receipt SET holder = NULL

@@ -31,7 +31,7 @@ ORDER BY personal.seq
 LIMIT $4;
 
 -- name: public_entries
--- The bodies of entries [$2, $3), in order: of all, or of those in one tenant's tree. Nothing that is personal.
+-- The bodies of entries [$2, $3), in order and without what is personal: of all, or of those in one tenant's tree.
 SELECT seq, at, body
 FROM entry
 WHERE site_id = $1 AND seq >= $2 AND seq < $3 AND ($4::text IS NULL OR tenant = $4 OR owner = $4)
