@@ -106,7 +106,7 @@ class IntegrityWatch:
             site=self._site,
             tree=found.tree,
             part=wrong.part.value,
-            level=wrong.level,
+            tile_level=wrong.level,  # a line's own level says how bad it is
             index=wrong.index,
         )
         if len(self._known) <= _MOST_ENTRIES:
