@@ -44,7 +44,8 @@ _COMMANDS = {
     "why": Where(
         module="gatekeeper.cli.explain",
         attribute="why",
-        help="Say everything that the log holds of an entry: every rule that failed, what was known, and the policy.",
+        help="Say what the log holds of an entry: every rule that failed, and the policy; with --purpose also who, and what "
+        "was known.",
     ),
     "replay": Where(
         module="gatekeeper.cli.explain",

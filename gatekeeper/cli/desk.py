@@ -268,6 +268,7 @@ def _open(settings: Settings, folder: SiteFolder, tenant: TenantId, stored: _Sto
             holders=loaded.holders,
             badges=loaded.badges,
             names=open_names(sealed, keys=stored.keys, site=trust.site),
+            forgotten=loaded.erased,
         ),
         usage=loaded.usage,
         presences={presence.holder: presence for presence in loaded.presences},

@@ -9,7 +9,7 @@ Exit 0 when the bundle is written, or is proposed and waits for a second person;
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -63,6 +63,7 @@ __all__ = ["export"]
 
 _NO: Final = 1
 _LOOKS: Final = 75
+_LOOKS_FOR_WITNESSES: Final = 375
 _LOOK_EVERY_SECONDS: Final = 0.2
 
 
@@ -77,6 +78,7 @@ class _Wanted:
     file: Path
     form: Form
     seen: tuple[int, ...]
+    unwitnessed: bool
     json_output: bool
 
 
@@ -117,6 +119,9 @@ def export(
             "--seen", help="A checkpoint that the auditor has; the bundle proves that the log grew from it."
         ),
     ] = None,
+    unwitnessed: Annotated[
+        bool, typer.Option("--unwitnessed", help="Do not wait for a witness to cosign.")
+    ] = False,
     json_output: JsonOutput = False,
     *,
     settings: Settings,
@@ -129,6 +134,7 @@ def export(
         file=out,
         form=Form(csv=None if no_csv else csv, parquet=parquet, compress=compress),
         seen=tuple(_size_in(file) for file in seen or ()),
+        unwitnessed=unwitnessed,
         json_output=json_output,
     )
     asked = _Asked(
@@ -320,6 +326,7 @@ async def _write(ground: _Ground, seq: int) -> None:
             program=f"gatekeeper {__version__}",
             now=datetime.now(UTC),
         )
+        plan = replace(plan, timestamp=await _stamp(ground, export.tree, signed.checkpoint.size))
         with Partial.begun(ground.wanted.file, plan_document(plan)) as partial:
             await _fill(ground, partial, plan, leaves)
 
@@ -369,14 +376,34 @@ async def _signed(ground: _Ground, tree: str, *, above: int) -> SignedTree:
     return SignedTree(note=note, checkpoint=opened.checkpoint, key=by.key())
 
 
+async def _stamp(ground: _Ground, tree: str, size: int) -> bytes | None:
+    """The RFC 3161 token over the checkpoint of this size, where an authority has stamped that very one."""
+    stamp = await ground.reading.timestamp_tokens(ground.site, tree=tree, size=size)
+    return stamp.reply if stamp is not None and stamp.size == size else None
+
+
 async def _covering_note(ground: _Ground, tree: str, index: int) -> bytes | None:
-    """The newest checkpoint that covers an entry; None when none does in time. Engines sign once a second."""
-    for _ in range(_LOOKS):
-        row = await ground.reading.newest_checkpoint(ground.site, tree=tree)
-        if row is not None and row.size > index:
-            return row.note
+    """A checkpoint that covers an entry, cosigned where the log has witnesses; None when there is none in time.
+
+    Engines sign once a second, and ask witnesses every minute at least. Without a witness' word it is told, and no fault.
+    """
+    witnessed = await ground.reading.cosigned_checkpoint(ground.site, tree=tree) is not None
+    waits = witnessed and not ground.wanted.unwitnessed
+    for look in range(_LOOKS_FOR_WITNESSES if waits else _LOOKS):
+        found = await (ground.reading.cosigned_checkpoint if waits else ground.reading.newest_checkpoint)(
+            ground.site, tree=tree
+        )
+        if found is not None and found.size > index:
+            return found.note
+        if waits and look == _LOOKS:
+            say("Waiting for a witness to cosign (--unwitnessed does not).")
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
-    return None
+    row = await ground.reading.newest_checkpoint(ground.site, tree=tree)
+    if row is None or row.size <= index:
+        return None
+    if waits:
+        say("No witness has cosigned in time: the bundle is signed by the log alone.")
+    return row.note
 
 
 async def _fill(ground: _Ground, partial: Partial, plan: Plan, leaves: PostgresLeaves) -> None:

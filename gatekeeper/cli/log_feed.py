@@ -171,10 +171,13 @@ async def _follow(dsn: str, feeding: _Feeding, since: int, stop: asyncio.Event) 
             while not stop.is_set():
                 try:
                     await feeding.tell(behind, entries)
-                    away.over()
-                    break
                 except CollectorUnavailableError as error:
                     await away.wait(error, stop)
+                else:
+                    away.over()
+                    break
+            if stop.is_set():
+                return
 
 
 # -- where it goes ----------------------------------------------------------------------------------------------------

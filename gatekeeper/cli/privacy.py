@@ -4,7 +4,7 @@ import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -24,7 +24,7 @@ from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import ErasureChange
 from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
-from gatekeeper.service.administration.directory import Registered
+from gatekeeper.service.administration.directory import KnownBadge, Registered
 from gatekeeper.service.administration.instants import read_instant
 from gatekeeper.service.administration.own_data import OwnData, PersonEntry, is_movement
 from gatekeeper.service.administration.own_page import own_page
@@ -182,11 +182,16 @@ async def _own_data(at: OpenDesk, registered: Registered, purpose: str) -> OwnDa
         made_at=datetime.now(UTC),
         entry=seq,
         registration={key: value for key, value in told.items() if key not in {"badges", "zone"}},
-        badges=[badge_document(at, badge) for badge in at.directory.badges_of(who)],
+        badges=[_badge(at, badge) for badge in at.directory.badges_of(who)],
         whereabouts=None if here is None else asdict(here),
         photo=photo,
         entries=entries,
     )
+
+
+def _badge(at: OpenDesk, badge: KnownBadge) -> dict[str, Any]:
+    """A badge as its holder may read it aloud."""
+    return {key: value for key, value in badge_document(at, badge).items() if key not in {"duress", "holder"}}
 
 
 async def _photo(

@@ -25,7 +25,7 @@ from gatekeeper.cli.options import (
 )
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import SettingError, Settings
-from gatekeeper.service.verification.timestamps import TimestampRefusal, TimestampRefused, verify_timestamp
+from gatekeeper.service.auditor.timestamps import TimestampRefusal, TimestampRefused, verify_timestamp
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Note, parse_note
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from cryptography.x509 import load_pem_x509_certificates
 
 from gatekeeper.cli.asked import Data, Dsn, JsonOutput, Site, VaultDsn
 from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.core.export import proves
 from gatekeeper.service.auditor import CannotCheckError, Finding, Known, Memory, Report, verify_bundle
+from gatekeeper.service.auditor.signing import Stamp
+from gatekeeper.service.auditor.timestamps import TimestampRefusal, TimestampRefused, verify_timestamp
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Policy, Refused, SignatureType, Verifier, parse_policy, parse_verifier
 
@@ -45,6 +48,13 @@ def verify(
         typer.Option(
             "--checkpoint",
             help="Of a bundle: a checkpoint from a gate, a witness or earlier; may be repeated.",
+        ),
+    ] = None,
+    tsa_roots: Annotated[
+        Path | None,
+        typer.Option(
+            "--tsa-roots",
+            help="Of a bundle: root certificates (PEM) of time-stamping authorities to believe.",
         ),
     ] = None,
     memory: Annotated[
@@ -77,7 +87,8 @@ def verify(
     Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
     """
     of_bundle = {
-        "--key": key, "--policy": policy, "--checkpoint": checkpoint, "--memory": memory, "--no-memory": no_memory,
+        "--key": key, "--policy": policy, "--checkpoint": checkpoint, "--tsa-roots": tsa_roots, "--memory": memory,
+        "--no-memory": no_memory,
         "--hashes-only": hashes_only,
     }  # fmt: skip
     of_log = {"--remember": remember, "--data": data, "--site": site, "--dsn": dsn, "--vault-dsn": vault_dsn}
@@ -99,6 +110,7 @@ def verify(
             key=key,
             policy=policy,
             notes=checkpoint or [],
+            tsa_roots=tsa_roots,
             memory=None if place is None else Memory(place),
             hashes_only=hashes_only,
             json_output=json_output,
@@ -122,6 +134,7 @@ def _verify(
     key: str | None,
     policy: Path | None,
     notes: list[Path],
+    tsa_roots: Path | None,
     memory: Memory | None,
     hashes_only: bool,
     json_output: bool,
@@ -132,6 +145,7 @@ def _verify(
             key=pinned,
             policy=None if policy is None else _policy(policy),
             notes=[(str(note), note.read_bytes()) for note in notes],
+            stamp=None if tsa_roots is None else _stamp(tsa_roots),
             memory=memory,
         )
         with nullcontext(_silent) if json_output else progress("verifying", None) as told:
@@ -172,6 +186,24 @@ def _policy(file: Path) -> Policy:
         where = f" ({policy.detail})" if policy.detail else ""
         raise CannotCheckError(f"{file} is no policy: {policy.code.sentence}{where}")
     return policy
+
+
+def _stamp(file: Path) -> Stamp:
+    """Checks time stamps of the authorities below these root certificates."""
+    try:
+        roots = load_pem_x509_certificates(file.read_bytes())
+    except ValueError as error:
+        raise CannotCheckError(f"{file} holds no certificates (PEM).") from error
+
+    def stamp(text: bytes, reply: bytes) -> datetime | str:
+        found = verify_timestamp(reply, text, roots=roots)
+        if not isinstance(found, TimestampRefused):
+            return found
+        if found.code is TimestampRefusal.UNCHECKED:
+            raise CannotCheckError(found.code.sentence)
+        return found.code.sentence
+
+    return stamp
 
 
 def _cannot_check(why: str) -> typer.Exit:

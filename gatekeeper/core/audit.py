@@ -120,7 +120,7 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
 
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds, always 27 characters."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
 
 
 def instant(text: str) -> datetime:

@@ -40,9 +40,9 @@ from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, CardTechnology
 from gatekeeper.model.messages import ANSWER_VALIDITY, LONGEST_WAIT, MAX_MESSAGE_BYTES
 from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.service.administration.exports import ExportRefusal
+from gatekeeper.service.auditor.timestamps import TimestampRefusal
 from gatekeeper.service.engine import beacons
 from gatekeeper.service.engine.intake import Allowance
-from gatekeeper.service.verification.timestamps import TimestampRefusal
 from tests.contract.test_schemas_asyncapi import document, operations
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"

@@ -1,5 +1,6 @@
 """`gatekeeper audit verify BUNDLE`: offline, without the server, with a memory of its own."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from tests.support.bundles import OTHER_KEY, Asked, bundle_of, checkpoint_of, log_of, written
 from tests.support.commands import Said, gatekeeper
+from tests.support.timestamping import made_authority, served_authority
 
 LOG = log_of(40)
 ASKED = Asked(within=(20, 30), seen=(10,))
@@ -203,3 +206,28 @@ def test_the_log_in_its_database_says_what_to_install():
     done = _alone("audit", "verify")
     assert done.returncode == 2
     assert "pip install 'gatekeeper[server]'" in done.stderr
+
+
+# -- time stamps ------------------------------------------------------------------------------------------------------
+
+
+def test_a_time_stamp_is_believed_by_the_roots_that_the_auditor_brings_and_by_no_other(
+    desk: Desk, tmp_path: Path
+):
+    text = MADE.members["checkpoint"].partition(b"\n\n")[0] + b"\n"
+    with served_authority(tmp_path / "tsa") as authority:
+        reply = asyncio.run(HttpTimestampAuthority(authority.url).stamp(text))
+    stamped = written(bundle_of(LOG, replace(ASKED, stamp=reply)), tmp_path)
+    unsaid = desk.verify(stamped, "--json")
+    assert (unsaid.code, unsaid.document["stamped"]) == (0, None)
+    assert any("the time stamp" in one for one in unsaid.document["not_checked"])
+    said = desk.verify(stamped, "--tsa-roots", authority.roots, "--json")
+    assert said.code == 0, said
+    assert said.document["stamped"] is not None
+    other = made_authority(tmp_path / "another")
+    refused = desk.verify(stamped, "--tsa-roots", other.roots, "--json")
+    assert (refused.code, refused.document["finding"]["code"]) == (1, "timestamp")
+    (tmp_path / "none.pem").write_text("no certificate")
+    unable = desk.verify(stamped, "--tsa-roots", tmp_path / "none.pem")
+    assert unable.code == 3
+    assert "holds no certificates (PEM)" in unable.err

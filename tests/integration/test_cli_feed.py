@@ -299,6 +299,29 @@ async def test_a_feed_that_waits_for_its_collector_ends_when_told_to(
     assert not state.exists()
 
 
+async def test_a_feed_that_is_told_to_end_reads_no_further(
+    fort: Fort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gatekeeper.adapters.postgres.reading._PAGE", 2)
+    await fort.commit(fort.pen.write(6))
+    stop, state = asyncio.Event(), tmp_path / "sent.json"
+
+    class Ending(log_feed._Lines):
+        """The first page that it is told is the last."""
+
+        told = 0
+
+        async def send(self, entries: Any) -> None:
+            self.told += len(entries)
+            stop.set()
+
+    sink = Ending(Format.ECS)
+    memory = log_feed._Memory(state, fort.site, None)
+    told = log_feed._Feeding(site=fort.site, tenant=None, memory=memory, sink=sink)
+    await log_feed._follow(fort.dsn, told, 0, stop)
+    assert sink.told == json.loads(state.read_text())["since"] == 2
+
+
 async def test_a_tenant_of_whom_nothing_is_told_gets_further_nevertheless(fort: Fort, tmp_path: Path):
     """Else every look would read again all that happened since its last entry."""
     state, stop = tmp_path / "sent.json", asyncio.Event()
@@ -363,6 +386,7 @@ def _process(
         [sys.executable, "-c", program, *map(str, words), *map(str, where)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # what a buffer here had read ahead would be lost to `communicate`
     ) as process:
         try:
             yield process

@@ -21,7 +21,7 @@ from gatekeeper.model.retention import USUAL, Kept, Retention
 from gatekeeper.ports import DeadLetter, DeletionOutdatedError
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.integrity.walk import Walk
-from gatekeeper.service.verification import Report, SavedCheckpoint
+from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
 from gatekeeper.service.verification.mending import objections
 from gatekeeper.transparency import Tree
 from tests.support.checkpoints import verifier_of
@@ -468,6 +468,42 @@ async def test_an_entry_that_says_another_deletion_than_there_was_is_found_out(y
     years.let_go = lies  # type: ignore[method-assign]
     await years.sweep()
     assert not (await verified(years.fort)).valid
+
+
+async def test_bodies_that_went_between_two_deletions_in_silence_are_found_out_by_the_second(
+    years: Years, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gatekeeper.service.engine.expiry.MAX_DOOMED", 100)
+    await _four_years(years)
+    one_more = _ONE_MORE_BODY.replace("610", "100")
+
+    async def with_one_more(found: Found) -> bool:
+        done = await Years.let_go(years, found)
+        if found.doomed.expired.first == 0:
+            await years.fort.run(one_more)
+        return done
+
+    years.let_go = with_one_more  # type: ignore[method-assign]
+    await years.sweep()
+    problems = (await verified(years.fort)).problems
+    assert "entry 641 deletes from 101 on, and 99 was the last before that went" in problems
+
+
+async def test_what_goes_while_a_log_is_verified_is_told_by_an_entry_that_was_not_asked_for(years: Years):
+    """So that who verifies knows that it is to be looked at anew, and is no fault."""
+    await years.write(3, days=200, of=ARMY, person=SERGEANT)
+    async with PostgresReading.opened(years.fort.dsn) as reading:
+        claimed = await reading.claimed(years.fort.site)
+        assert await reading.newest_expiry(years.fort.site) is None
+        await years.sweep()
+        entries = reading.filed_entries(years.fort.site, until=3)
+        report = await verify_log(
+            years.fort.site, entries, claimed=claimed, saved=(), verifiers={}, keys=None, periods=PERIODS
+        )
+        assert not report.valid
+        assert claimed.expiries == []
+        assert await reading.newest_expiry(years.fort.site) == 3
+    await years.must_be_sound()
 
 
 async def test_a_deletion_that_was_not_due_by_the_policy_is_found_out(years: Years):

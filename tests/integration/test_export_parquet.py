@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from gatekeeper.adapters.postgres import PostgresTrees
+from gatekeeper.adapters.postgres import PostgresLeaves
 from gatekeeper.core.audit import Kind, tenant_tree
 from gatekeeper.core.export import COLUMNS, Counts, Dialect, Selection
 from gatekeeper.embedded import EmbeddedPostgres
@@ -40,9 +40,9 @@ async def fort(postgres_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-async def trees(fort: Fort) -> AsyncIterator[PostgresTrees]:
-    async with PostgresTrees.opened(fort.dsn, fort.site) as trees:
-        yield trees
+async def leaves(fort: Fort) -> AsyncIterator[PostgresLeaves]:
+    async with PostgresLeaves.opened(fort.dsn, fort.site) as leaves:
+        yield leaves
 
 
 def read(content: bytes) -> pa.Table:
@@ -87,14 +87,14 @@ def test_cells_are_read_as_what_they_are_and_null_where_they_are_not():
 
 
 async def test_every_segment_is_read_back_as_the_cells_of_its_csv(
-    fort: Fort, trees: PostgresTrees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fort: Fort, leaves: PostgresLeaves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gatekeeper.core.export.segments.SEGMENT", 128)
     plan = await planned(
-        fort, trees, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180, parquet=True,
+        fort, leaves, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180, parquet=True,
         selection=Selection(decisions=("denied",)),
     )  # fmt: skip
-    counts = await written(plan, trees, tmp_path / "b.zip", opener=opened_with(fort))
+    counts = await written(plan, leaves, tmp_path / "b.zip", opener=opened_with(fort))
     assert counts == Counts(entries=40, withheld=150, personal=40, openings=40, rows=40)
     members = members_of(tmp_path / "b.zip")
     segments = [name.partition("/")[2].partition(".")[0] for name in members if name.startswith("entries/")]
@@ -109,10 +109,10 @@ async def test_every_segment_is_read_back_as_the_cells_of_its_csv(
 
 
 async def test_parquet_alone_needs_no_csv_and_stands_behind_what_it_renders(
-    fort: Fort, trees: PostgresTrees, tmp_path: Path
+    fort: Fort, leaves: PostgresLeaves, tmp_path: Path
 ):
-    plan = await planned(fort, trees, tree=OF_SCHOOL, parquet=True)
-    counts = await written(plan, trees, tmp_path / "b.zip")
+    plan = await planned(fort, leaves, tree=OF_SCHOOL, parquet=True)
+    counts = await written(plan, leaves, tmp_path / "b.zip")
     assert counts == Counts(entries=190, personal=190)
     members = members_of(tmp_path / "b.zip")
     assert list(members)[3:5] == ["entries/000000000000.jsonl", "parquet/000000000000.parquet"]
@@ -123,39 +123,39 @@ async def test_parquet_alone_needs_no_csv_and_stands_behind_what_it_renders(
 
 
 async def test_a_segment_of_which_all_is_withheld_has_an_empty_table(
-    fort: Fort, trees: PostgresTrees, tmp_path: Path
+    fort: Fort, leaves: PostgresLeaves, tmp_path: Path
 ):
     nowhere = Selection(doors=("nowhere",))
-    plan = await planned(fort, trees, tree=OF_SCHOOL, parquet=True, selection=nowhere)
-    await written(plan, trees, tmp_path / "b.zip")
+    plan = await planned(fort, leaves, tree=OF_SCHOOL, parquet=True, selection=nowhere)
+    await written(plan, leaves, tmp_path / "b.zip")
     assert read(members_of(tmp_path / "b.zip")["parquet/000000000000.parquet"]).num_rows == 0
 
 
 async def test_an_export_stopped_within_a_table_goes_on_and_ends_the_same(
-    fort: Fort, trees: PostgresTrees, tmp_path: Path
+    fort: Fort, leaves: PostgresLeaves, tmp_path: Path
 ):
-    plan = await planned(fort, trees, tree=OF_SCHOOL, parquet=True)
-    await written(plan, trees, tmp_path / "whole.zip")
+    plan = await planned(fort, leaves, tree=OF_SCHOOL, parquet=True)
+    await written(plan, leaves, tmp_path / "whole.zip")
 
     def stop(done: int) -> None:
         if done >= 128:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await written(plan, trees, tmp_path / "stopped.zip", progress=stop)
-    await written(plan, trees, tmp_path / "stopped.zip")
+        await written(plan, leaves, tmp_path / "stopped.zip", progress=stop)
+    await written(plan, leaves, tmp_path / "stopped.zip")
     assert (tmp_path / "stopped.zip").read_bytes() == (tmp_path / "whole.zip").read_bytes()
 
 
 async def test_without_the_package_nothing_is_written_and_a_sentence_says_what_to_do(
-    fort: Fort, trees: PostgresTrees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fort: Fort, leaves: PostgresLeaves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    plan = await planned(fort, trees, tree=OF_SCHOOL, parquet=True)
+    plan = await planned(fort, leaves, tree=OF_SCHOOL, parquet=True)
     monkeypatch.setattr(parquet_module, "find_spec", lambda _name: None)
     with pytest.raises(ParquetError, match=r"pip install 'gatekeeper\[parquet\]'"):
         must_have_parquet()
     with pytest.raises(ParquetError):
-        await written(plan, trees, tmp_path / "b.zip")
+        await written(plan, leaves, tmp_path / "b.zip")
     assert (tmp_path / "b.zip.partial").read_bytes() == b""
     assert not (tmp_path / "b.zip").exists()
 

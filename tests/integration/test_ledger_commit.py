@@ -104,6 +104,8 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "document": 1,
         "checkpoint": 0,
         "timestamp_token": 0,
+        "cosignature": 0,
+        "handed_out": 0,
         "change": 0,
         "dead_letter": 0,
         "log_start": 0,

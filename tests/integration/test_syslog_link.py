@@ -205,6 +205,13 @@ async def test_a_collector_that_asks_who_we_are_is_shown_our_certificate(
         assert collector.wait_for(1) == [b"it is us"]
 
 
+def test_nothing_that_is_to_be_encrypted_goes_out_in_the_clear():
+    with pytest.raises(ValueError, match="SSL context"):
+        CollectorLink(CollectorAddress.parse("tls://logs.example:6514"))
+    with pytest.raises(ValueError, match="SSL context"):
+        CollectorLink(CollectorAddress.parse("tcp://logs.example:601"), tls=ssl.create_default_context())
+
+
 @pytest.mark.parametrize("broken", ["authorities", "certificate", "key"])
 def test_files_that_are_no_certificates_are_told_of(broken: str, tmp_path: Path):
     certificate, key = throw_away_certificate(tmp_path)

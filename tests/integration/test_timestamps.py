@@ -20,12 +20,12 @@ from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.ports import TimestampUnavailableError
-from gatekeeper.service.engine.stamping import Stamper
-from gatekeeper.service.verification.timestamps import (
+from gatekeeper.service.auditor.timestamps import (
     TimestampRefusal,
     TimestampRefused,
     verify_timestamp,
 )
+from gatekeeper.service.engine.stamping import Stamper
 from gatekeeper.transparency import Checkpoint, Note, Signer, parse_note, sign_checkpoint
 from tests.integration.cli_hold import Hold
 from tests.integration.people_site import served_site

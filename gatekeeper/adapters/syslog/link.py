@@ -56,6 +56,9 @@ class CollectorLink:
     def __init__(
         self, address: CollectorAddress, *, tls: ssl.SSLContext | None = None, patience: float = _PATIENCE
     ) -> None:
+        """Over TLS, and only there, whom to believe must be said: nothing that is to be encrypted goes out in the clear."""
+        if (address.way == "tls") != (tls is not None):
+            raise ValueError("a tls:// collector, and no other, is linked to by an SSL context")
         self._address = address
         self._tls = tls
         self._patience = patience

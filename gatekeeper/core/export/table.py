@@ -72,6 +72,7 @@ class Dialect(StrEnum):
         return ";" if self is Dialect.EXCEL_NL else ","
 
 
+_SEPARATORS: Final = {dialect: dialect.separator for dialect in Dialect}
 _QUOTED: Final = {dialect: re.compile(rf'[{dialect.separator}"\r\n]') for dialect in Dialect}
 
 
@@ -99,9 +100,10 @@ def row_of(dialect: Dialect, index: int, body: Mapping[str, Any], opening: Mappi
     cells = cells_of(index, body, opening)
     if dialect is Dialect.EXCEL_NL:
         cells[2] = cells[2][:19].replace("T", " ")
-    row = dialect.separator.join(cells)
-    if row.count(dialect.separator) >= len(cells) or _is_suspect(row):
-        row = dialect.separator.join(_spelled(dialect, cell) for cell in cells)
+    separator = _SEPARATORS[dialect]
+    row = separator.join(cells)
+    if row.count(separator) >= len(cells) or _is_suspect(row):
+        row = separator.join(_spelled(dialect, cell) for cell in cells)
     return row + "\r\n"
 
 

@@ -3,7 +3,7 @@
 Of other tenants it knows which ids and cards are taken, and nothing more.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -69,6 +69,7 @@ class Directory:
         holders: Sequence[StoredHolder],
         badges: Sequence[StoredBadge],
         names: Mapping[HolderId, str],
+        forgotten: Collection[HolderId] = (),
     ) -> None:
         self.tenant = tenant
         self._trust = trust
@@ -77,11 +78,16 @@ class Directory:
         self._badges = {row.record.id: row for row in badges if row.tenant == tenant}
         self._rows = holders, badges
         self._names = names
+        self._forgotten = frozenset(forgotten)
         self._read: dict[HolderId, Registered | None] = {}
 
     def is_taken(self, holder: HolderId) -> bool:
         """Whether an id belongs to somebody of another tenant."""
         return holder in self._others
+
+    def was_forgotten(self, holder: HolderId) -> bool:
+        """Whether somebody of this id was forgotten, whoever's they were: nobody is registered under it again."""
+        return holder in self._forgotten
 
     def card_is_free(self, card: Card, *, now: datetime) -> bool:
         """Whether a new badge of the tenant may answer to a card number."""

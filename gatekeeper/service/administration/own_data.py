@@ -1,6 +1,7 @@
 """All that a site knows of one person, for that person: to read, and for a machine (GDPR, articles 15 and 20).
 
-What stands in another's sealed part (whose guest one was, with whom one waited) is theirs, and is not opened for this.
+What stands in another's sealed part (whose guest one was, with whom one waited) is theirs, and is not opened for this. Whether
+a badge or a PIN cries for help is not written where whoever forces somebody could read it.
 """
 
 import base64

@@ -49,7 +49,30 @@ _FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "host": ("Host", "Gastheer"),
     "version": ("Version", "Versie"),
     "pin": ("Has a PIN", "Heeft een pincode"),
+    "badge": ("Badge", "Pas"),
+    "state": ("State", "Toestand"),
+    "standing": ("Standing", "Stand"),
+    "assurance": ("Assurance", "Zekerheid"),
+    "ceiling": ("Highest level", "Hoogste niveau"),
+    "max_uses": ("Uses at most", "Gebruik ten hoogste"),
+    "card": ("Card number", "Kaartnummer"),
+    "uses": ("Uses", "Gebruik"),
+    "last_used": ("Last used", "Laatst gebruikt"),
+    "locked_until": ("Locked until", "Geblokkeerd tot"),
+    "zone": ("Zone", "Zone"),
+    "since": ("Since", "Sinds"),
+    "quality": ("How it is known", "Hoe dat bekend is"),
+    "access_point": ("Door", "Deur"),
+    "seq": ("Entry", "Regel"),
+    "came_with": ("Came with", "Kwam met"),
 }
+_HEADS: Final = (
+    ("Entry", "Regel"),
+    ("When", "Wanneer"),
+    ("What", "Wat"),
+    ("Where", "Waar"),
+    ("Why", "Waarom"),
+)
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff}"
     "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem;"
@@ -62,12 +85,12 @@ def own_page(own: OwnData, *, zone: ZoneInfo) -> bytes:
     parts = [
         _head(own, zone),
         _heading("What is registered", "Wat geregistreerd is"),
-        _pairs((_FIELDS.get(key, (key, key)), value) for key, value in own.registration.items()),
+        _fields(own.registration, zone),
         _photo(own.photo),
         _heading("Badges", "Passen"),
         _records(own.badges, zone),
         _heading("Where you are, as far as the site knows", "Waar u bent, voor zover het terrein dat weet"),
-        _pairs(((key, key), _value(value, zone)) for key, value in (own.whereabouts or {}).items()),
+        _fields(own.whereabouts or {}, zone),
         _heading("Where you were, and wanted to be", "Waar u was, en wilde zijn"),
         _entries(own.movements, zone),
         _heading("Who looked at that, and what for", "Wie dat heeft ingezien, en waarvoor"),
@@ -100,9 +123,16 @@ def _heading(english: str, dutch: str) -> str:
     return f"<h2>{_both(english, dutch)}</h2>"
 
 
-def _pairs(rows: Iterable[tuple[tuple[str, str], Any]]) -> str:
-    lines = [f"<tr><th>{_both(*names)}<td>{escape(_text(value))}" for names, value in rows]
+def _fields(fields: Mapping[str, Any], zone: ZoneInfo) -> str:
+    lines = [
+        f"<tr><th scope=row>{_called(key)}<td>{escape(_text(_value(value, zone)))}"
+        for key, value in fields.items()
+    ]
     return f"<table>{''.join(lines)}</table>" if lines else _nothing()
+
+
+def _called(key: str) -> str:
+    return _both(*_FIELDS.get(key, (key, key)))
 
 
 def _photo(photo: bytes | None) -> str:
@@ -117,7 +147,7 @@ def _records(records: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> str:
     if not records:
         return _nothing()
     columns = list(records[0])
-    head = "".join(f"<th>{escape(column)}" for column in columns)
+    head = "".join(f"<th scope=col>{_called(column)}" for column in columns)
     rows = [
         "<tr>" + "".join(f"<td>{escape(_text(_value(one.get(column), zone)))}" for column in columns)
         for one in records
@@ -131,7 +161,8 @@ def _entries(entries: Iterable[PersonEntry], zone: ZoneInfo) -> str:
         f"<td>{escape(_where(entry.body))}<td>{_why(entry.body)}"
         for entry in entries
     ]
-    return f"<table>{''.join(rows)}</table>" if rows else _nothing()
+    head = "".join(f"<th scope=col>{_both(*names)}" for names in _HEADS)
+    return f"<table><tr>{head}{''.join(rows)}</table>" if rows else _nothing()
 
 
 def _where(body: Mapping[str, Any]) -> str:

@@ -165,6 +165,9 @@ class Desk:
         if self.directory.is_taken(holder):
             yield Problem("holder", f"{holder} is taken on this site: choose another id")
             return
+        if self.directory.was_forgotten(holder):
+            yield Problem("holder", f"{holder} was forgotten, for good: choose another id")
+            return
         former = self.directory.find(holder)
         before = None if former is None else particulars_of(former)
         changed = set(changed_columns(before, wanted)) - reading.unread

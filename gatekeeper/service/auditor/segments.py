@@ -20,6 +20,7 @@ from gatekeeper.core.audit import commitment, timestamp
 from gatekeeper.core.export import (
     WITHHELD_START,
     Counts,
+    Dialect,
     Manifest,
     Opening,
     Segment,
@@ -39,6 +40,7 @@ __all__ = ["Hashed", "Task", "check_segment"]
 
 _LONGEST_ENTRY: Final = 0xFFFF
 _LONGEST_OPENING: Final = 1 << 20
+_NO_INDEX: Final = 1 << 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,8 @@ class _Contents:
         self._until = "~" if manifest.until is None else timestamp(manifest.until)
         self._entries = member_name("entries", segment, "jsonl")
         self._openings = _Openings(archive, segment) if manifest.openings else None
-        self._table = None if manifest.csv is None else _Table(manifest, archive, segment)
+        self._dialect = manifest.csv
+        self._table = None if manifest.csv is None else _Table(manifest.csv, archive, segment)
         self._reads_openings = manifest.csv is not None or manifest.selection.holder is not None
         self._personal = self._rows = self._opened = 0
         self.out_of_time = 0
@@ -195,46 +198,43 @@ class _Contents:
 
     def _entry(self, index: int, line: int, entry: bytes) -> str:
         """Check an entry; its row of the table, where there is one."""
-        body = self._body(index, line, entry)
+        body = canonical_object(entry)
+        if body is None:
+            raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
+        trees, at = body.get("trees"), body.get("at")
+        place = trees.get(self._tree) if type(trees) is dict else None
+        if place != index or type(place) is not int or body.get("site") != self._site:
+            raise fault(Fault.ENTRY_PLACE, member=self._entries, line=line, index=index)
         within = self._first <= index < self._last
-        self._hold_time(index, line, body, within=within)
+        if not (within and type(at) is str and self._since <= at < self._until):
+            self._hold_time(index, line, at, within=within)
         opening = None
-        if self._openings is not None:
-            opening = self._openings.of(index, body.get("personal") if within else None)
-        if not within:
-            return ""
+        if self._openings is not None and self._openings.next_index <= index:
+            opening = self._openings.take(index, body.get("personal") if within else None)
+        return self._within(index, line, body, opening) if within else ""
+
+    def _within(self, index: int, line: int, body: dict[str, Any], opening: Opening | None) -> str:
         told = None
         if opening is not None:
             self._opened += 1
             told = self._told(opening) if self._reads_openings else None
-        self._personal += "personal" in body
+        if "personal" in body:
+            self._personal += 1
         if self._filtered and not self._manifest.selection.gives(body, told):
             raise fault(Fault.ENTRY_FILTER, member=self._entries, line=line, index=index)
-        if self._table is None:
+        if self._dialect is None:
             return ""
         self._rows += 1
         try:
-            return row_of(self._table.dialect, index, body, told)
+            return row_of(self._dialect, index, body, told)
         except (ValueError, TypeError, RecursionError) as error:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index) from error
 
-    def _body(self, index: int, line: int, entry: bytes) -> dict[str, Any]:
-        body = canonical_object(entry)
-        if body is None:
-            raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
-        trees = body.get("trees")
-        place = trees.get(self._tree) if type(trees) is dict else None
-        if type(place) is not int or place != index or body.get("site") != self._site:
-            raise fault(Fault.ENTRY_PLACE, member=self._entries, line=line, index=index)
-        return body
-
-    def _hold_time(self, index: int, line: int, body: dict[str, Any], *, within: bool) -> None:
-        at = body.get("at")
+    def _hold_time(self, index: int, line: int, at: object, *, within: bool) -> None:
+        """See that a border lies outside of the times asked for, and what was asked for within."""
         if type(at) is not str:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
         if within:
-            if self._since <= at < self._until:
-                return
             # A clock may have run backwards between the first and the last entry within, not at them.
             holds = index not in {self._first, self._last - 1}
             self.out_of_time += 1
@@ -257,25 +257,24 @@ class _Contents:
 
 
 class _Openings:
-    """The openings of a segment, in step with its entries."""
+    """The openings of a segment, in step with its entries. `next_index` is the entry that the next one belongs to."""
 
     def __init__(self, archive: Archive, segment: Segment) -> None:
         self.name = member_name("openings", segment, "jsonl")
+        self.next_index = -1
         self._line = 0
         self._lines = self._each(archive)
         self._next = self._read()
 
-    def of(self, index: int, committed: object) -> Opening | None:
-        """The opening of the entry of this index, which commits to it; None when it is closed."""
+    def take(self, index: int, committed: object) -> Opening:
+        """The opening of the entry of this index, to which it commits."""
         opening = self._next
-        if opening is None or opening.index > index:
-            return None
-        if opening.index != index or committed is None:
+        if opening is None or opening.index != index or committed is None:
             raise self._fault(Fault.OPENING_STRAY)
         if commitment(opening.plaintext) != committed:
             raise self._fault(Fault.OPENING_COMMITMENT)
         self._next = self._read()
-        if self._next is not None and self._next.index <= index:
+        if self.next_index <= index:
             raise self._fault(Fault.OPENING_FORM)
         return opening
 
@@ -287,11 +286,13 @@ class _Openings:
     def _read(self) -> Opening | None:
         line = next(self._lines, None)
         if line is None:
+            self.next_index = _NO_INDEX
             return None
         self._line += 1
         opening = read_opening(line)
         if opening is None:
             raise fault(Fault.OPENING_FORM, member=self.name, line=self._line)
+        self.next_index = opening.index
         return opening
 
     def _each(self, archive: Archive) -> Iterator[bytes]:
@@ -306,14 +307,11 @@ class _Openings:
 class _Table:
     """The table of a segment, compared piece by piece with what it must be."""
 
-    def __init__(self, manifest: Manifest, archive: Archive, segment: Segment) -> None:
-        if manifest.csv is None:
-            raise ValueError("There is no table.")
-        self.dialect = manifest.csv
+    def __init__(self, dialect: Dialect, archive: Archive, segment: Segment) -> None:
         self._name = member_name("csv", segment, "csv")
         self._chunks = archive.chunks(self._name)
         self._chunk = b""
-        self.hold(heading(self.dialect).encode(), None)
+        self.hold(heading(dialect).encode(), None)
 
     def hold(self, wanted: bytes, index: int | None) -> None:
         """Compare what comes next."""

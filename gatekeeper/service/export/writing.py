@@ -41,7 +41,7 @@ __all__ = ["MissingEntriesError", "Opener", "write_bundle"]
 Opener = Callable[[SealedPart], bytes | None]
 """Opens a personal part; None when nobody can any more, or when it is not what was committed to."""
 
-_PIECE: Final = 4096
+_PIECE: Final = 2048
 _AHEAD: Final = 2
 _PERSONAL: Final = b'"personal":"'
 

@@ -47,6 +47,7 @@ class Rows:
         self.holders = {row.record.id: row for row in site.founding.holders}
         self.badges = {row.record.id: row for row in site.founding.badges}
         self.names = dict(site.founding.names)
+        self.forgotten: set[HolderId] = set()
 
     def desk(self, tenant: str) -> Desk:
         policy = read_policy(self.site.founding.policy, trust=self.site.trust)
@@ -62,6 +63,7 @@ class Rows:
                 holders=list(self.holders.values()),
                 badges=list(self.badges.values()),
                 names=self.names,
+                forgotten=self.forgotten,
             ),
         )
 

@@ -288,3 +288,10 @@ def test_whatever_else_a_line_says_is_another_change(standing_fort: Site, desk: 
     (renewed,) = plan(later.desk("school"), FIRST, BO_IS_NEW).lines
     ids.add(change_id(renewed, key=key))
     assert len(ids) == len(texts) + 3
+
+
+def test_a_line_for_who_was_forgotten_is_told_before_anything_is_done(standing_fort: Site):
+    rows = Rows(standing_fort)
+    rows.forgotten.add(HolderId("p-anna"))
+    found = plan_import(b"holder,name,kind,clearance\np-anna,Anna,staff,1\n", rows.desk("school"), now=NOW)
+    assert told(found) == ["2: holder: p-anna was forgotten, for good: choose another id"]

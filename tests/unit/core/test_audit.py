@@ -261,6 +261,7 @@ def test_nothing_personal_stands_in_a_body():
     assert set(Kind) - {made.kind for made in drafts} == {
         Kind.SITE_FOUNDED,
         Kind.ENGINE_STARTED,
+        Kind.LOG_MISMATCH,
         Kind.POLICY_CHANGED,
         Kind.TRUST_CHANGED,
     }, "a kind of entry is missing from this test"

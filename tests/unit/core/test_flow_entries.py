@@ -183,7 +183,7 @@ def test_a_grant_moves_at_once_and_the_passage_makes_it_sure(site: SmallSite):
     assert here(site).seq == passed.receipt.seq
 
 
-def test_a_passage_names_its_grant_and_its_scan(site: SmallSite):
+def test_a_passage_names_its_grant_its_scan_and_whose_holder_it_was(site: SmallSite):
     scan = site.scan("front-in", "sergeant")
     grant = site.recorded(scan)
     passage = site.passage("front-in", TAKEN, scan=scan)
@@ -193,6 +193,7 @@ def test_a_passage_names_its_grant_and_its_scan(site: SmallSite):
         "access_point": "front-in",
         "from": "outside",
         "to": "yard",
+        "tenant": "army",
         "gate": "front",
         "boot": passage.message.boot.hex(),
         "sequence": 2,

@@ -13,7 +13,7 @@ def sealed(name: str = "Aaltje de Wit", holder: HolderId = PUPIL) -> bytes:
     return seal_name(name, key=KEY, site=SITE, holder=holder)
 
 
-@pytest.mark.parametrize("name", ["A", "Zoë van 't Öer", "x" * 63, "x" * 64, "é" * 100])
+@pytest.mark.parametrize("name", ["Al Ma", "Zoë van 't Öer", "x" * 63, "x" * 64, "é" * 100])
 def test_a_name_opens_as_it_was_sealed(name: str):
     assert open_name(sealed(name), key=KEY, site=SITE, holder=PUPIL) == name
     assert name.encode() not in sealed(name)

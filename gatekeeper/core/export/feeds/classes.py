@@ -81,6 +81,8 @@ CLASSES: Final[Mapping[str, Class]] = {
         Kind.PERSON_ERASED: ("Person forgotten", "iam", ("user", "deletion"), "success", _NOTABLE),
         Kind.HOLD_PLACED: ("Legal hold placed", "configuration", ("creation",), "success", _NOTABLE),
         Kind.HOLD_LIFTED: ("Legal hold lifted", "configuration", ("deletion",), "success", _NOTABLE),
+        Kind.DATA_EXPIRED: ("Data over its period let go", "database", ("change",), "success", _NOTABLE),
+        Kind.LOG_MISMATCH: ("Log and its hashes differ", "intrusion_detection", ("info",), None, _ALARM),
     }.items()
 }
 """By kind."""
