@@ -100,6 +100,10 @@ def verify(
         )
     _refuse(of_log, "the log in its database")
     if bundle is not None:
+        if bundle.suffix == ".tlog-proof":
+            raise _cannot_check(
+                f"{bundle} is the proof of one entry: gatekeeper audit check-proof checks it."
+            )
         place = None if no_memory else memory or _home()
         _verify(
             bundle,

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from itertools import product
 from typing import Any
 
 import pytest
@@ -24,7 +23,6 @@ from gatekeeper.core.audit import (
     tenant_tree,
 )
 from gatekeeper.core.change_content import type_of
-from gatekeeper.core.drafting import draft_of_mismatch
 from gatekeeper.core.enact import DEEDS
 from gatekeeper.core.facts import Companion, Factor, Facts, GuardsWord, Past
 from gatekeeper.core.operators import WORDS, Role
@@ -46,7 +44,6 @@ from tests.contract.specimens import Damaged, damaged
 from tests.contract.vector_site import SITE, fresh_flow
 from tests.contract.whole_log import founding, whole_log
 from tests.support.databases import temporary_database
-from tests.support.fort import ARMY
 
 # -- every entry that the product makes -------------------------------------------------------------------------------
 
@@ -61,28 +58,10 @@ def _sealed(drafts: tuple[Draft, ...]) -> Iterator[tuple[bytes, bytes | None]]:
         yield seal_body(draft, site=SITE, trees=places, nonce=bytes(16), personal=personal), personal
 
 
-def _mismatches() -> tuple[Draft, ...]:
-    """What the integrity watch says, of each part of the site's tree and of a tenant's."""
-    return tuple(
-        draft_of_mismatch(
-            tree,
-            part=part.value,
-            level=int(part is Part.TILE),
-            index=7,
-            tenant=tenant,
-            at=datetime.now(UTC),
-            seq=seq,
-        )
-        for seq, (part, (tree, tenant)) in enumerate(
-            product(Part, [(SITE_TREE, None), (tenant_tree(ARMY), ARMY)])
-        )
-    )
-
-
 @cache
 def made() -> tuple[tuple[bytes, bytes | None], ...]:
     """All entries of the small site, with rules and without, and of the vectors' log; each with its personal part."""
-    flows = (small_site_drafts(), *ruled_drafts(), _mismatches())
+    flows = (small_site_drafts(), *ruled_drafts())
     sealed = [entry for drafts in flows for entry in _sealed(drafts)]
     return (*sealed, *((entry.body, entry.personal) for entry in whole_log()))
 

@@ -222,6 +222,14 @@ def test_an_entry_proven_elsewhere_than_it_says_is_not_believed(grown: Hold, pro
     assert (said.code, said.out) == (1, "")
 
 
+def test_a_proof_is_no_bundle_and_not_said_to_be_a_bad_one(grown: Hold, proof: Path, key: str):
+    said = grown.say("audit", "verify", proof)
+    assert (said.code, said.err) == (
+        3,
+        f"Cannot check: {proof} is the proof of one entry: gatekeeper audit check-proof checks it.\n",
+    )
+
+
 # -- what cannot be done ----------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading, PostgresStoredTrees
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Kind, tenant_tree
 from gatekeeper.core.register import Register
 from gatekeeper.core.retention import draft_of_expiry
@@ -20,8 +20,11 @@ from gatekeeper.model.policy import Policy
 from gatekeeper.model.retention import USUAL, Kept, Retention
 from gatekeeper.ports import DeadLetter, DeletionOutdatedError
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
+from gatekeeper.service.integrity.walk import Walk
 from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
+from gatekeeper.service.verification.mending import objections
 from gatekeeper.transparency import Tree
+from tests.support.checkpoints import verifier_of
 from tests.support.fort import ARMY, GATE, NOW, PUPIL, SCHOOL, SERGEANT, Fort, boot, receipt
 from tests.support.sites import ground
 from tests.support.verified import sign_heads, verified
@@ -421,6 +424,22 @@ TAMPERINGS = {
         "tile 0/0 of site is missing, and its bodies are deleted",
     ),
 }
+
+
+async def test_what_expired_is_missed_by_nobody_who_watches_the_log_or_makes_it_again(years: Years):
+    await _expired(years)
+    await years.checkpoint()
+    async with PostgresStoredTrees.opened(years.fort.dsn) as stored:
+        walk = await Walk.begun(
+            years.fort.site, stored, verifiers=lambda tree: [verifier_of(years.fort.site, tree)]
+        )
+        while (step := await walk.step()) is not None:
+            assert step.found == ()
+    await years.fort.run("UPDATE tree_head SET root = decode(repeat('00', 32), 'hex') WHERE site_id = $1")
+    report = await verified(years.fort, saved=years.saved)
+    assert len(report.wrong_heads) == len(report.problems) > 1
+    async with PostgresReading.opened(years.fort.dsn) as reading:
+        assert objections(report, await reading.claimed(years.fort.site)) == []
 
 
 @pytest.mark.parametrize("what", TAMPERINGS)

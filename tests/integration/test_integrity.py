@@ -322,7 +322,7 @@ async def test_a_place_is_told_once_however_often_it_is_passed(fort: Fort):
         "site": fort.site,
         "tree": "site",
         "part": "tile",
-        "level": 0,
+        "tile_level": 0,
         "index": 0,
     }
 

@@ -52,6 +52,7 @@ class IntegrityWatch:
 
     async def run(self, owner: Owner) -> None:
         """Go round until cancelled."""
+        metrics.watch_mismatches.set(0)
         while True:
             begun = time.monotonic()
             await self._insist_on_a_round(owner)
@@ -105,7 +106,7 @@ class IntegrityWatch:
             site=self._site,
             tree=found.tree,
             part=wrong.part.value,
-            level=wrong.level,
+            tile_level=wrong.level,  # a line's own level says how bad it is
             index=wrong.index,
         )
         if len(self._known) <= _MOST_ENTRIES:
