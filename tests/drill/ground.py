@@ -5,7 +5,7 @@
 352    a second export is allowed; a witness has cosigned its checkpoint
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -26,10 +26,11 @@ from gatekeeper.transparency import (
     Authentic,
     Cosigner,
     Latest,
+    Policy,
     Refused,
-    VerifiedSignature,
     Verifier,
     authenticate,
+    parse_policy,
     with_cosignatures,
 )
 from gatekeeper.transparency.signed_checkpoint import read_checkpoint
@@ -60,15 +61,18 @@ _COSIGNER = Cosigner(
 
 @dataclass(slots=True)
 class Witness:
-    """A witness of the exported tree, and the policy of an auditor who believes it."""
+    """A witness of the exported tree."""
 
     log: Verifier
     latest: Latest | None = None
-    witness_keys: Sequence[Verifier] = (_COSIGNER.verifier,)
 
-    def satisfied(self, cosignatures: Iterable[VerifiedSignature]) -> bool:
-        """Whether it is among them."""
-        return any(one.verifier in self.witness_keys for one in cosignatures)
+    @property
+    def policy(self) -> Policy:
+        """The policy of an auditor who believes it."""
+        text = f"log {self.log.key()}\nwitness guardian {_COSIGNER.verifier.key()}\nquorum guardian\n"
+        policy = parse_policy(text.encode())
+        assert isinstance(policy, Policy)
+        return policy
 
     async def cosign(self, note: bytes, tiles: TreeTiles) -> bytes:
         """Ask for a cosignature; the note stays as it is where the witness does not give it."""

@@ -79,11 +79,11 @@ async def _of_export(attacked: Ground, folder: Path, *, stopped: str) -> dict[st
     seen = read_checkpoint(attacked.seen)
     assert not isinstance(seen, Refused)
     memory = Memory(folder / "memory")
-    memory.keep(seen.origin, keys=(key,), size=seen.size, note=attacked.seen)
+    memory.keep(seen.origin, key=key, size=seen.size, note=attacked.seen)
     known = {
         "alone": Known(key=key),
         "remembered": Known(key=key, memory=memory),
-        "witnessed": Known(key=key, policy=attacked.witness),
+        "witnessed": Known(key=key, policy=attacked.witness.policy),
     }
     try:
         if not stopped:
