@@ -69,7 +69,7 @@ class Crossing:
             failed = self.memory.refused(point, badge, decision, asked, now=now)
             used |= {} if failed is None else {badge.id: failed}
             return Remembered(usage=tuple(used.items())) if used else NOTHING
-        self.memory.is_news_of(point.id, scan)
+        self.memory.hears_of(point.id, scan)
         moved = [self._move(holder.id, holder, point, now, seq, host=decision.host)]
         for companion in decision.party:
             host = holder.id if companion.holder in decision.guests else None
@@ -106,7 +106,7 @@ class Crossing:
 
     def passed(self, point: Point, passage: Passage, grant: Receipt | None, *, seq: int) -> Remembered:
         """What the contact of a door saw, of all who passed on the grant that it claims, and of the door itself."""
-        if point.interlocked and self.memory.is_news_of(point.id, passage):
+        if point.interlocked and self.memory.hears_of(point.id, passage):
             self._door(point.id, passage.outcome)
         if grant is None:
             return NOTHING
@@ -141,7 +141,7 @@ class Crossing:
         """What a gate says of a door."""
         if status.kind is not StatusKind.CLOSED_AGAIN:
             return
-        if self.memory.is_news_of(point.id, status):
+        if self.memory.hears_of(point.id, status):
             self.memory.door_closed(point.id)
         else:
             self.memory.door_was_closed(point.id)

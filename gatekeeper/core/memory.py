@@ -505,8 +505,8 @@ class Memory:
         )
         return usage
 
-    def is_news_of(self, door: AccessPointId, message: Upward) -> bool:
-        """Whether its gate sent this later than what the site has heard of a door: messages may overtake one another."""
+    def hears_of(self, door: AccessPointId, message: Upward) -> bool:
+        """Hear what a gate says of a door, and tell whether it is news: messages may overtake one another."""
         heard = self._door_words.get(door)
         if heard is not None and heard[0] == message.boot and message.sequence < heard[1]:
             return False

@@ -13,6 +13,7 @@ import pytest
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.cli.desk import OpenDesk, at_desk
+from gatekeeper.cli.signing import outcome_of
 from gatekeeper.core.change import BadgeStateChange, ChangeContent
 from gatekeeper.core.operators import Operator, Role
 from gatekeeper.core.supervise import ChangeOutcome
@@ -92,10 +93,9 @@ def say_as(registry: Registry, tenant: str, content: ChangeContent) -> ChangeOut
 async def _handed_in(registry: Registry, change: bytes, document: bytes) -> ChangeOutcome:
     async with PostgresReading.opened(registry.settings.dsn) as reading:
         await reading.submit(registry.site, change=change, document=document, name=None)
-        async with asyncio.timeout(10):
-            while (outcome := await reading.outcome(registry.site, change)) is None:  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.01)
-        return outcome
+        outcome = await outcome_of(reading, registry.site, change)
+    assert outcome is not None
+    return outcome
 
 
 def badge_of(registry: Registry, holder: str) -> BadgeId:

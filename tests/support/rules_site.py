@@ -253,6 +253,23 @@ class RuledSite(SmallSite):
         assert outcome.answer.verdict is Verdict.GRANTED, outcome.decision
         return sent
 
+    def late(self, access_point: str, who: str, ago: timedelta, **more: Any) -> Sent:
+        """What a gate that was alone had granted a while ago, and tells now."""
+        return self.scan(
+            access_point,
+            who,
+            offline_verdict=Verdict.GRANTED,
+            gate_at=self.now - ago,
+            clock=ClockQuality.SYNCHRONISED,
+            **more,
+        )
+
+    def waiting(self, who: str = "sergeant", **changes: Any) -> Recorded:
+        """Badge at the barrack, and wait for a guard; give what was recorded."""
+        found = self.tap("barrack-in", who, **changes)
+        assert found.answer.verdict is Verdict.WAITING, found.decision
+        return found
+
     def denied(self, access_point: str, who: str, *expected: Reason) -> Decision:
         """Badge and be denied for these reasons, all of them and no other."""
         decision = self.ask(access_point, who)

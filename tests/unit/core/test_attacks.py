@@ -25,7 +25,7 @@ from gatekeeper.core.trust import KeyState, Use
 from gatekeeper.core.widening import policy_gains
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import AccessPointId, HolderId, TenantId
-from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
+from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from tests.support.operators import account, signed_account
@@ -45,18 +45,6 @@ NOT_TAKEN, TAKEN = PassageOutcome.NOT_TAKEN, PassageOutcome.TAKEN
 GUARD = {"barrack": {"guard_check": {"seconds": 30}}}
 
 
-def late(site: RuledSite, point: str, who: str, ago: timedelta, **more: Any) -> Any:
-    """What a gate that was alone had granted a while ago, and tells now."""
-    return site.scan(
-        point,
-        who,
-        offline_verdict=Verdict.GRANTED,
-        gate_at=site.now - ago,
-        clock=ClockQuality.SYNCHRONISED,
-        **more,
-    )
-
-
 def registered(site: RuledSite, holder: Any) -> str:
     """What becomes of a registration without new badges."""
     change = HolderChange(holder=holder.id, document=register_holder(holder), badges=())
@@ -69,7 +57,7 @@ def registered(site: RuledSite, holder: Any) -> str:
 def test_an_older_offline_grant_does_not_unlock_a_badge_that_was_locked_out_since():
     site = RuledSite(rules={"lock_out": {"failures": 2, "minutes": 10, "for_minutes": 60}})
     site.enrol("thief", clearance=1)
-    old = late(site, "front-in", "thief", timedelta(hours=1))
+    old = site.late("front-in", "thief", timedelta(hours=1))
     for _ in range(2):
         site.advance(seconds=1)
         assert not site.ask("armoury-in", "thief").granted
@@ -81,7 +69,7 @@ def test_an_older_offline_grant_does_not_unlock_a_badge_that_was_locked_out_sinc
 
 def test_an_older_offline_grant_does_not_move_somebody_who_was_seen_elsewhere_since():
     site = RuledSite({"barrack": {"anti_passback": "hard"}})
-    old = late(site, "front-in", "sergeant", timedelta(minutes=30))
+    old = site.late("front-in", "sergeant", timedelta(minutes=30))
     site.advance(minutes=5)
     site.walk("barrack-in", "sergeant")
     assert not site.ask("barrack-in", "sergeant").granted
@@ -92,7 +80,7 @@ def test_an_older_offline_grant_does_not_move_somebody_who_was_seen_elsewhere_si
 
 def test_an_older_offline_grant_does_not_set_the_last_use_of_a_badge_back():
     site = RuledSite(travel=[{"between": ["front-in", "barrack-in"], "seconds": 3600}])
-    old = late(site, "shed-in", "sergeant", timedelta(hours=3))
+    old = site.late("shed-in", "sergeant", timedelta(hours=3))
     site.walk("front-in", "sergeant")
     site.advance(seconds=10)
     assert Reason.IMPOSSIBLE_TRAVEL in site.ask("barrack-in", "sergeant").reasons
@@ -324,15 +312,9 @@ def test_an_exempt_person_takes_nobody_out_who_leaves_another_alone():
 # -- a guard's word ---------------------------------------------------------------------------------------------------
 
 
-def waiting(site: RuledSite, who: str = "sergeant", **changes: Any) -> Any:
-    found = site.tap("barrack-in", who, **changes)
-    assert found.answer.verdict is Verdict.WAITING, found.decision
-    return found
-
-
 def test_a_guards_yes_that_comes_after_the_time_out_opens_nothing():
     site = RuledSite(GUARD)
-    found = waiting(site)
+    found = site.waiting()
     site.advance(minutes=10)
     done = site.supervise(GuardChange(entry=found.receipt.seq, yes=True))
     assert done.settled is None or not done.settled.decision.granted
@@ -359,7 +341,7 @@ def test_a_token_whose_issuer_key_was_revoked_while_the_guard_looked_opens_nothi
         tenant=holder.tenant,
         badges=holder.badges,
     )
-    found = waiting(site)
+    found = site.waiting()
     site.changed(TrustChange(document=listing(KeyState.REVOKED, 3)))
     site.advance(seconds=1)
     assert Reason.BADGE_FORGED in site.ask("barrack-in", "sergeant").reasons
@@ -368,7 +350,7 @@ def test_a_token_whose_issuer_key_was_revoked_while_the_guard_looked_opens_nothi
 
 def test_a_gate_that_was_struck_off_while_the_guard_looked_is_answered_no_grant():
     site = RuledSite(GUARD)
-    found = waiting(site)
+    found = site.waiting()
     made = listed()
     gates = {gate: key for gate, key in made.gates.items() if gate != "inner"}
     site.changed(TrustChange(document=signed_trust(replace(made, gates=gates, version=2))))
@@ -378,7 +360,7 @@ def test_a_gate_that_was_struck_off_while_the_guard_looked_is_answered_no_grant(
 def test_a_pin_that_was_changed_while_the_guard_looked_is_not_right_any_more():
     site = RuledSite({"barrack": {"guard_check": {"seconds": 30}, "pin": "always"}})
     site.enrol("owner", pin=PIN_RECORD)
-    found = waiting(site, "owner", sealed_pin=site.sealed("barrack-in", PIN))
+    found = site.waiting("owner", sealed_pin=site.sealed("barrack-in", PIN))
     holder = replace(site.holders["owner"], version=2, pin=None)
     site.changed(HolderChange(holder=holder.id, document=register_holder(holder), badges=()))
     assert not site.answer(found, yes=True).granted
@@ -389,7 +371,7 @@ def test_a_guards_yes_to_one_face_does_not_open_for_another_whose_the_badge_beca
     """A badge does not become another's, at once or in two steps: the guard's yes is to nobody but alice."""
     site = RuledSite(GUARD)
     alice, bob = site.enrol("alice"), site.enrol("bob")
-    found = waiting(site, "alice")
+    found = site.waiting("alice")
     moved = replace(bob, version=2, badges=(*bob.badges, *alice.badges))
     assert registered(site, moved) == "badge-held"
     if taken:
@@ -406,7 +388,7 @@ def test_who_passes_in_company_where_a_guard_looks_at_faces_was_looked_at_too():
     site = RuledSite({"barrack": {"guard_check": {"seconds": 30}, "two_persons": {"seconds": 60}}})
     site.enrol("impostor")
     site.denied("barrack-in", "impostor", Reason.NO_ACCOMPANIMENT)
-    found = waiting(site, "sergeant")
+    found = site.waiting("sergeant")
     site.answer(found, yes=True)
     (shown,) = [draft.personal for draft in site.drafts if draft.kind is Kind.ACCESS_WAITING]
     assert (shown["holder"], shown["party"]) == ("sergeant", ["impostor"])
@@ -417,8 +399,8 @@ def test_nobody_comes_along_on_a_guards_word_who_was_not_there_when_he_was_asked
     site = RuledSite({"barrack": {"guard_check": {"seconds": 30}, "occupancy": {"least": 2, "seconds": 60}}})
     site.enrol("impostor")
     site.denied("barrack-in", "private", Reason.LOWER_OCCUPANCY)
-    found = waiting(site, "sergeant")
-    waiting(site, "impostor")
+    found = site.waiting("sergeant")
+    site.waiting("impostor")
     site.answer(found, yes=True)
     assert (site.where("private"), site.where("impostor")) == ("barrack", None)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.supervise import APPLIED
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import AccessPointId, ProfileId, TenantId
-from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
+from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
 from tests.support.rules_site import PIN, PIN_RECORD, RuledSite, document_with
@@ -31,23 +30,6 @@ FIRST = {"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8
 LOCK = {"interlock": [{"id": "lock", "access_points": ["barrack-in", "armoury-in"]}]}
 
 
-def late(site: RuledSite, point: str, who: str, ago: timedelta) -> Any:
-    """What a gate that was alone had granted a while ago, and tells now."""
-    return site.scan(
-        point,
-        who,
-        offline_verdict=Verdict.GRANTED,
-        gate_at=site.now - ago,
-        clock=ClockQuality.SYNCHRONISED,
-    )
-
-
-def waiting(site: RuledSite, who: str) -> Any:
-    found = site.tap("barrack-in", who)
-    assert found.answer.verdict is Verdict.WAITING, found.decision
-    return found
-
-
 # -- a gate that was cut off, and tells late --------------------------------------------------------------------------
 
 
@@ -57,7 +39,7 @@ def test_a_passage_that_is_told_late_does_not_hide_that_its_holder_left_since():
     passage = site.passage("barrack-in", TAKEN, scan=scan)
     site.advance(hours=1)
     site.recorded(passage)
-    site.recorded(late(site, "barrack-out", "sergeant", timedelta(minutes=30)))
+    site.recorded(site.late("barrack-out", "sergeant", timedelta(minutes=30)))
     assert site.where("sergeant") == "yard"
     site.granted("barrack-in", "sergeant")
 
@@ -68,14 +50,14 @@ def test_a_turning_back_that_is_told_late_does_not_hide_where_its_holder_was_let
     passage = site.passage("barrack-in", NOT_TAKEN, scan=scan)
     site.advance(hours=1)
     site.recorded(passage)
-    site.recorded(late(site, "barrack-in", "sergeant", timedelta(minutes=30)))
+    site.recorded(site.late("barrack-in", "sergeant", timedelta(minutes=30)))
     assert site.where("sergeant") == "barrack"
 
 
 def test_a_first_person_whom_a_gate_alone_let_in_and_who_turned_back_has_opened_nothing():
     site = RuledSite(FIRST)
     site.enrol("keyholder", "keyholder")
-    scan = late(site, "barrack-in", "keyholder", timedelta(minutes=1))
+    scan = site.late("barrack-in", "keyholder", timedelta(minutes=1))
     site.recorded(scan)
     site.turned_back("barrack-in", scan)
     site.denied("barrack-in", "sergeant", Reason.FIRST_PERSON)
@@ -83,7 +65,7 @@ def test_a_first_person_whom_a_gate_alone_let_in_and_who_turned_back_has_opened_
 
 def test_who_turned_back_where_a_gate_alone_let_him_in_is_not_inside():
     site = RuledSite(HARD)
-    scan = late(site, "barrack-in", "sergeant", timedelta(minutes=1))
+    scan = site.late("barrack-in", "sergeant", timedelta(minutes=1))
     site.recorded(scan)
     site.turned_back("barrack-in", scan)
     site.granted("barrack-in", "sergeant")
@@ -93,7 +75,7 @@ def test_an_expired_badge_that_a_gate_alone_let_in_is_no_first_person():
     site = RuledSite(FIRST)
     site.enrol("keyholder", "keyholder", badge={"expires": EXPIRED_ON})
     site.denied("barrack-in", "keyholder", Reason.EXPIRED)
-    site.recorded(late(site, "barrack-in", "keyholder", timedelta(minutes=1)))
+    site.recorded(site.late("barrack-in", "keyholder", timedelta(minutes=1)))
     site.denied("barrack-in", "sergeant", Reason.FIRST_PERSON)
 
 
@@ -181,7 +163,7 @@ def test_a_companion_who_badges_again_while_the_guard_looks_still_comes_along():
     site.enrol("other")
     site.denied("barrack-in", "other", Reason.NO_ACCOMPANIMENT)
     site.advance(seconds=2)
-    found = waiting(site, "sergeant")
+    found = site.waiting("sergeant")
     site.advance(seconds=2)
     site.denied("barrack-in", "other", Reason.NO_ACCOMPANIMENT)
     site.advance(seconds=2)
@@ -192,11 +174,11 @@ def test_a_host_who_is_let_in_again_while_the_guard_looks_at_his_guest_is_still_
     site = RuledSite({"barrack": {"guard_check": {"seconds": 30}, "escort": ESCORT}})
     site.enrol("host", "escort")
     site.enrol("guest", kind=VISITOR)
-    assert site.answer(waiting(site, "host"), yes=True).granted
+    assert site.answer(site.waiting("host"), yes=True).granted
     site.advance(seconds=2)
-    found = waiting(site, "guest")
+    found = site.waiting("guest")
     site.advance(seconds=2)
-    assert site.answer(waiting(site, "host"), yes=True).granted
+    assert site.answer(site.waiting("host"), yes=True).granted
     assert site.answer(found, yes=True).granted
 
 
@@ -204,7 +186,7 @@ def test_a_guard_who_says_nothing_locks_nobodys_badge_out():
     lock_out = {"failures": 2, "minutes": 10, "for_minutes": 60}
     site = RuledSite({"barrack": {"guard_check": {"seconds": 30}}}, rules={"lock_out": lock_out})
     for _ in range(2):
-        found = waiting(site, "sergeant")
+        found = site.waiting("sergeant")
         site.advance(seconds=31)
         assert site.flow.settle(found.receipt.seq, GuardsWord.SILENCE, now=site.now) is not None
     site.granted("front-in", "sergeant")
@@ -395,7 +377,7 @@ def test_a_badge_and_its_holders_service_open_a_zone_from_their_first_to_before_
     day = timedelta(days=1)
     lasting = {begins: site.now - 2 * day, ends: site.now - day}
     site.enrol("keyholder", "keyholder", **({"badge": lasting} if begins == "not_before" else lasting))
-    done = site.recorded(late(site, "barrack-in", "keyholder", ago * day))
+    done = site.recorded(site.late("barrack-in", "keyholder", ago * day))
     assert bool(done.remembered.opened) is opens
 
 
