@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= auto
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help demo test check bench mutants clean format constraints
@@ -23,8 +24,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: $(VENV)/.ready ## set up a simulated barracks and run it: ARGS="--seconds 20 --json", ARGS="--keep"
 	@$(BIN)/gatekeeper demo $(ARGS)
 
-test: $(VENV)/.ready ## run every test against a real broker and database: ARGS="-k name"
-	@$(BIN)/pytest $(ARGS)
+test: $(VENV)/.ready ## run every test against a real broker and database: ARGS="-k name", WORKERS=0 in one process
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.ready ## lint, format, types, import contracts, dependencies
 	@$(BIN)/ruff check .

@@ -5,9 +5,11 @@ and changes no system. Either way no system service is left running or enabled, 
 """
 
 import asyncio
+import fcntl
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 _PACKAGES = ("mosquitto", "libmosquitto1", "libcjson1", "libdlt2", "libwrap0")
 _UNPACKED = "mosquitto-unpacked"
+_LOCK = "gatekeeper-installs-mosquitto"
 _PROGRAM = Path("usr/sbin/mosquitto")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
@@ -76,8 +79,21 @@ def _missing(why: str) -> EmbeddedServerError:
 def _get(unpack_to: Path) -> Path | None:
     if os.geteuid() != 0:
         return unpack_mosquitto(unpack_to)
-    install_mosquitto()
+    with _one_at_a_time():
+        if _installed() is None:
+            install_mosquitto()
     return _installed()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for whoever on this machine installs already: two who do so at once are refused by the package manager."""
+    lock = os.open(Path(tempfile.gettempdir()) / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 # --- As root: installed -------------------------------------------------------------------------------------------
