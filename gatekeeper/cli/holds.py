@@ -10,7 +10,7 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.postgres.reading import HoldRow
 from gatekeeper.app import the_site
 from gatekeeper.cli.changes import for_the_site
-from gatekeeper.cli.lookups import one_line
+from gatekeeper.cli.lookups import ReasonOption, one_line
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, looking_databases, run
 from gatekeeper.cli.talk import json_line, local, table
 from gatekeeper.config import SettingError, Settings
@@ -24,17 +24,13 @@ __all__ = ["app", "hold_document"]
 app = typer.Typer(no_args_is_help=True, help="Keep what is looked into, though its period is over.")
 
 Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="site, tenant:<tenant> or holder:<holder>.")]
-Reason = Annotated[
-    str | None,
-    typer.Option("--reason", help="Why, in one line; it stays in the log for good, so name nobody."),
-]
 
 
 @app.command()
 @by_an_operator
 def place(
     scope: Scope,
-    reason: Reason = None,
+    reason: ReasonOption = None,
     *,
     settings: Settings,
 ) -> None:
@@ -46,7 +42,7 @@ def place(
 @by_an_operator
 def lift(
     scope: Scope,
-    reason: Reason = None,
+    reason: ReasonOption = None,
     *,
     settings: Settings,
 ) -> None:

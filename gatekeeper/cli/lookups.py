@@ -23,11 +23,16 @@ from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.service.administration.own_data import PersonEntry
 from gatekeeper.service.engine.sealing import open_personal
 
-__all__ = ["PurposeOption", "entries_of", "look_up", "one_line", "tenant_of"]
+__all__ = ["PurposeOption", "ReasonOption", "entries_of", "look_up", "one_line", "tenant_of"]
 
 PurposeOption = Annotated[
     str | None,
     typer.Option("--purpose", help="What for, in one line; it stays in the log for good, so name nobody."),
+]
+
+ReasonOption = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why, in one line; it stays in the log for good, so name nobody."),
 ]
 
 

@@ -15,7 +15,7 @@ from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, the_site
 from gatekeeper.cli.changes import submit
 from gatekeeper.cli.desk import OpenDesk, at_desk
-from gatekeeper.cli.lookups import PurposeOption, entries_of, look_up, one_line, tenant_of
+from gatekeeper.cli.lookups import PurposeOption, ReasonOption, entries_of, look_up, one_line, tenant_of
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument, badge_document, holder_document
 from gatekeeper.cli.signing import believed
@@ -34,11 +34,6 @@ from gatekeeper.service.words import counted
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="A person's own data, and forgetting them.")
-
-ReasonOption = Annotated[
-    str | None,
-    typer.Option("--reason", help="Why, in one line; it stays in the log for good, so name nobody."),
-]
 
 
 # -- forgetting ---------------------------------------------------------------------------------------------------------

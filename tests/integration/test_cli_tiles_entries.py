@@ -1,7 +1,6 @@
 """`gatekeeper audit tiles --entries`: bodies leave the site only after the log said who takes them, and why."""
 
 import asyncio
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,15 +20,6 @@ def served(
 ) -> Iterator[Registry]:
     with served_site(tmp_path_factory.mktemp("tiles"), postgres_server, broker) as registry:
         yield registry
-
-
-@pytest.fixture(autouse=True)
-def auditor(registry: Registry) -> None:
-    """The host has an auditor; the first test of a site enters him."""
-    if not registry.run("SELECT FROM operator WHERE site_id = $1 AND operator = 'eva'"):
-        proposed = registry("operator", "add", "eva", "--role", "auditor", "--operator", "admin")
-        (number,) = re.findall(r"proposal approve ([0-9a-f]{8})", proposed.err)
-        registry.done("proposal", "approve", number, "--operator", "officer")
 
 
 def _tiles(registry: Registry, out: Path, *words: object) -> Said:

@@ -9,13 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
-from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading, migrate_site_database
-from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.core.audit import NOBODY, SITE_TREE, tenant_tree
 from gatekeeper.core.drafting import draft_of_seed
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.writes import StoredBadge, StoredHolder, Writes
@@ -23,23 +19,20 @@ from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.badges import BadgeRecord, BadgeState
 from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.retention import USUAL, Kept, Retention
-from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import REGISTRY
 from gatekeeper.ports import Inbound, StoredDocument
-from gatekeeper.service.engine import Engine, EngineParts
+from gatekeeper.service.engine import Engine
 from gatekeeper.service.engine.engine import _Verified
-from gatekeeper.service.engine.intake import Allowance, Arrival
-from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.service.engine.intake import Arrival
 from gatekeeper.service.verification.periods import periods_of
-from gatekeeper.transparency import Tree
 from tests.support.databases import prepare_template
+from tests.support.engines import owning_engine
 from tests.support.sites import (
     BADGES,
     SITE,
     SmallSite,
     compiled,
     ground,
-    key_of,
     register_holder,
     site_document,
 )
@@ -99,41 +92,10 @@ async def running(
     dsn = await clone_of("migrated_without_a_site")
     site, ledger = SmallSite(), PostgresLedger(dsn)
     clock = _Hand(site.now)
-    engine = Engine(_parts(site, ledger, clock))
-    trees = [SITE_TREE, *(tenant_tree(tenant) for tenant in site.flow.policy.tenants)]
-    await ledger.found(SITE)
-    epoch = await ledger.claim(SITE, owner="test")
-    assert epoch is not None
-    await ledger.open_trees(SITE, trees)
-    people = [NOBODY, *map(HolderId, BADGES)]
-    engine._epoch, engine._flow = epoch, site.flow
-    engine._sealer = Sealer(
-        SITE, trees={name: Tree.empty() for name in trees}, keys={who: bytes(32) for who in people}
-    )
+    engine = await owning_engine(site, ledger, clock)
     async with _second_stage(engine):
         yield Running(engine, site, clock, dsn)
     await ledger.close()
-
-
-def _parts(site: SmallSite, ledger: PostgresLedger, clock: _Hand) -> EngineParts:
-    return EngineParts(
-        site=SITE,
-        owner="test",
-        prefix="gk",
-        anchor=site.anchor,
-        decision_key=key_of("decision"),
-        log_key=Ed25519PrivateKey.generate(),
-        beacon_secret=bytes(32),
-        pin_desk=None,
-        allowance=Allowance(),
-        ledger=ledger,
-        vault=PostgresKeyVault("postgresql:///nowhere"),
-        transport=MqttSession(
-            url="mqtt://127.0.0.1:1", client_id="t", session_expiry=timedelta(0), receive_maximum=8
-        ),
-        clock=clock,
-        health=Health(),
-    )
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ log, so the newest entry about them says where it begins now; of older ones some
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -130,6 +131,11 @@ class Deletions:
             )
         elif self._begin < end:
             self._problem(f"the bodies from {self._begin} to {end - 1} went, as an entry says, and are there")
+        for before, told in pairwise(self._bodies):
+            if told.first != before.last + 1:
+                self._problem(
+                    f"entry {told.seq} deletes from {told.first} on, and {before.last} was the last before that went"
+                )
         for told in self._bodies:
             if told.last < self._begin and not told.is_borne_out:
                 self._problem(

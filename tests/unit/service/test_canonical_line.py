@@ -4,29 +4,22 @@ import json
 import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger
-from gatekeeper.adapters.vault import PostgresKeyVault
-from gatekeeper.core.audit import NOBODY, SITE_TREE, tenant_tree
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.badges import Card, CardTechnology
-from gatekeeper.model.ids import HolderId
-from gatekeeper.observe.health import Health
 from gatekeeper.observe.logging import configure
 from gatekeeper.ports import Inbound
-from gatekeeper.service.engine import Engine, EngineParts
+from gatekeeper.service.engine import Engine
 from gatekeeper.service.engine.engine import _Verified
-from gatekeeper.service.engine.intake import Allowance, Arrival
-from gatekeeper.service.engine.sealing import Sealer
-from gatekeeper.transparency import Tree
+from gatekeeper.service.engine.intake import Arrival
+from tests.support.engines import owning_engine
 from tests.support.fort import site_database
-from tests.support.sites import BADGES, CARD, NOON, SITE, Sent, SmallSite, key_of
+from tests.support.sites import BADGES, CARD, NOON, Sent, SmallSite
 
 pytestmark = pytest.mark.integration
 
@@ -61,36 +54,7 @@ def site() -> SmallSite:
 async def engine(site: SmallSite, postgres_server: EmbeddedPostgres) -> AsyncIterator[Engine]:
     """An engine that owns the small site in a real database, and has no link to a broker."""
     ledger = PostgresLedger(await site_database(postgres_server))
-    engine = Engine(
-        EngineParts(
-            site=SITE,
-            owner="test",
-            prefix="gk",
-            anchor=site.anchor,
-            decision_key=key_of("decision"),
-            log_key=Ed25519PrivateKey.generate(),
-            beacon_secret=bytes(32),
-            pin_desk=None,
-            allowance=Allowance(),
-            ledger=ledger,
-            vault=PostgresKeyVault("postgresql:///nowhere"),
-            transport=MqttSession(
-                url="mqtt://127.0.0.1:1", client_id="t", session_expiry=timedelta(0), receive_maximum=8
-            ),
-            clock=_StandingClock(),
-            health=Health(),
-        )
-    )
-    trees = [SITE_TREE, *(tenant_tree(tenant) for tenant in site.flow.policy.tenants)]
-    await ledger.found(SITE)
-    epoch = await ledger.claim(SITE, owner="test")
-    assert epoch is not None
-    await ledger.open_trees(SITE, trees)
-    people = [NOBODY, *map(HolderId, BADGES)]
-    engine._epoch, engine._flow = epoch, site.flow
-    engine._sealer = Sealer(
-        SITE, trees={name: Tree.empty() for name in trees}, keys={who: bytes(32) for who in people}
-    )
+    engine = await owning_engine(site, ledger, _StandingClock())
     yield engine
     await ledger.close()
 
