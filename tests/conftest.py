@@ -24,6 +24,11 @@ settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_
 settings.load_profile("any machine")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes have no part in a test's name: they may hold keys made at test time, and every worker must find the same tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 def _temporary_folder() -> Iterator[Path]:
     """A folder that the servers' account can reach: pytest's own are closed to all but their owner."""
     folder = Path(tempfile.mkdtemp(prefix="gatekeeper-test-"))
