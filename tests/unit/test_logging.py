@@ -51,7 +51,11 @@ def test_what_stands_in_a_value_never_makes_a_second_line(capsys: pytest.Capture
     assert line["topic"] == topic
 
 
-@pytest.mark.parametrize("value", [b"\xff\x00", datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, object()], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [b"\xff\x00", datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, object()],
+    ids=lambda value: type(value).__name__,
+)
 def test_a_value_that_json_does_not_know_is_written_all_the_same(
     value: object, capsys: pytest.CaptureFixture[str]
 ):
