@@ -43,17 +43,23 @@ def last_entry(registry: Registry, kind: str) -> dict[str, object]:
     return body
 
 
+def looked_up(registry: Registry, since: int) -> int:
+    """How often the log says that somebody was looked up; what a gate tells meanwhile is none of it."""
+    return registry.kinds(since).count("person.looked-up")
+
+
 def test_where_somebody_was_is_shown_when_the_log_says_what_for(registry: Registry, tmp_path: Path):
     holder = walker(registry, tmp_path, "Anna Tiemersma")
     before = registry.log_size()
     refused = registry("privacy", "movements", holder)
-    assert (refused.code, refused.out, registry.log_size()) == (2, "", before)
+    assert (refused.code, refused.out) == (2, "")
+    assert looked_up(registry, before) == 0
     assert refused.err.startswith("--purpose: write in one line")
     said = registry("privacy", "movements", holder, "--purpose", "complaint 12", "--json")
     assert said.code == 0, said
     assert [one["kind"] for one in said.document["movements"]][:2] == ["access.granted", "passage.taken"]
     assert {one["personal"]["holder"] for one in said.document["movements"]} == {holder}
-    assert registry.kinds(before) == ["person.looked-up"]
+    assert looked_up(registry, before) == 1
     entry = last_entry(registry, "person.looked-up")
     assert (entry["purpose"], entry["author"], entry["seq"]) == (
         *("complaint 12", "school-admin", said.document["looked_up_in_entry"]),
@@ -74,7 +80,8 @@ def test_nobody_is_looked_up_who_is_not_there_or_by_who_may_not(registry: Regist
     other = registry("privacy", "movements", holder, "--purpose", "why", "--operator", "club-admin")
     assert other.code == 1
     assert other.err.startswith("Refused: change-not-yours.")
-    assert (nobody.out, other.out, registry.log_size()) == ("", "", before)
+    assert (nobody.out, other.out) == ("", "")
+    assert looked_up(registry, before) == 0
 
 
 def test_an_entry_tells_who_it_was_for_a_purpose_and_not_without(registry: Registry, tmp_path: Path):
@@ -90,12 +97,12 @@ def test_an_entry_tells_who_it_was_for_a_purpose_and_not_without(registry: Regis
     assert holder not in closed.out
     assert "is shown with --purpose" in closed.out
     assert registry("why", row["seq"], "--json").document["personal"] is None
-    assert registry.log_size() == before
+    assert looked_up(registry, before) == 0
     opened = registry("why", row["seq"], "--purpose", "complaint 14", "--json")
     assert opened.document["personal"]["holder"] == holder
-    assert registry.kinds(before) == ["person.looked-up"]
-    impersonal = registry("why", 0, "--purpose", "nobody is in it")
-    assert (impersonal.code, registry.log_size()) == (0, before + 1)
+    assert looked_up(registry, before) == 1
+    assert registry("why", 0, "--purpose", "nobody is in it").code == 0
+    assert looked_up(registry, before) == 1
 
 
 def test_somebody_is_handed_all_that_is_known_of_them(registry: Registry, tmp_path: Path):
