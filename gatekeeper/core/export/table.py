@@ -85,14 +85,26 @@ def heading(dialect: Dialect) -> str:
 
 def cells_of(index: int, body: Mapping[str, Any], opening: Mapping[str, Any] | None) -> list[str]:
     """The cells of an entry, one for each column; what it does not say is empty."""
-    # Most cells are texts or empty, and a call for each would be most of the time that a row takes.
+    # Most cells are texts, numbers or empty, and a call for each would be most of the time that a row takes.
     told = [
-        "" if found is None else found if type(found) is str else _told(found)
+        ""
+        if found is None
+        else found
+        if type(found) is str
+        else str(found)
+        if type(found) is int
+        else _told(found)
         for found in map(body.get, _TOLD)
     ]
     personal = "" if "personal" not in body else "closed" if opening is None else "opened"
-    holder, badge = (None, None) if opening is None else (opening.get("holder"), opening.get("badge"))
-    return [str(index), *told, _told(holder), _told(badge), personal]
+    holder, badge = ("", "") if opening is None else (opening.get("holder"), opening.get("badge"))
+    return [
+        str(index),
+        *told,
+        holder if type(holder) is str else _told(holder),
+        badge if type(badge) is str else _told(badge),
+        personal,
+    ]
 
 
 def row_of(dialect: Dialect, index: int, body: Mapping[str, Any], opening: Mapping[str, Any] | None) -> str:
