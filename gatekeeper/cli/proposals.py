@@ -12,7 +12,13 @@ from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.signing import HandedIn, believed, hand_in, patiently, second_signer, the_signer
 from gatekeeper.cli.talk import json_line, local, say, table
 from gatekeeper.config import SettingError, Settings
-from gatekeeper.core.change import ApprovalChange, ErasureChange, ExportChange, WithdrawalChange
+from gatekeeper.core.change import (
+    ApprovalChange,
+    ErasureChange,
+    ExportChange,
+    LogExportChange,
+    WithdrawalChange,
+)
 from gatekeeper.core.change_content import type_of
 from gatekeeper.core.enact import DEEDS
 from gatekeeper.core.proposals import Proposal
@@ -132,11 +138,13 @@ async def _keep(reading: PostgresReading, settings: Settings, site: SiteId, prop
 
 async def _say_export(reading: PostgresReading, site: SiteId, proposal: Proposal) -> None:
     """Say which entry lets the file of an export be written; its number is what whoever writes it needs."""
-    if type_of(proposal.kind) is not ExportChange:
+    kind = type_of(proposal.kind)
+    if kind not in {ExportChange, LogExportChange}:
         return
     made = await reading.outcome(site, proposal.change)
     if made is not None:
-        say(f"For 24 hours the file may be written, by the same command with --approved {made.seq}.")
+        how = "audit export" if kind is LogExportChange else "the same command"
+        say(f"For 24 hours the file may be written, by {how} with --approved {made.seq}.")
 
 
 async def _say_forgotten(reading: PostgresReading, site: SiteId, proposal: Proposal) -> None:

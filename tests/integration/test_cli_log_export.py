@@ -95,13 +95,15 @@ def test_personal_parts_take_a_second_person(registry: Registry, file: Path):
     said = export(registry, file, "--openings", "--json")
     assert (said.code, said.document["outcome"]) == (0, "proposed"), said
     assert not file.exists()
-    registry.done("proposal", "approve", said.document["proposal"], "--operator", "officer")
+    agreed = registry("proposal", "approve", said.document["proposal"], "--operator", "officer")
+    assert agreed.code == 0, agreed
     (seq,) = next(
         row
         for row in registry.run(
             "SELECT seq FROM entry WHERE site_id = $1 AND kind = 'log.exported' ORDER BY seq DESC LIMIT 1"
         )
     )
+    assert f"by audit export with --approved {seq}." in agreed.err
     written = registry("audit", "export", "--approved", seq, "--out", file, "--json")
     assert (written.code, written.document["outcome"], written.document["entry"]) == (0, "written", seq), (
         written
