@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -14,6 +13,7 @@ from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.lookups import PurposeOption, look_up, one_line
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
+from gatekeeper.cli.site_clock import instant_typed
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, progress, say, table
 from gatekeeper.config import SettingError, Settings
@@ -22,7 +22,6 @@ from gatekeeper.core.flow import Flow
 from gatekeeper.model.ids import AccessPointId, HolderId, SiteId
 from gatekeeper.model.reasons import Reason
 from gatekeeper.ports import StoredEntry
-from gatekeeper.service.administration.instants import read_instant
 from gatekeeper.service.engine.loading import flow_of
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.explaining import may
@@ -91,7 +90,7 @@ async def _can(
             raise SettingError(f"The site's alert states are {', '.join(policy.alert_states)}.")
         state = None if alert is None else policy.alert_states.index(alert)
         zone = policy.timetable.time_zone
-        when = datetime.now(UTC) if at is None else _instant(at, zone)
+        when = datetime.now(UTC) if at is None else instant_typed("--at", at, zone, ends=False)
         answers = may(flow, holder, access_point, at=when, alert=state)
         best = answers[0].decision
         said = policy.alert_states[flow.alert if state is None else state]
@@ -118,13 +117,6 @@ async def _can(
     if told:
         table(("reason", "in words"), told)
     return best.granted
-
-
-def _instant(text: str, zone: ZoneInfo) -> datetime:
-    try:
-        return read_instant(text, zone, ends=False, today=datetime.now(zone).date())
-    except ValueError as error:
-        raise SettingError(f"--at: {error}.") from None
 
 
 # -- why ----------------------------------------------------------------------------------------------------------------

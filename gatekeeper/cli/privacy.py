@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -19,13 +18,12 @@ from gatekeeper.cli.lookups import PurposeOption, ReasonOption, entries_of, look
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument, badge_document, holder_document
 from gatekeeper.cli.signing import believed
+from gatekeeper.cli.site_clock import instant_typed, site_clock
 from gatekeeper.cli.talk import json_line, local, local_zone, say, table, zone_name
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import ErasureChange
-from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.service.administration.directory import KnownBadge, Registered
-from gatekeeper.service.administration.instants import read_instant
 from gatekeeper.service.administration.own_data import OwnData, PersonEntry, is_movement
 from gatekeeper.service.administration.own_page import own_page
 from gatekeeper.service.administration.photos import open_photo
@@ -92,15 +90,6 @@ def movements(
     say(f"{counted(len(found), 'entry', 'entries')}; times are {zone_name(local_zone())}.")
 
 
-def _instant(option: str, text: str | None, zone: ZoneInfo, *, ends: bool) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return read_instant(text, zone, ends=ends, today=datetime.now(zone).date())
-    except ValueError as error:
-        raise SettingError(f"{option}: {error}.") from None
-
-
 async def _movements(
     settings: Settings,
     site: SiteId,
@@ -109,9 +98,11 @@ async def _movements(
     between: tuple[str | None, str | None],
 ) -> tuple[int, list[PersonEntry]]:
     async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
-        zone = await _zone(reading, settings, site)
-        begins = _instant("--from", between[0], zone, ends=False)
-        ends = _instant("--to", between[1], zone, ends=True)
+        trust, _ = await believed(reading, settings, site)
+        zone = await site_clock(reading, site, trust=trust)
+        since, until = between
+        begins = None if since is None else instant_typed("--from", since, zone, ends=False)
+        ends = None if until is None else instant_typed("--to", until, zone, ends=True)
         seq = await look_up(reading, settings, site, holder, purpose)
         return seq, [
             entry
@@ -120,15 +111,6 @@ async def _movements(
             and (begins is None or begins <= entry.at)
             and (ends is None or entry.at < ends)
         ]
-
-
-async def _zone(reading: PostgresReading, settings: Settings, site: SiteId) -> ZoneInfo:
-    """The time zone of the site."""
-    trust, _ = await believed(reading, settings, site)
-    policy = read_policy(await reading.document(site, "policy") or b"", trust=trust)
-    if isinstance(policy, PolicyRefused):
-        raise SettingError(f"The policy is not believed: {policy.code.sentence}")
-    return ZoneInfo(policy.written.time_zone)
 
 
 # -- a person's own data ------------------------------------------------------------------------------------------------

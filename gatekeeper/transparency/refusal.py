@@ -8,13 +8,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-__all__ = ["Refusal", "Refused"]
+__all__ = ["Code", "Refusal", "Refused"]
 
 
-class Refusal(StrEnum):
+class Code(StrEnum):
     """A stable code, and in `sentence` what it means in plain English."""
 
     sentence: str
+
+    def __new__(cls, code: str, sentence: str) -> Self:
+        """Make the code the member's value, so that `Refusal("proof-root")` finds it."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+
+class Refusal(Code):
+    """Why something in the public formats is not believed."""
 
     PROOF_BOUNDS = "proof-bounds", "The sizes and indices of the proof do not lie in order within the tree."
     PROOF_EMPTY_TREE = (
@@ -139,13 +150,6 @@ class Refusal(StrEnum):
         "witness-fork",
         "The witness has cosigned another tree of the same size: the log has shown two.",
     )
-
-    def __new__(cls, code: str, sentence: str) -> Self:
-        """Make the code the member's value, so that `Refusal("proof-root")` finds it."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.sentence = sentence
-        return member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

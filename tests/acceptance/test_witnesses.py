@@ -1,6 +1,5 @@
 """A barracks with two witnesses, each a process of its own: the log is cosigned while people walk, whatever becomes of one."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gatekeeper.service.administration.trust_list import read_current_trust
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.transparency import OpenedCheckpoint, Policy, Verifier, parse_policy
 from tests.acceptance.barracks import SITE, Barracks, barracks
+from tests.support.waiting import found
 from tests.support.witnesses import RunningWitness, made_witness, serving_witness
 
 
@@ -38,14 +38,15 @@ async def cosigned(
     """Wait for a checkpoint of the site's log of more than so many entries that a policy is satisfied with."""
     policy = parse_policy(text)
     assert isinstance(policy, Policy), policy
-    async with asyncio.timeout(90):
-        while True:
-            row = await reading.cosigned_checkpoint(SITE, tree=SITE_TREE)
-            if row is not None and row.size > above:
-                opened = policy.open_checkpoint(row.note, logs=logs)
-                if isinstance(opened, OpenedCheckpoint):
-                    return opened
-            await asyncio.sleep(0.05)
+
+    async def satisfying() -> OpenedCheckpoint | None:
+        row = await reading.cosigned_checkpoint(SITE, tree=SITE_TREE)
+        if row is None or row.size <= above:
+            return None
+        opened = policy.open_checkpoint(row.note, logs=logs)
+        return opened if isinstance(opened, OpenedCheckpoint) else None
+
+    return await found(satisfying, within=90)
 
 
 @pytest.mark.timeout(300)

@@ -6,21 +6,18 @@ them (a test compares). The codes of `gatekeeper.transparency` stand for themsel
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Self
 
 from typing_extensions import override
 
 from gatekeeper.core.export import Counts, Manifest
 from gatekeeper.transparency import Refusal, Refused, Verifier
+from gatekeeper.transparency.refusal import Code
 
 __all__ = ["CannotCheckError", "Fault", "Finding", "Found", "Report", "Seen", "fault", "refusal"]
 
 
-class Fault(StrEnum):
-    """A stable code, and in `sentence` what it means in plain English."""
-
-    sentence: str
+class Fault(Code):
+    """What can be wrong with a bundle."""
 
     ARCHIVE_FORM = "archive-form", "The file is no ZIP archive in the one plain form of a bundle."
     ARCHIVE_MEMBERS = "archive-members", "A member is missing, unknown, twice there or out of order."
@@ -64,13 +61,6 @@ class Fault(StrEnum):
 
     EXPORT_FORM = "export-form", "export.json is not an entry about an export."
     EXPORT_OTHER = "export-other", "The log says something else of this export than the manifest."
-
-    def __new__(cls, code: str, sentence: str) -> Self:
-        """Make the code the member's value."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.sentence = sentence
-        return member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
