@@ -7,7 +7,7 @@ errors are wrapped once, at the adapter, into the errors below.
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gatekeeper.core.memory import Opening, Usage
 from gatekeeper.core.operators import OperatorRecord
@@ -136,8 +136,7 @@ class Transport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedEntry:
+class SealedEntry(NamedTuple):
     """An entry as it is stored; `body` is the leaf's bytes, `tenants` its places in tenants' trees."""
 
     seq: int

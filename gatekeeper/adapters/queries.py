@@ -4,6 +4,8 @@
     -- The last signed checkpoint of a tree.
     SELECT ...;
 
+One that begins with `-- continues: another` is that other's WITH list and its own, in one statement.
+
 It knows no database and no driver.
 """
 
@@ -14,6 +16,8 @@ from importlib.resources import files
 __all__ = ["Queries"]
 
 _NAME = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
+_CONTINUES = re.compile(r"-- continues: ([a-z_]+)\n")
+_END_OF_WITH = "\nSELECT "
 
 
 class Queries:
@@ -26,13 +30,20 @@ class Queries:
             for query, text in zip(parts[1::2], parts[2::2], strict=True):
                 if query in self._texts:
                     raise ValueError(f"the query {query} stands in two places")
-                self._texts[query] = text.strip().rstrip(";")
+                self._texts[query] = self._whole(text.strip().rstrip(";"))
 
     def __getattr__(self, name: str) -> str:
         try:
             return self._texts[name]
         except KeyError:
             raise AttributeError(f"there is no query {name}") from None
+
+    def _whole(self, text: str) -> str:
+        continues = _CONTINUES.match(text)
+        if continues is None:
+            return text
+        begun, _, _ = self._texts[continues[1]].rpartition(_END_OF_WITH)
+        return f"{begun}, {text[continues.end() :]}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._texts))

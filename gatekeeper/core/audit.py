@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -118,6 +119,7 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
     return orjson.dumps(document, option=_CANONICAL)
 
 
+@lru_cache(maxsize=64)  # the entries of a batch are mostly of one instant
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds, always 27 characters."""
     return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"

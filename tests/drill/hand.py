@@ -87,7 +87,7 @@ def sealed(fort: Fort, row: Row) -> tuple[Any, ...]:
     assert row.person is not None
     assert row.plaintext is not None
     seq = row.body["seq"]
-    part = fort.pen.sealer._encrypt(row.person, row.plaintext, seq, secrets.token_bytes(12))
+    _, part = fort.pen.sealer.encrypt(row.person, row.plaintext, seq, secrets.token_bytes(12))
     return seq, instant(row.body["at"]), row.person, part
 
 

@@ -24,6 +24,7 @@ from gatekeeper.ports import Inbound, StoredDocument
 from gatekeeper.service.engine import Engine
 from gatekeeper.service.engine.engine import _Verified
 from gatekeeper.service.engine.intake import Arrival
+from gatekeeper.service.engine.recorder import Contents
 from gatekeeper.service.verification.periods import periods_of
 from tests.support.databases import prepare_template
 from tests.support.engines import owning_engine
@@ -62,14 +63,14 @@ class Running:
 
     async def scan(self, who: str) -> None:
         """A scan, as the first stage leaves it for the second, until it is committed."""
-        size = self.engine._sealer.size
+        size = self.engine._recorder.sealer.size
         sent = self.site.scan("front-in", who)
         arrival = Arrival(Inbound(sent.topic, sent.wire, retained=False, receipt=(0, 0)), 0.0)
         found = self.engine._verify(arrival, self.site.beacons)
         assert isinstance(found, _Verified)
-        await self.engine._verified.put([found])
+        self.engine._verified.append(found)
         self.engine._work_waits.set()
-        await eventually(lambda: self.engine._sealer.size > size)
+        await eventually(lambda: self.engine._recorder.sealer.size > size)
 
     async def log(self) -> list[dict[str, Any]]:
         async with PostgresReading.opened(self.dsn) as reading:
@@ -207,7 +208,8 @@ async def _entered(running: Running) -> None:
     ]
     draft = draft_of_seed({"day": "2026-06-03"}, at=site.now, seq=running.engine._flow.next_seq)
     running.engine._flow.next_seq += 1
-    await running.engine._commit([draft], [], Writes(holders=holders, badges=badges))
+    writes = Writes(holders=holders, badges=badges)
+    await running.engine._recorder.commit(Contents(drafts=[draft], writes=writes))
 
 
 async def _holders(running: Running) -> set[str]:

@@ -270,8 +270,8 @@ async def test_an_engine_that_runs_forgets_by_itself(ground: Ground):
     async with ground.engine() as site:
         assert await site.says(ERASURE, by="registrar") == "applied"
         assert site.engine._erased.is_set()
-        assert not site.engine._sealer.knows(PUPIL), "nothing more is written under the key"
-        assert site.engine._sealer.knows(SERGEANT)
+        assert not site.engine._recorder.sealer.knows(PUPIL), "nothing more is written under the key"
+        assert site.engine._recorder.sealer.knows(SERGEANT)
 
 
 async def test_who_comes_back_with_yesterdays_log_is_forgotten_again_and_every_proof_stands(ground: Ground):
@@ -307,7 +307,7 @@ async def test_a_key_that_comes_back_with_yesterdays_vault_is_destroyed_again(gr
         restored = replace(ground, vault_dsn=yesterday)
         assert PUPIL in await restored.vault.keys(SITE)
         async with restored.engine() as site:
-            assert not site.engine._sealer.knows(PUPIL)
+            assert not site.engine._recorder.sealer.knows(PUPIL)
         assert await is_forgotten(restored)
         assert SERGEANT in await restored.vault.keys(SITE)
 

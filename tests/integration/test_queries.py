@@ -18,7 +18,9 @@ from tests.support.databases import create_database_from_template, drop_database
 ADAPTERS = Path(gatekeeper.adapters.__path__[0])
 _IN_SQLITE = "witness_store"
 FILES = sorted(ADAPTERS.glob("*/queries/*.sql"))
-NAMED = re.compile(r"^-- name: (?P<name>\S+)\n(?P<comment>(?:-- .*\n)*)", re.MULTILINE)
+NAMED = re.compile(
+    r"^-- name: (?P<name>\S+)\n(?:-- continues: \S+\n)?(?P<comment>(?:-- .*\n)*)", re.MULTILINE
+)
 
 
 def _package(file: Path) -> str:

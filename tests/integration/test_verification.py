@@ -524,7 +524,7 @@ async def test_a_log_truncated_with_all_that_points_to_it_is_found_out_by_an_old
 
 async def test_a_person_who_was_not_there_cannot_be_put_into_an_entry(log: Log):
     """Under the right key and in the right place, but not what the leaf committed to."""
-    forged = log.fort.pen.sealer._encrypt(SERGEANT, b'{"holder":"pupil"}', 7, bytes(12))
+    _, forged = log.fort.pen.sealer.encrypt(SERGEANT, b'{"holder":"pupil"}', 7, bytes(12))
     await log.run("UPDATE personal SET sealed = $2 WHERE site_id = $1 AND seq = 7", forged)
     report = await log.verified()
     assert report.problems == ["the personal part of entry 7 is not the one committed to"]

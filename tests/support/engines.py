@@ -13,6 +13,7 @@ from gatekeeper.observe.health import Health
 from gatekeeper.ports import Clock
 from gatekeeper.service.engine import Engine, EngineParts
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.engine.recorder import Recorder
 from gatekeeper.service.engine.sealing import Sealer
 from gatekeeper.transparency import Tree
 from tests.support.sites import BADGES, SITE, SmallSite, key_of
@@ -49,7 +50,8 @@ async def owning_engine(site: SmallSite, ledger: PostgresLedger, clock: Clock) -
     await ledger.open_trees(SITE, trees)
     people = [NOBODY, *map(HolderId, BADGES)]
     engine._epoch, engine._flow = epoch, site.flow
-    engine._sealer = Sealer(
+    sealer = Sealer(
         SITE, trees={name: Tree.empty() for name in trees}, keys={who: bytes(32) for who in people}
     )
+    engine._recorder = Recorder(SITE, epoch=epoch, sealer=sealer, ledger=ledger, health=Health())
     return engine

@@ -3,7 +3,8 @@
     broker -> intake -> verify (threads when they pay) -> take, seal, sign -> commit -> publish -> acknowledge
 
 Two stages run at once: while one batch is committed, the next is verified. Only the second stage touches the flow, so
-everything is decided in order. Whatever waited while the last commit ran goes into the next one, at most 256.
+everything is decided in order. Whatever waited while the last commit ran goes into the next one, at most 256. In a crowd
+the second stage runs ahead by one batch: the next is decided and sealed while one is committed, and said after it.
 
 INVARIANT: an answer is published, and a message acknowledged, only after the commit that holds its entry returned.
 INVARIANT: an engine that lost its site raises SiteLostError and is thrown away with its flow; it publishes nothing more.
@@ -12,7 +13,7 @@ INVARIANT: an engine that lost its site raises SiteLostError and is thrown away 
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -40,11 +41,9 @@ from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import metrics
 from gatekeeper.ports import (
-    Batch,
     Clock,
     DeadLetter,
     DeletionOutdatedError,
-    Doomed,
     Inbound,
     KeyVault,
     Ledger,
@@ -62,9 +61,11 @@ from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.checkpoints import CheckpointAnnouncer
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.engine.forgetting import Forgetting
+from gatekeeper.service.engine.insistence import insist
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of, trees_of
-from gatekeeper.service.engine.sealing import Sealed, Sealer
+from gatekeeper.service.engine.recorder import Contents, Recorder
+from gatekeeper.service.engine.sealing import Sealer
 from gatekeeper.service.engine.stamping import Stamper
 from gatekeeper.transparency import Checkpoint, Policy, Signer, sign_checkpoint
 
@@ -81,13 +82,13 @@ __all__ = [
 MAX_BATCH = 256
 RECEIVE_MAXIMUM = 2048
 _IN_THREADS_FROM = 4
+_WORTH_OVERLAPPING = 64
 _WORKERS = 2
 _MAX_LETTERS = 1024
 _MOST_CHANGES = 32
 _STANDBY = 0.25
 _RENEWAL = 1.0
 _MONTHS_LOOKED_AT = 3600.0
-_RETRY_FIRST, _RETRY_MOST = 0.05, 1.0
 
 _log = structlog.get_logger("gatekeeper.engine")
 
@@ -152,7 +153,8 @@ class Engine:
         self._parts = parts
         self._site = parts.site
         self._intake = Intake(allowance=parts.allowance, prefix=parts.prefix)
-        self._verified: asyncio.Queue[list[_Verified]] = asyncio.Queue(maxsize=1)
+        self._verified: list[_Verified] = []
+        self._room = asyncio.Event()
         self._letters: asyncio.Queue[tuple[Inbound, DeadLetter]] = asyncio.Queue(maxsize=_MAX_LETTERS)
         self._work_waits = asyncio.Event()
         self._changes: list[StoredChange] = []
@@ -162,7 +164,6 @@ class Engine:
         self._forgetting = Forgetting(parts.site, ledger=parts.ledger, vault=parts.vault)
         self._returned: frozenset[HolderId] = frozenset()
         self._erased = asyncio.Event()
-        self._grown = asyncio.Event()
         self._linked, self._unlinked = asyncio.Event(), asyncio.Event()
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify")
         self._beacons = Beacons(
@@ -174,8 +175,8 @@ class Engine:
         self._stamper = _stamper(parts)
         self._epoch = 0
         self._flow: Flow
-        self._sealer: Sealer
-        self._newest_at: datetime
+        self._recorder: Recorder
+        self._answering: asyncio.TaskGroup
 
     async def run(self) -> None:
         """Own the site and serve it until cancelled. Raises SiteLostError when another engine took it."""
@@ -183,8 +184,9 @@ class Engine:
         try:
             self._epoch = await self._claim()
             async with asyncio.TaskGroup() as tasks:
+                self._answering = tasks
                 tasks.create_task(self._renew(), name="renew")
-                await self._insist(self._take_over)
+                await insist(self._take_over, health=self._parts.health)
                 await self._begin()
                 tasks.create_task(self._make_months(), name="months")
                 tasks.create_task(self._bury(), name="bury")
@@ -250,7 +252,13 @@ class Engine:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
         keys.update(await self._forgetting.seal_plain_names(keys))
         self._flow = flow
-        self._sealer = Sealer(self._site, trees=trees, keys=keys)
+        self._recorder = Recorder(
+            self._site,
+            epoch=self._epoch,
+            sealer=Sealer(self._site, trees=trees, keys=keys),
+            ledger=self._parts.ledger,
+            health=self._parts.health,
+        )
         await self._open_trees()
 
     def _must_hold_our_keys(self, trust: Trust) -> None:
@@ -261,7 +269,7 @@ class Engine:
         names = [SITE_TREE, *(tenant_tree(tenant) for tenant in self._flow.policy.tenants)]
         await self._parts.ledger.open_trees(self._site, names)
         for name in names:
-            self._sealer.open_tree(name)
+            self._recorder.sealer.open_tree(name)
 
     async def _begin(self) -> None:
         """Say in the log that this engine has taken over; its first commit also proves that it may."""
@@ -277,7 +285,8 @@ class Engine:
         self._flow.next_seq += 1
         writes = Writes()
         returned = [erase_again(one, self._flow, writes, now=draft.at) for one in sorted(self._returned)]
-        await self._commit([draft, *(one for one in returned if one is not None)], [], writes)
+        drafts = [draft, *(one for one in returned if one is not None)]
+        await self._recorder.commit(Contents(drafts=drafts, writes=writes))
         self._erased.set()
         self._parts.health.owns_site = True
 
@@ -295,7 +304,7 @@ class Engine:
         while True:
             await self._erased.wait()
             self._erased.clear()
-            await self._insist(self._forgetting.finish)
+            await insist(self._forgetting.finish, health=self._parts.health)
 
     async def _make_months(self) -> None:
         while True:
@@ -345,7 +354,10 @@ class Engine:
             batch = [await self._letters.get()]
             while len(batch) < MAX_BATCH and not self._letters.empty():
                 batch.append(self._letters.get_nowait())
-            await self._insist(lambda: self._parts.ledger.bury(self._site, [letter for _, letter in batch]))  # noqa: B023 - awaited here
+            await insist(
+                lambda: self._parts.ledger.bury(self._site, [letter for _, letter in batch]),  # noqa: B023 - awaited here
+                health=self._parts.health,
+            )
             for inbound, _ in batch:
                 self._parts.transport.acknowledge(inbound)
 
@@ -360,15 +372,16 @@ class Engine:
                 looked_at = [self._verify(arrival, beacons) for arrival in arrivals]
             else:
                 looked_at = await self._verify_in_threads(arrivals, beacons)
-            verified = []
             for arrival, found in zip(arrivals, looked_at, strict=True):
                 if isinstance(found, Rejected):
                     await self._reject(arrival, found)
                 else:
-                    verified.append(found)
-            if verified:
-                await self._verified.put(verified)
+                    self._verified.append(found)
+            if self._verified:
                 self._work_waits.set()
+            while len(self._verified) >= MAX_BATCH:
+                self._room.clear()
+                await self._room.wait()
 
     async def _verify_in_threads(
         self, arrivals: Sequence[Arrival], beacons: Sequence[bytes]
@@ -410,7 +423,7 @@ class Engine:
     async def _sequence(self) -> None:
         while True:
             nothing_waits = not self._changes and not self._notices and self._found is None
-            if self._verified.empty() and nothing_waits:
+            if not self._verified and nothing_waits:
                 await self._wait_for_work()
             if self._changes:
                 await self._supervise()
@@ -418,8 +431,11 @@ class Engine:
                 await self._write_notices()
             await self._give_up_on_guards()
             await self._expire_proposals()
-            if not self._verified.empty():
-                await self._process(self._verified.get_nowait())
+            if len(self._verified) < _WORTH_OVERLAPPING:
+                # Few: whatever comes while a batch is being committed goes into one with them.
+                await self._recorder.settled()
+            if self._verified:
+                await self._process(self._next_batch())
             if self._found is not None:
                 await self._answer_expiry()
 
@@ -440,7 +456,8 @@ class Engine:
         settled = [recorded for recorded in silent if recorded is not None]
         if settled:
             self._sign_all(settled)
-            await self._commit([draft for one in settled for draft in one.drafts], settled, Writes())
+            drafts = [draft for one in settled for draft in one.drafts]
+            await self._recorder.commit(Contents(drafts=drafts, recorded=settled))
             self._publish(settled)
 
     async def _expire_proposals(self) -> None:
@@ -450,7 +467,7 @@ class Engine:
             return
         writes = Writes()
         drafts = expire_proposals(self._flow, now=now, writes=writes)
-        await self._commit(drafts, [], writes)
+        await self._recorder.commit(Contents(drafts=drafts, writes=writes))
         self._tell(writes)
 
     def _sign_all(self, settled: Sequence[Recorded]) -> None:
@@ -476,12 +493,23 @@ class Engine:
         work = _Work([], [], [])
         for one in verified:
             await self._take(one, now, work)
+        topics = self._sign_answers(work)
+        contents = Contents(drafts=work.drafts, recorded=[recorded for _, _, recorded in work.recorded])
+        if len(work.drafts) >= _WORTH_OVERLAPPING:
+            committed = await self._recorder.begin(contents)
+            self._answering.create_task(self._actuate_after(committed, work, topics), name="actuate")
+            return
         if work.drafts:
-            topics = self._sign_answers(work)
-            await self._commit(work.drafts, [recorded for _, _, recorded in work.recorded], Writes())
+            await self._recorder.commit(contents)
         else:
-            topics = []
+            # What is answered again may be on its way to the log.
+            await self._recorder.settled()
         self._actuate(work, topics)
+
+    def _next_batch(self) -> Sequence[_Verified]:
+        batch, self._verified = self._verified[:MAX_BATCH], self._verified[MAX_BATCH:]
+        self._room.set()
+        return batch
 
     async def _take(self, one: _Verified, now: datetime, work: _Work) -> None:
         # INVARIANT: what a former trust list or policy said of a message counts no more when it is taken.
@@ -513,42 +541,9 @@ class Engine:
             topics.append(topic)
         return topics
 
-    async def _commit(
-        self,
-        drafts: Sequence[Draft],
-        recorded: Sequence[Recorded],
-        writes: Writes,
-        *,
-        doomed: Doomed | None = None,
-    ) -> None:
-        """Seal and commit, however long the database takes to answer. Nothing is said before this returns."""
-        sealed = self._sealer.seal(drafts)
-        moved = {presence.holder: presence for one in recorded for presence in one.moved}
-        batch = Batch(
-            entries=sealed.entries,
-            tiles=sealed.tiles,
-            heads=sealed.heads,
-            moved=list(moved.values()),
-            usage=dict(one for each in recorded for one in each.remembered.usage),
-            opened=dict(one for each in recorded for one in each.remembered.opened),
-            receipts=[one.receipt for one in recorded if not one.settles],
-            settled=[one.receipt for one in recorded if one.settles],
-            writes=writes,
-            doomed=doomed,
-        )
-        begun = time.perf_counter()
-        await self._insist(lambda: self._parts.ledger.commit(self._site, epoch=self._epoch, batch=batch))
-        metrics.commit_seconds.observe(time.perf_counter() - begun)
-        self._accept(sealed)
-
-    def _accept(self, sealed: Sealed) -> None:
-        self._sealer.accept(sealed)
-        metrics.commits.inc()
-        metrics.entries.inc(len(sealed.entries))
-        metrics.log_size.set(self._sealer.size)
-        if sealed.entries:
-            self._newest_at = sealed.entries[-1].at
-        self._grown.set()
+    async def _actuate_after(self, committed: Awaitable[None], work: _Work, topics: Sequence[str]) -> None:
+        await committed
+        self._actuate(work, topics)
 
     def _actuate(self, work: _Work, topics: Sequence[str]) -> None:
         transport = self._parts.transport
@@ -628,14 +623,14 @@ class Engine:
                 drafts += done.settled.drafts
                 settled.append(done.settled)
         people = [draft.person for draft in drafts if draft.person is not None]
-        strangers = [person for person in dict.fromkeys(people) if not self._sealer.knows(person)]
+        strangers = [person for person in dict.fromkeys(people) if not self._recorder.sealer.knows(person)]
         if strangers:
-            await self._insist(lambda: self._learn(strangers))
-        await self._insist(self._open_trees)
+            await insist(lambda: self._learn(strangers), health=self._parts.health)
+        await insist(self._open_trees, health=self._parts.health)
         self._sign_all(settled)
-        await self._commit(drafts, settled, writes)
+        await self._recorder.commit(Contents(drafts=drafts, recorded=settled, writes=writes))
         if writes.erased:
-            self._sealer.forget(holder for holder, _ in writes.erased)
+            self._recorder.sealer.forget(holder for holder, _ in writes.erased)
             self._erased.set()
         self._publish(settled)
         self._tell(writes)
@@ -648,7 +643,7 @@ class Engine:
             _log.info("change", change=outcome.change.hex(), outcome=outcome.code, seq=outcome.seq)
 
     async def _learn(self, people: Sequence[HolderId]) -> None:
-        self._sealer.learn(await self._parts.vault.ensure(self._site, people))
+        self._recorder.sealer.learn(await self._parts.vault.ensure(self._site, people))
 
     # -- what is over its period ----------------------------------------------------------------------------------
 
@@ -687,7 +682,7 @@ class Engine:
         draft = draft_of_expiry(found.doomed.expired, self._flow.policy, at=now, seq=seq)
         self._flow.next_seq += 1
         try:
-            await self._commit([draft], [], Writes(), doomed=found.doomed)
+            await self._recorder.commit(Contents(drafts=[draft], doomed=found.doomed))
         except DeletionOutdatedError as error:
             self._flow.next_seq = seq
             _log.warning("not expired", why=str(error))
@@ -724,9 +719,8 @@ class Engine:
         notices, self._notices = self._notices, []
         first = self._flow.next_seq
         self._flow.next_seq += len(notices)
-        await self._commit(
-            [replace(draft, seq=first + number) for number, (draft, _) in enumerate(notices)], [], Writes()
-        )
+        drafts = [replace(draft, seq=first + number) for number, (draft, _) in enumerate(notices)]
+        await self._recorder.commit(Contents(drafts=drafts))
         for _, committed in notices:
             committed.set()
 
@@ -747,12 +741,14 @@ class Engine:
         signed: dict[str, int] = {}
         announced = 0
         while True:
-            await self._grown.wait()
-            self._grown.clear()
+            await self._recorder.grown.wait()
+            self._recorder.grown.clear()
             heads = [
-                (tree, size, root) for tree, size, root in self._sealer.heads() if size > signed.get(tree, 0)
+                (tree, size, root)
+                for tree, size, root in self._recorder.sealer.heads()
+                if size > signed.get(tree, 0)
             ]
-            now, newest_at = self._parts.clock.now(), self._newest_at
+            now, newest_at = self._parts.clock.now(), self._recorder.newest_at
             with suppress(LedgerUnavailableError):
                 for tree, size, root in heads:
                     note = self._note(tree, size, root)
@@ -763,9 +759,9 @@ class Engine:
                     self._tell_signed(tree, size, note, newest_at)
                 metrics.checkpoint_size.set(signed.get(SITE_TREE, 0))
             for _ in range(10):
-                if self._sealer.size != announced:
+                if self._recorder.sealer.size != announced:
                     with suppress(LedgerUnavailableError):
-                        announced = self._sealer.size
+                        announced = self._recorder.sealer.size
                         await self._parts.ledger.announce(self._site, size=announced)
                 await asyncio.sleep(0.1)
 
@@ -777,7 +773,7 @@ class Engine:
             witnesses=parts.witnesses,
             ledger=self._parts.ledger,
             clock=self._parts.clock,
-            tree_of=self._sealer.tree,
+            tree_of=self._recorder.sealer.tree,
         )
 
     def _tell_signed(self, tree: str, size: int, note: bytes, newest_at: datetime) -> None:
@@ -791,21 +787,6 @@ class Engine:
         origin = checkpoint_origin(self._site, tree)
         signer = Signer(name=origin, private_key=self._parts.log_key)
         return sign_checkpoint(Checkpoint(origin=origin, size=size, root=root), [signer])
-
-    async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
-        """Repeat what the database did not answer, with growing pauses, until it does or the site is lost."""
-        pause = _RETRY_FIRST
-        while True:
-            try:
-                await attempt()
-            except LedgerUnavailableError:
-                self._parts.health.database = False
-                metrics.commit_retries.inc()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _RETRY_MOST)
-            else:
-                self._parts.health.database = True
-                return
 
 
 def _stamper(parts: EngineParts) -> Stamper | None:

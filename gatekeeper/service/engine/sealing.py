@@ -5,8 +5,9 @@ engine is.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -15,9 +16,14 @@ from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import SealedEntry, TreeHead
 from gatekeeper.transparency import Tile, Tree, leaf_hash
 
-__all__ = ["Sealed", "Sealer", "open_personal"]
+__all__ = ["Sealed", "Sealer", "Sealing", "open_personal"]
 
-_NONCE_BYTES = 12
+SealedPart = tuple[HolderId, bytes]
+"""Whose key sealed what is personal, and the nonce with what was sealed."""
+
+_NONCE_BYTES: Final = 12
+_CHANCE: Final = 16 + 16 + _NONCE_BYTES
+"""What is random in an entry: the salt of its personal part, its nonce, and that of the encryption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,60 +78,82 @@ class Sealer:
 
     def seal(self, drafts: Sequence[Draft]) -> Sealed:
         """Seal a batch after the committed trees."""
-        grown: dict[str, Tree] = {}
-        leaves: dict[str, list[bytes]] = {}
-        entries = []
-        entropy = secrets.token_bytes(44 * len(drafts))
-        for number, draft in enumerate(drafts):
-            chance = entropy[44 * number : 44 * (number + 1)]
-            places = {SITE_TREE: draft.seq}
-            for tenant in draft.tenants:
-                name = tenant_tree(tenant)
-                places[name] = self._trees[name].size + len(leaves.get(name, ()))
-            personal = seal_personal(draft, salt=chance[:16])
-            body = seal_body(draft, site=self._site, trees=places, nonce=chance[16:32], personal=personal)
-            leaf = leaf_hash(body)
-            for name in places:
-                leaves.setdefault(name, []).append(leaf)
-            person = self._whose(draft)
-            entries.append(
-                SealedEntry(
-                    seq=draft.seq,
-                    at=draft.at,
-                    kind=draft.kind.value,
-                    body=body,
-                    tenants=tuple((tenant, places[tenant_tree(tenant)]) for tenant in draft.tenants),
-                    person=person,
-                    personal=None
-                    if personal is None
-                    else self._encrypt(person, personal, draft.seq, chance[32:]),
-                )
-            )
-        tiles: list[tuple[str, Tile]] = []
-        heads = []
-        for name, hashes in leaves.items():
-            tree = grown[name] = self._trees[name].copy()
-            tiles += [(name, tile) for tile in tree.append(hashes)]
-            heads.append(
-                TreeHead(tree=name, old_size=self._trees[name].size, size=tree.size, root=tree.root())
-            )
-        return Sealed(entries=entries, tiles=tiles, heads=heads, trees=grown)
+        sealing = self.begin()
+        sealing.add(drafts)
+        return sealing.done()
+
+    def begin(self, *, after: Sealed | None = None) -> "Sealing":
+        """Begin a batch after the committed trees, or upon one that is sealed and not yet committed."""
+        trees = self._trees if after is None else {**self._trees, **after.trees}
+        return Sealing(self._site, trees, self.encrypt)
 
     def accept(self, sealed: Sealed) -> None:
         """A batch is committed: its trees are the trees."""
         self._trees.update(sealed.trees)
 
-    def _whose(self, draft: Draft) -> HolderId | None:
-        if draft.personal is None:
-            return None
-        return draft.person if draft.person is not None and draft.person in self._keys else NOBODY
-
-    def _encrypt(self, person: HolderId | None, plaintext: bytes, seq: int, nonce: bytes) -> bytes:
-        owner = person if person is not None else NOBODY
+    def encrypt(self, person: HolderId | None, plaintext: bytes, seq: int, nonce: bytes) -> SealedPart:
+        """Seal what is personal under a person's key, or under nobody's where there is none."""
+        owner = person if person is not None and person in self._keys else NOBODY
         cipher = self._ciphers.get(owner)
         if cipher is None:
             cipher = self._ciphers[owner] = AESGCM(self._keys[owner])
-        return nonce + cipher.encrypt(nonce, plaintext, _bound_to(self._site, seq))
+        return owner, nonce + cipher.encrypt(nonce, plaintext, _bound_to(self._site, seq))
+
+
+class Sealing:
+    """A batch that is being sealed, a few entries at a time."""
+
+    def __init__(
+        self,
+        site: SiteId,
+        trees: Mapping[str, Tree],
+        encrypt: Callable[[HolderId | None, bytes, int, bytes], SealedPart],
+    ) -> None:
+        self._site = site
+        self._trees = trees
+        self._encrypt = encrypt
+        self._entries: list[SealedEntry] = []
+        self._leaves: dict[str, list[bytes]] = {SITE_TREE: []}
+
+    def add(self, drafts: Sequence[Draft]) -> None:
+        """Seal what comes next."""
+        entropy = secrets.token_bytes(_CHANCE * len(drafts))
+        for number, draft in enumerate(drafts):
+            self._entries.append(self._seal(draft, entropy[_CHANCE * number : _CHANCE * (number + 1)]))
+
+    def done(self) -> Sealed:
+        """The batch, and the trees as they are with it."""
+        grown: dict[str, Tree] = {}
+        tiles: list[tuple[str, Tile]] = []
+        heads = []
+        for name, leaves in self._leaves.items():
+            old = self._trees[name]
+            tree = grown[name] = old.copy()
+            tiles += [(name, tile) for tile in tree.append(leaves)]
+            heads.append(TreeHead(tree=name, old_size=old.size, size=tree.size, root=tree.root()))
+        return Sealed(entries=self._entries, tiles=tiles, heads=heads, trees=grown)
+
+    def _seal(self, draft: Draft, chance: bytes) -> SealedEntry:
+        grows = [self._leaves[SITE_TREE]]
+        places = {SITE_TREE: draft.seq}
+        tenants = []
+        for tenant in draft.tenants:
+            name = tenant_tree(tenant)
+            leaves = self._leaves.setdefault(name, [])
+            place = places[name] = self._trees[name].size + len(leaves)
+            tenants.append((tenant, place))
+            grows.append(leaves)
+        plaintext = seal_personal(draft, salt=chance[:16])
+        body = seal_body(draft, site=self._site, trees=places, nonce=chance[16:32], personal=plaintext)
+        leaf = leaf_hash(body)
+        for leaves in grows:
+            leaves.append(leaf)
+        person, personal = (
+            (None, None)
+            if plaintext is None
+            else self._encrypt(draft.person, plaintext, draft.seq, chance[32:])
+        )
+        return SealedEntry(draft.seq, draft.at, draft.kind.value, body, tuple(tenants), person, personal)
 
 
 def open_personal(sealed: bytes, *, key: bytes, site: SiteId, seq: int) -> bytes:

@@ -32,27 +32,36 @@ SELECT coalesce(max(size), 0) FROM tree_head WHERE site_id = $1 AND tree = 'site
 SELECT make_month((date_trunc('month', now() AT TIME ZONE 'UTC') + ahead * interval '1 month')::date)
 FROM generate_series(0, 1) AS ahead;
 
--- name: commit_batch
--- Commit a batch whole: heads, entries, personal parts, tiles, whereabouts, receipts, boots, uses and opened zones.
+-- name: commit_entries
+-- Commit a batch whole: heads, entries (numbered from $7 on; the last of the instants $8 is also that of all after it),
+-- personal parts and tiles.
 WITH advanced AS (
     SELECT advance_heads($1, $2, $3::text[], $4::bigint[], $5::bigint[], $6::bytea[]) AS moved
 ), entries AS (
     INSERT INTO entry (site_id, seq, at, kind, body, tenant, tenant_index, owner, owner_index)
-    SELECT $1, *
-    FROM unnest(
-        $7::bigint[], $8::timestamptz[], $9::text[], $10::bytea[], $11::text[], $12::bigint[], $13::text[], $14::bigint[]
-    )
+    SELECT $1, $7 + nth - 1, ($8::timestamptz[])[least(nth, cardinality($8::timestamptz[]))], kind, body,
+        tenant, tenant_index, owner, owner_index
+    FROM unnest($9::text[], $10::bytea[], $11::text[], $12::bigint[], $13::text[], $14::bigint[])
+        WITH ORDINALITY AS said (kind, body, tenant, tenant_index, owner, owner_index, nth)
 ), personals AS (
     INSERT INTO personal (site_id, seq, at, person, sealed)
-    SELECT $1, * FROM unnest($15::bigint[], $16::timestamptz[], $17::text[], $18::bytea[])
+    SELECT $1, $7 + nth - 1, ($8::timestamptz[])[least(nth, cardinality($8::timestamptz[]))], person, sealed
+    FROM unnest($15::text[], $16::bytea[]) WITH ORDINALITY AS said (person, sealed, nth)
+    WHERE sealed IS NOT NULL
 ), tiles AS (
     INSERT INTO tile (site_id, tree, level, index, hashes)
-    SELECT $1, * FROM unnest($19::text[], $20::smallint[], $21::bigint[], $22::bytea[])
-), presences AS (
+    SELECT $1, * FROM unnest($17::text[], $18::smallint[], $19::bigint[], $20::bytea[])
+)
+SELECT moved FROM advanced;
+
+-- name: commit_batch
+-- continues: commit_entries
+-- Commit with a batch what scans leave besides: whereabouts, receipts, boots, uses and opened zones.
+presences AS (
     INSERT INTO presence (site_id, holder, zone, since, quality, access_point, seq, host, came_with)
     SELECT $1, *
     FROM unnest(
-        $23::text[], $24::text[], $25::timestamptz[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::text[]
+        $21::text[], $22::text[], $23::timestamptz[], $24::text[], $25::text[], $26::bigint[], $27::text[], $28::text[]
     )
     ON CONFLICT (site_id, holder) DO UPDATE
     SET zone = excluded.zone, since = excluded.since, quality = excluded.quality, access_point = excluded.access_point,
@@ -61,20 +70,20 @@ WITH advanced AS (
     INSERT INTO receipt (site_id, gate, boot, sequence, digest, seq, verdict, issued, holder, answer)
     SELECT $1, *
     FROM unnest(
-        $31::text[], $32::bytea[], $33::bigint[], $34::bytea[], $35::bigint[], $36::smallint[], $37::timestamptz[],
-        $38::text[], $39::bytea[]
+        $29::text[], $30::bytea[], $31::bigint[], $32::bytea[], $33::bigint[], $34::smallint[], $35::timestamptz[],
+        $36::text[], $37::bytea[]
     )
 ), boots AS (
     INSERT INTO gate_boot (site_id, gate, boot, first_seq)
-    SELECT $1, * FROM unnest($40::text[], $41::bytea[], $42::bigint[])
+    SELECT $1, * FROM unnest($38::text[], $39::bytea[], $40::bigint[])
 ), uses AS (
     INSERT INTO badge_use (
         site_id, badge, uses, last_at, last_point, failures, locked_until, pin_tries, pin_blocked_until
     )
     SELECT $1, *
     FROM unnest(
-        $43::text[], $44::bigint[], $45::timestamptz[], $46::text[], $47::text[], $48::timestamptz[], $49::smallint[],
-        $50::timestamptz[]
+        $41::text[], $42::bigint[], $43::timestamptz[], $44::text[], $45::text[], $46::timestamptz[], $47::smallint[],
+        $48::timestamptz[]
     )
     ON CONFLICT (site_id, badge) DO UPDATE
     SET uses = excluded.uses, last_at = excluded.last_at, last_point = excluded.last_point, failures = excluded.failures,
@@ -83,11 +92,11 @@ WITH advanced AS (
 ), opened AS (
     INSERT INTO zone_opened (site_id, zone, grant_seq, opened_at)
     SELECT $1, said.*
-    FROM unnest($51::text[], $52::bigint[], $53::timestamptz[]) AS said (zone, grant_seq, opened_at)
+    FROM unnest($49::text[], $50::bigint[], $51::timestamptz[]) AS said (zone, grant_seq, opened_at)
     WHERE said.opened_at IS NOT NULL
 ), opened_no_more AS (
     DELETE FROM zone_opened AS known
-    USING unnest($51::text[], $52::bigint[], $53::timestamptz[]) AS said (zone, grant_seq, opened_at)
+    USING unnest($49::text[], $50::bigint[], $51::timestamptz[]) AS said (zone, grant_seq, opened_at)
     WHERE known.site_id = $1 AND known.zone = said.zone AND known.grant_seq = said.grant_seq
         AND said.opened_at IS NULL
 )
