@@ -46,7 +46,7 @@ async def _next_word(gate: Voice, wire: bytes) -> Answer:
 
 
 @pytest.mark.timeout(180)
-async def test_a_guards_yes_lets_in_and_his_silence_does_not(server_folder: Path):
+async def test_a_guards_silence_is_a_no(server_folder: Path):
     async with barracks(server_folder) as site, site.engine(), voice(site, MAIN, DOOR) as gate:
         await _apply(site, server_folder, "guard_check = { seconds = 2 }")
         wire = gate.sign(gate.scan().payload())
@@ -54,10 +54,16 @@ async def test_a_guards_yes_lets_in_and_his_silence_does_not(server_folder: Path
         assert (asked.verdict, asked.reason) == (Verdict.WAITING, Reason.VERIFICATION_REQUIRED.bacnet)
         silent = await _next_word(gate, wire)
         assert (silent.verdict, silent.reason) == (Verdict.DENIED, Reason.VERIFICATION_TIMEOUT.bacnet)
+        await site.assert_log_sound()
 
+
+@pytest.mark.timeout(180)
+async def test_a_guards_yes_lets_in(server_folder: Path):
+    async with barracks(server_folder) as site, site.engine(), voice(site, MAIN, DOOR) as gate:
         await _apply(site, server_folder, "guard_check = { seconds = 40 }")
         wire = gate.sign(gate.scan().payload())
         waiting = await gate.ask(wire)
+        assert waiting.verdict is Verdict.WAITING, waiting
         await _command(site, "verify", str(waiting.entry), "yes")
         word = await _next_word(gate, wire)
         assert (word.verdict, word.message) == (Verdict.GRANTED, waiting.message)

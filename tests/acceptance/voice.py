@@ -54,6 +54,7 @@ class Voice:
 
     def scan(self, **other: Any) -> Scan:
         """The next scan, with the fields given instead of the right ones."""
+        self._hear_beacons()
         self.sequence += 1
         gate_random = secrets.token_bytes(16)
         signed = proof_digest_input(
@@ -92,6 +93,18 @@ class Voice:
     async def heard(self, wire: bytes) -> Answer:
         """The next word on a scan, without asking again."""
         return await self._answer(hashlib.sha256(wire).digest())
+
+    def _hear_beacons(self) -> None:
+        """Take the newest beacon that has come: one in force while a command ran may be too old by now."""
+        others = []
+        while not self.client.received.empty():
+            topic, payload = self.client.received.get_nowait()
+            if topic == beacon_topic(SITE):
+                self.beacon = _beacon(payload)
+            else:
+                others.append((topic, payload))
+        for message in others:
+            self.client.received.put_nowait(message)
 
     async def _answer(self, digest: bytes) -> Answer:
         while True:
