@@ -6,7 +6,7 @@ The command (`log_export`) asks; here is what follows once the log has said who 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ from gatekeeper.service.export.planning import (
     Form,
     Plan,
     SignedTree,
+    Stamp,
     plan_document,
     plan_of,
     read_plan,
@@ -42,7 +43,7 @@ from gatekeeper.service.export.writing import Opener, write_bundle
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.words import counted
-from gatekeeper.transparency import Refused, open_checkpoint
+from gatekeeper.transparency import Refused, open_checkpoint, parse_verifier
 
 __all__ = ["Ground", "NotExportedError", "Wanted", "go_on", "write"]
 
@@ -122,8 +123,8 @@ async def write(ground: Ground, seq: int) -> None:
             earlier=earlier,
             program=f"gatekeeper {__version__}",
             now=datetime.now(UTC),
+            stamp=await _stamp(ground, export.tree, signed),
         )
-        plan = replace(plan, timestamp=await _stamp(ground, export.tree, signed.checkpoint.size))
         with Partial.begun(ground.wanted.file, plan_document(plan)) as partial:
             await _fill(ground, partial, plan, leaves)
 
@@ -173,10 +174,19 @@ async def _signed(ground: Ground, tree: str, *, above: int) -> SignedTree:
     return SignedTree(note=note, checkpoint=opened.checkpoint, key=by.key())
 
 
-async def _stamp(ground: Ground, tree: str, size: int) -> bytes | None:
-    """The RFC 3161 token over the checkpoint of this size, where an authority has stamped that very one."""
-    stamp = await ground.reading.timestamp_tokens(ground.site, tree=tree, size=size)
-    return stamp.reply if stamp is not None and stamp.size == size else None
+async def _stamp(ground: Ground, tree: str, signed: SignedTree) -> Stamp | None:
+    """The newest time stamp up to a checkpoint, where the key that signed it has signed the stamped one too."""
+    row = await ground.reading.timestamp_tokens(ground.site, tree=tree, size=signed.checkpoint.size)
+    if row is None:
+        return None
+    key = parse_verifier(signed.key)
+    opened = key if isinstance(key, Refused) else open_checkpoint(row.note or b"", [key])
+    if isinstance(opened, Refused) or opened.checkpoint.size != row.size or row.note is None:
+        say(
+            f"The time stamp of {counted(row.size, 'entry', 'entries')} is left out: the log's key did not sign what it is over."
+        )
+        return None
+    return Stamp(size=row.size, note=row.note, token=row.reply)
 
 
 async def _covering_note(ground: Ground, tree: str, index: int) -> bytes | None:

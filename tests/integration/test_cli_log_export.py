@@ -1,5 +1,6 @@
 """`gatekeeper audit export`: the log says who exports it first, then a bundle is written, and the verifier believes it."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from tests.integration.people_site import Registry, in_pocket, served_site
 from tests.support.commands import Said
 from tests.support.exports import leaves_of, members_of
+from tests.support.timestamping import served_authority
 
 pytestmark = pytest.mark.integration
 
@@ -129,3 +132,39 @@ def test_one_door_and_one_outcome_are_given_and_the_rest_is_withheld(
     checked = verified(registry, file)
     assert checked.code == 0, checked
     assert "NOT proved" in checked.err
+
+
+def test_the_newest_stamped_checkpoint_comes_along_with_the_proof_that_the_log_grew_from_it(
+    registry: Registry, file: Path, tmp_path: Path
+):
+    ((note, size),) = registry.run(
+        "SELECT note, size FROM checkpoint WHERE site_id = $1 AND tree = 'tenant:school' ORDER BY size LIMIT 1"
+    )
+    with served_authority(tmp_path / "tsa") as authority:
+        text = note.partition(b"\n\n")[0] + b"\n"
+        token = asyncio.run(HttpTimestampAuthority(authority.url).stamp(text))
+    registry.run(
+        "INSERT INTO timestamp_token (site_id, tree, size, reply, at) VALUES ($1, 'tenant:school', $2, $3, now())",
+        *(size, token),
+    )
+    assert export(registry, file, "--csv", "excel-nl").code == 0
+    members = members_of(file)
+    assert (members["stamped-checkpoint"], members["timestamp.tsr"]) == (note, token)
+    assert size in {one["size"] for one in json.loads(members["proofs.json"])["consistency"]}
+    checked = verified(registry, file, "--tsa-roots", authority.roots, "--json")
+    assert (checked.code, checked.document["stamped_size"]) == (0, size), checked
+    assert size < checked.document["size"]
+
+
+def test_a_stamp_over_what_the_log_s_key_did_not_sign_is_left_out_and_told(registry: Registry, file: Path):
+    assert export(registry, file.with_name("first.zip"), tenant="club").code == 0
+    registry.run(
+        "UPDATE checkpoint SET note = 'trust me' WHERE site_id = $1 AND tree = 'tenant:club' AND size = 1"
+    )
+    registry.run(
+        "INSERT INTO timestamp_token (site_id, tree, size, reply, at) VALUES ($1, 'tenant:club', 1, 'token', now())"
+    )
+    said = export(registry, file, tenant="club")
+    assert said.code == 0, said
+    assert "The time stamp of 1 entry is left out: the log's key did not sign what it is over." in said.err
+    assert "timestamp.tsr" not in members_of(file)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -214,8 +214,14 @@ async def test_an_export_stopped_anywhere_goes_on_and_ends_the_same(
 ):
     monkeypatch.setattr("gatekeeper.core.export.segments.SEGMENT", 128)
     plan = await planned(ground.fort, ground.leaves, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180)
+    plan = replace(plan, timestamp=b"\x30\x00token", stamped=b"an older note")
     opener = opened_with(ground.fort)
     await written(plan, ground.leaves, tmp_path / "whole.zip", opener=opener)
+    assert list(members_of(tmp_path / "whole.zip"))[-3:] == [
+        "stamped-checkpoint",
+        "timestamp.tsr",
+        "manifest.json",
+    ]
     file = tmp_path / "stopped.zip"
     stops = 0
 
@@ -236,7 +242,9 @@ async def test_a_plan_is_read_as_it_was_kept(ground: Ground):
     plan = await planned(
         ground.fort, ground.leaves, tree=OF_SCHOOL, earlier=(17,), checkpoint="— é\n".encode()
     )
-    assert read_plan(json.loads(json.dumps(plan_document(plan)))) == plan
+    stamped = replace(plan, timestamp=b"\x30\x00token", stamped="— an older note".encode())
+    for one in (plan, stamped):
+        assert read_plan(json.loads(json.dumps(plan_document(one)))) == one
 
 
 async def test_entries_that_are_gone_are_told_and_no_bundle_is_made(ground: Ground, tmp_path: Path):

@@ -114,6 +114,8 @@ class Asked:
     cosigners: tuple[Cosigner, ...] = ()
     key: Ed25519PrivateKey = KEY
     stamp: bytes | None = None
+    stamped: int | None = None
+    """The size of the older checkpoint that the stamp is over."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def bundle_of(log: Log, asked: Asked) -> Made:
         export=tuple(inclusion_proof(index, size, reader)),
         consistency=tuple(
             EarlierCheckpoint(size=seen, root=root_of(leaves[:seen]), hashes=tuple(consistency_proof(seen, size, reader)))
-            for seen in asked.seen
+            for seen in sorted({*asked.seen, *({asked.stamped} - {None})})
         ),
     )  # fmt: skip
     members = {
@@ -174,6 +176,11 @@ def bundle_of(log: Log, asked: Asked) -> Made:
         **segments,
         "export.json": entry,
         "proofs.json": proofs_document(proofs),
+        **(
+            {}
+            if asked.stamped is None
+            else {"stamped-checkpoint": checkpoint_of(log, asked.stamped, key=asked.key)}
+        ),
         **({} if asked.stamp is None else {"timestamp.tsr": asked.stamp}),
         "manifest.json": manifest_document(manifest),
     }

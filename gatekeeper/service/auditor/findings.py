@@ -13,7 +13,7 @@ from gatekeeper.core.export import Counts, Manifest
 from gatekeeper.transparency import Refusal, Refused, Verifier
 from gatekeeper.transparency.refusal import Code
 
-__all__ = ["CannotCheckError", "Fault", "Finding", "Found", "Report", "Seen", "fault", "refusal"]
+__all__ = ["CannotCheckError", "Fault", "Finding", "Found", "Report", "Seen", "Stamped", "fault", "refusal"]
 
 
 class Fault(Code):
@@ -45,7 +45,18 @@ class Fault(Code):
         "witness-policy",
         "Fewer witnesses than the policy asks for have cosigned the checkpoint.",
     )
-    TIMESTAMP = "timestamp", "The time stamp is not one of this checkpoint."
+    TIMESTAMP = (
+        "timestamp",
+        "The time stamp is not one of this checkpoint, or of the older one that comes with it.",
+    )
+    TIMESTAMP_CHECKPOINT = (
+        "timestamp-checkpoint",
+        "The checkpoint that comes with the time stamp is not an older one of this log.",
+    )
+    TIMESTAMP_GROWTH = (
+        "timestamp-growth",
+        "No proof leads from the stamped checkpoint to the one of the bundle.",
+    )
 
     LINE_FORM = "line-form", "A line is no entry and no gap, has no end, or is longer than an entry can be."
     LINE_GAP = "line-gap", "A gap of withheld entries does not lie where it says, or without a filter."
@@ -116,6 +127,14 @@ class Seen:
     where: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """An authority has seen a checkpoint of the log: of how many entries, and when."""
+
+    size: int
+    at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What was found of a bundle.
@@ -132,7 +151,7 @@ class Report:
     counts: Counts = field(default_factory=Counts)
     witnesses: list[tuple[str, int]] = field(default_factory=list)
     """Who cosigned, and when, in seconds since the Epoch."""
-    stamped: datetime | None = None
+    stamped: Stamped | None = None
     consistent_with: list[Seen] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)

@@ -53,6 +53,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "SignedTree",
+    "Stamp",
     "exported_by",
     "extent",
     "plan_document",
@@ -77,6 +78,8 @@ class Plan:
     export: bytes
     proofs: Proofs
     timestamp: bytes | None = None
+    stamped: bytes | None = None
+    """The older note that the time stamp is over; None where it is over the checkpoint itself."""
     compress: bool = False
 
 
@@ -96,6 +99,15 @@ class SignedTree:
     note: bytes
     checkpoint: Checkpoint
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """A time stamp (RFC 3161) of the tree: the size and the note that it is over, and its token."""
+
+    size: int
+    note: bytes
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +130,12 @@ async def plan_of(
     earlier: Collection[int],
     program: str,
     now: datetime,
+    stamp: Stamp | None = None,
 ) -> Plan:
     """The plan of the bundle that an entry of the log allows; `body` are its bytes, below the signed checkpoint.
 
-    `earlier` are sizes at which auditors may have seen the tree. Raises MissingTileError.
+    `earlier` are sizes at which auditors may have seen the tree; the growth from an older stamped one is proved like
+    theirs. Raises MissingTileError.
     """
     entry = orjson.loads(body)
     index, size = entry["trees"][export.tree], signed.checkpoint.size
@@ -144,8 +158,24 @@ async def plan_of(
         program=program,
         key=signed.key,
     )
-    proofs = await proofs_of(tiles, export.tree, size=size, leaves=reach.range, export=index, earlier=earlier)
-    return Plan(manifest=manifest, checkpoint=signed.note, export=body, proofs=proofs, compress=form.compress)
+    older = stamp if stamp is not None and stamp.size < size else None
+    proofs = await proofs_of(
+        tiles,
+        export.tree,
+        size=size,
+        leaves=reach.range,
+        export=index,
+        earlier=earlier if older is None else {*earlier, older.size},
+    )
+    return Plan(
+        manifest=manifest,
+        checkpoint=signed.note,
+        export=body,
+        proofs=proofs,
+        timestamp=None if stamp is None else stamp.token,
+        stamped=None if older is None else older.note,
+        compress=form.compress,
+    )
 
 
 async def extent(
@@ -212,6 +242,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "export": plan.export.decode(),
         "proofs": proofs_document(plan.proofs).decode(),
         "timestamp": None if plan.timestamp is None else b64encode(plan.timestamp).decode(),
+        "stamped": None if plan.stamped is None else plan.stamped.decode(),
         "compress": plan.compress,
     }
 
@@ -221,7 +252,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     try:
         manifest = read_manifest(document["manifest"].encode())
         proofs = read_proofs(document["proofs"].encode())
-        token = document["timestamp"]
+        token, stamped = document["timestamp"], document["stamped"]
         if manifest is not None and proofs is not None:
             return Plan(
                 manifest=manifest,
@@ -229,6 +260,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
                 export=document["export"].encode(),
                 proofs=proofs,
                 timestamp=None if token is None else b64decode(token),
+                stamped=None if stamped is None else stamped.encode(),
                 compress=document["compress"],
             )
     except (KeyError, AttributeError, TypeError, ValueError):

@@ -87,13 +87,14 @@ def _beside(plan: Plan) -> dict[str, bytes]:
 
 
 def _last(plan: Plan, counts: Counts) -> dict[str, bytes]:
-    stamped = {} if plan.timestamp is None else {"timestamp.tsr": plan.timestamp}
-    return {
+    members = {
         "export.json": plan.export,
         "proofs.json": proofs_document(plan.proofs),
-        **stamped,
+        "stamped-checkpoint": plan.stamped,
+        "timestamp.tsr": plan.timestamp,
         "manifest.json": manifest_document(plan.manifest.counted(counts)),
     }
+    return {name: content for name, content in members.items() if content is not None}
 
 
 def _put(partial: Partial, plan: Plan, members: dict[str, bytes]) -> None:

@@ -20,6 +20,7 @@ from gatekeeper.core.export import (
 )
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Report, verify_bundle
+from gatekeeper.service.auditor.findings import Stamped
 from gatekeeper.transparency import (
     Cosigner,
     Policy,
@@ -29,8 +30,10 @@ from gatekeeper.transparency import (
     node_hash,
     parse_policy,
     parse_verifier,
+    root_of,
 )
 from tests.support.bundles import (
+    NOON,
     ORIGIN,
     OTHER_KEY,
     Asked,
@@ -136,8 +139,8 @@ def _manifest(**changed: object) -> Made:
     return MADE.with_member("manifest.json", canonical_json(document))
 
 
-def _without(name: str) -> Made:
-    return replace(MADE, members={key: value for key, value in MADE.members.items() if key != name})
+def _without(name: str, made: Made = MADE) -> Made:
+    return replace(made, members={key: value for key, value in made.members.items() if key != name})
 
 
 def _proofs(**changed: object) -> Made:
@@ -433,10 +436,68 @@ def test_a_time_stamp_is_checked_by_who_can_and_else_said_to_be_unchecked(tmp_pa
     good = checked(
         made, tmp_path, stamp=lambda said, token: at if (said, token) == (text, b"token") else "no"
     )
-    assert (good.finding, good.stamped) == (None, at)
+    assert (good.finding, good.stamped) == (None, Stamped(size=21, at=at))
     bad = checked(made, tmp_path, stamp=lambda _said, _token: "it is of another text")
     assert bad.finding is not None
     assert bad.finding.code == Fault.TIMESTAMP
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 16, 20])
+def test_a_stamp_over_an_older_checkpoint_says_which_size_was_there_when(tmp_path: Path, size: int):
+    made = bundle_of(LOG, Asked(within=(3, 15), stamp=b"token", stamped=size))
+    unsaid = checked(made, tmp_path)
+    entries = "1 entry" if size == 1 else f"{size} entries"
+    assert (unsaid.finding, unsaid.stamped) == (None, None)
+    assert any(
+        said.startswith(f"the time stamp over the checkpoint of {entries}:") for said in unsaid.unchecked
+    )
+    text = made.members["stamped-checkpoint"].partition(b"\n\n")[0] + b"\n"
+    report = checked(made, tmp_path, stamp=lambda said, _token: NOON if said == text else "no")
+    assert (report.finding, report.stamped) == (None, Stamped(size=size, at=NOON))
+    older = f"when what came after the first {entries} was there: the stamp is older"
+    assert (older in report.unchecked) is (size < 16)
+
+
+STAMPED = bundle_of(LOG, Asked(within=(3, 15), stamp=b"token", stamped=9, seen=(4,)))
+BAD_STAMPS: list[tuple[str, Callable[[], Made], str, str]] = [
+    ("no token", lambda: _without("timestamp.tsr", STAMPED), Fault.ARCHIVE_MEMBERS, ""),
+    ("no note", lambda: STAMPED.with_member("stamped-checkpoint", b"none"), Refusal.NOTE_STRUCTURE, "stamped-checkpoint"),
+    ("a note that is none", lambda: _stamped(STAMPED, STAMPED.members["stamped-checkpoint"].replace(b"\n9\n", b"\n09\n")), Refusal.CHECKPOINT_SIZE, "stamped-checkpoint"),
+    ("its own checkpoint", lambda: _stamped(STAMPED, STAMPED.note), Fault.TIMESTAMP_CHECKPOINT, "stamped-checkpoint"),
+    ("a later one", lambda: _stamped(STAMPED, checkpoint_of(log_of(30), 30)), Fault.TIMESTAMP_CHECKPOINT, "stamped-checkpoint"),
+    ("another log's", lambda: _stamped(STAMPED, checkpoint_of(LOG, 9).replace(b"school", b"club")), Fault.TIMESTAMP_CHECKPOINT, "stamped-checkpoint"),
+    ("another's signature", lambda: _stamped(STAMPED, checkpoint_of(LOG, 9, key=OTHER_KEY)), Fault.CHECKPOINT_KEY, "stamped-checkpoint"),
+    ("no proof", lambda: _stamped(STAMPED, checkpoint_of(LOG, 10)), Fault.TIMESTAMP_GROWTH, "proofs.json"),
+    ("another history", lambda: _stamped(STAMPED, checkpoint_of(log_of(20, more="x"), 9)), Fault.CHECKPOINT_FORK, "stamped-checkpoint"),
+    ("a proof of another root", lambda: _other_root(STAMPED), Refusal.PROOF_OLD_ROOT, "proofs.json"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "altered", "code", "member"), BAD_STAMPS, ids=[row[0] for row in BAD_STAMPS]
+)
+def test_an_older_checkpoint_that_proves_nothing_is_invalid(
+    tmp_path: Path, what: str, altered: Callable[[], Made], code: str, member: str
+):
+    for known in ({}, {"stamp": lambda _text, _token: NOON}):
+        report = checked(altered(), tmp_path, **known)
+        assert report.finding is not None
+        assert (report.finding.code, report.finding.member) == (code, member)
+
+
+def _stamped(made: Made, note: bytes) -> Made:
+    return made.with_member("stamped-checkpoint", note)
+
+
+def _other_root(made: Made) -> Made:
+    """Proofs and stamped note tell the same of a log that never was."""
+    proofs = read_proofs(made.members["proofs.json"])
+    assert proofs is not None
+    other = log_of(20, more="x")
+    root = root_of(leaf_hash(body) for body in other.bodies[:9])
+    told = tuple(replace(one, root=root) if one.size == 9 else one for one in proofs.consistency)
+    document = proofs_document(replace(proofs, consistency=told))
+    return _stamped(made.with_member("proofs.json", document), checkpoint_of(other, 9))
 
 
 # -- what was seen before ----------------------------------------------------------------------------------------------
