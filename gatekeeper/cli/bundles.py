@@ -21,6 +21,7 @@ from gatekeeper.app import databases, the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import Settings
+from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.export import Counts
 from gatekeeper.core.log_export import LogExport, read_log_export
 from gatekeeper.core.trust import Trust
@@ -106,12 +107,14 @@ async def write(ground: Ground, seq: int) -> None:
     index = orjson.loads(body)["trees"].get(export.tree)
     if index is None:
         raise NotExportedError(f"Entry {seq} does not stand in the tree {export.tree} that it speaks of.")
-    signed = await _signed(ground, export.tree, above=index)
     earlier = {*ground.wanted.seen, *await ground.reading.handed_out(ground.site, tree=export.tree)}
     async with (
         PostgresLeaves.opened(ground.dsn, ground.site) as leaves,
         PostgresStoredTrees.opened(ground.dsn) as stored,
     ):
+        gone = await leaves.gone(export.tree)
+        above = max(index, gone.told_at) if export.tree == SITE_TREE else index
+        signed = await _signed(ground, export.tree, above=above)
         plan = await plan_of(
             export,
             body,
@@ -120,6 +123,7 @@ async def write(ground: Ground, seq: int) -> None:
             form=ground.wanted.form,
             leaves=leaves,
             tiles=TreeTiles(ground.site, stored),
+            gone=gone,
             earlier=earlier,
             program=f"gatekeeper {__version__}",
             now=datetime.now(UTC),
@@ -225,13 +229,14 @@ async def _fill(ground: Ground, partial: Partial, plan: Plan, leaves: PostgresLe
         json_line({"outcome": "written", "file": str(file), **_told(plan, counts)})
         return
     withheld = f", {counts.withheld} withheld" if counts.withheld else ""
+    expired = f", {manifest.expired.entries} expired" if manifest.expired is not None else ""
     opened = (
         f", {counts.openings} of {counted(counts.personal, 'personal part')} opened"
         if manifest.openings
         else ""
     )
     say(
-        f"{file}: {counted(counts.entries, 'entry', 'entries')} of {manifest.tree}{withheld}{opened}, proved under the "
+        f"{file}: {counted(counts.entries, 'entry', 'entries')} of {manifest.tree}{withheld}{expired}{opened}, proved under the "
         f"checkpoint of {manifest.size}. gatekeeper audit verify {file} checks it, anywhere."
     )
 
@@ -245,6 +250,7 @@ def _told(plan: Plan, counts: Counts) -> dict[str, Any]:
         "range": list(manifest.range),
         "within": list(manifest.within),
         "entry": manifest.export.seq,
+        "expired": 0 if manifest.expired is None else manifest.expired.entries,
         **asdict(counts),
     }
 

@@ -30,7 +30,7 @@ from gatekeeper.model.ids import AccessPointId, HolderId, TenantId, is_name
 from gatekeeper.service.export.parquet import must_have_parquet
 from gatekeeper.service.export.partial import Partial, PartialError
 from gatekeeper.service.export.planning import Form, PlanError
-from gatekeeper.service.export.writing import MissingEntriesError
+from gatekeeper.service.export.source import MissingEntriesError
 from gatekeeper.transparency import MissingTileError, Refused, parse_checkpoint, parse_note
 
 __all__ = ["export"]

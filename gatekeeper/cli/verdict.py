@@ -239,6 +239,7 @@ def _document(report: Report) -> dict[str, Any]:
         "root": None if manifest is None else manifest.root.hex(),
         "entries": counts.entries,
         "withheld": counts.withheld,
+        "expired": _expired(report),
         "personal": counts.personal,
         "openings": counts.openings,
         "rows": counts.rows,
@@ -252,6 +253,11 @@ def _document(report: Report) -> dict[str, Any]:
         "proves": [] if manifest is None or not report.valid else proves(manifest),
         "not_checked": report.unchecked,
     }
+
+
+def _expired(report: Report) -> int:
+    expired = None if report.manifest is None else report.manifest.expired
+    return 0 if expired is None else expired.entries
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -298,8 +304,10 @@ def _tell(report: Report, remembered: str) -> None:
         say(sentence)
     if remembered:
         say(remembered)
+    expired = _expired(report)
     say(
         f"Valid: {counted(counts.entries, 'entry', 'entries')}, {counts.withheld} withheld, "
+        f"{f'{expired} expired, ' if expired else ''}"
         f"{counted(counts.openings, 'personal part')} opened, {counted(counts.rows, 'row')}; {manifest.origin} at "
         f"{counted(manifest.size, 'entry', 'entries')}, root {manifest.root.hex()}."
     )

@@ -75,6 +75,7 @@ def test_a_program_is_told_in_one_document(desk: Desk):
         "root": MADE.manifest.root.hex(),
         "entries": 12,
         "withheld": 0,
+        "expired": 0,
         "personal": 6,
         "openings": 6,
         "rows": 10,

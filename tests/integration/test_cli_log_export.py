@@ -3,16 +3,25 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.adapters.tsa import HttpTimestampAuthority
+from gatekeeper.core.retention import Due, draft_of_expiry
+from gatekeeper.core.supervise import Writes
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
+from gatekeeper.model.retention import Kept
+from gatekeeper.ports import Batch
+from gatekeeper.service.engine.sealing import Sealer
+from gatekeeper.transparency import Tree
 from tests.integration.people_site import Registry, in_pocket, served_site
 from tests.support.commands import Said
 from tests.support.exports import leaves_of, members_of
+from tests.support.sites import ground
 from tests.support.timestamping import served_authority
 
 pytestmark = pytest.mark.integration
@@ -132,6 +141,46 @@ def test_one_door_and_one_outcome_are_given_and_the_rest_is_withheld(
     checked = verified(registry, file)
     assert checked.code == 0, checked
     assert "NOT proved" in checked.err
+
+
+def test_what_expired_is_told_and_the_checkpoint_covers_the_entry_that_tells_of_it(
+    registry: Registry, file: Path
+):
+    with registry.unserved():
+        count, told = asyncio.run(let_go(registry))
+    said = registry("audit", "export", "--site-tree", "--reason", REASON, "--out", file, "--json")
+    assert (said.code, said.document["outcome"], said.document["expired"]) == (0, "written", count), said
+    assert manifest_of(file)["expired"] == {"entries": count, "told_by": [told, told]}
+    checked = verified(registry, file, "--json")
+    assert (checked.code, checked.document["expired"]) == (0, count), checked
+    assert any("data.expired from" in one for one in checked.document["proves"])
+    later = file.with_name("later.zip")
+    said = registry("audit", "export", "--site-tree", "--reason", REASON, "--out", later)
+    assert f" of site, {count} expired, proved under" in said.err
+    assert f" withheld, {count} expired, " in verified(registry, later).err
+
+
+async def let_go(registry: Registry) -> tuple[int, int]:
+    """Let the first entries of the log go, as an engine does; give how many, and the entry that tells of it."""
+    ledger = PostgresLedger(registry.settings.dsn)
+    try:
+        epoch = await ledger.claim(registry.site, owner="the test")
+        assert epoch is not None
+        loaded = await ledger.load(registry.site, epoch=epoch)
+        trees = {name: Tree.resume(size, edge) for name, (size, edge) in loaded.edges.items()}
+        sealer = Sealer(registry.site, trees=trees, keys={})
+        now = datetime.now(UTC)
+        due = Due(kind=Kept.ENTRIES, tenant=None, before=now)
+        doomed = await ledger.doomed(registry.site, due, since=0, most=100)
+        assert doomed is not None
+        seq = sealer.size
+        sealed = sealer.seal([draft_of_expiry(doomed.expired, ground().policy, at=now, seq=seq)])
+        parts: dict[str, Any] = {"entries": sealed.entries, "tiles": sealed.tiles, "heads": sealed.heads}
+        batch = Batch(**parts, moved=(), receipts=(), writes=Writes(), doomed=doomed)
+        await ledger.commit(registry.site, epoch=epoch, batch=batch)
+        return doomed.expired.count, seq
+    finally:
+        await ledger.close()
 
 
 def test_the_newest_stamped_checkpoint_comes_along_with_the_proof_that_the_log_grew_from_it(

@@ -17,7 +17,8 @@ from gatekeeper.service.export import partial as partial_module
 from gatekeeper.service.export import writing
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import plan_document, read_plan
-from gatekeeper.service.export.writing import MissingEntriesError, write_bundle
+from gatekeeper.service.export.source import MissingEntriesError
+from gatekeeper.service.export.writing import write_bundle
 from gatekeeper.transparency import verify_consistency, verify_inclusion, verify_range
 from gatekeeper.transparency.hashing import leaf_hash
 from tests.support.exports import leaves_of, members_of, opened_with, planned, root_over, written

@@ -28,6 +28,7 @@ from gatekeeper.core.export import (
     segments_of,
 )
 from gatekeeper.service.auditor.archive import Archive, read_archive
+from gatekeeper.service.auditor.expired import hold_expired
 from gatekeeper.service.auditor.exported import hold_export
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Found, Report, Seen, fault, refusal
 from gatekeeper.service.auditor.memory import Memory, Remembered
@@ -205,6 +206,8 @@ class _Checking:
             said = Counts(entries=said.entries, withheld=said.withheld)
         if report.counts != said:
             raise fault(Fault.MANIFEST_COUNTS, member="manifest.json")
+        deletions = [deletion for one in hashed for deletion in one.deletions]
+        hold_expired(manifest, deletions, hashes_only=hashes_only, report=report)
         self._hold_rest(manifest, hashes_only=hashes_only)
         if hashes_only:
             report.unchecked.append("what the entries, openings and tables say: only hashes were asked for")

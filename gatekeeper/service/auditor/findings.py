@@ -60,6 +60,10 @@ class Fault(Code):
 
     LINE_FORM = "line-form", "A line is no entry and no gap, has no end, or is longer than an entry can be."
     LINE_GAP = "line-gap", "A gap of withheld entries does not lie where it says, or without a filter."
+    LINE_EXPIRED = (
+        "line-expired",
+        "Entries are given as expired elsewhere than at the beginning of the range, or not as the manifest says.",
+    )
     LINE_COUNT = "line-count", "The lines are not as many leaves as the manifest says."
     ENTRY_FORM = "entry-form", "An entry is not in its canonical form."
     ENTRY_PLACE = "entry-place", "An entry says another site or another place in the tree."
@@ -69,6 +73,12 @@ class Fault(Code):
     OPENING_STRAY = "opening-stray", "An opening belongs to no entry that has a personal part."
     OPENING_COMMITMENT = "opening-commitment", "An opening is not what its entry committed to."
     TABLE = "table", "The table says something else than the entries."
+
+    EXPIRED_UNTOLD = "expired-untold", "Entries are given as expired that the log does not say it let go."
+    EXPIRED_OTHER = (
+        "expired-other",
+        "The log tells of what expired by other entries than the manifest names.",
+    )
 
     EXPORT_FORM = "export-form", "export.json is not an entry about an export."
     EXPORT_OTHER = "export-other", "The log says something else of this export than the manifest."
