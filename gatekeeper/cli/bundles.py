@@ -4,9 +4,9 @@ The command (`log_export`) asks; here is what follows once the log has said who 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,7 @@ from gatekeeper.service.export.planning import (
     plan_of,
     read_plan,
 )
+from gatekeeper.service.export.refusal import LogExportRefusal
 from gatekeeper.service.export.source import SealedPart
 from gatekeeper.service.export.writing import Opener, write_bundle
 from gatekeeper.service.publication import TreeTiles
@@ -46,7 +47,7 @@ from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Refused, open_checkpoint, parse_verifier
 
-__all__ = ["Ground", "NotExportedError", "Wanted", "go_on", "write"]
+__all__ = ["ExportRefusedError", "Ground", "NotExportedError", "Wanted", "go_on", "write"]
 
 _LOOKS: Final = 75
 _LOOKS_FOR_WITNESSES: Final = 375
@@ -55,6 +56,14 @@ _LOOK_EVERY_SECONDS: Final = 0.2
 
 class NotExportedError(Exception):
     """The export cannot be made; the message says why and what to do."""
+
+
+class ExportRefusedError(NotExportedError):
+    """The export is refused, with a code."""
+
+    def __init__(self, code: LogExportRefusal, *, detail: str) -> None:
+        super().__init__(f"Refused: {code}. {code.sentence.removesuffix('.')} ({detail}).")
+        self.code, self.detail = code, detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,16 +138,20 @@ async def write(ground: Ground, seq: int) -> None:
             now=datetime.now(UTC),
             stamp=await _stamp(ground, export.tree, signed),
         )
+        plan = replace(plan, seen=ground.wanted.seen)
         with Partial.begun(ground.wanted.file, plan_document(plan)) as partial:
             await _fill(ground, partial, plan, leaves)
 
 
-async def go_on(ground: Ground) -> None:
-    """Write what a bundle lacks that was begun before."""
+async def go_on(ground: Ground, differing: Callable[[Plan], Sequence[str]]) -> None:
+    """Write what a bundle lacks that was begun before; `differing` are the options by which it was not begun."""
     with Partial.resumed(ground.wanted.file) as partial:
         plan = read_plan(partial.plan)
+        if options := differing(plan):
+            raise ExportRefusedError(LogExportRefusal.BEGUN_OTHERWISE, detail=", ".join(options))
         if plan.manifest.site != ground.site:
             raise NotExportedError(f"{ground.wanted.file} was begun for the site {plan.manifest.site}.")
+        say(f"{ground.wanted.file} is half-done: going on with it.")
         async with PostgresLeaves.opened(ground.dsn, ground.site) as leaves:
             await _fill(ground, partial, plan, leaves)
 

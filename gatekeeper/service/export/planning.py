@@ -85,6 +85,8 @@ class Plan:
     stamped: bytes | None = None
     """The older note that the time stamp is over; None where it is over the checkpoint itself."""
     compress: bool = False
+    seen: tuple[int, ...] = ()
+    """Sizes from which somebody asked to see it grow, rising."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "timestamp": None if plan.timestamp is None else b64encode(plan.timestamp).decode(),
         "stamped": None if plan.stamped is None else plan.stamped.decode(),
         "compress": plan.compress,
+        "seen": list(plan.seen),
     }
 
 
@@ -296,6 +299,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
                 timestamp=None if token is None else b64decode(token),
                 stamped=None if stamped is None else stamped.encode(),
                 compress=document["compress"],
+                seen=tuple(document["seen"]),
             )
     except (KeyError, AttributeError, TypeError, ValueError):
         pass
