@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from gatekeeper.adapters.postgres import PostgresStoredTrees
 from gatekeeper.cli.bundles import ExportRefusedError, Ground, NotExportedError, Wanted, go_on, write
 from gatekeeper.cli.desk import outcome_document, refusal
 from gatekeeper.cli.former_doors import doors_never_had
@@ -257,12 +258,20 @@ class _Asked:
         )
 
 
-async def _ask(ground: Ground, asked: _Asked) -> None:
-    """Sign what is asked for, hand it in, and write the bundle when nobody else has to agree."""
-    change = asked.change(await site_clock(ground.reading, ground.site, trust=ground.trust))
+async def _hold_known(ground: Ground, change: LogExportChange) -> None:
+    """See that there is, or was, what is asked for, before anything is signed. Raises ExportRefusedError."""
+    async with PostgresStoredTrees.opened(ground.dsn) as stored:
+        if change.tree not in await stored.heads(ground.site):
+            raise ExportRefusedError(LogExportRefusal.TREE_UNKNOWN, detail=change.tree)
     never = await doors_never_had(ground.reading, ground.site, change.doors, trust=ground.trust)
     if never:
         raise ExportRefusedError(LogExportRefusal.DOOR_UNKNOWN, detail=", ".join(sorted(never)))
+
+
+async def _ask(ground: Ground, asked: _Asked) -> None:
+    """Sign what is asked for, hand it in, and write the bundle when nobody else has to agree."""
+    change = asked.change(await site_clock(ground.reading, ground.site, trust=ground.trust))
+    await _hold_known(ground, change)
     about = None if asked.tenant is None else TenantId(asked.tenant)
     signer = await signer_for(ground.reading, ground.settings, ground.site, change, tenant=about)
     handed_in = await hand_in(ground.reading, signer, change)

@@ -162,6 +162,16 @@ def test_a_door_that_the_site_never_had_is_refused_before_anything_is_signed(reg
     assert (registry.log_size(), file.exists()) == (before, False)
 
 
+def test_a_tenant_that_has_no_log_is_refused_before_anything_is_signed(registry: Registry, file: Path):
+    before = registry.log_size()
+    said = export(registry, file, tenant="nobody")
+    assert (said.code, said.err) == (
+        1,
+        "Refused: export-tree-unknown. The log has no such tree: the site has no such tenant (tenant:nobody).\n",
+    )
+    assert registry.log_size() == before
+
+
 def test_a_door_that_a_former_policy_had_may_be_asked_for(registry: Registry, file: Path):
     with former_policy(registry, had="old-in"):
         assert export(registry, file, "--door", "old-in", "--door", "front-in").code == 0

@@ -139,6 +139,8 @@ async def test_what_expired_is_given_as_hashes_and_the_bundle_is_valid(
     assert (report.finding, report.lacking) == (None, [])
     assert report.counts.entries == report.counts.rows == plan.manifest.size - gone
     assert bool(untold(report)) is (tree != SITE_TREE), "the entries that tell of it are the site's"
+    hashes = verify_bundle(tmp_path / "b.zip", hashes_only=True)
+    assert (hashes.finding, len(untold(hashes))) == (None, 1), "what the entries say is not looked at"
     members = members_of(tmp_path / "b.zip")
     lines = leaves_of(members)
     assert root_over(lines) == ground.fort.pen.trees[tree].root()

@@ -9,6 +9,7 @@ class LogExportRefusal(StrEnum):
     """Why no bundle is written, or not gone on with."""
 
     BEGUN_OTHERWISE = "export-begun-otherwise"
+    TREE_UNKNOWN = "export-tree-unknown"
     DOOR_UNKNOWN = "export-door-unknown"
 
     @property
@@ -19,5 +20,6 @@ class LogExportRefusal(StrEnum):
 
 _SENTENCES = {
     LogExportRefusal.BEGUN_OTHERWISE: "The half-done bundle was begun with other options: give those, or write another file.",
+    LogExportRefusal.TREE_UNKNOWN: "The log has no such tree: the site has no such tenant.",
     LogExportRefusal.DOOR_UNKNOWN: "The site has no such access point, and no policy of it ever had.",
 }
