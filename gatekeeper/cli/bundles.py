@@ -4,7 +4,7 @@ The command (`log_export`) asks; here is what follows once the log has said who 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from gatekeeper.app import databases, the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import Settings
+from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.export import Counts
 from gatekeeper.core.log_export import LogExport, read_log_export
 from gatekeeper.core.trust import Trust
@@ -33,18 +34,20 @@ from gatekeeper.service.export.planning import (
     Form,
     Plan,
     SignedTree,
+    Stamp,
     plan_document,
     plan_of,
     read_plan,
 )
+from gatekeeper.service.export.refusal import LogExportRefusal
 from gatekeeper.service.export.source import SealedPart
 from gatekeeper.service.export.writing import Opener, write_bundle
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.words import counted
-from gatekeeper.transparency import Refused, open_checkpoint
+from gatekeeper.transparency import Refused, open_checkpoint, parse_verifier
 
-__all__ = ["Ground", "NotExportedError", "Wanted", "go_on", "write"]
+__all__ = ["ExportRefusedError", "Ground", "NotExportedError", "Wanted", "go_on", "write"]
 
 _LOOKS: Final = 75
 _LOOKS_FOR_WITNESSES: Final = 375
@@ -53,6 +56,14 @@ _LOOK_EVERY_SECONDS: Final = 0.2
 
 class NotExportedError(Exception):
     """The export cannot be made; the message says why and what to do."""
+
+
+class ExportRefusedError(NotExportedError):
+    """The export is refused, with a code."""
+
+    def __init__(self, code: LogExportRefusal, *, detail: str) -> None:
+        super().__init__(f"Refused: {code}. {code.sentence.removesuffix('.')} ({detail}).")
+        self.code, self.detail = code, detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +116,14 @@ async def write(ground: Ground, seq: int) -> None:
     index = orjson.loads(body)["trees"].get(export.tree)
     if index is None:
         raise NotExportedError(f"Entry {seq} does not stand in the tree {export.tree} that it speaks of.")
-    signed = await _signed(ground, export.tree, above=index)
     earlier = {*ground.wanted.seen, *await ground.reading.handed_out(ground.site, tree=export.tree)}
     async with (
         PostgresLeaves.opened(ground.dsn, ground.site) as leaves,
         PostgresStoredTrees.opened(ground.dsn) as stored,
     ):
+        gone = await leaves.gone(export.tree)
+        above = max(index, gone.told_at) if export.tree == SITE_TREE else index
+        signed = await _signed(ground, export.tree, above=above)
         plan = await plan_of(
             export,
             body,
@@ -119,21 +132,26 @@ async def write(ground: Ground, seq: int) -> None:
             form=ground.wanted.form,
             leaves=leaves,
             tiles=TreeTiles(ground.site, stored),
+            gone=gone,
             earlier=earlier,
             program=f"gatekeeper {__version__}",
             now=datetime.now(UTC),
+            stamp=await _stamp(ground, export.tree, signed),
         )
-        plan = replace(plan, timestamp=await _stamp(ground, export.tree, signed.checkpoint.size))
+        plan = replace(plan, seen=ground.wanted.seen)
         with Partial.begun(ground.wanted.file, plan_document(plan)) as partial:
             await _fill(ground, partial, plan, leaves)
 
 
-async def go_on(ground: Ground) -> None:
-    """Write what a bundle lacks that was begun before."""
+async def go_on(ground: Ground, differing: Callable[[Plan], Sequence[str]]) -> None:
+    """Write what a bundle lacks that was begun before; `differing` are the options by which it was not begun."""
     with Partial.resumed(ground.wanted.file) as partial:
         plan = read_plan(partial.plan)
+        if options := differing(plan):
+            raise ExportRefusedError(LogExportRefusal.BEGUN_OTHERWISE, detail=", ".join(options))
         if plan.manifest.site != ground.site:
             raise NotExportedError(f"{ground.wanted.file} was begun for the site {plan.manifest.site}.")
+        say(f"{ground.wanted.file} is half-done: going on with it.")
         async with PostgresLeaves.opened(ground.dsn, ground.site) as leaves:
             await _fill(ground, partial, plan, leaves)
 
@@ -173,10 +191,19 @@ async def _signed(ground: Ground, tree: str, *, above: int) -> SignedTree:
     return SignedTree(note=note, checkpoint=opened.checkpoint, key=by.key())
 
 
-async def _stamp(ground: Ground, tree: str, size: int) -> bytes | None:
-    """The RFC 3161 token over the checkpoint of this size, where an authority has stamped that very one."""
-    stamp = await ground.reading.timestamp_tokens(ground.site, tree=tree, size=size)
-    return stamp.reply if stamp is not None and stamp.size == size else None
+async def _stamp(ground: Ground, tree: str, signed: SignedTree) -> Stamp | None:
+    """The newest time stamp up to a checkpoint, where the key that signed it has signed the stamped one too."""
+    row = await ground.reading.timestamp_tokens(ground.site, tree=tree, size=signed.checkpoint.size)
+    if row is None:
+        return None
+    key = parse_verifier(signed.key)
+    opened = key if isinstance(key, Refused) else open_checkpoint(row.note or b"", [key])
+    if isinstance(opened, Refused) or opened.checkpoint.size != row.size or row.note is None:
+        say(
+            f"The time stamp of {counted(row.size, 'entry', 'entries')} is left out: the log's key did not sign what it is over."
+        )
+        return None
+    return Stamp(size=row.size, note=row.note, token=row.reply)
 
 
 async def _covering_note(ground: Ground, tree: str, index: int) -> bytes | None:
@@ -215,13 +242,14 @@ async def _fill(ground: Ground, partial: Partial, plan: Plan, leaves: PostgresLe
         json_line({"outcome": "written", "file": str(file), **_told(plan, counts)})
         return
     withheld = f", {counts.withheld} withheld" if counts.withheld else ""
+    expired = f", {manifest.expired.entries} expired" if manifest.expired is not None else ""
     opened = (
         f", {counts.openings} of {counted(counts.personal, 'personal part')} opened"
         if manifest.openings
         else ""
     )
     say(
-        f"{file}: {counted(counts.entries, 'entry', 'entries')} of {manifest.tree}{withheld}{opened}, proved under the "
+        f"{file}: {counted(counts.entries, 'entry', 'entries')} of {manifest.tree}{withheld}{expired}{opened}, proved under the "
         f"checkpoint of {manifest.size}. gatekeeper audit verify {file} checks it, anywhere."
     )
 
@@ -235,6 +263,7 @@ def _told(plan: Plan, counts: Counts) -> dict[str, Any]:
         "range": list(manifest.range),
         "within": list(manifest.within),
         "entry": manifest.export.seq,
+        "expired": 0 if manifest.expired is None else manifest.expired.entries,
         **asdict(counts),
     }
 

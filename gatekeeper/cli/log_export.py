@@ -1,20 +1,25 @@
 """`gatekeeper audit export`: a tree of the log, or a part of it, as a bundle that proves itself (`schemas/bundle.md`).
 
 The log says first who exports what and why; where personal parts are opened, a second person agrees. Then the bundle is
-written (`bundles`), bounded by a signed checkpoint that covers that entry. Stopped halfway, the same `--out` goes on with it.
+written (`bundles`), bounded by a signed checkpoint that covers that entry. Stopped halfway, the same command goes on with it.
 
 Exit 0 when the bundle is written, or is proposed and waits for a second person; 1 when it is refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import typer
 
-from gatekeeper.cli.bundles import Ground, NotExportedError, Wanted, go_on, write
+from gatekeeper.adapters.postgres import PostgresStoredTrees
+from gatekeeper.cli.bundles import ExportRefusedError, Ground, NotExportedError, Wanted, go_on, write
 from gatekeeper.cli.desk import outcome_document, refusal
+from gatekeeper.cli.former_doors import doors_never_had
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.signing import hand_in, signer_for
 from gatekeeper.cli.site_clock import instant_typed, site_clock
@@ -29,8 +34,9 @@ from gatekeeper.core.supervise import APPLIED, PROPOSED
 from gatekeeper.model.ids import AccessPointId, HolderId, TenantId, is_name
 from gatekeeper.service.export.parquet import must_have_parquet
 from gatekeeper.service.export.partial import Partial, PartialError
-from gatekeeper.service.export.planning import Form, PlanError
-from gatekeeper.service.export.writing import MissingEntriesError
+from gatekeeper.service.export.planning import Form, Plan, PlanError
+from gatekeeper.service.export.refusal import LogExportRefusal
+from gatekeeper.service.export.source import MissingEntriesError
 from gatekeeper.transparency import MissingTileError, Refused, parse_checkpoint, parse_note
 
 __all__ = ["export"]
@@ -38,10 +44,24 @@ __all__ = ["export"]
 _NO: Final = 1
 
 
+class TableAs(StrEnum):
+    """How the table is spelled, or that there is none."""
+
+    RFC4180 = "rfc4180"
+    EXCEL_NL = "excel-nl"
+    NONE = "none"
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The dialect of the table; None for no table."""
+        return None if self is TableAs.NONE else Dialect(self.value)
+
+
 @by_an_operator
 def export(
     out: Annotated[
-        Path, typer.Option("--out", help="The bundle, a ZIP file. Half-done, it is gone on with.")
+        Path,
+        typer.Option("--out", help="The bundle, a ZIP file. Half-done, the same options go on with it."),
     ],
     tenant: Annotated[str | None, typer.Option("--tenant", help="The tree of this tenant.")] = None,
     site_tree: Annotated[bool, typer.Option("--site-tree", help="The tree of the whole site.")] = False,
@@ -65,8 +85,9 @@ def export(
         int | None,
         typer.Option("--approved", metavar="ENTRY", min=0, help="Write what this entry log.exported allows."),
     ] = None,
-    csv: Annotated[Dialect, typer.Option("--csv", help="How the table is spelled.")] = Dialect.RFC4180,
-    no_csv: Annotated[bool, typer.Option("--no-csv", help="Without a table.")] = False,
+    csv: Annotated[
+        TableAs, typer.Option("--csv", help="How the table is spelled, or that there is none.")
+    ] = TableAs.RFC4180,
     parquet: Annotated[bool, typer.Option("--parquet", help="The table as Parquet too.")] = False,
     compress: Annotated[bool, typer.Option("--compress", help="Smaller, and slower.")] = False,
     seen: Annotated[
@@ -88,8 +109,8 @@ def export(
     """
     wanted = Wanted(
         file=out,
-        form=Form(csv=None if no_csv else csv, parquet=parquet, compress=compress),
-        seen=tuple(_size_in(file) for file in seen or ()),
+        form=Form(csv=csv.dialect, parquet=parquet, compress=compress),
+        seen=tuple(sorted({_size_in(file) for file in seen or ()})),
         unwitnessed=unwitnessed,
         json_output=json_output,
     )
@@ -106,6 +127,11 @@ def export(
     )
     try:
         run(_export(settings, wanted, asked, approved))
+    except ExportRefusedError as error:
+        if json_output:
+            json_line({"outcome": error.code, "detail": error.detail})
+        say(str(error))
+        raise typer.Exit(_NO) from error
     except (NotExportedError, MissingEntriesError, MissingTileError, PartialError, PlanError) as error:
         say(str(error))
         raise typer.Exit(_NO) from error
@@ -122,8 +148,8 @@ async def _export(settings: Settings, wanted: Wanted, asked: "_Asked", approved:
         must_have_parquet()
     async with Ground.opened(settings, wanted) as ground:
         if begun:
-            say(f"{wanted.file} is half-done: going on with it, as it was asked for then.")
-            await go_on(ground)
+            zone = await site_clock(ground.reading, ground.site, trust=ground.trust)
+            await go_on(ground, lambda plan: _differing(plan, asked, wanted, approved=approved, zone=zone))
         elif approved is not None:
             await write(ground, approved)
         else:
@@ -137,6 +163,43 @@ def _size_in(file: Path) -> int:
     if isinstance(checkpoint, Refused):
         raise SettingError(f"{file} is no checkpoint: {checkpoint.code.sentence}")
     return checkpoint.size
+
+
+# -- going on --------------------------------------------------------------------------------------------------------
+
+
+def _differing(
+    plan: Plan, asked: "_Asked", wanted: Wanted, *, approved: int | None, zone: ZoneInfo
+) -> list[str]:
+    """The options by which a half-done bundle was not begun. `--approved` stands for all that its entry says."""
+    form, seen = wanted.form, wanted.seen
+    begun = plan.manifest
+    same = {
+        "--csv": begun.csv == form.csv,
+        "--parquet": begun.parquet == form.parquet,
+        "--compress": plan.compress == form.compress,
+        "--seen": plan.seen == seen,
+    }
+    if approved is not None:
+        return _those({"--approved": approved == begun.export.seq, **same})
+    since, until = asked.times(zone)
+    return _those(
+        {
+            "--site-tree" if begun.tree == SITE_TREE else "--tenant": asked.tree == begun.tree,
+            "--reason": (asked.reason or "").strip() == begun.export.reason,
+            "--from": since == begun.since,
+            "--to": until == begun.until,
+            "--door": tuple(sorted(set(asked.doors))) == begun.selection.doors,
+            "--decision": tuple(sorted(set(asked.decisions))) == begun.selection.decisions,
+            "--holder": asked.holder == begun.selection.holder,
+            "--openings": asked.openings == begun.openings,
+            **same,
+        }
+    )
+
+
+def _those(same: Mapping[str, bool]) -> list[str]:
+    return [option for option, is_same in same.items() if not is_same]
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -156,9 +219,22 @@ class _Asked:
     holder: str | None
     openings: bool
 
+    @property
+    def tree(self) -> str | None:
+        """Which tree; None where not just one is named."""
+        if (self.tenant is None) != self.site_tree:
+            return None
+        return SITE_TREE if self.tenant is None else tenant_tree(TenantId(self.tenant))
+
+    def times(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+        """From when, and until when. Raises SettingError for what is no time."""
+        since = None if self.since is None else instant_typed("--from", self.since, zone, ends=False)
+        until = None if self.until is None else instant_typed("--to", self.until, zone, ends=True)
+        return since, until
+
     def change(self, zone: ZoneInfo) -> LogExportChange:
         """What is signed. Raises SettingError for what cannot be asked."""
-        if (self.tenant is None) != self.site_tree:
+        if self.tree is None:
             raise SettingError("Say which tree: --tenant TENANT, or --site-tree for the whole site's.")
         if self.reason is None or not is_reason(self.reason.strip()):
             raise SettingError("Say why, with --reason: one line of 1 to 200 characters, which names nobody.")
@@ -167,12 +243,11 @@ class _Asked:
         ]
         if unknown:
             raise SettingError(f"{unknown[0]!r} is no name.")
-        since = None if self.since is None else instant_typed("--from", self.since, zone, ends=False)
-        until = None if self.until is None else instant_typed("--to", self.until, zone, ends=True)
+        since, until = self.times(zone)
         if since is not None and until is not None and since >= until:
             raise SettingError("--from is not before --to.")
         return LogExportChange(
-            tree=SITE_TREE if self.tenant is None else tenant_tree(TenantId(self.tenant)),
+            tree=self.tree,
             since=since,
             until=until,
             doors=tuple(sorted({AccessPointId(name) for name in self.doors})),
@@ -183,9 +258,20 @@ class _Asked:
         )
 
 
+async def _hold_known(ground: Ground, change: LogExportChange) -> None:
+    """See that there is, or was, what is asked for, before anything is signed. Raises ExportRefusedError."""
+    async with PostgresStoredTrees.opened(ground.dsn) as stored:
+        if change.tree not in await stored.heads(ground.site):
+            raise ExportRefusedError(LogExportRefusal.TREE_UNKNOWN, detail=change.tree)
+    never = await doors_never_had(ground.reading, ground.site, change.doors, trust=ground.trust)
+    if never:
+        raise ExportRefusedError(LogExportRefusal.DOOR_UNKNOWN, detail=", ".join(sorted(never)))
+
+
 async def _ask(ground: Ground, asked: _Asked) -> None:
     """Sign what is asked for, hand it in, and write the bundle when nobody else has to agree."""
     change = asked.change(await site_clock(ground.reading, ground.site, trust=ground.trust))
+    await _hold_known(ground, change)
     about = None if asked.tenant is None else TenantId(asked.tenant)
     signer = await signer_for(ground.reading, ground.settings, ground.site, change, tenant=about)
     handed_in = await hand_in(ground.reading, signer, change)

@@ -19,7 +19,7 @@ from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.core.export import proves
 from gatekeeper.service.auditor import CannotCheckError, Finding, Known, Memory, Report, verify_bundle
-from gatekeeper.service.auditor.signing import Stamp
+from gatekeeper.service.auditor.stamping import CheckStamp
 from gatekeeper.service.auditor.timestamps import TimestampRefusal, TimestampRefused, verify_timestamp
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Policy, Refused, SignatureType, Verifier, parse_policy, parse_verifier
@@ -188,7 +188,7 @@ def _policy(file: Path) -> Policy:
     return policy
 
 
-def _stamp(file: Path) -> Stamp:
+def _stamp(file: Path) -> CheckStamp:
     """Checks time stamps of the authorities below these root certificates."""
     try:
         roots = load_pem_x509_certificates(file.read_bytes())
@@ -239,18 +239,25 @@ def _document(report: Report) -> dict[str, Any]:
         "root": None if manifest is None else manifest.root.hex(),
         "entries": counts.entries,
         "withheld": counts.withheld,
+        "expired": _expired(report),
         "personal": counts.personal,
         "openings": counts.openings,
         "rows": counts.rows,
         "key": None if report.key is None else report.key.key(),
         "witnesses": [{"name": name, "at": _instant(at)} for name, at in report.witnesses],
-        "stamped": report.stamped,
+        "stamped": None if report.stamped is None else report.stamped.at,
+        "stamped_size": None if report.stamped is None else report.stamped.size,
         "consistent_with": [
             {"size": one.size, "root": one.root.hex(), "where": one.where} for one in report.consistent_with
         ],
         "proves": [] if manifest is None or not report.valid else proves(manifest),
         "not_checked": report.unchecked,
     }
+
+
+def _expired(report: Report) -> int:
+    expired = None if report.manifest is None else report.manifest.expired
+    return 0 if expired is None else expired.entries
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -283,7 +290,10 @@ def _tell(report: Report, remembered: str) -> None:
     for name, at in report.witnesses:
         say(f"Witnessed by {name} at {_instant(at)}.")
     if report.stamped is not None:
-        say(f"Stamped at {report.stamped.isoformat()}.")
+        say(
+            f"Stamped: the checkpoint of {counted(report.stamped.size, 'entry', 'entries')} was there at "
+            f"{report.stamped.at.isoformat()}, as an authority says whose root you gave."
+        )
     for one in report.consistent_with:
         say(f"One with the checkpoint of {counted(one.size, 'entry', 'entries')} in {one.where}.")
     for thing in report.unchecked:
@@ -294,8 +304,10 @@ def _tell(report: Report, remembered: str) -> None:
         say(sentence)
     if remembered:
         say(remembered)
+    expired = _expired(report)
     say(
         f"Valid: {counted(counts.entries, 'entry', 'entries')}, {counts.withheld} withheld, "
+        f"{f'{expired} expired, ' if expired else ''}"
         f"{counted(counts.openings, 'personal part')} opened, {counted(counts.rows, 'row')}; {manifest.origin} at "
         f"{counted(manifest.size, 'entry', 'entries')}, root {manifest.root.hex()}."
     )

@@ -171,6 +171,7 @@ async def _plan(name: str, leaves: PostgresLeaves, stored: PostgresStoredTrees) 
         form=Form(csv=WAYS[name].csv),
         leaves=leaves,
         tiles=TreeTiles(SITE, stored),
+        gone=await leaves.gone(SITE_TREE),
         earlier=[newest.size // 3],
         program="gatekeeper",
         now=datetime.now(UTC),

@@ -43,6 +43,7 @@ from gatekeeper.service.administration.exports import ExportRefusal
 from gatekeeper.service.auditor.timestamps import TimestampRefusal
 from gatekeeper.service.engine import beacons
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.export.refusal import LogExportRefusal
 from tests.contract.test_schemas_asyncapi import document, operations
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -96,6 +97,7 @@ def test_reasons_have_numbers_and_codes_of_their_own():
         ("Changes", ChangeRefusal),
         ("Enrolment", EnrolmentRefusal),
         ("Exports", ExportRefusal),
+        ("Exports of the log", LogExportRefusal),
         ("Time stamps", TimestampRefusal),
         ("Proofs and notes of the log", transparency.Refusal),
     ],
@@ -140,7 +142,7 @@ def _code(module: Any, argument: ast.expr) -> str | None:
 
 def test_every_section_of_codes_is_one_that_a_test_knows():
     titles = re.findall(r"^## (.+)$", text("reasons.md"), re.MULTILINE)
-    assert len(titles) == 13
+    assert len(titles) == 14
     for title in titles:
         anchor = title.lower().replace(" ", "-").replace("'", "")
         assert f"(#{anchor})" in text("reasons.md"), title

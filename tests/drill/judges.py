@@ -22,7 +22,8 @@ from gatekeeper.service.auditor import Known, Memory, Report, verify_bundle
 from gatekeeper.service.engine.loading import SiteUnusableError
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import Form, Plan, SignedTree, plan_document, plan_of
-from gatekeeper.service.export.writing import MissingEntriesError, write_bundle
+from gatekeeper.service.export.source import MissingEntriesError
+from gatekeeper.service.export.writing import write_bundle
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.service.verification import SavedCheckpoint, verify_log
 from gatekeeper.transparency import MissingTileError, Refused, open_checkpoint
@@ -139,6 +140,7 @@ async def _plan(attacked: Ground, leaves: PostgresLeaves, tiles: TreeTiles, earl
         form=Form(csv=Dialect.RFC4180),
         leaves=leaves,
         tiles=tiles,
+        gone=await leaves.gone(TREE),
         earlier=earlier,
         program="gatekeeper",
         now=NOW,

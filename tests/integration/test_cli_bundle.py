@@ -75,12 +75,14 @@ def test_a_program_is_told_in_one_document(desk: Desk):
         "root": MADE.manifest.root.hex(),
         "entries": 12,
         "withheld": 0,
+        "expired": 0,
         "personal": 6,
         "openings": 6,
         "rows": 10,
         "key": MADE.key,
         "witnesses": [],
         "stamped": None,
+        "stamped_size": None,
         "consistent_with": [],
         "proves": [],
         "not_checked": [],
@@ -224,6 +226,7 @@ def test_a_time_stamp_is_believed_by_the_roots_that_the_auditor_brings_and_by_no
     said = desk.verify(stamped, "--tsa-roots", authority.roots, "--json")
     assert said.code == 0, said
     assert said.document["stamped"] is not None
+    assert said.document["stamped_size"] == 41
     other = made_authority(tmp_path / "another")
     refused = desk.verify(stamped, "--tsa-roots", other.roots, "--json")
     assert (refused.code, refused.document["finding"]["code"]) == (1, "timestamp")
@@ -231,3 +234,24 @@ def test_a_time_stamp_is_believed_by_the_roots_that_the_auditor_brings_and_by_no
     unable = desk.verify(stamped, "--tsa-roots", tmp_path / "none.pem")
     assert unable.code == 3
     assert "holds no certificates (PEM)" in unable.err
+
+
+def test_a_stamp_over_an_older_checkpoint_says_which_size_was_there_before_which_time(
+    desk: Desk, tmp_path: Path
+):
+    text = checkpoint_of(LOG, 25).partition(b"\n\n")[0] + b"\n"
+    with served_authority(tmp_path / "tsa") as authority:
+        reply = asyncio.run(HttpTimestampAuthority(authority.url).stamp(text))
+    stamped = written(bundle_of(LOG, replace(ASKED, stamp=reply, stamped=25)), tmp_path)
+    unsaid = desk.verify(stamped)
+    assert unsaid.code == 0, unsaid
+    assert "Not checked: the time stamp over the checkpoint of 25 entries: " in unsaid.err
+    said = desk.verify(stamped, "--tsa-roots", authority.roots)
+    assert said.code == 0, said
+    assert "Stamped: the checkpoint of 25 entries was there at 20" in said.err
+    assert "Not checked: when what came after the first 25 entries was there: the stamp is older." in said.err
+    told = desk.verify(stamped, "--tsa-roots", authority.roots, "--json").document
+    assert (told["stamped_size"], told["verdict"]) == (25, "valid")
+    foreign = written(bundle_of(LOG, replace(ASKED, stamp=reply, stamped=26)), tmp_path)
+    refused = desk.verify(foreign, "--tsa-roots", authority.roots, "--json")
+    assert (refused.code, refused.document["finding"]["code"]) == (1, "timestamp")

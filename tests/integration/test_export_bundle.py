@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from gatekeeper.service.export import partial as partial_module
 from gatekeeper.service.export import writing
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import plan_document, read_plan
-from gatekeeper.service.export.writing import MissingEntriesError, write_bundle
+from gatekeeper.service.export.source import MissingEntriesError
+from gatekeeper.service.export.writing import write_bundle
 from gatekeeper.transparency import verify_consistency, verify_inclusion, verify_range
 from gatekeeper.transparency.hashing import leaf_hash
 from tests.support.exports import leaves_of, members_of, opened_with, planned, root_over, written
@@ -214,8 +215,14 @@ async def test_an_export_stopped_anywhere_goes_on_and_ends_the_same(
 ):
     monkeypatch.setattr("gatekeeper.core.export.segments.SEGMENT", 128)
     plan = await planned(ground.fort, ground.leaves, tree=OF_SCHOOL, openings=True, csv=Dialect.RFC4180)
+    plan = replace(plan, timestamp=b"\x30\x00token", stamped=b"an older note")
     opener = opened_with(ground.fort)
     await written(plan, ground.leaves, tmp_path / "whole.zip", opener=opener)
+    assert list(members_of(tmp_path / "whole.zip"))[-3:] == [
+        "stamped-checkpoint",
+        "timestamp.tsr",
+        "manifest.json",
+    ]
     file = tmp_path / "stopped.zip"
     stops = 0
 
@@ -236,7 +243,9 @@ async def test_a_plan_is_read_as_it_was_kept(ground: Ground):
     plan = await planned(
         ground.fort, ground.leaves, tree=OF_SCHOOL, earlier=(17,), checkpoint="— é\n".encode()
     )
-    assert read_plan(json.loads(json.dumps(plan_document(plan)))) == plan
+    stamped = replace(plan, timestamp=b"\x30\x00token", stamped="— an older note".encode())
+    for one in (plan, stamped):
+        assert read_plan(json.loads(json.dumps(plan_document(one)))) == one
 
 
 async def test_entries_that_are_gone_are_told_and_no_bundle_is_made(ground: Ground, tmp_path: Path):

@@ -80,6 +80,53 @@ def test_an_export_killed_anywhere_goes_on_and_ends_as_if_nothing_had_happened(
     assert verified.code == 0, verified
 
 
+def test_a_half_done_export_is_refused_with_other_options_and_goes_on_with_the_same(
+    registry: Registry, file: Path, tmp_path: Path
+):
+    asked = ("--from", "2026-01-01", "--decision", "granted", "--decision", "denied", "--csv", "none")
+    plan = Path(f"{file}.partial.plan")
+    with exporting(registry, file, *asked) as program:
+        assert killed(program, when=lambda: plan.exists() and b"\n" in plan.read_bytes())
+    begun, (entry,) = (
+        plan.read_bytes(),
+        registry.run("SELECT max(seq) FROM entry WHERE site_id = $1 AND kind = 'log.exported'")[0],
+    )
+    ((note,),) = registry.run(
+        "SELECT note FROM checkpoint WHERE site_id = $1 AND tree = 'tenant:school' ORDER BY size LIMIT 1"
+    )
+    (tmp_path / "note").write_bytes(note)
+    before = registry.log_size()
+    of_school, why = ("--tenant", "school"), ("--reason", "yearly review")
+    for words, differing in (
+        ((), "--tenant, --reason, --from, --decision, --csv"),
+        ((*of_school, *why, *asked[:6]), "--csv"),
+        ((*of_school, *why, *asked[2:]), "--from"),
+        ((*of_school, *why, *asked[:4], *asked[6:]), "--decision"),
+        ((*of_school, "--reason", "curiosity", *asked), "--reason"),
+        (("--tenant", "club", *why, *asked), "--tenant"),
+        (("--site-tree", *why, *asked), "--tenant"),
+        ((*of_school, *why, *asked, "--to", "2026-12-31", "--door", "front-in"), "--to, --door"),
+        ((*of_school, *why, *asked, "--holder", "h-00001", "--openings"), "--holder, --openings"),
+        ((*of_school, *why, *asked, "--parquet", "--compress"), "--parquet, --compress"),
+        ((*of_school, *why, *asked, "--seen", tmp_path / "note"), "--seen"),
+        (("--approved", entry - 1, *asked), "--approved"),
+        (("--approved", entry), "--csv"),
+    ):
+        said = registry("audit", "export", "--out", file, *words, "--json")
+        assert (said.code, said.document) == (
+            1,
+            {"outcome": "export-begun-otherwise", "detail": differing},
+        ), said
+        assert said.err.startswith(
+            "Refused: export-begun-otherwise. The half-done bundle was begun with other options"
+        )
+        assert plan.read_bytes() == begun
+    assert registry.log_size() == before, "what is refused is no entry"
+    with exporting(registry, file, *asked, "--unwitnessed") as program:
+        assert program.wait() == 0
+    assert list(file.parent.glob("log.zip*")) == [file]
+
+
 def test_an_export_killed_while_it_waits_for_a_checkpoint_is_asked_for_again_and_an_engine_killed_then_signs_later(
     registry: Registry, file: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -102,7 +149,7 @@ def test_an_export_killed_while_it_waits_for_a_checkpoint_is_asked_for_again_and
 
 
 @contextmanager
-def exporting(registry: Registry, file: Path) -> Iterator[subprocess.Popen[bytes]]:
+def exporting(registry: Registry, file: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command as a process of its own."""
     command = (
         "audit",
@@ -113,6 +160,7 @@ def exporting(registry: Registry, file: Path) -> Iterator[subprocess.Popen[bytes
         "yearly review",
         "--out",
         file,
+        *words,
         *registry.where,
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}

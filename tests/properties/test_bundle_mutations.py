@@ -12,6 +12,7 @@ from tests.support.bundles import Asked, Made, bundle_of, log_of, written
 LOG = log_of(5, forgotten=lambda index: index == 1)
 WHOLE = bundle_of(LOG, Asked(within=(1, 4), seen=(2,)))
 FILTERED = bundle_of(LOG, Asked(within=(1, 4), selection=Selection(decisions=("denied",)), csv=None))
+EXPIRED = bundle_of(LOG, Asked(within=(0, 5), expired=3, csv=None))
 GUIDES = ("VERIFY.txt", "verify.py")
 
 
@@ -35,7 +36,7 @@ def checked(made: Made, folder: Path) -> Report:
     return verify_bundle(written(made, folder, compress=False))
 
 
-@pytest.mark.parametrize("made", [WHOLE, FILTERED], ids=["whole", "filtered"])
+@pytest.mark.parametrize("made", [WHOLE, FILTERED, EXPIRED], ids=["whole", "filtered", "expired"])
 def test_the_bundles_are_valid_before(tmp_path: Path, made: Made):
     assert checked(made, tmp_path).valid
 
@@ -54,10 +55,11 @@ def test_no_bit_of_a_member_can_be_changed(tmp_path: Path, name: str):
         assert report.finding is not None, (name, at, content)
 
 
-def test_no_bit_of_what_stands_for_entries_withheld_can_be_changed(tmp_path: Path):
-    (name,) = [name for name in FILTERED.members if name.startswith("entries/")]
-    for at, content in flipped(name, FILTERED.members[name]):
-        assert checked(FILTERED.with_member(name, content), tmp_path).finding is not None, (at, content)
+@pytest.mark.parametrize("made", [FILTERED, EXPIRED], ids=["withheld", "expired"])
+def test_no_bit_of_what_stands_for_entries_can_be_changed(tmp_path: Path, made: Made):
+    (name,) = [name for name in made.members if name.startswith("entries/")]
+    for at, content in flipped(name, made.members[name]):
+        assert checked(made.with_member(name, content), tmp_path).finding is not None, (at, content)
 
 
 @pytest.mark.parametrize("name", GUIDES)

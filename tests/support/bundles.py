@@ -15,13 +15,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper.core.audit import Kind, canonical_json, commitment, timestamp
 from gatekeeper.core.export import (
     EVERYTHING,
+    Absent,
     Counts,
     Dialect,
     EarlierCheckpoint,
+    Expiry,
     ExportedBy,
     Manifest,
     Proofs,
     Selection,
+    gap_line,
     heading,
     manifest_document,
     member_name,
@@ -29,7 +32,6 @@ from gatekeeper.core.export import (
     proofs_document,
     row_of,
     segments_of,
-    withheld_line,
 )
 from gatekeeper.model.ids import SiteId
 from gatekeeper.service.export.inside import verify_program, verify_text
@@ -114,6 +116,11 @@ class Asked:
     cosigners: tuple[Cosigner, ...] = ()
     key: Ed25519PrivateKey = KEY
     stamp: bytes | None = None
+    expired: int = 0
+    """So many leaves at the log's beginning have expired."""
+    told_by: tuple[int, int] | None = (400, 420)
+    stamped: int | None = None
+    """The size of the older checkpoint that the stamp is over."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,7 @@ def bundle_of(log: Log, asked: Asked) -> Made:
         site=SITE, tree=TREE, size=size, root=root, range=(start, end), within=(first, last), since=since,
         until=until, selection=asked.selection, openings=asked.openings, csv=asked.csv, parquet=False,
         export=export, written=timestamp(log.at(size)), program="gatekeeper 0", key=key if asked.names_key else None,
+        expired=Expiry(entries=asked.expired - start, told_by=asked.told_by) if asked.expired > start else None,
     )  # fmt: skip
     segments, counts = _segments(log, manifest, reader)
     manifest = manifest.counted(counts)
@@ -164,7 +172,7 @@ def bundle_of(log: Log, asked: Asked) -> Made:
         export=tuple(inclusion_proof(index, size, reader)),
         consistency=tuple(
             EarlierCheckpoint(size=seen, root=root_of(leaves[:seen]), hashes=tuple(consistency_proof(seen, size, reader)))
-            for seen in asked.seen
+            for seen in sorted({*asked.seen, *({asked.stamped} - {None})})
         ),
     )  # fmt: skip
     members = {
@@ -174,6 +182,11 @@ def bundle_of(log: Log, asked: Asked) -> Made:
         **segments,
         "export.json": entry,
         "proofs.json": proofs_document(proofs),
+        **(
+            {}
+            if asked.stamped is None
+            else {"stamped-checkpoint": checkpoint_of(log, asked.stamped, key=asked.key)}
+        ),
         **({} if asked.stamp is None else {"timestamp.tsr": asked.stamp}),
         "manifest.json": manifest_document(manifest),
     }
@@ -283,6 +296,10 @@ def _segments(log: Log, manifest: Manifest, reader: TileHashes) -> tuple[dict[st
 def _lines(log: Log, manifest: Manifest, start: int, end: int, reader: TileHashes) -> tuple[list[bytes], list[bytes], list[str], Counts]:  # fmt: skip
     first, last = manifest.within
     lines: list[bytes] = []
+    if start < manifest.begins:
+        until = min(end, manifest.begins)
+        lines.append(gap_line(Absent.EXPIRED, start, until, subtree_hashes(start, until, reader)))
+        start = until
     openings: list[bytes] = []
     rows: list[str] = []
     entries = withheld = personal = 0
@@ -295,7 +312,7 @@ def _lines(log: Log, manifest: Manifest, start: int, end: int, reader: TileHashe
             opening = None if part is None or not manifest.openings else orjson.loads(part)
             given = not within or not manifest.selection or manifest.selection.gives(body, opening)
         if given and gap is not None:
-            lines.append(withheld_line(gap, index, subtree_hashes(gap, index, reader)))
+            lines.append(gap_line(Absent.WITHHELD, gap, index, subtree_hashes(gap, index, reader)))
             withheld += index - gap
             gap = None
         if index == end:

@@ -13,11 +13,18 @@ from cryptography.exceptions import InvalidTag
 
 from gatekeeper.adapters.postgres import PostgresLeaves, PostgresStoredTrees
 from gatekeeper.core.audit import timestamp
-from gatekeeper.core.export import EVERYTHING, Counts, Dialect, ExportedBy, Manifest, Selection
+from gatekeeper.core.export import EVERYTHING, GAP_STARTS, Counts, Dialect, ExportedBy, Manifest, Selection
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.export.partial import Partial
-from gatekeeper.service.export.planning import Plan, extent, plan_document, proofs_of, read_plan
+from gatekeeper.service.export.planning import (
+    Plan,
+    expired_lines,
+    extent,
+    plan_document,
+    proofs_of,
+    read_plan,
+)
 from gatekeeper.service.export.source import SealedPart
 from gatekeeper.service.export.writing import Opener, write_bundle
 from gatekeeper.service.publication import TreeTiles
@@ -56,7 +63,8 @@ async def planned(
     """The plan of a bundle of the whole tree as it is now; its own entry is the tree's last."""
     grown = fort.pen.trees[tree]
     size = grown.size
-    reach = await extent(leaves, tree, size=size, since=since, until=until)
+    gone = await leaves.gone(tree)
+    reach = await extent(leaves, tree, size=size, since=since, until=until, gone=gone)
     body = (await leaves.bodies(tree, size - 1, size)).joined
     manifest = Manifest(
         site=fort.site,
@@ -83,11 +91,13 @@ async def planned(
         written=timestamp(NOW),
         program="gatekeeper test",
         key=key,
+        expired=gone.expiry(reach.range[0]),
     )
     async with PostgresStoredTrees.opened(fort.dsn) as stored:
         tiles = TreeTiles(fort.site, stored)
         proofs = await proofs_of(tiles, tree, size=size, leaves=reach.range, export=size - 1, earlier=earlier)
-    return Plan(manifest=manifest, checkpoint=checkpoint, export=body, proofs=proofs)
+        expired = await expired_lines(tiles, manifest)
+    return Plan(manifest=manifest, checkpoint=checkpoint, export=body, proofs=proofs, expired=expired)
 
 
 async def written(
@@ -112,11 +122,11 @@ def members_of(file: Path) -> dict[str, bytes]:
 
 
 def leaves_of(members: Mapping[str, bytes]) -> list[Any]:
-    """The lines of all segments: entries as bytes, those withheld as documents."""
+    """The lines of all segments: entries as bytes, gaps as documents."""
     joined = b"".join(content for name, content in sorted(members.items()) if name.startswith("entries/"))
     lines = joined.split(b"\n")
     assert lines.pop() == b""
-    return [loads(line) if line.startswith(b'{"withheld"') else line for line in lines]
+    return [loads(line) if line.startswith(GAP_STARTS) else line for line in lines]
 
 
 def root_over(lines: Sequence[Any]) -> bytes:
@@ -126,7 +136,7 @@ def root_over(lines: Sequence[Any]) -> bytes:
         if isinstance(line, bytes):
             known.append((1, hashlib.sha256(b"\0" + line).digest()))
             continue
-        low, high = line["withheld"]
+        low, high = line.get("withheld") or line["expired"]
         for one in line["hashes"]:
             width = min((low & -low) or 1 << 62, 1 << (high - low).bit_length() - 1)
             known.append((width, b64decode(one)))

@@ -9,10 +9,13 @@ from typing import Any
 import asyncpg
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.retention import log_starts
 from gatekeeper.adapters.sql import Queries
-from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX
+from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX, read_body
+from gatekeeper.core.retention import read_expired
 from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import LedgerUnavailableError
+from gatekeeper.service.export.expiry import Deletion, Gone
 from gatekeeper.service.export.source import Bodies, Bounds, SealedPart
 
 __all__ = ["PostgresLeaves"]
@@ -62,6 +65,30 @@ class PostgresLeaves:
             rows = await self._fetch(_queries.tenant_parts, _tenant(tree), start, end)
         return [SealedPart(*row) for row in rows]
 
+    async def gone(self, tree: str) -> Gone:
+        """What of a tree has expired, as the log says, all as of one instant."""
+        connection = await self._free.get()
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await self._gone(connection, tree)
+        finally:
+            self._free.put_nowait(connection)
+
+    async def _gone(self, connection: Any, tree: str) -> Gone:
+        sizes = {name: start.size for name, start in (await log_starts(connection, self._site)).items()}
+        if tree not in sizes:
+            return Gone(tree=tree, leaves=0, deletions=(), untold=0)
+        rows = connection.cursor(_queries.deletions, self._site)
+        deletions = [one async for row in rows if (one := _deletion(row, self._site)) is not None]
+        told = deletions[-1].last + 1 if deletions else 0
+        untold = max(0, sizes.get(SITE_TREE, 0) - told)
+        if tree != SITE_TREE:
+            tenant = _tenant(tree)
+            untold += (
+                await connection.fetchval(_queries.tenant_lacks, self._site, tenant, sizes[tree], told) or 0
+            )
+        return Gone(tree=tree, leaves=sizes[tree], deletions=deletions, untold=untold)
+
     async def bounds(self, tree: str, *, size: int, since: datetime, until: datetime) -> Bounds:
         """Which leaves below `size` were committed within [since, until)."""
         if tree == SITE_TREE:
@@ -76,6 +103,15 @@ class PostgresLeaves:
             return list(await connection.fetch(query, self._site, *arguments))
         finally:
             self._free.put_nowait(connection)
+
+
+def _deletion(row: Any, site: SiteId) -> Deletion | None:
+    """What an entry tells of bodies that were let go; None where it tells nothing that can be so."""
+    body = read_body(row["body"], site=site, seq=row["seq"])
+    said = None if body is None else read_expired(body)
+    if said is None or said.first is None or said.last is None or not said.first <= said.last < row["seq"]:
+        return None
+    return Deletion(seq=row["seq"], first=said.first, last=said.last, before=said.before)
 
 
 def _tenant(tree: str) -> str:

@@ -353,6 +353,13 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.all_documents, site)
         return [StoredDocument(kind=row["kind"], seq=row["seq"], content=row["content"]) for row in rows]
 
+    async def policies(self, site: SiteId) -> AsyncIterator[bytes]:
+        """Every policy that ever was in force, the newest first, one at a time."""
+        before: int | None = None
+        while (row := await self._connection.fetchrow(_queries.policy_before, site, before)) is not None:
+            yield bytes(row["content"])
+            before = row["seq"]
+
     async def operators(self, site: SiteId) -> Sequence[OperatorRecord]:
         """The operators of a site, not yet believed."""
         return [operator_of(row) for row in await self._connection.fetch(_queries.known_operators, site)]

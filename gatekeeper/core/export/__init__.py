@@ -1,7 +1,7 @@
 """What a bundle says and how it is spelled (`schemas/bundle.md`): shared by whoever writes one and whoever checks it.
 
     manifest    what was asked for, and what is there           selection   which entries a filter gives
-    lines       entries withheld, personal parts opened         table       entries as rows of a table
+    lines       gaps, personal parts opened                     table       entries as rows of a table
     proofs      the hashes that lead to the checkpoint          segments    how a range is cut, and member names
     words       what a bundle proves, in English and Dutch
 
@@ -9,18 +9,20 @@ Pure: bytes and values; nothing is opened, written, or believed here.
 """
 
 from gatekeeper.core.export.lines import (
+    GAP_STARTS,
     OPENING_START,
-    WITHHELD_START,
+    Absent,
+    Gap,
     Opening,
-    Withheld,
+    gap_line,
     opening_line,
+    read_gap,
     read_opening,
-    read_withheld,
-    withheld_line,
 )
 from gatekeeper.core.export.manifest import (
     FORMAT,
     Counts,
+    Expiry,
     ExportedBy,
     Manifest,
     manifest_document,
@@ -36,32 +38,34 @@ __all__ = [
     "COLUMNS",
     "EVERYTHING",
     "FORMAT",
+    "GAP_STARTS",
     "OPENING_START",
     "SEGMENT",
-    "WITHHELD_START",
+    "Absent",
     "Counts",
     "Dialect",
     "EarlierCheckpoint",
+    "Expiry",
     "ExportedBy",
+    "Gap",
     "Manifest",
     "Opening",
     "Proofs",
     "Segment",
     "Selection",
-    "Withheld",
     "bewijst",
     "cells_of",
+    "gap_line",
     "heading",
     "manifest_document",
     "member_name",
     "opening_line",
     "proofs_document",
     "proves",
+    "read_gap",
     "read_manifest",
     "read_opening",
     "read_proofs",
-    "read_withheld",
     "row_of",
     "segments_of",
-    "withheld_line",
 ]

@@ -19,7 +19,7 @@ from gatekeeper.model.ids import HolderId, SiteId, is_name
 from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.transparency import HASH_SIZE
 
-__all__ = ["FORMAT", "Counts", "ExportedBy", "Manifest", "manifest_document", "read_manifest"]
+__all__ = ["FORMAT", "Counts", "Expiry", "ExportedBy", "Manifest", "manifest_document", "read_manifest"]
 
 FORMAT: Final = "gatekeeper-bundle/1"
 _MOST: Final = 1 << 63
@@ -37,6 +37,23 @@ class Counts:
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__slots__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """So many entries at the beginning of the range are known by their hashes alone: the log had let them go before.
+
+    `told_by` are the first and the last entry `data.expired` of the site's log that tell of it, None where none is known.
+    """
+
+    entries: int
+    told_by: tuple[int, int] | None
+
+    def __post_init__(self) -> None:
+        """Let nothing be told by nobody, or in the wrong order."""
+        first, last = self.told_by or (0, 0)
+        if self.entries < 1 or first > last:
+            raise ValueError("Entries that expired are some, and the entries that tell of them rise.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +88,7 @@ class Manifest:
     export: ExportedBy
     written: str
     program: str
+    expired: Expiry | None = None
     counts: Counts = Counts()
     key: str | None = None
     """The verifier key with which the log signs this tree's checkpoints, as the log says."""
@@ -86,11 +104,18 @@ class Manifest:
             )
         if not 0 <= self.export.index < self.size or len(self.root) != HASH_SIZE:
             raise ValueError("The export's own entry lies in the tree, whose root has 32 bytes.")
+        if self.begins > last:
+            raise ValueError("No more can have expired than was asked for.")
 
     @property
     def origin(self) -> str:
         """The origin of the tree's checkpoints."""
         return checkpoint_origin(self.site, self.tree)
+
+    @property
+    def begins(self) -> int:
+        """The first leaf of the range that has not expired."""
+        return self.range[0] + (0 if self.expired is None else self.expired.entries)
 
     @property
     def borders(self) -> frozenset[int]:
@@ -129,6 +154,7 @@ def manifest_document(manifest: Manifest) -> bytes:
             "written": manifest.written,
             "program": manifest.program,
             "key": manifest.key,
+            **_expiry_document(manifest.expired),
         }
     )
 
@@ -170,7 +196,21 @@ def _manifest(found: Mapping[str, Any]) -> Manifest:
         written=found["written"],
         program=found["program"],
         key=None if found["key"] is None else _text(found["key"]),
+        expired=_expiry(found["expired"]) if "expired" in found else None,
     )
+
+
+def _expiry_document(expired: Expiry | None) -> dict[str, Any]:
+    """What a manifest says of what expired: nothing where nothing has."""
+    if expired is None:
+        return {}
+    told_by = None if expired.told_by is None else list(expired.told_by)
+    return {"expired": {"entries": expired.entries, "told_by": told_by}}
+
+
+def _expiry(found: Mapping[str, Any]) -> Expiry:
+    told_by = found["told_by"]
+    return Expiry(entries=found["entries"], told_by=None if told_by is None else _pair(told_by))
 
 
 def _numbers(found: Mapping[str, Any]) -> list[Any]:
@@ -181,7 +221,12 @@ def _numbers(found: Mapping[str, Any]) -> list[Any]:
         *found["counts"].values(),
         found["export"]["index"],
         found["export"]["seq"],
+        *_expired_numbers(found.get("expired")),
     ]
+
+
+def _expired_numbers(expired: Mapping[str, Any] | None) -> list[Any]:
+    return [] if expired is None else [expired["entries"], *(expired["told_by"] or ())]
 
 
 def _fields(value: Counts | ExportedBy) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
     archive     the ZIP file, strictly and as streams      signing     the checkpoint: whose it is, who cosigned
     segments    entries, openings and table of a segment   seen        checkpoints from elsewhere
+    stamping    which checkpoint the time stamp is over    timestamps  tokens (RFC 3161), from the roots of authorities
+    expired     what is given as let go by the log
     exported    the export's own entry                     memory      what is remembered from one time to the next
     bundle      all of it, in order                        findings    faults with their codes, and the report
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -29,18 +28,19 @@ from gatekeeper.core.export import (
     segments_of,
 )
 from gatekeeper.service.auditor.archive import Archive, read_archive
+from gatekeeper.service.auditor.expired import hold_expired
 from gatekeeper.service.auditor.exported import hold_export
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Found, Report, Seen, fault, refusal
 from gatekeeper.service.auditor.memory import Memory, Remembered
 from gatekeeper.service.auditor.seen import hold_proofs, hold_seen
 from gatekeeper.service.auditor.segments import Hashed, Task, check_segment
 from gatekeeper.service.auditor.signing import (
-    Stamp,
     checkpoint_of,
     given_notes,
     hold_checkpoint,
     log_key,
 )
+from gatekeeper.service.auditor.stamping import STAMPED, TOKEN, CheckStamp, hold_stamp
 from gatekeeper.service.export.inside import verify_program, verify_text
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import MAX_NOTE_BYTES, Policy, RangeVerifier, Refused, Verifier
@@ -65,7 +65,7 @@ class Known:
     key: Verifier | None = None
     notes: Sequence[tuple[str, bytes]] = ()
     policy: Policy | None = None
-    stamp: Stamp | None = None
+    stamp: CheckStamp | None = None
     memory: Memory | None = None
 
 
@@ -146,7 +146,8 @@ class _Checking:
         return manifest
 
     def _hold_members(self, manifest: Manifest) -> None:
-        wanted = _members(manifest, stamped="timestamp.tsr" in self._archive.members)
+        stamp = [name for name in (STAMPED, TOKEN) if name in self._archive.members]
+        wanted = _members(manifest, stamp=stamp if TOKEN in stamp else [])
         for wants, there in zip_longest(wanted, self._archive.names):
             if wants != there:
                 detail = f"{wants or 'the end'} belongs where {shown(there or 'the end')} is"
@@ -165,21 +166,8 @@ class _Checking:
             manifest, pinned=self._known.key, policy=self._known.policy, remembered=opened.remembered
         )
         hold_checkpoint(report.note, parsed, key, policy=self._known.policy, report=report)
-        self._stamp(parsed.text.encode())
+        hold_stamp(self._archive, manifest, opened.proofs, own=parsed, check=self._known.stamp, report=report)
         return given_notes(self._known.notes, manifest, report)
-
-    def _stamp(self, text: bytes) -> None:
-        if "timestamp.tsr" not in self._archive.members:
-            return
-        if self._known.stamp is None:
-            self._report.unchecked.append(
-                "the time stamp: VERIFY.txt says how to check it with openssl, and whom to believe is yours to say"
-            )
-            return
-        stamped = self._known.stamp(text, self._archive.read("timestamp.tsr", most=_LARGEST))
-        if not isinstance(stamped, datetime):
-            raise fault(Fault.TIMESTAMP, member="timestamp.tsr", detail=stamped)
-        self._report.stamped = stamped
 
     # -- history --------------------------------------------------------------------------------------------------
 
@@ -218,6 +206,8 @@ class _Checking:
             said = Counts(entries=said.entries, withheld=said.withheld)
         if report.counts != said:
             raise fault(Fault.MANIFEST_COUNTS, member="manifest.json")
+        deletions = [deletion for one in hashed for deletion in one.deletions]
+        hold_expired(manifest, deletions, hashes_only=hashes_only, report=report)
         self._hold_rest(manifest, hashes_only=hashes_only)
         if hashes_only:
             report.unchecked.append("what the entries, openings and tables say: only hashes were asked for")
@@ -247,7 +237,7 @@ def _hold_borders(manifest: Manifest) -> None:
         raise fault(Fault.MANIFEST_BORDERS, member="manifest.json", index=last)
 
 
-def _members(manifest: Manifest, *, stamped: bool) -> Iterator[str]:
+def _members(manifest: Manifest, *, stamp: Sequence[str]) -> Iterator[str]:
     """What a bundle of this manifest holds, in order."""
     folders = [("entries", "jsonl")]
     folders += [("openings", "jsonl")] if manifest.openings else []
@@ -257,9 +247,7 @@ def _members(manifest: Manifest, *, stamped: bool) -> Iterator[str]:
     for segment in segments_of(*manifest.range):  # as many as the manifest says: perhaps without end
         yield from (member_name(folder, segment, suffix) for folder, suffix in folders)
     yield from ("export.json", "proofs.json")
-    if stamped:
-        yield "timestamp.tsr"
-    yield "manifest.json"
+    yield from (*stamp, "manifest.json")
 
 
 # -- content ---------------------------------------------------------------------------------------------------------

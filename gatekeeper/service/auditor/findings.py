@@ -13,7 +13,7 @@ from gatekeeper.core.export import Counts, Manifest
 from gatekeeper.transparency import Refusal, Refused, Verifier
 from gatekeeper.transparency.refusal import Code
 
-__all__ = ["CannotCheckError", "Fault", "Finding", "Found", "Report", "Seen", "fault", "refusal"]
+__all__ = ["CannotCheckError", "Fault", "Finding", "Found", "Report", "Seen", "Stamped", "fault", "refusal"]
 
 
 class Fault(Code):
@@ -45,10 +45,25 @@ class Fault(Code):
         "witness-policy",
         "Fewer witnesses than the policy asks for have cosigned the checkpoint.",
     )
-    TIMESTAMP = "timestamp", "The time stamp is not one of this checkpoint."
+    TIMESTAMP = (
+        "timestamp",
+        "The time stamp is not one of this checkpoint, or of the older one that comes with it.",
+    )
+    TIMESTAMP_CHECKPOINT = (
+        "timestamp-checkpoint",
+        "The checkpoint that comes with the time stamp is not an older one of this log.",
+    )
+    TIMESTAMP_GROWTH = (
+        "timestamp-growth",
+        "No proof leads from the stamped checkpoint to the one of the bundle.",
+    )
 
     LINE_FORM = "line-form", "A line is no entry and no gap, has no end, or is longer than an entry can be."
     LINE_GAP = "line-gap", "A gap of withheld entries does not lie where it says, or without a filter."
+    LINE_EXPIRED = (
+        "line-expired",
+        "Entries are given as expired elsewhere than at the beginning of the range, or not as the manifest says.",
+    )
     LINE_COUNT = "line-count", "The lines are not as many leaves as the manifest says."
     ENTRY_FORM = "entry-form", "An entry is not in its canonical form."
     ENTRY_PLACE = "entry-place", "An entry says another site or another place in the tree."
@@ -58,6 +73,12 @@ class Fault(Code):
     OPENING_STRAY = "opening-stray", "An opening belongs to no entry that has a personal part."
     OPENING_COMMITMENT = "opening-commitment", "An opening is not what its entry committed to."
     TABLE = "table", "The table says something else than the entries."
+
+    EXPIRED_UNTOLD = "expired-untold", "Entries are given as expired that the log does not say it let go."
+    EXPIRED_OTHER = (
+        "expired-other",
+        "The log tells of what expired by other entries than the manifest names.",
+    )
 
     EXPORT_FORM = "export-form", "export.json is not an entry about an export."
     EXPORT_OTHER = "export-other", "The log says something else of this export than the manifest."
@@ -116,6 +137,14 @@ class Seen:
     where: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """An authority has seen a checkpoint of the log: of how many entries, and when."""
+
+    size: int
+    at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What was found of a bundle.
@@ -132,7 +161,7 @@ class Report:
     counts: Counts = field(default_factory=Counts)
     witnesses: list[tuple[str, int]] = field(default_factory=list)
     """Who cosigned, and when, in seconds since the Epoch."""
-    stamped: datetime | None = None
+    stamped: Stamped | None = None
     consistent_with: list[Seen] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)

@@ -12,31 +12,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import orjson
 
-from gatekeeper.core.audit import commitment, timestamp
+from gatekeeper.core.audit import SITE_TREE, Kind, commitment, timestamp
 from gatekeeper.core.export import (
-    WITHHELD_START,
+    GAP_STARTS,
+    Absent,
     Counts,
     Dialect,
+    Gap,
     Manifest,
     Opening,
     Segment,
     heading,
     member_name,
+    read_gap,
     read_opening,
-    read_withheld,
     row_of,
 )
+from gatekeeper.core.retention import read_expired
+from gatekeeper.model.retention import Kept
 from gatekeeper.service.auditor.archive import Archive, read_archive
 from gatekeeper.service.auditor.documents import canonical_object
 from gatekeeper.service.auditor.findings import Fault, Finding, Found, fault
 from gatekeeper.service.words import shown
 from gatekeeper.transparency.proofs import Subtree, Subtrees, subtrees_of
 
-__all__ = ["Hashed", "Task", "check_segment"]
+__all__ = ["Deletion", "Hashed", "Task", "check_segment"]
 
 _LONGEST_ENTRY: Final = 0xFFFF
 _LONGEST_OPENING: Final = 1 << 20
@@ -54,14 +58,24 @@ class Task:
     hashes_only: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """An entry of this seq says that the log let the entries from `first` to `last` go."""
+
+    seq: int
+    first: int
+    last: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Hashed:
-    """What became of a segment: its subtrees, those up to each cut, what was counted; or the first fault."""
+    """What became of a segment: its subtrees, those up to each cut, what was counted and told of; or the first fault."""
 
     subtrees: Sequence[Subtree] = ()
     cuts: dict[int, Sequence[Subtree]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     out_of_time: int = 0
+    deletions: Sequence[Deletion] = ()
     finding: Finding | None = None
 
 
@@ -94,7 +108,8 @@ class _Checking:
         """Take every line."""
         filtered = bool(self._manifest.selection)
         for lines in _lines(self._archive, self._name, longest=_LONGEST_ENTRY):
-            if filtered or self._cuts or self._index + len(lines) > self._segment.end:
+            gaps = filtered or self._index < self._manifest.begins
+            if gaps or self._cuts or self._index + len(lines) > self._segment.end:
                 self._take_each(lines)
             else:
                 self._take_all(lines)
@@ -106,6 +121,7 @@ class _Checking:
         if self._contents is not None:
             hashed.counts += self._contents.finish()
             hashed.out_of_time = self._contents.out_of_time
+            hashed.deletions = self._contents.deletions
         return hashed
 
     def _take_all(self, lines: Sequence[bytes]) -> None:
@@ -122,10 +138,12 @@ class _Checking:
             self._line += 1
             if self._index >= self._segment.end:
                 raise fault(Fault.LINE_COUNT, member=self._name, line=self._line, index=self._index)
-            if line.startswith(WITHHELD_START):
+            if line.startswith(GAP_STARTS):
                 self._flush()
                 self._skip(line)
                 continue
+            if self._index < self._manifest.begins:
+                raise fault(Fault.LINE_EXPIRED, member=self._name, line=self._line, index=self._index)
             self._pending.append(sha256(b"\x00" + line).digest())
             if self._contents is not None:
                 self._contents.take(self._index, self._line, (line,))
@@ -136,22 +154,39 @@ class _Checking:
                 self._found_cuts[self._cuts.pop(0)] = self._subtrees.so_far()
 
     def _skip(self, line: bytes) -> None:
-        """Take entries that are withheld: within what was asked for, and only where a filter was applied."""
-        first, last = self._manifest.within
-        gap = read_withheld(line)
+        """Take entries that are not shown."""
+        gap = read_gap(line)
         if gap is None:
             raise fault(Fault.LINE_FORM, member=self._name, line=self._line, index=self._index)
-        lies = gap.start == self._index and gap.end <= min(last, self._segment.end) and gap.start >= first
-        if not lies or not self._manifest.selection:
-            raise fault(Fault.LINE_GAP, member=self._name, line=self._line, index=self._index)
+        self._hold_place(gap)
         for (height, _), node in zip(subtrees_of(gap.start, gap.end), gap.hashes, strict=True):
             self._subtrees.feed_subtree(height, node)
         self._index = gap.end
-        self._withheld += gap.end - gap.start
+        self._withheld += gap.end - gap.start if gap.why is Absent.WITHHELD else 0
         while self._cuts and self._cuts[0] <= self._index:
             cut = self._cuts.pop(0)
             if cut == self._index:
                 self._found_cuts[cut] = self._subtrees.so_far()
+
+    def _hold_place(self, gap: Gap) -> None:
+        """See that a gap lies where it may.
+
+        What expired is all that the segment has of it, and begins it. What is withheld lies behind, within what was asked
+        for, and only where a filter was applied.
+        """
+        (first, last), begins, end = self._manifest.within, self._manifest.begins, self._segment.end
+        match gap.why:
+            case Absent.EXPIRED:
+                code = Fault.LINE_EXPIRED
+                lies = self._index == self._segment.start and gap.end == min(begins, end)
+            case Absent.WITHHELD:
+                code = Fault.LINE_GAP
+                lies = max(first, begins) <= gap.start and gap.end <= min(last, end)
+                lies = lies and bool(self._manifest.selection)
+            case _:
+                assert_never(gap.why)
+        if gap.start != self._index or not lies:
+            raise fault(code, member=self._name, line=self._line, index=self._index)
 
     def _flush(self) -> None:
         if self._pending:
@@ -175,7 +210,9 @@ class _Contents:
         self._table = None if manifest.csv is None else _Table(manifest.csv, archive, segment)
         self._reads_openings = manifest.csv is not None or manifest.selection.holder is not None
         self._personal = self._rows = self._opened = 0
+        self._keeps_deletions = manifest.tree == SITE_TREE and manifest.expired is not None
         self.out_of_time = 0
+        self.deletions: list[Deletion] = []
 
     def take(self, index: int, line: int, entries: Sequence[bytes]) -> None:
         """Take consecutive entries; the first has this index and stands on this line."""
@@ -205,6 +242,8 @@ class _Contents:
         place = trees.get(self._tree) if type(trees) is dict else None
         if place != index or type(place) is not int or body.get("site") != self._site:
             raise fault(Fault.ENTRY_PLACE, member=self._entries, line=line, index=index)
+        if self._keeps_deletions and body.get("kind") == Kind.DATA_EXPIRED:
+            self._keep_deletion(index, body)
         within = self._first <= index < self._last
         if not (within and type(at) is str and self._since <= at < self._until):
             self._hold_time(index, line, at, within=within)
@@ -236,12 +275,20 @@ class _Contents:
             raise fault(Fault.ENTRY_FORM, member=self._entries, line=line, index=index)
         if within:
             # A clock may have run backwards between the first and the last entry within, not at them.
-            holds = index not in {self._first, self._last - 1}
+            holds = index not in {max(self._first, self._manifest.begins), self._last - 1}
             self.out_of_time += 1
         else:
             holds = at < self._since if index < self._first else at >= self._until
         if not holds:
             raise fault(Fault.ENTRY_TIME, member=self._entries, line=line, index=index, detail=shown(at))
+
+    def _keep_deletion(self, index: int, body: dict[str, Any]) -> None:
+        """Keep what an entry says of bodies that went; the site's tree has an entry's seq for its index."""
+        said = read_expired(body)
+        if said is None or said.kind is not Kept.ENTRIES or said.first is None or said.last is None:
+            return
+        if said.last < index:
+            self.deletions.append(Deletion(seq=index, first=said.first, last=said.last))
 
     def _told(self, opening: Opening) -> dict[str, Any]:
         try:

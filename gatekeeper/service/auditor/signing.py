@@ -4,9 +4,8 @@ Whose key the log's is, who verifies says: with a key that was pinned, or with t
 when none was pinned, is the key believed that the bundle itself names, and the report says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from gatekeeper.core.export import Manifest
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Report, Seen, fault, refusal
@@ -25,12 +24,9 @@ from gatekeeper.transparency import (
     parse_verifier,
 )
 
-__all__ = ["LogKey", "Stamp", "checkpoint_of", "given_notes", "hold_checkpoint", "log_key"]
+__all__ = ["LogKey", "checkpoint_of", "given_notes", "hold_checkpoint", "log_key"]
 
 _MEMBER = "checkpoint"
-
-Stamp = Callable[[bytes, bytes], datetime | str]
-"""Checks a time stamp of a text: when it was, or what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

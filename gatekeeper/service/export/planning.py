@@ -27,7 +27,8 @@ from gatekeeper.core.export import (
 )
 from gatekeeper.core.log_export import LogExport
 from gatekeeper.model.ids import SiteId
-from gatekeeper.service.export.source import LogSource
+from gatekeeper.service.export.expiry import NOTHING_GONE, Gone, gap_lines, gap_spans
+from gatekeeper.service.export.source import LogSource, MissingEntriesError
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.transparency import (
     Checkpoint,
@@ -53,6 +54,8 @@ __all__ = [
     "Plan",
     "PlanError",
     "SignedTree",
+    "Stamp",
+    "expired_lines",
     "exported_by",
     "extent",
     "plan_document",
@@ -76,8 +79,14 @@ class Plan:
     checkpoint: bytes
     export: bytes
     proofs: Proofs
+    expired: tuple[bytes, ...] = ()
+    """The lines that stand for what expired, one for each segment that begins with such."""
     timestamp: bytes | None = None
+    stamped: bytes | None = None
+    """The older note that the time stamp is over; None where it is over the checkpoint itself."""
     compress: bool = False
+    seen: tuple[int, ...] = ()
+    """Sizes from which somebody asked to see it grow, rising."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +107,15 @@ class SignedTree:
     key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """A time stamp (RFC 3161) of the tree: the size and the note that it is over, and its token."""
+
+    size: int
+    note: bytes
+    token: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """The leaves asked for, and with their borders."""
@@ -115,17 +133,26 @@ async def plan_of(
     form: Form,
     leaves: LogSource,
     tiles: TreeTiles,
+    gone: Gone,
     earlier: Collection[int],
     program: str,
     now: datetime,
+    stamp: Stamp | None = None,
 ) -> Plan:
     """The plan of the bundle that an entry of the log allows; `body` are its bytes, below the signed checkpoint.
 
-    `earlier` are sizes at which auditors may have seen the tree. Raises MissingTileError.
+    `gone` is what had expired of the tree, the checkpoint covering the entries that tell of it. `earlier` are sizes at which
+    auditors may have seen the tree; the growth from an older stamped one is proved like theirs. Raises MissingTileError, and
+    MissingEntriesError for what is gone and no entry tells of.
     """
     entry = orjson.loads(body)
     index, size = entry["trees"][export.tree], signed.checkpoint.size
-    reach = await extent(leaves, export.tree, size=size, since=export.since, until=export.until)
+    if gone.untold:
+        raise MissingEntriesError(
+            f"Entries at the beginning of {export.tree} are not in the log, and no entry says that they expired: "
+            f"{gone.untold} of them. gatekeeper audit verify says which."
+        )
+    reach = await extent(leaves, export.tree, size=size, since=export.since, until=export.until, gone=gone)
     manifest = Manifest(
         site=site,
         tree=export.tree,
@@ -143,15 +170,42 @@ async def plan_of(
         written=timestamp(now),
         program=program,
         key=signed.key,
+        expired=gone.expiry(reach.range[0]),
     )
-    proofs = await proofs_of(tiles, export.tree, size=size, leaves=reach.range, export=index, earlier=earlier)
-    return Plan(manifest=manifest, checkpoint=signed.note, export=body, proofs=proofs, compress=form.compress)
+    older = stamp if stamp is not None and stamp.size < size else None
+    proofs = await proofs_of(
+        tiles,
+        export.tree,
+        size=size,
+        leaves=reach.range,
+        export=index,
+        earlier=earlier if older is None else {*earlier, older.size},
+    )
+    return Plan(
+        manifest=manifest,
+        checkpoint=signed.note,
+        export=body,
+        proofs=proofs,
+        expired=await expired_lines(tiles, manifest),
+        timestamp=None if stamp is None else stamp.token,
+        stamped=None if older is None else older.note,
+        compress=form.compress,
+    )
 
 
 async def extent(
-    source: LogSource, tree: str, *, size: int, since: datetime | None, until: datetime | None
+    source: LogSource,
+    tree: str,
+    *,
+    size: int,
+    since: datetime | None,
+    until: datetime | None,
+    gone: Gone = NOTHING_GONE,
 ) -> Extent:
-    """Which leaves of a tree of this size lie within two instants; where none does, the place between its neighbours."""
+    """Which leaves of a tree of this size lie within two instants; where none does, the place between its neighbours.
+
+    What expired may lie within them, unless what is left lies before it or the log says that it was older.
+    """
     if since is None and until is None:
         return Extent((0, size), (0, size))
     found = await source.bounds(tree, size=size, since=since or _EVER[0], until=until or _EVER[1])
@@ -159,6 +213,9 @@ async def extent(
     # An open side reaches the log's own edge, wherever the clock of its entries stood.
     first = 0 if since is None else before + 1 if found.first is None else found.first
     last = size if until is None else before + 1 if found.last is None else found.last + 1
+    if since is not None and first <= gone.leaves:
+        first = gone.surely_before(since)
+    last = max(last, gone.leaves)
     start = first if since is None else max(0, first - 1)
     end = last if until is None else min(size, last + 1)
     return Extent((first, last), (start, end))
@@ -194,6 +251,13 @@ async def proofs_of(
     )
 
 
+async def expired_lines(tiles: TreeTiles, manifest: Manifest) -> tuple[bytes, ...]:
+    """The lines that stand for what expired. Raises MissingTileError."""
+    start, end = manifest.range[0], manifest.begins
+    wanted = tiles_for(gap_spans(start, end), manifest.size)
+    return gap_lines(start, end, TileHashes([await _tile(tiles, manifest.tree, at) for at in wanted]))
+
+
 async def _tile(tiles: TreeTiles, tree: str, at: TileCoordinates) -> Tile:
     hashes = await tiles.tile(tree, at)
     if hashes is None:
@@ -211,8 +275,11 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "checkpoint": plan.checkpoint.decode(),
         "export": plan.export.decode(),
         "proofs": proofs_document(plan.proofs).decode(),
+        "expired": [line.decode() for line in plan.expired],
         "timestamp": None if plan.timestamp is None else b64encode(plan.timestamp).decode(),
+        "stamped": None if plan.stamped is None else plan.stamped.decode(),
         "compress": plan.compress,
+        "seen": list(plan.seen),
     }
 
 
@@ -221,15 +288,18 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     try:
         manifest = read_manifest(document["manifest"].encode())
         proofs = read_proofs(document["proofs"].encode())
-        token = document["timestamp"]
+        token, stamped = document["timestamp"], document["stamped"]
         if manifest is not None and proofs is not None:
             return Plan(
                 manifest=manifest,
                 checkpoint=document["checkpoint"].encode(),
                 export=document["export"].encode(),
                 proofs=proofs,
+                expired=tuple(line.encode() for line in document["expired"]),
                 timestamp=None if token is None else b64decode(token),
+                stamped=None if stamped is None else stamped.encode(),
                 compress=document["compress"],
+                seen=tuple(document["seen"]),
             )
     except (KeyError, AttributeError, TypeError, ValueError):
         pass

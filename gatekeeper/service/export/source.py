@@ -10,8 +10,13 @@ from datetime import datetime
 from typing import Protocol
 
 from gatekeeper.model.ids import HolderId
+from gatekeeper.service.export.expiry import Gone
 
-__all__ = ["Bodies", "Bounds", "LogSource", "SealedPart"]
+__all__ = ["Bodies", "Bounds", "LogSource", "MissingEntriesError", "SealedPart"]
+
+
+class MissingEntriesError(Exception):
+    """Entries of the range are not in the log, or twice; the message names the first place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,10 @@ class LogSource(Protocol):
 
     async def parts(self, tree: str, start: int, end: int) -> Sequence[SealedPart]:
         """The personal parts that are kept of leaves [start, end), in order."""
+        ...
+
+    async def gone(self, tree: str) -> Gone:
+        """What of a tree has expired, as the log says, all as of one instant."""
         ...
 
     async def bounds(self, tree: str, *, size: int, since: datetime, until: datetime) -> Bounds:

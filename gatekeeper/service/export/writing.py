@@ -10,16 +10,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Final
 
 import orjson
 
 from gatekeeper.core.export import (
+    Absent,
     Counts,
     Manifest,
     Segment,
     cells_of,
+    gap_line,
     heading,
     manifest_document,
     member_name,
@@ -27,16 +30,15 @@ from gatekeeper.core.export import (
     proofs_document,
     row_of,
     segments_of,
-    withheld_line,
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
 from gatekeeper.service.export.parquet import ParquetTable, must_have_parquet
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import Plan
-from gatekeeper.service.export.source import Bodies, LogSource, SealedPart
+from gatekeeper.service.export.source import Bodies, LogSource, MissingEntriesError, SealedPart
 from gatekeeper.transparency import Subtrees, leaf_hash
 
-__all__ = ["MissingEntriesError", "Opener", "write_bundle"]
+__all__ = ["Opener", "write_bundle"]
 
 Opener = Callable[[SealedPart], bytes | None]
 """Opens a personal part; None when nobody can any more, or when it is not what was committed to."""
@@ -44,10 +46,6 @@ Opener = Callable[[SealedPart], bytes | None]
 _PIECE: Final = 2048
 _AHEAD: Final = 2
 _PERSONAL: Final = b'"personal":"'
-
-
-class MissingEntriesError(Exception):
-    """Entries of the range are not in the log, or twice; the message names the first place."""
 
 
 async def write_bundle(
@@ -68,11 +66,17 @@ async def write_bundle(
     if not partial.steps:
         _put(partial, plan, {**_beside(plan), "checkpoint": plan.checkpoint})
         partial.step({})
-    segments = list(segments_of(*plan.manifest.range))
+    segments = list(zip_longest(segments_of(*plan.manifest.range), plan.expired))
     counts = sum((Counts(**step.counted) for step in partial.steps), Counts())
-    for segment in segments[len(partial.steps) - 1 :]:
+    for segment, expired in segments[len(partial.steps) - 1 :]:
         writing = _SegmentWriting(
-            partial=partial, plan=plan, source=source, opener=opener, segment=segment, progress=progress
+            partial=partial,
+            plan=plan,
+            source=source,
+            opener=opener,
+            segment=segment,
+            expired=expired,
+            progress=progress,
         )
         counted = await writing.run()
         await asyncio.to_thread(partial.step, asdict(counted))
@@ -87,13 +91,14 @@ def _beside(plan: Plan) -> dict[str, bytes]:
 
 
 def _last(plan: Plan, counts: Counts) -> dict[str, bytes]:
-    stamped = {} if plan.timestamp is None else {"timestamp.tsr": plan.timestamp}
-    return {
+    members = {
         "export.json": plan.export,
         "proofs.json": proofs_document(plan.proofs),
-        **stamped,
+        "stamped-checkpoint": plan.stamped,
+        "timestamp.tsr": plan.timestamp,
         "manifest.json": manifest_document(plan.manifest.counted(counts)),
     }
+    return {name: content for name, content in members.items() if content is not None}
 
 
 def _put(partial: Partial, plan: Plan, members: dict[str, bytes]) -> None:
@@ -136,10 +141,12 @@ class _SegmentWriting:
         source: LogSource,
         opener: Opener | None,
         segment: Segment,
+        expired: bytes | None,
         progress: Callable[[int], object] | None,
     ) -> None:
         self._partial, self._plan, self._manifest = partial, plan, plan.manifest
         self._source, self._opener, self._segment, self._progress = source, opener, segment, progress
+        self._expired = expired
         # Only what is shown as it is needs no look at what it says.
         shown = self._manifest
         self._plain = not (shown.selection or shown.openings or shown.csv or shown.parquet)
@@ -148,6 +155,8 @@ class _SegmentWriting:
     async def run(self) -> Counts:
         with _Spools.opened(self._manifest, self._partial.folder) as spools:
             with self._member("entries", "jsonl") as written:
+                if self._expired is not None:
+                    written.write(self._expired + b"\n")
                 async for start, bodies, parts in self._pieces():
                     await asyncio.to_thread(self._take, start, bodies, parts, written, spools)
                     if self._progress is not None:
@@ -160,7 +169,7 @@ class _SegmentWriting:
 
     async def _pieces(self) -> AsyncIterator[tuple[int, Bodies, Sequence[SealedPart]]]:
         coming: deque[tuple[int, asyncio.Task[tuple[Bodies, Sequence[SealedPart]]]]] = deque()
-        starts = iter(_cut(self._segment))
+        starts = iter(_cut(max(self._segment.start, self._manifest.begins), self._segment.end))
         try:
             while True:
                 while len(coming) <= _AHEAD and (next_one := next(starts, None)) is not None:
@@ -184,7 +193,8 @@ class _SegmentWriting:
         if bodies.leaves < end - start:
             raise MissingEntriesError(
                 f"Of the entries {start} to {end} of {tree} {end - start - bodies.leaves} are not in the log: "
-                "they were deleted, by retention or by somebody. gatekeeper audit verify says which."
+                "they were deleted, by retention since this export was begun, which is then begun anew, or by somebody. "
+                "gatekeeper audit verify says which."
             )
         parts = await self._source.parts(tree, start, end) if self._opener is not None else ()
         return bodies, parts
@@ -299,15 +309,14 @@ class _Piece:
             subtrees = Subtrees(start, self._index)
             subtrees.feed(self._withheld)
             hashes = [node for _, node in subtrees.finish()]
-            self._entries.append(withheld_line(start, self._index, hashes))
+            self._entries.append(gap_line(Absent.WITHHELD, start, self._index, hashes))
             self._gone += len(self._withheld)
             self._withheld = []
 
 
-def _cut(segment: Segment) -> Iterator[tuple[int, int]]:
-    """Cut a segment at every multiple of a piece, so that what is withheld makes up few subtrees."""
-    start = segment.start
-    while start < segment.end:
-        end = min(segment.end, (start // _PIECE + 1) * _PIECE)
+def _cut(start: int, until: int) -> Iterator[tuple[int, int]]:
+    """Cut leaves at every multiple of a piece, so that what is withheld makes up few subtrees."""
+    while start < until:
+        end = min(until, (start // _PIECE + 1) * _PIECE)
         yield start, end
         start = end

@@ -10,27 +10,34 @@ import pytest
 
 from gatekeeper.core.audit import canonical_json, commitment
 from gatekeeper.core.export import (
+    Absent,
     Counts,
     Dialect,
     Proofs,
     Selection,
+    gap_line,
     proofs_document,
     read_proofs,
-    withheld_line,
 )
 from gatekeeper.model.ids import HolderId
 from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Report, verify_bundle
+from gatekeeper.service.auditor.findings import Stamped
+from gatekeeper.service.words import counted
 from gatekeeper.transparency import (
     Cosigner,
     Policy,
     Refusal,
+    Tree,
     Verifier,
     leaf_hash,
     node_hash,
     parse_policy,
     parse_verifier,
+    root_of,
+    subtree_hashes,
 )
 from tests.support.bundles import (
+    NOON,
     ORIGIN,
     OTHER_KEY,
     Asked,
@@ -39,6 +46,7 @@ from tests.support.bundles import (
     bundle_of,
     checkpoint_of,
     log_of,
+    reader_of,
     written,
 )
 
@@ -106,6 +114,82 @@ def test_a_bundle_of_hashes_only_leaves_the_rest_out_and_says_so(tmp_path: Path)
     assert "what the entries, openings and tables say: only hashes were asked for" in report.unchecked
 
 
+# -- what expired ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("selection", [Selection(), FILTERS[0], FILTERS[3]])
+@pytest.mark.parametrize(
+    ("within", "expired"), [((0, 20), 1), ((0, 20), 13), ((0, 15), 15), ((5, 15), 9), ((5, 15), 5)]
+)
+def test_what_expired_is_given_as_hashes_that_lead_to_the_root(
+    tmp_path: Path, within: tuple[int, int], expired: int, selection: Selection
+):
+    made = bundle_of(LOG, Asked(within=within, expired=expired, selection=selection))
+    report = checked(made, tmp_path)
+    assert (report.finding, report.lacking) == (None, [])
+    start, end = made.manifest.range
+    assert report.counts.entries + report.counts.withheld + expired - start == end - start
+    says = (
+        f"that the log let the first {counted(expired - start, 'entry', 'entries')} go, which are given as expired: the "
+        "entries data.expired from 400 to 420 of the site's log would say so, and are not all checked here; gatekeeper "
+        "audit prove shows one"
+    )
+    assert says in report.unchecked
+    in_time = any("made within the times asked for" in said for said in report.unchecked)
+    assert in_time is (within != (0, 20))
+
+
+def test_where_no_entry_is_named_that_tells_of_it_that_is_said(tmp_path: Path):
+    report = checked(bundle_of(LOG, Asked(within=(0, 20), expired=3, told_by=None)), tmp_path)
+    assert report.finding is None
+    assert any(said.endswith("given as expired: no entry is named that says so") for said in report.unchecked)
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+def test_a_checkpoint_within_what_expired_follows_from_the_hashes_or_needs_a_proof(tmp_path: Path, size: int):
+    made = bundle_of(LOG, Asked(within=(0, 20), expired=12))
+    report = checked(made, tmp_path, notes=[("gate", checkpoint_of(LOG, size))])
+    assert report.finding is None
+    assert bool(report.lacking) is (size < 12)
+
+
+EXPIRED = bundle_of(LOG, Asked(within=(0, 20), expired=12))
+FIRST = "entries/000000000000.jsonl"
+
+
+def _expired(start: int, end: int, *, why: Absent = Absent.EXPIRED) -> bytes:
+    tree = Tree.empty()
+    reader = reader_of([*tree.append(list(map(leaf_hash, LOG.bodies))), *tree.partial_tiles()])
+    return gap_line(why, start, end, subtree_hashes(start, end, reader))
+
+
+def _behind(*lines: bytes, made: Made = EXPIRED, shown: int = 12) -> Made:
+    """These lines, and behind them the entries from the one that is shown first."""
+    rest = [*LOG.bodies[shown:], made.members["export.json"], b""]
+    return made.with_member(FIRST, b"\n".join([*lines, *rest]))
+
+
+MISPLACED: list[tuple[str, Callable[[], Made], str]] = [
+    ("less than is said", lambda: _behind(_expired(0, 11), shown=11), Fault.LINE_EXPIRED),
+    ("more than is said", lambda: _behind(_expired(0, 13), shown=13), Fault.LINE_EXPIRED),
+    ("in two lines", lambda: _behind(_expired(0, 8), _expired(8, 12)), Fault.LINE_EXPIRED),
+    ("shown after all", lambda: _behind(*LOG.bodies[:12]), Fault.LINE_EXPIRED),
+    ("behind an entry", lambda: _behind(LOG.bodies[0], _expired(1, 12)), Fault.LINE_EXPIRED),
+    ("as withheld", lambda: _behind(_expired(0, 12, why=Absent.WITHHELD)), Fault.LINE_GAP),
+    ("later once more", lambda: _behind(_expired(0, 12), LOG.bodies[12], _expired(13, 14), shown=14), Fault.LINE_EXPIRED),
+    ("a hash of another", lambda: _behind(_expired(0, 12).replace(b'":["', b'":["A', 1)), Fault.LINE_FORM),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "altered", "code"), MISPLACED, ids=[row[0] for row in MISPLACED])
+def test_what_expired_lies_at_the_beginning_and_is_what_the_manifest_says(
+    tmp_path: Path, what: str, altered: Callable[[], Made], code: str
+):
+    finding = checked(altered(), tmp_path).finding
+    assert finding is not None
+    assert (finding.code, finding.member) == (code, FIRST)
+
+
 # -- whatever is altered is found ------------------------------------------------------------------------------------
 
 
@@ -136,8 +220,8 @@ def _manifest(**changed: object) -> Made:
     return MADE.with_member("manifest.json", canonical_json(document))
 
 
-def _without(name: str) -> Made:
-    return replace(MADE, members={key: value for key, value in MADE.members.items() if key != name})
+def _without(name: str, made: Made = MADE) -> Made:
+    return replace(made, members={key: value for key, value in made.members.items() if key != name})
 
 
 def _proofs(**changed: object) -> Made:
@@ -149,7 +233,7 @@ def _proofs(**changed: object) -> Made:
 def _with_gap() -> Made:
     """A line that stands for two leaves which no filter withheld."""
     node = node_hash(leaf_hash(LOG.bodies[4]), leaf_hash(LOG.bodies[5]))
-    return _lines(ENTRIES, lambda lines: [*lines[:2], withheld_line(4, 6, [node]), *lines[4:]])
+    return _lines(ENTRIES, lambda lines: [*lines[:2], gap_line(Absent.WITHHELD, 4, 6, [node]), *lines[4:]])
 
 
 def _table_of_another_index() -> Made:
@@ -281,7 +365,7 @@ def test_gaps_lie_where_they_say(tmp_path: Path):
 def test_a_border_is_never_withheld(tmp_path: Path):
     made = bundle_of(LOG, Asked(within=(3, 15), selection=FILTERS[0]))
     lines = made.members[ENTRIES].split(b"\n")
-    lines[0] = withheld_line(2, 3, [leaf_hash(LOG.bodies[2])])
+    lines[0] = gap_line(Absent.WITHHELD, 2, 3, [leaf_hash(LOG.bodies[2])])
     report = checked(made.with_member(ENTRIES, b"\n".join(lines)), tmp_path)
     assert report.finding is not None
     assert report.finding.code == Fault.LINE_GAP
@@ -433,10 +517,68 @@ def test_a_time_stamp_is_checked_by_who_can_and_else_said_to_be_unchecked(tmp_pa
     good = checked(
         made, tmp_path, stamp=lambda said, token: at if (said, token) == (text, b"token") else "no"
     )
-    assert (good.finding, good.stamped) == (None, at)
+    assert (good.finding, good.stamped) == (None, Stamped(size=21, at=at))
     bad = checked(made, tmp_path, stamp=lambda _said, _token: "it is of another text")
     assert bad.finding is not None
     assert bad.finding.code == Fault.TIMESTAMP
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 16, 20])
+def test_a_stamp_over_an_older_checkpoint_says_which_size_was_there_when(tmp_path: Path, size: int):
+    made = bundle_of(LOG, Asked(within=(3, 15), stamp=b"token", stamped=size))
+    unsaid = checked(made, tmp_path)
+    entries = "1 entry" if size == 1 else f"{size} entries"
+    assert (unsaid.finding, unsaid.stamped) == (None, None)
+    assert any(
+        said.startswith(f"the time stamp over the checkpoint of {entries}:") for said in unsaid.unchecked
+    )
+    text = made.members["stamped-checkpoint"].partition(b"\n\n")[0] + b"\n"
+    report = checked(made, tmp_path, stamp=lambda said, _token: NOON if said == text else "no")
+    assert (report.finding, report.stamped) == (None, Stamped(size=size, at=NOON))
+    older = f"when what came after the first {entries} was there: the stamp is older"
+    assert (older in report.unchecked) is (size < 16)
+
+
+STAMPED = bundle_of(LOG, Asked(within=(3, 15), stamp=b"token", stamped=9, seen=(4,)))
+BAD_STAMPS: list[tuple[str, Callable[[], Made], str, str]] = [
+    ("no token", lambda: _without("timestamp.tsr", STAMPED), Fault.ARCHIVE_MEMBERS, ""),
+    ("no note", lambda: STAMPED.with_member("stamped-checkpoint", b"none"), Refusal.NOTE_STRUCTURE, "stamped-checkpoint"),
+    ("a note that is none", lambda: _stamped(STAMPED, STAMPED.members["stamped-checkpoint"].replace(b"\n9\n", b"\n09\n")), Refusal.CHECKPOINT_SIZE, "stamped-checkpoint"),
+    ("its own checkpoint", lambda: _stamped(STAMPED, STAMPED.note), Fault.TIMESTAMP_CHECKPOINT, "stamped-checkpoint"),
+    ("a later one", lambda: _stamped(STAMPED, checkpoint_of(log_of(30), 30)), Fault.TIMESTAMP_CHECKPOINT, "stamped-checkpoint"),
+    ("another log's", lambda: _stamped(STAMPED, checkpoint_of(LOG, 9).replace(b"school", b"club")), Fault.TIMESTAMP_CHECKPOINT, "stamped-checkpoint"),
+    ("another's signature", lambda: _stamped(STAMPED, checkpoint_of(LOG, 9, key=OTHER_KEY)), Fault.CHECKPOINT_KEY, "stamped-checkpoint"),
+    ("no proof", lambda: _stamped(STAMPED, checkpoint_of(LOG, 10)), Fault.TIMESTAMP_GROWTH, "proofs.json"),
+    ("another history", lambda: _stamped(STAMPED, checkpoint_of(log_of(20, more="x"), 9)), Fault.CHECKPOINT_FORK, "stamped-checkpoint"),
+    ("a proof of another root", lambda: _other_root(STAMPED), Refusal.PROOF_OLD_ROOT, "proofs.json"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "altered", "code", "member"), BAD_STAMPS, ids=[row[0] for row in BAD_STAMPS]
+)
+def test_an_older_checkpoint_that_proves_nothing_is_invalid(
+    tmp_path: Path, what: str, altered: Callable[[], Made], code: str, member: str
+):
+    for known in ({}, {"stamp": lambda _text, _token: NOON}):
+        report = checked(altered(), tmp_path, **known)
+        assert report.finding is not None
+        assert (report.finding.code, report.finding.member) == (code, member)
+
+
+def _stamped(made: Made, note: bytes) -> Made:
+    return made.with_member("stamped-checkpoint", note)
+
+
+def _other_root(made: Made) -> Made:
+    """Proofs and stamped note tell the same of a log that never was."""
+    proofs = read_proofs(made.members["proofs.json"])
+    assert proofs is not None
+    other = log_of(20, more="x")
+    root = root_of(leaf_hash(body) for body in other.bodies[:9])
+    told = tuple(replace(one, root=root) if one.size == 9 else one for one in proofs.consistency)
+    document = proofs_document(replace(proofs, consistency=told))
+    return _stamped(made.with_member("proofs.json", document), checkpoint_of(other, 9))
 
 
 # -- what was seen before ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.core.export import Selection
+from gatekeeper.core.export import Expiry, Selection
 from gatekeeper.service.export.inside import verify_program
 from gatekeeper.transparency import leaf_hash
 from tests.support.bundles import OTHER_KEY, Asked, Made, bundle_of, log_of, written
@@ -21,7 +21,9 @@ from tests.support.bundles import OTHER_KEY, Asked, Made, bundle_of, log_of, wri
 LOG = log_of(20, forgotten=lambda index: index == 4)
 MADE = bundle_of(LOG, Asked(within=(3, 15)))
 FILTERED = bundle_of(LOG, Asked(within=(3, 15), selection=Selection(doors=("front-in",))))
+EXPIRED = bundle_of(LOG, Asked(within=(0, 15), expired=6, selection=Selection(doors=("front-in",))))
 ENTRIES, OPENINGS = "entries/000000000002.jsonl", "openings/000000000002.jsonl"
+FIRST = "entries/000000000000.jsonl"
 
 
 def ran(bundle: Path, *, program: Path) -> subprocess.CompletedProcess[str]:
@@ -38,7 +40,7 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("made", [MADE, FILTERED], ids=["whole", "filtered"])
+@pytest.mark.parametrize("made", [MADE, FILTERED, EXPIRED], ids=["whole", "filtered", "expired"])
 def test_the_program_finds_a_bundle_sound_and_says_what_it_did_not_check(
     tmp_path: Path, program: Path, made: Made
 ):
@@ -46,7 +48,8 @@ def test_the_program_finds_a_bundle_sound_and_says_what_it_did_not_check(
     assert (done.returncode, done.stderr) == (0, "")
     counts = made.manifest.counts
     assert done.stdout.startswith(
-        f"Sound: {counts.entries} entries, {counts.withheld} withheld, {counts.openings} personal parts opened;"
+        f"Sound: {counts.entries} entries, {counts.withheld} withheld, {counts.openings} personal parts opened"
+        f"{', 6 expired' if made is EXPIRED else ''};"
     )
     assert "NOT checked: whose checkpoint this is" in done.stdout
 
@@ -93,6 +96,9 @@ ALTERED: list[tuple[str, Callable[[], Made], str]] = [
     ("the manifest", lambda: MADE.with_member("manifest.json", b"[" * 100_000), "Recursion"),
     ("a gap", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,', b'"withheld":[7,')), "the gap does not lie where it says"),
     ("a gap's width", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,9]', b'"withheld":[6,11]')), "more or fewer hashes"),
+    ("what expired", lambda: EXPIRED.with_member(FIRST, EXPIRED.members[FIRST].replace(b'"expired":[0,6]', b'"withheld":[0,6]')), "counts something else"),
+    ("less that expired", lambda: EXPIRED.with_manifest(expired=Expiry(entries=5, told_by=None)), "the gap does not lie where it says"),
+    ("more that expired", lambda: EXPIRED.with_manifest(expired=Expiry(entries=7, told_by=None)), "counts something else"),
     ("a member missing", lambda: replace(MADE, members={name: it for name, it in MADE.members.items() if name != OPENINGS}), "it is not there"),
 ]  # fmt: skip
 

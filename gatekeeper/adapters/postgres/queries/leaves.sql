@@ -57,3 +57,16 @@ FROM (
     SELECT owner_index, at FROM entry
     WHERE site_id = $1 AND owner = $2 AND owner_index < $3 AND at < $5
 ) AS leaf;
+
+-- name: deletions
+-- The entries that tell of bodies that were let go, oldest first.
+SELECT seq, body
+FROM entry
+WHERE site_id = $1 AND kind = 'data.expired' AND position('"what":"entries"'::bytea IN body) > 0
+ORDER BY seq;
+
+-- name: tenant_lacks
+-- How many entries of the site are not there from $4 on and before the one that is leaf $3 of a tenant's tree.
+SELECT leaf.seq - $4 - (SELECT count(*) FROM entry WHERE site_id = $1 AND seq >= $4 AND seq < leaf.seq) AS lacking
+FROM entry AS leaf
+WHERE site_id = $1 AND ((tenant = $2 AND tenant_index = $3) OR (owner = $2 AND owner_index = $3));

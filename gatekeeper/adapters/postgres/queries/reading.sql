@@ -139,6 +139,14 @@ SELECT content FROM document WHERE site_id = $1 AND kind = $2 ORDER BY seq DESC 
 -- Every policy and trust list that ever was in force.
 SELECT kind, seq, content FROM document WHERE site_id = $1 ORDER BY seq, kind;
 
+-- name: policy_before
+-- The last policy that came into force before an entry (null: the one in force), and with which.
+SELECT seq, content
+FROM document
+WHERE site_id = $1 AND kind = 'policy' AND ($2::bigint IS NULL OR seq < $2)
+ORDER BY seq DESC
+LIMIT 1;
+
 -- name: known_operators
 -- The operators of a site.
 SELECT operator, tenant, document FROM operator WHERE site_id = $1 ORDER BY operator;

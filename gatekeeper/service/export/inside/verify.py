@@ -6,9 +6,10 @@
 It needs Python 3.8 or later and nothing else. Exit 0: what is checked is sound. 1: INVALID. 3: it cannot be checked.
 
 The log is a Merkle tree as in RFC 6962. A leaf's hash is SHA-256(00 || entry), a node's is SHA-256(01 || left || right).
-The bundle has the leaves [start, end) of the manifest's "range"; entries that a filter withheld are there as the hashes of
-whole subtrees. "range" in proofs.json has the hashes of what lies outside, from left to right. Whoever can build the
-root of the checkpoint from these has the very entries that the log signed for: none missing, none added, none altered.
+The bundle has the leaves [start, end) of the manifest's "range"; entries that a filter withheld, and the first ones where
+the log had let them go before (expired), are there as the hashes of whole subtrees. "range" in proofs.json has the hashes
+of what lies outside, from left to right. Whoever can build the root of the checkpoint from these has the very entries that
+the log signed for: none missing, none added, none altered.
 
 NOT checked here, because Python alone cannot: the signature under the checkpoint. VERIFY.txt says how openssl does it.
 Without that you know that the bundle fits its checkpoint, not whose checkpoint it is.
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import IO
 
 SEGMENT = 1 << 18
-GAP = re.compile(rb'\{"withheld":\[(\d+),(\d+)\],"hashes":\[("[A-Za-z0-9+/=",]+")\]\}')
+GAP = re.compile(rb'\{"(withheld|expired)":\[(\d+),(\d+)\],"hashes":\[("[A-Za-z0-9+/=",]+")\]\}')
 OPENING = re.compile(rb'\{"index":(\d+),"opening":(.*)\}')
 
 
@@ -70,6 +71,7 @@ class Bundle:
         self.size = self.manifest["size"]
         if not 0 <= self.start <= self.first <= self.last <= self.end <= self.size:
             raise InvalidError("manifest.json: its numbers lie in no order")
+        self.begins = self.start + self.manifest.get("expired", {"entries": 0})["entries"]
 
     def open(self, name: str) -> IO[bytes]:
         """Open a member for reading."""
@@ -100,11 +102,11 @@ class Bundle:
 
 
 class Leaves:
-    """The leaves of the bundle from left to right: single ones, and subtrees that stand for entries withheld."""
+    """The leaves of the bundle from left to right: single ones, and subtrees that stand for entries not shown."""
 
     def __init__(self, bundle: Bundle, opened: Openings) -> None:
         self.items = self.each(bundle, opened)
-        self.entries = self.withheld = 0
+        self.entries = self.withheld = self.expired = 0
         self.next = next(self.items, None)
 
     def each(self, bundle: Bundle, opened: Openings) -> Iterator[tuple[int, int, bytes, str]]:
@@ -118,17 +120,22 @@ class Leaves:
                 index += 1
                 self.entries += 1
                 continue
-            start, end = int(gap.group(1)), int(gap.group(2))
-            if not (bundle.first <= start == index < end <= bundle.last):
+            expired = gap.group(1) == b"expired"
+            start, end = int(gap.group(2)), int(gap.group(3))
+            low, high = (bundle.start, bundle.begins) if expired else (bundle.first, bundle.last)
+            if not (low <= start == index < end <= high):
                 raise InvalidError(where + ": the gap does not lie where it says")
-            for text in json.loads(b"[" + gap.group(3) + b"]"):
+            for text in json.loads(b"[" + gap.group(4) + b"]"):
                 # The largest subtree that begins here at a multiple of its own width, and ends within the gap.
                 width = end - index
                 while width & (width - 1) or index % width:
                     width = largest_power_below(width)
                 yield index, width, base64.b64decode(text, validate=True), where
                 index += width
-                self.withheld += width
+            if expired:
+                self.expired += end - start
+            else:
+                self.withheld += end - start
             if index != end:
                 raise InvalidError(where + ": the gap has more or fewer hashes than leaves need")
 
@@ -237,10 +244,11 @@ def check(bundle: Bundle) -> str:
     counts = manifest["counts"]
     found = {"entries": leaves.entries, "withheld": leaves.withheld, "openings": openings.count}
     found["personal"] = openings.personal
-    if {name: counts[name] for name in found} != found:
+    if {name: counts[name] for name in found} != found or bundle.start + leaves.expired != bundle.begins:
         raise InvalidError("manifest.json: it counts something else than what is there")
     return (
-        f"{leaves.entries} entries, {leaves.withheld} withheld, {openings.count} personal parts opened; they lead to the "
+        f"{leaves.entries} entries, {leaves.withheld} withheld, {openings.count} personal parts opened"
+        f"{f', {leaves.expired} expired' if leaves.expired else ''}; they lead to the "
         f"root {manifest['root']} of {origin} at {bundle.size} entries."
     )
 

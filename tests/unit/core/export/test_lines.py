@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatekeeper.core.export import (
-    WITHHELD_START,
+    GAP_STARTS,
+    Absent,
+    Gap,
     Opening,
-    Withheld,
+    gap_line,
     opening_line,
+    read_gap,
     read_opening,
-    read_withheld,
-    withheld_line,
 )
 from gatekeeper.transparency import subtrees_of
 
@@ -21,12 +22,13 @@ HASH = bytes(range(32))
 SPELLED = base64.b64encode(HASH).decode()
 
 
-@given(start=st.integers(0, 2**40), width=st.integers(1, 2**40))
-def test_what_is_withheld_is_read_as_it_was_written(start: int, width: int):
+@given(why=st.sampled_from(Absent), start=st.integers(0, 2**40), width=st.integers(1, 2**40))
+def test_a_gap_is_read_as_it_was_written(why: Absent, start: int, width: int):
     hashes = [HASH] * len(subtrees_of(start, start + width))
-    line = withheld_line(start, start + width, hashes)
-    assert line.startswith(WITHHELD_START)
-    assert read_withheld(line) == Withheld(start, start + width, hashes)
+    line = gap_line(why, start, start + width, hashes)
+    assert line.startswith(GAP_STARTS)
+    assert line.startswith(b'{"%b":[' % why.encode())
+    assert read_gap(line) == Gap(why, start, start + width, hashes)
 
 
 @pytest.mark.parametrize(
@@ -43,16 +45,18 @@ def test_what_is_withheld_is_read_as_it_was_written(start: int, width: int):
         '{"withheld":[4,8],"hashes":["%s"]}\r',
         '{"withheld":[4,8],"hashes":["%s"],"more":1}',
         '{"hashes":["%s"],"withheld":[4,8]}',
+        '{"expired":[4,8],"hashes":["%s","%s"]}',
+        '{"gone":[4,8],"hashes":["%s"]}',
     ],
 )
 def test_any_other_spelling_is_read_as_nothing(line: str):
-    assert read_withheld(line.replace("%s", SPELLED).encode()) is None
+    assert read_gap(line.replace("%s", SPELLED).encode()) is None
 
 
 def test_a_hash_with_stray_bits_is_read_as_nothing():
-    good = withheld_line(4, 8, [HASH])
-    assert read_withheld(good) is not None
-    assert read_withheld(good.replace(SPELLED.encode(), SPELLED[:-2].encode() + b"9=")) is None
+    good = gap_line(Absent.WITHHELD, 4, 8, [HASH])
+    assert read_gap(good) is not None
+    assert read_gap(good.replace(SPELLED.encode(), SPELLED[:-2].encode() + b"9=")) is None
 
 
 @given(index=st.integers(0, 2**62), plaintext=st.binary(max_size=40).filter(lambda it: b"\n" not in it))

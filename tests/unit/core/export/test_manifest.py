@@ -1,6 +1,7 @@
 """A manifest is read in its one spelling, and never when its numbers lie in no order."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -11,6 +12,7 @@ from gatekeeper.core.export import (
     Counts,
     Dialect,
     EarlierCheckpoint,
+    Expiry,
     ExportedBy,
     Manifest,
     Proofs,
@@ -106,6 +108,46 @@ def test_a_manifest_without_one_of_its_fields_is_none(field: str):
 def test_a_manifest_that_says_what_none_can_is_none(field: str, value: object):
     document = {**json.loads(DOCUMENT), field: value}
     assert read_manifest(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)) is None
+
+
+@pytest.mark.parametrize("told_by", [None, (500, 500), (500, 620)])
+def test_what_expired_is_read_as_it_was_written(told_by: tuple[int, int] | None):
+    manifest = replace(MANIFEST, expired=Expiry(entries=31, told_by=told_by))
+    assert read_manifest(manifest_document(manifest)) == manifest
+    assert (manifest.begins, MANIFEST.begins) == (40, 9)
+
+
+@pytest.mark.parametrize(
+    "expired",
+    [
+        None,
+        {},
+        {"entries": 0, "told_by": None},
+        {"entries": -1, "told_by": None},
+        {"entries": True, "told_by": None},
+        {"entries": 32, "told_by": None},
+        {"entries": 3},
+        {"entries": 3, "told_by": []},
+        {"entries": 3, "told_by": [5]},
+        {"entries": 3, "told_by": [5, 4]},
+        {"entries": 3, "told_by": [5.0, 6]},
+        {"entries": 3, "told_by": "56"},
+        {"entries": 3, "told_by": None, "more": 1},
+    ],
+)
+def test_no_manifest_says_anything_else_of_what_expired(expired: object):
+    document = {**json.loads(DOCUMENT), "expired": expired}
+    assert read_manifest(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)) is None
+
+
+def test_what_expired_is_told_in_both_languages_with_who_tells_of_it():
+    for told_by, english, dutch in (
+        (None, "No entry that says so", "Een vermelding die dat zegt is niet meer bekend"),
+        ((5, 9), "from 5 to 9", "van 5 tot en met 9"),
+    ):
+        manifest = replace(MANIFEST, expired=Expiry(entries=12, told_by=told_by))
+        assert any("the first 12 expired" in one and english in one for one in proves(manifest))
+        assert any("Van de eerste 12" in one and dutch in one for one in bewijst(manifest))
 
 
 @pytest.mark.parametrize("document", [b"", b"{}", b"[]", b"null", b"\xff", DOCUMENT + b"\n", b" " + DOCUMENT])
