@@ -15,20 +15,24 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.believed import trust_of_the_log
+from gatekeeper.cli.brought import read_policy, read_roots
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.cli.told import finding_document, instant
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
+from gatekeeper.service.auditor import CannotCheckError
+from gatekeeper.service.auditor.signing import Stamp
 from gatekeeper.service.files import write_whole
 from gatekeeper.service.verification import Claimed, Report, SavedCheckpoint, verify_log
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.verification.periods import periods_of
-from gatekeeper.service.words import counted
-from gatekeeper.transparency import Refused, open_checkpoint
+from gatekeeper.service.words import counted, shown
+from gatekeeper.transparency import Policy, Refused, open_checkpoint
 
 __all__ = ["verify_database", "verify_site"]
 
@@ -39,6 +43,8 @@ _TOLD = 20
 def verify_database(
     *,
     remember: Path | None,
+    policy: Path | None,
+    tsa_roots: Path | None,
     json_output: bool,
     data: Path | None,
     site: str | None,
@@ -49,7 +55,16 @@ def verify_database(
     try:
         settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
         memory = None if remember is None else _Memory(remember)
-        report = run(verify_site(settings, the_site(settings), remember=memory, bar=not json_output))
+        report = run(
+            verify_site(
+                settings,
+                the_site(settings),
+                remember=memory,
+                policy=None if policy is None else read_policy(policy),
+                stamp=None if tsa_roots is None else read_roots(tsa_roots),
+                bar=not json_output,
+            )
+        )
         if json_output:
             json_line(report_document(report))
         else:
@@ -58,6 +73,8 @@ def verify_database(
             say(memory.renewed(report))
     except KeyboardInterrupt as error:
         raise _cannot_check("it was interrupted.") from error
+    except CannotCheckError as error:
+        raise _cannot_check(str(error)) from error
     except Exception as error:
         # Not even a defect of ours may end with the code that says INVALID.
         raise _cannot_check(sentence_of(error) or f"{type(error).__name__}: {error}") from error
@@ -80,6 +97,16 @@ def report_document(report: Report) -> dict[str, object]:
         "checkpoints": report.checkpoints,
         "personal_parts_opened": report.personal_opened,
         "problems": report.problems,
+        "findings": [finding_document(finding) for finding in report.findings],
+        "cosigned": [
+            {
+                "tree": tree,
+                "size": cosigned.size,
+                "witnesses": [{"name": name, "at": instant(at)} for name, at in cosigned.witnesses],
+            }
+            for tree, cosigned in report.cosigned.items()
+        ],
+        "stamped": [{"tree": tree, "size": size, "at": at} for tree, (size, at) in report.stamped.items()],
         "not_checked": report.unchecked,
     }
 
@@ -89,6 +116,11 @@ def _tell(report: Report) -> None:
         say(f"INVALID: {problem}")
     if len(report.problems) > _TOLD:
         say(f"INVALID: and {len(report.problems) - _TOLD} more; --json tells them all")
+    for tree, cosigned in report.cosigned.items():
+        by = ", ".join(f"{shown(name)} at {instant(at)}" for name, at in cosigned.witnesses)
+        say(f"Cosigned: {shown(tree)} up to {counted(cosigned.size, 'entry', 'entries')}, by {by}.")
+    for tree, (size, at) in report.stamped.items():
+        say(f"Stamped: {shown(tree)} at {counted(size, 'entry', 'entries')}, at {at.isoformat()}.")
     for thing in report.unchecked:
         say(f"Not checked: {thing}.")
     verdict = "Valid" if report.valid else "INVALID"
@@ -99,10 +131,18 @@ def _tell(report: Report) -> None:
     )
 
 
-async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | None", bar: bool) -> Report:
-    """Verify a site's log in its database, and against what is remembered of it.
+async def verify_site(
+    settings: Settings,
+    site: SiteId,
+    *,
+    remember: "_Memory | None",
+    policy: Policy | None = None,
+    stamp: Stamp | None = None,
+    bar: bool,
+) -> Report:
+    """Verify a site's log in its database, against what is remembered of it and by those who vouch for it.
 
-    Raises what `sentence_of` tells when that cannot be begun.
+    Raises what `sentence_of` tells when that cannot be begun, and CannotCheckError.
     """
     async with _databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         trust = await trust_of_the_log(settings, site, reading)
@@ -122,6 +162,8 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
                     periods=periods_of(
                         await reading.documents(site), anchor=site_folder(settings, site).read_anchor()
                     ),
+                    policy=policy,
+                    stamp=stamp,
                     progress=told,
                 )
             # What went meanwhile is told by an entry that was not asked for: it is looked at anew, and is no fault.

@@ -7,22 +7,20 @@ the server is imported for a bundle, so that an auditor installs no server.
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cryptography.x509 import load_pem_x509_certificates
 
 from gatekeeper.cli.asked import Data, Dsn, JsonOutput, Site, VaultDsn
+from gatekeeper.cli.brought import read_policy, read_roots
 from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.cli.told import finding_document, instant
 from gatekeeper.core.export import proves
-from gatekeeper.service.auditor import CannotCheckError, Finding, Known, Memory, Report, verify_bundle
-from gatekeeper.service.auditor.signing import Stamp
-from gatekeeper.service.auditor.timestamps import TimestampRefusal, TimestampRefused, verify_timestamp
+from gatekeeper.service.auditor import CannotCheckError, Known, Memory, Report, verify_bundle
 from gatekeeper.service.words import counted
-from gatekeeper.transparency import Policy, Refused, SignatureType, Verifier, parse_policy, parse_verifier
+from gatekeeper.transparency import Refused, SignatureType, Verifier, parse_verifier
 
 __all__ = ["verify"]
 
@@ -41,7 +39,7 @@ def verify(
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option("--policy", help="Of a bundle: which logs and witnesses to believe (C2SP tlog-policy)."),
+        typer.Option("--policy", help="Which logs and witnesses to believe (C2SP tlog-policy)."),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
@@ -54,7 +52,7 @@ def verify(
         Path | None,
         typer.Option(
             "--tsa-roots",
-            help="Of a bundle: root certificates (PEM) of time-stamping authorities to believe.",
+            help="Root certificates (PEM) of time-stamping authorities to believe.",
         ),
     ] = None,
     memory: Annotated[
@@ -87,17 +85,16 @@ def verify(
     Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
     """
     of_bundle = {
-        "--key": key, "--policy": policy, "--checkpoint": checkpoint, "--tsa-roots": tsa_roots, "--memory": memory,
-        "--no-memory": no_memory,
-        "--hashes-only": hashes_only,
+        "--key": key, "--checkpoint": checkpoint, "--memory": memory, "--no-memory": no_memory, "--hashes-only": hashes_only,
     }  # fmt: skip
     of_log = {"--remember": remember, "--data": data, "--site": site, "--dsn": dsn, "--vault-dsn": vault_dsn}
     if bundle is None:
         _refuse(of_bundle, "a bundle")
         of_server = loaded("gatekeeper.cli.audit", "Without a bundle, audit verify")
         of_server.verify_database(
-            remember=remember, json_output=json_output, data=data, site=site, dsn=dsn, vault_dsn=vault_dsn
-        )
+            remember=remember, policy=policy, tsa_roots=tsa_roots, json_output=json_output, data=data, site=site, dsn=dsn,
+            vault_dsn=vault_dsn,
+        )  # fmt: skip
     _refuse(of_log, "the log in its database")
     if bundle is not None:
         if bundle.suffix == ".tlog-proof":
@@ -143,9 +140,9 @@ def _verify(
     try:
         known = Known(
             key=pinned,
-            policy=None if policy is None else _policy(policy),
+            policy=None if policy is None else read_policy(policy),
             notes=[(str(note), note.read_bytes()) for note in notes],
-            stamp=None if tsa_roots is None else _stamp(tsa_roots),
+            stamp=None if tsa_roots is None else read_roots(tsa_roots),
             memory=memory,
         )
         with nullcontext(_silent) if json_output else progress("verifying", None) as told:
@@ -180,32 +177,6 @@ def _key(text: str) -> Verifier:
     return key
 
 
-def _policy(file: Path) -> Policy:
-    policy = parse_policy(file.read_bytes())
-    if isinstance(policy, Refused):
-        where = f" ({policy.detail})" if policy.detail else ""
-        raise CannotCheckError(f"{file} is no policy: {policy.code.sentence}{where}")
-    return policy
-
-
-def _stamp(file: Path) -> Stamp:
-    """Checks time stamps of the authorities below these root certificates."""
-    try:
-        roots = load_pem_x509_certificates(file.read_bytes())
-    except ValueError as error:
-        raise CannotCheckError(f"{file} holds no certificates (PEM).") from error
-
-    def stamp(text: bytes, reply: bytes) -> datetime | str:
-        found = verify_timestamp(reply, text, roots=roots)
-        if not isinstance(found, TimestampRefused):
-            return found
-        if found.code is TimestampRefusal.UNCHECKED:
-            raise CannotCheckError(found.code.sentence)
-        return found.code.sentence
-
-    return stamp
-
-
 def _cannot_check(why: str) -> typer.Exit:
     say(f"Cannot check: {why}")
     return typer.Exit(_CANNOT_CHECK)
@@ -232,7 +203,7 @@ def _document(report: Report) -> dict[str, Any]:
     manifest, counts = report.manifest, report.counts
     return {
         "verdict": "INVALID" if report.finding is not None else "cannot check" if report.lacking else "valid",
-        "finding": None if report.finding is None else _finding(report.finding),
+        "finding": None if report.finding is None else finding_document(report.finding),
         "lacking": report.lacking,
         "origin": None if manifest is None else manifest.origin,
         "size": None if manifest is None else manifest.size,
@@ -243,7 +214,7 @@ def _document(report: Report) -> dict[str, Any]:
         "openings": counts.openings,
         "rows": counts.rows,
         "key": None if report.key is None else report.key.key(),
-        "witnesses": [{"name": name, "at": _instant(at)} for name, at in report.witnesses],
+        "witnesses": [{"name": name, "at": instant(at)} for name, at in report.witnesses],
         "stamped": report.stamped,
         "consistent_with": [
             {"size": one.size, "root": one.root.hex(), "where": one.where} for one in report.consistent_with
@@ -251,24 +222,6 @@ def _document(report: Report) -> dict[str, Any]:
         "proves": [] if manifest is None or not report.valid else proves(manifest),
         "not_checked": report.unchecked,
     }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "code": finding.code.value,
-        "sentence": finding.code.sentence,
-        "member": finding.member or None,
-        "line": finding.line,
-        "index": finding.index,
-        "detail": finding.detail or None,
-    }
-
-
-def _instant(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} s"
 
 
 def _tell(report: Report, remembered: str) -> None:
@@ -281,7 +234,7 @@ def _tell(report: Report, remembered: str) -> None:
     for sentence in report.lacking:
         say(f"Cannot check: {sentence}")
     for name, at in report.witnesses:
-        say(f"Witnessed by {name} at {_instant(at)}.")
+        say(f"Witnessed by {name} at {instant(at)}.")
     if report.stamped is not None:
         say(f"Stamped at {report.stamped.isoformat()}.")
     for one in report.consistent_with:

@@ -14,8 +14,9 @@ from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.cose import SigningKey
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.service.engine.engine import checkpoint_origin
-from gatekeeper.transparency import Checkpoint, Signer, sign_checkpoint
+from gatekeeper.transparency import Checkpoint, Refused, Signer, parse_note, sign_checkpoint
 from tests.integration.cli_hold import Hold
+from tests.support.checkpoints import WITNESS
 from tests.support.commands import Said
 
 pytestmark = pytest.mark.integration
@@ -37,10 +38,14 @@ def test_a_log_that_is_whole_is_valid(hold: Hold):
         "checkpoints": 1,
         "personal_parts_opened": 9,
         "problems": [],
+        "findings": [],
+        "cosigned": [],
+        "stamped": [],
         "not_checked": [],
     }
     assert document["not_checked"] == [
-        "that the log was not rewritten whole: no checkpoint saved earlier was given"
+        "that others saw the same log: no witness has cosigned it",
+        "that the log was not rewritten whole: no checkpoint saved earlier was given",
     ]
 
 
@@ -77,6 +82,72 @@ def test_a_log_full_of_problems_shows_some_to_a_person_and_all_to_a_program(hold
     assert f"INVALID: and {len(problems) - 20} more; --json tells them all" in said.err
 
 
+# -- who else vouches for it ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """The policy of who believes one witness."""
+    file = tmp_path / "policy"
+    file.write_text(f"witness one {WITNESS.verifier.key()}\nquorum one\n")
+    return file
+
+
+def _cosigned(hold: Hold) -> Hold:
+    """Every tree is signed at its end, and a witness has cosigned that."""
+    hold.grow(1)
+    for row in hold.run("SELECT tree, size, note FROM checkpoint WHERE site_id = $1"):
+        note = parse_note(row["note"])
+        assert not isinstance(note, Refused)
+        line = WITNESS.cosign(note.text, time=1_800_000_000)
+        hold.run(
+            "INSERT INTO cosignature (site_id, tree, size, name, key_id, signature, at) VALUES ($1, $2, $3, $4, $5, $6, now())",
+            *(row["tree"], row["size"], line.name, line.key_id, line.signature),
+        )
+    return hold
+
+
+def test_a_person_is_told_up_to_where_witnesses_have_cosigned_each_tree(hold: Hold, policy: Path):
+    said = _cosigned(hold).verify("--policy", policy)
+    assert said.code == 0
+    told = [line for line in said.err.splitlines() if line.startswith("Cosigned: ")]
+    assert told == [
+        f"Cosigned: {tree} up to {size} entries, by witness.example at 2027-01-15T08:00:00Z."
+        for tree, size in (("site", 11), ("tenant:army", 6), ("tenant:school", 4))
+    ]
+
+
+def test_a_program_is_told_who_cosigned_and_with_which_code_it_is_wrong(hold: Hold, policy: Path):
+    said = _cosigned(hold).verify("--policy", policy, "--json")
+    assert (said.code, said.document["findings"]) == (0, [])
+    assert said.document["cosigned"][0] == {
+        "tree": "site",
+        "size": 11,
+        "witnesses": [{"name": "witness.example", "at": "2027-01-15T08:00:00Z"}],
+    }
+    hold.run("DELETE FROM cosignature WHERE site_id = $1 AND tree = 'site'")
+    said = hold.verify("--policy", policy, "--json")
+    assert (said.code, said.document["valid"]) == (1, False)
+    assert said.document["findings"] == [
+        {
+            "code": "witness-policy",
+            "sentence": "Fewer witnesses than the policy asks for have cosigned the checkpoint.",
+            "member": None,
+            "line": None,
+            "index": None,
+            "detail": "no checkpoint of site that is kept has the quorum",
+        }
+    ]
+    assert said.document["problems"] == ["no checkpoint of site that is kept has the quorum [witness-policy]"]
+
+
+def test_a_policy_that_is_none_or_is_not_there_is_no_verdict(hold: Hold, policy: Path):
+    policy.write_text("quorum nobody\n")
+    assert _sentence(hold.verify("--policy", policy)).startswith(f"{policy} is no policy: ")
+    policy.unlink()
+    assert _sentence(hold.verify("--policy", policy)) == f"{policy}: No such file or directory."
+
+
 # -- against a checkpoint that was remembered -------------------------------------------------------------------------
 
 
@@ -85,7 +156,8 @@ def test_a_checkpoint_is_remembered_and_demanded_the_next_time(hold: Hold, tmp_p
     assert hold.verify("--remember", remembered).code == 0
     assert remembered.read_text().startswith(f"gatekeeper/{hold.site}/site\n10\n")
     again = hold.verify("--remember", remembered, "--json")
-    assert (again.code, again.document["not_checked"]) == (0, [])
+    assert again.code == 0
+    assert again.document["not_checked"] == ["that others saw the same log: no witness has cosigned it"]
 
 
 def test_a_log_that_lost_what_was_remembered_is_invalid_and_the_memory_is_kept(hold: Hold, tmp_path: Path):

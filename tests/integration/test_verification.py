@@ -31,6 +31,7 @@ from tests.support.fort import ARMY, KEYS, NOW, PUPIL, SCHOOL, SERGEANT, TREES, 
 
 pytestmark = pytest.mark.integration
 
+ALONE = "that others saw the same log: no witness has cosigned it"
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"a log key for tests").digest())
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"somebody else's key").digest())
 
@@ -110,7 +111,7 @@ async def log(postgres_server: EmbeddedPostgres) -> AsyncIterator[Log]:
 async def test_a_sound_log_is_valid_and_everything_was_looked_at(log: Log):
     report = await log.verified(saved=[100, 300])
     assert report.problems == []
-    assert report.unchecked == []
+    assert report.unchecked == [ALONE]
     assert report.valid
     assert (report.entries, report.trees, report.checkpoints, report.personal_opened) == (300, 3, 6, 140)
     assert report.root == log.fort.pen.trees["site"].root()
@@ -130,6 +131,7 @@ async def test_what_could_not_be_looked_at_is_said(log: Log):
     assert report.valid
     assert report.personal_opened == 0
     assert [what.partition(":")[0] for what in report.unchecked] == [
+        ALONE.partition(":")[0],
         "that the log was not rewritten whole",
         "that personal parts match their commitments",
     ]
@@ -139,7 +141,10 @@ async def test_a_forgotten_person_leaves_every_proof_standing(log: Log):
     report = await log.verified(saved=[300], keys={SERGEANT: KEYS[SERGEANT], NOBODY: KEYS[NOBODY]})
     assert report.problems == []
     assert report.personal_opened == 100
-    assert report.unchecked == ["40 personal parts without a key, of 1 person forgotten or never known"]
+    assert report.unchecked == [
+        ALONE,
+        "40 personal parts without a key, of 1 person forgotten or never known",
+    ]
 
 
 async def test_somebody_invented_is_not_taken_for_somebody_forgotten_in_silence(log: Log):
@@ -148,17 +153,21 @@ async def test_somebody_invented_is_not_taken_for_somebody_forgotten_in_silence(
     )
     report = await log.verified(saved=[300])
     assert report.valid, "nothing tells the two apart"
-    assert report.unchecked == ["1 personal part without a key, of 1 person forgotten or never known"]
+    assert report.unchecked == [ALONE, "1 personal part without a key, of 1 person forgotten or never known"]
 
 
 async def test_entries_that_no_checkpoint_covers_are_said_to_be_nobodys_word(log: Log):
     await log.fort.commit(log.fort.pen.write(5))
     report = await log.verified(saved=[300])
     assert report.unchecked == [
-        "who wrote the entries from 300 on: the newest signed checkpoint ends before them"
+        ALONE,
+        "who wrote the entries from 300 on: the newest signed checkpoint ends before them",
     ]
     await log.run("DELETE FROM checkpoint WHERE site_id = $1")
-    assert (await log.verified(saved=[300])).unchecked == ["who wrote the log: it holds no signed checkpoint"]
+    assert (await log.verified(saved=[300])).unchecked == [
+        ALONE,
+        "who wrote the log: it holds no signed checkpoint",
+    ]
 
 
 async def test_a_log_that_grows_while_it_is_verified_is_valid(log: Log):
@@ -479,8 +488,8 @@ async def test_a_checkpoint_signed_by_another_key_is_not_believed(log: Log):
         "UPDATE checkpoint SET note = $2 WHERE site_id = $1 AND tree = 'site' AND size = 300", forged
     )
     report = await log.verified()
-    assert [problem.partition(":")[0] for problem in report.problems] == [
-        "the checkpoint of site at 300 is not signed by the log's key"
+    assert report.problems == [
+        "the checkpoint of site at 300 is not signed by the log's key [checkpoint-key]"
     ]
 
 
@@ -489,7 +498,7 @@ async def test_a_log_rewritten_whole_contradicts_the_checkpoints_that_were_signe
     await rebuild(log.fort)
     report = await log.verified()
     assert (
-        "the signed checkpoint of site at 100 entries has another root: the log was rewritten"
+        "the signed checkpoint of site at 100 entries has another root: the log was rewritten [checkpoint-fork]"
         in report.problems
     )
     assert not any("tile" in problem or "head" in problem for problem in report.problems)
@@ -506,7 +515,7 @@ async def test_a_log_rewritten_with_its_checkpoints_is_found_out_by_an_old_one(s
     assert any("rewritten whole" in thing for thing in unwarned.unchecked)
     warned = await log.verified(saved=[saved])
     assert warned.problems == [
-        f"the checkpoint saved earlier of site at {saved} entries has another root: the log was rewritten"
+        f"the checkpoint saved earlier of site at {saved} entries has another root: the log was rewritten [checkpoint-fork]"
     ]
 
 
@@ -518,7 +527,7 @@ async def test_a_log_truncated_with_all_that_points_to_it_is_found_out_by_an_old
     assert (await log.verified(saved=[100])).valid, "what was seen at 100 still stands"
     report = await log.verified(saved=[300])
     assert report.problems == [
-        "the checkpoint saved earlier of site at 300 entries is beyond the end of the log"
+        "the checkpoint saved earlier of site at 300 entries is beyond the end of the log [checkpoint-fork]"
     ]
 
 

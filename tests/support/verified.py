@@ -6,7 +6,9 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.retention import Retention
+from gatekeeper.service.auditor.signing import Stamp
 from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
+from gatekeeper.transparency import Policy
 from tests.support import checkpoints
 from tests.support.checkpoints import signed_note, verifier_of
 from tests.support.fort import KEYS, TREES, Fort
@@ -28,6 +30,8 @@ async def verified(
     saved: Sequence[SavedCheckpoint] = (),
     keys: Mapping[HolderId, bytes] | None = KEYS,
     periods: Mapping[str, Retention] | None = None,
+    policy: Policy | None = None,
+    stamp: Stamp | None = None,
 ) -> Report:
     """What who verifies the log finds."""
     verifiers = {tree: [verifier_of(fort.site, tree)] for tree in TREES}
@@ -36,5 +40,13 @@ async def verified(
         size, _ = claimed.heads.get(SITE_TREE, (0, b""))
         entries = reading.filed_entries(fort.site, until=size)
         return await verify_log(
-            fort.site, entries, claimed=claimed, saved=saved, verifiers=verifiers, keys=keys, periods=periods
+            fort.site,
+            entries,
+            claimed=claimed,
+            saved=saved,
+            verifiers=verifiers,
+            keys=keys,
+            periods=periods,
+            policy=policy,
+            stamp=stamp,
         )

@@ -1,6 +1,7 @@
 """The auditor's tool: a bundle is checked offline, with nothing but public keys and what was seen of the log before.
 
     archive     the ZIP file, strictly and as streams      signing     the checkpoint: whose it is, who cosigned
+    vouching    whose word on any checkpoint counts        timestamps  what time-stamping authorities say of one
     segments    entries, openings and table of a segment   seen        checkpoints from elsewhere
     exported    the export's own entry                     memory      what is remembered from one time to the next
     bundle      all of it, in order                        findings    faults with their codes, and the report

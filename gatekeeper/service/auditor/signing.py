@@ -11,11 +11,11 @@ from datetime import datetime
 from gatekeeper.core.export import Manifest
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Report, Seen, fault, refusal
 from gatekeeper.service.auditor.memory import Remembered
-from gatekeeper.service.words import counted, shown
+from gatekeeper.service.auditor.vouching import named_key, not_asked_for, open_cosigned, why_unsigned
+from gatekeeper.service.words import shown
 from gatekeeper.transparency import (
     Note,
     Policy,
-    Refusal,
     Refused,
     SignatureType,
     Verifier,
@@ -62,9 +62,9 @@ def log_key(
 
     Raises `Found` when the bundle names another, CannotCheckError for a key of another site.
     """
-    if pinned is None and policy is not None:
-        pinned = _in_policy(policy, manifest)
-    trusted = _renamed(pinned, manifest) if pinned is not None else next(iter(remembered.keys), None)
+    trusted = named_key(manifest.site, manifest.origin, pinned=pinned, policy=policy)
+    if trusted is None:
+        trusted = next(iter(remembered.keys), None)
     named = _named(manifest)
     if trusted is None:
         return None if named is None else LogKey(verifier=named, first_seen=True)
@@ -86,10 +86,9 @@ def hold_checkpoint(
                 "The policy names no key of this log, so that nobody can be held to have cosigned it: give --key, too."
             )
         return
-    witnesses = () if policy is None else [one.verifier for one in policy.witnesses]
-    opened = open_checkpoint(note, [key.verifier, *witnesses])
+    opened = open_cosigned(note, [key.verifier], policy=policy)
     if isinstance(opened, Refused):
-        if opened.code in {Refusal.NOTE_UNKNOWN_KEYS, Refusal.CHECKPOINT_ORIGIN}:
+        if why_unsigned(opened) is Fault.CHECKPOINT_KEY:
             raise fault(Fault.CHECKPOINT_KEY, member=_MEMBER, detail=f"known is {key.verifier.key()}")
         raise refusal(opened, member=_MEMBER)
     report.key = key.verifier
@@ -101,14 +100,8 @@ def hold_checkpoint(
     report.witnesses = [(one.verifier.name, one.time or 0) for one in opened.cosignatures]
     if policy is not None and not policy.satisfied(opened.cosignatures):
         raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
-    if policy is not None and policy.quorum is not None:
-        return
     others = sum(one.name != key.verifier.name for one in parsed.signatures)
-    report.unchecked.append(
-        "that others saw the same log: no witness has cosigned the checkpoint"
-        if not others
-        else f"{counted(others, 'cosignature')} of witnesses: no --policy says whom to believe"
-    )
+    report.unchecked += not_asked_for(policy, cosignatures=others)
 
 
 def given_notes(notes: Sequence[tuple[str, bytes]], manifest: Manifest, report: Report) -> list[Seen]:
@@ -129,24 +122,6 @@ def given_notes(notes: Sequence[tuple[str, bytes]], manifest: Manifest, report: 
             raise CannotCheckError(f"{where} is not signed by the log: {opened.code.sentence}")
         seen.append(Seen(size=checkpoint.size, root=checkpoint.root, where=where))
     return seen
-
-
-def _in_policy(policy: Policy, manifest: Manifest) -> Verifier | None:
-    """The key that a policy names for this log, or for another tree of its site."""
-    keys = [log.verifier for log in policy.logs if log.verifier.name.startswith(_site_of(manifest))]
-    own = [key for key in keys if key.name == manifest.origin]
-    return next(iter(own or keys), None)
-
-
-def _site_of(manifest: Manifest) -> str:
-    return f"gatekeeper/{manifest.site}/"
-
-
-def _renamed(pinned: Verifier, manifest: Manifest) -> Verifier:
-    """One key signs all trees of a site, each under its own name."""
-    if not pinned.name.startswith(_site_of(manifest)):
-        raise CannotCheckError(f"The key given is of {pinned.name}; the bundle is of {manifest.origin}.")
-    return Verifier(name=manifest.origin, type=pinned.type, public_key=pinned.public_key)
 
 
 def _named(manifest: Manifest) -> Verifier | None:

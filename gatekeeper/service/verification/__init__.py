@@ -1,8 +1,9 @@
 """Verifying a log: every body is hashed anew, every tree rebuilt, every checkpoint compared.
 
 Nothing that the database says of itself is believed: not its heads, not its tiles, not its indexes. What is trusted is
-the log's public key, and a checkpoint that the verifier saw before, when there is one. `Report.unchecked` says what
-could not be looked at, so that silence is never taken for proof. Whatever stands in the rows, nothing here raises.
+the log's public key, a checkpoint that the verifier saw before, when there is one, and whoever a policy of witnesses names.
+`Report.unchecked` says what could not be looked at, so that silence is never taken for proof. Whatever stands in the rows,
+nothing here raises.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,13 +12,17 @@ from typing import Any
 import orjson
 from cryptography.exceptions import InvalidTag
 
-from gatekeeper.core.audit import SITE_TREE, canonical_json, commitment, timestamp
+from gatekeeper.core.audit import canonical_json, commitment, timestamp
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.model.retention import Retention
 from gatekeeper.ports import StoredEntry
+from gatekeeper.service.auditor import Fault
+from gatekeeper.service.auditor.signing import Stamp
+from gatekeeper.service.auditor.vouching import why_unsigned
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.verification.claims import (
     Claimed,
+    Cosigned,
     FiledEntry,
     Report,
     SavedCheckpoint,
@@ -26,11 +31,13 @@ from gatekeeper.service.verification.claims import (
 )
 from gatekeeper.service.verification.deletions import Deletions
 from gatekeeper.service.verification.rebuilding import Rebuilding
+from gatekeeper.service.verification.vouching import Cosignatures, hold_stamps
 from gatekeeper.service.words import counted, shown
-from gatekeeper.transparency import Refused, Verifier, open_checkpoint
+from gatekeeper.transparency import Policy, Refused, Verifier, open_checkpoint
 
 __all__ = [
     "Claimed",
+    "Cosigned",
     "FiledEntry",
     "Report",
     "SavedCheckpoint",
@@ -52,15 +59,19 @@ async def verify_log(
     verifiers: Mapping[str, Sequence[Verifier]],
     keys: Mapping[HolderId, bytes] | None,
     periods: Mapping[str, Retention] | None = None,
+    policy: Policy | None = None,
+    stamp: Stamp | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Verify a site's log from its bodies, given up to the head that is claimed for it.
 
     `keys` open personal parts, where the verifier may; None leaves them closed. `periods` are those of every policy, by its
-    version (see `periods`): what was deleted is held against them.
+    version (see `periods`): what was deleted is held against them. `policy` says which witnesses must have cosigned, `stamp`
+    checks time stamps; without them, neither is looked at. Raises what `stamp` raises.
     """
     report = Report()
     signed = _signed(claimed, verifiers, report)
+    cosignatures = Cosignatures(claimed, signed=signed, verifiers=verifiers, policy=policy, report=report)
     deletions = Deletions(claimed, periods, report)
     rebuilding = Rebuilding(claimed, signed=signed, saved=saved, deletions=deletions, report=report)
     personal = _PersonalParts(site, keys, report)
@@ -73,6 +84,8 @@ async def verify_log(
             progress(report.entries)
     rebuilding.finish()
     deletions.finish()
+    cosignatures.finish(rebuilding.sizes, rebuilding.borne_out)
+    hold_stamps(claimed, stamp, report)
     report.unchecked += [*_unsigned(report, saved), *personal.unchecked()]
     return report
 
@@ -106,20 +119,19 @@ def _is_canonical(body: Mapping[str, Any], stored: bytes) -> bool:
 
 def _signed(
     claimed: Claimed, verifiers: Mapping[str, Sequence[Verifier]], report: Report
-) -> list[SavedCheckpoint]:
-    """Hold every checkpoint against the log's key and its own row; give those of the site's tree that stand."""
-    signed = []
+) -> Mapping[tuple[str, int], SavedCheckpoint]:
+    """Hold every checkpoint against the log's key and its own row; give those that stand, by tree and size."""
+    signed = {}
     for tree, size, root, note in claimed.checkpoints:
         opened = open_checkpoint(note, verifiers.get(tree, ()))
         name = f"the checkpoint of {shown(tree)} at {size}"
         if isinstance(opened, Refused):
-            report.problems.append(f"{name} is not signed by the log's key: {opened.code}")
+            report.found(why_unsigned(opened), f"{name} is not signed by the log's key")
         elif (opened.checkpoint.size, opened.checkpoint.root) != (size, root):
-            report.problems.append(f"{name} says something else than its row")
+            report.found(Fault.CHECKPOINT_OTHER, f"{name} says something else than its row")
         else:
             report.checkpoints += 1
-            if tree == SITE_TREE:
-                signed.append(SavedCheckpoint(size=size, root=root, note=note))
+            signed[tree, size] = SavedCheckpoint(size=size, root=root, note=note)
     return signed
 
 

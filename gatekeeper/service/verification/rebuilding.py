@@ -1,9 +1,10 @@
 """The trees of a log as they grow again from the bodies, held against tiles, heads and checkpoints as they pass."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from gatekeeper.core.audit import SITE_TREE
+from gatekeeper.service.auditor import Fault
 from gatekeeper.service.verification.claims import (
     Claimed,
     FiledEntry,
@@ -22,14 +23,15 @@ __all__ = ["Rebuilding"]
 class Rebuilding:
     """Rebuilds every tree; what does not fit becomes a problem of the report.
 
-    `signed` are the checkpoints of the site's tree that the log's key signed; `saved` those that the verifier brought.
+    `signed` are the checkpoints that the log's key signed, by tree and size; `saved` those of the site's tree that the
+    verifier brought.
     """
 
     def __init__(
         self,
         claimed: Claimed,
         *,
-        signed: Sequence[SavedCheckpoint],
+        signed: Mapping[tuple[str, int], SavedCheckpoint],
         saved: Sequence[SavedCheckpoint],
         deletions: Deletions,
         report: Report,
@@ -37,13 +39,15 @@ class Rebuilding:
         self._claimed = claimed
         self._deletions = deletions
         self._report = report
-        self._signed = {checkpoint.size: checkpoint for checkpoint in signed}
+        self._signed = signed
+        self._borne_out: set[tuple[str, int]] = set()
         self._trees: dict[str, Tree] = {SITE_TREE: Tree.empty()}
         self._tiles_passed: set[tuple[str, int, int]] = set()
         self._personal_parts = 0
         self._wanted: dict[tuple[str, int], list[tuple[str, bytes]]] = {}
         for tree, size, root, _ in claimed.checkpoints:
-            self._wanted.setdefault((tree, size), []).append(("the signed checkpoint", root))
+            what = "cosigned" if (tree, size) in claimed.cosignatures else "signed"
+            self._wanted.setdefault((tree, size), []).append((f"the {what} checkpoint", root))
         for checkpoint in saved:
             wanted = self._wanted.setdefault((SITE_TREE, checkpoint.size), [])
             wanted.append(("the checkpoint saved earlier", checkpoint.root))
@@ -51,6 +55,16 @@ class Rebuilding:
             self._hold_checkpoints(name, 0, lambda: EMPTY_ROOT)
         for name, (size, hashes) in claimed.starts.items():
             self._grow_again(name, size, hashes)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How many entries the bodies make, by tree."""
+        return {name: tree.size for name, tree in self._trees.items()}
+
+    @property
+    def borne_out(self) -> Collection[tuple[str, int]]:
+        """The signed checkpoints that the bodies bear out, by tree and size."""
+        return self._borne_out
 
     def _grow_again(self, name: str, size: int, kept: bytes) -> None:
         """Let a tree grow from the leaf hashes of bodies that are gone: from full tiles, and what was kept beside them."""
@@ -101,7 +115,7 @@ class Rebuilding:
             self._wrong_tile(name, level, index, None)
         for (name, size), wanted in self._wanted.items():
             for what, _ in wanted:
-                self._problem(f"{what} of {shown(name)} at {size} entries is beyond the end of the log")
+                self._contradicts(f"{what} of {shown(name)} at {size} entries is beyond the end of the log")
         beyond = self._claimed.entries - self._report.entries
         if beyond > 0:
             self._problem(
@@ -153,11 +167,13 @@ class Rebuilding:
     def _hold_checkpoints(self, name: str, size: int, root: Callable[[], bytes]) -> None:
         for what, wanted in self._wanted.pop((name, size), ()):
             if root() != wanted:
-                self._problem(
+                self._contradicts(
                     f"{what} of {shown(name)} at {size} entries has another root: the log was rewritten"
                 )
-            elif name == SITE_TREE and size in self._signed:
-                self._report.checkpoint = self._signed[size]
+            elif (name, size) in self._signed:
+                self._borne_out.add((name, size))
+                if name == SITE_TREE:
+                    self._report.checkpoint = self._signed[name, size]
 
     def _wrong_tile(self, name: str, level: int, index: int, hashes: bytes | None) -> None:
         self._report.wrong_tiles.append(WrongTile(tree=name, level=level, index=index, hashes=hashes))
@@ -169,6 +185,9 @@ class Rebuilding:
         self._report.wrong_heads.append(
             WrongHead(tree=name, size=0 if tree is None else tree.size, root=root)
         )
+
+    def _contradicts(self, detail: str) -> None:
+        self._report.found(Fault.CHECKPOINT_FORK, detail)
 
     def _problem(self, text: str) -> None:
         self._report.problems.append(text)
