@@ -1,9 +1,11 @@
-"""What who verifies brings along: keys, a policy of witnesses, root certificates, checkpoints from elsewhere.
+"""What who verifies brings along: keys, a policy of witnesses, root certificates, checkpoints from elsewhere, and a memory.
 
 Nothing of the server is imported here, so that an auditor installs no server.
 """
 
+import os
 from datetime import datetime
+from errno import ENOENT
 from pathlib import Path
 
 from cryptography.x509 import load_pem_x509_certificates
@@ -13,7 +15,17 @@ from gatekeeper.service.auditor.signing import Stamp
 from gatekeeper.service.auditor.timestamps import TimestampRefusal, TimestampRefused, verify_timestamp
 from gatekeeper.transparency import Policy, Refused, parse_policy
 
-__all__ = ["read_policy", "read_roots"]
+__all__ = ["memory_at_home", "read_policy", "read_roots"]
+
+
+def memory_at_home() -> Path:
+    """The folder in which what was seen of logs is remembered, unless another is named. Raises OSError without a home."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    try:
+        place = Path(state) if state else Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise FileNotFoundError(ENOENT, "there is no home to remember in: --memory or --no-memory") from error
+    return place / "gatekeeper" / "checkpoints"
 
 
 def read_policy(file: Path) -> Policy:

@@ -1,11 +1,11 @@
-"""How a verdict on a bundle, a proof or the log in its database is told."""
+"""How a verdict on a bundle, a proof, or the log in its database is told."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from gatekeeper.service.auditor import Finding
+from gatekeeper.service.auditor import Finding, Seen
 
-__all__ = ["finding_document", "instant"]
+__all__ = ["finding_document", "instant", "seen_document"]
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
@@ -26,3 +26,8 @@ def instant(seconds: int) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, ValueError, OSError):
         return f"{seconds} s"
+
+
+def seen_document(seen: Seen) -> dict[str, Any]:
+    """A checkpoint from elsewhere as JSON."""
+    return {"size": seen.size, "root": seen.root.hex(), "where": seen.where}

@@ -19,9 +19,10 @@ from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.retention import USUAL, Kept, Retention
 from gatekeeper.ports import DeadLetter, DeletionOutdatedError
+from gatekeeper.service.auditor import Seen
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.integrity.walk import Walk
-from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
+from gatekeeper.service.verification import Report, verify_log
 from gatekeeper.service.verification.mending import objections
 from gatekeeper.transparency import Tree
 from tests.support.checkpoints import verifier_of
@@ -49,7 +50,7 @@ class Years:
     holds: frozenset[str] = frozenset()
     now: datetime = NOW
     said: list[dict[str, Any]] = field(default_factory=list)
-    saved: list[SavedCheckpoint] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
 
     async def write(
         self, entries: int, *, days: float, of: TenantId | None = None, person: HolderId | None = None
@@ -70,7 +71,7 @@ class Years:
         )
 
     async def checkpoint(self) -> None:
-        self.saved.append(await sign_heads(self.fort))
+        self.seen.append(await sign_heads(self.fort))
 
     async def sweep(self) -> list[dict[str, Any]]:
         """Let go all that is due; give what the entries say."""
@@ -101,7 +102,7 @@ class Years:
         return [row["seq"] for row in rows]
 
     async def must_be_sound(self) -> Report:
-        report = await verified(self.fort, saved=self.saved, periods=PERIODS)
+        report = await verified(self.fort, seen=self.seen, periods=PERIODS)
         assert report.problems == []
         assert report.root == self.fort.pen.trees[SITE_TREE].root()
         return report
@@ -436,7 +437,7 @@ async def test_what_expired_is_missed_by_nobody_who_watches_the_log_or_makes_it_
         while (step := await walk.step()) is not None:
             assert step.found == ()
     await years.fort.run("UPDATE tree_head SET root = decode(repeat('00', 32), 'hex') WHERE site_id = $1")
-    report = await verified(years.fort, saved=years.saved)
+    report = await verified(years.fort, seen=years.seen)
     assert len(report.wrong_heads) == len(report.problems) > 1
     async with PostgresReading.opened(years.fort.dsn) as reading:
         assert objections(report, await reading.claimed(years.fort.site)) == []
@@ -447,7 +448,7 @@ async def test_what_goes_or_stays_other_than_an_entry_says_is_found_out(years: Y
     await _expired(years)
     sql, said = TAMPERINGS[what]
     await years.fort.run(sql)
-    report = await verified(years.fort, saved=years.saved)
+    report = await verified(years.fort, seen=years.seen)
     assert not report.valid
     assert any(said in problem for problem in report.problems), report.problems[:5]
 
@@ -498,7 +499,7 @@ async def test_what_goes_while_a_log_is_verified_is_told_by_an_entry_that_was_no
         await years.sweep()
         entries = reading.filed_entries(years.fort.site, until=3)
         report = await verify_log(
-            years.fort.site, entries, claimed=claimed, saved=(), verifiers={}, keys=None, periods=PERIODS
+            years.fort.site, entries, claimed=claimed, verifiers={}, keys=None, periods=PERIODS
         )
         assert not report.valid
         assert claimed.expiries == []

@@ -33,7 +33,7 @@ def test_the_document_tells_of_every_attack_once_and_of_no_other():
 
 def test_a_table_written_anew_is_read_back_and_leaves_the_rest_alone():
     document = SECURITY.read_text()
-    outcome = Outcome(alone="a", remembered="b", witnessed="c", database="d", saved="e")
+    outcome = Outcome(alone="a", remembered="b", witnessed="c", database="d", recalled="e")
     anew = with_table(document, {"this": outcome, "that": outcome})
     assert rows_in(anew) == ["| this | a | b | c | d | e |", "| that | a | b | c | d | e |"]
     emptied = with_table(anew, {})

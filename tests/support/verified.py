@@ -6,28 +6,28 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.retention import Retention
+from gatekeeper.service.auditor import Seen
 from gatekeeper.service.auditor.signing import Stamp
-from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
+from gatekeeper.service.verification import Brought, Report, verify_log
 from gatekeeper.transparency import Policy
 from tests.support import checkpoints
-from tests.support.checkpoints import signed_note, verifier_of
+from tests.support.checkpoints import verifier_of
 from tests.support.fort import KEYS, TREES, Fort
 
 __all__ = ["sign_heads", "verified"]
 
 
-async def sign_heads(fort: Fort) -> SavedCheckpoint:
+async def sign_heads(fort: Fort) -> Seen:
     """Sign where every tree stands; give the checkpoint of the site's."""
     await checkpoints.sign_heads(fort)
     site = fort.pen.trees[SITE_TREE]
-    note = signed_note(fort.site, SITE_TREE, site.size, site.root())
-    return SavedCheckpoint(size=site.size, root=site.root(), note=note)
+    return Seen(size=site.size, root=site.root(), where="memory")
 
 
 async def verified(
     fort: Fort,
     *,
-    saved: Sequence[SavedCheckpoint] = (),
+    seen: Sequence[Seen] = (),
     keys: Mapping[HolderId, bytes] | None = KEYS,
     periods: Mapping[str, Retention] | None = None,
     policy: Policy | None = None,
@@ -43,10 +43,8 @@ async def verified(
             fort.site,
             entries,
             claimed=claimed,
-            saved=saved,
             verifiers=verifiers,
             keys=keys,
             periods=periods,
-            policy=policy,
-            stamp=stamp,
+            brought=Brought(policy=policy, stamp=stamp, given={SITE_TREE: seen} if seen else {}),
         )

@@ -11,7 +11,14 @@ from datetime import datetime
 from gatekeeper.core.export import Manifest
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Report, Seen, fault, refusal
 from gatekeeper.service.auditor.memory import Remembered
-from gatekeeper.service.auditor.vouching import named_key, not_asked_for, open_cosigned, why_unsigned
+from gatekeeper.service.auditor.vouching import (
+    not_asked_for,
+    open_cosigned,
+    read_given,
+    see_given,
+    trusted_key,
+    why_unsigned,
+)
 from gatekeeper.service.words import shown
 from gatekeeper.transparency import (
     Note,
@@ -19,7 +26,6 @@ from gatekeeper.transparency import (
     Refused,
     SignatureType,
     Verifier,
-    open_checkpoint,
     parse_checkpoint,
     parse_note,
     parse_verifier,
@@ -62,9 +68,7 @@ def log_key(
 
     Raises `Found` when the bundle names another, CannotCheckError for a key of another site.
     """
-    trusted = named_key(manifest.site, manifest.origin, pinned=pinned, policy=policy)
-    if trusted is None:
-        trusted = next(iter(remembered.keys), None)
+    trusted = trusted_key(manifest.site, manifest.origin, pinned=pinned, policy=policy, remembered=remembered)
     named = _named(manifest)
     if trusted is None:
         return None if named is None else LogKey(verifier=named, first_seen=True)
@@ -108,19 +112,16 @@ def given_notes(notes: Sequence[tuple[str, bytes]], manifest: Manifest, report: 
     """Checkpoints that who verifies has from elsewhere. Raises CannotCheckError for what is none of this log."""
     seen = []
     for where, note in notes:
-        parsed = parse_note(note)
-        checkpoint = parsed if isinstance(parsed, Refused) else parse_checkpoint(parsed.text)
-        if isinstance(checkpoint, Refused):
-            raise CannotCheckError(f"{where} is no checkpoint: {checkpoint.code.sentence}")
+        checkpoint = read_given(where, note)
         if checkpoint.origin != manifest.origin:
             raise CannotCheckError(
                 f"{where} is a checkpoint of {shown(checkpoint.origin)}; the bundle is of {manifest.origin}."
             )
         if report.key is None:
             report.unchecked.append(f"who signed {where}: the log's key is not known")
-        elif isinstance(opened := open_checkpoint(note, [report.key]), Refused):
-            raise CannotCheckError(f"{where} is not signed by the log: {opened.code.sentence}")
-        seen.append(Seen(size=checkpoint.size, root=checkpoint.root, where=where))
+            seen.append(Seen(size=checkpoint.size, root=checkpoint.root, where=where))
+        else:
+            seen.append(see_given(where, note, [report.key]))
     return seen
 
 

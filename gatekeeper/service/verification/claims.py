@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatekeeper.ports import StoredEntry
-from gatekeeper.service.auditor import Fault, Finding
-from gatekeeper.transparency import NoteSignature, Refusal
+from gatekeeper.service.auditor import Fault, Finding, Seen
+from gatekeeper.transparency import NoteSignature, Refusal, Verifier
 
-__all__ = ["Claimed", "Cosigned", "FiledEntry", "Report", "SavedCheckpoint", "WrongHead", "WrongTile"]
+__all__ = ["Claimed", "Cosigned", "FiledEntry", "Report", "SignedHead", "WrongHead", "WrongTile"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +23,13 @@ class FiledEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedCheckpoint:
-    """A signed checkpoint of the site's tree: where it was, what it said, and the note that says so."""
+class SignedHead:
+    """A checkpoint of a tree that the log signed: what it says, the note that says so, and with which key."""
 
     size: int
     root: bytes
     note: bytes
+    key: Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Report:
     """What was found. Valid only when there is no problem.
 
     `entries` are those whose bodies are there; `deleted`, of which an entry says that the bodies went, come before them.
-    `checkpoint` is the newest that the log's key signed for the site's tree and that the bodies bear out. `cosigned` and
+    `newest` is of each tree the newest checkpoint that the log's key signed and that the bodies bear out. `cosigned` and
     `stamped` say of each tree up to which size witnesses and time-stamping authorities vouch for it.
     """
 
@@ -93,11 +94,13 @@ class Report:
     root: bytes = b""
     trees: int = 0
     checkpoints: int = 0
-    checkpoint: SavedCheckpoint | None = None
+    newest: dict[str, SignedHead] = field(default_factory=dict)
     personal_opened: int = 0
     wrong_tiles: list[WrongTile] = field(default_factory=list)
     wrong_heads: list[WrongHead] = field(default_factory=list)
     """What follows from the bodies and does not stand so; each is one of the problems."""
+    consistent_with: list[Seen] = field(default_factory=list)
+    """The checkpoints from elsewhere that the bodies bear out."""
     cosigned: dict[str, Cosigned] = field(default_factory=dict)
     stamped: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)

@@ -10,7 +10,7 @@ from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.service.auditor import Fault
 from gatekeeper.service.auditor.signing import Stamp
 from gatekeeper.service.auditor.vouching import not_asked_for, open_cosigned
-from gatekeeper.service.verification.claims import Claimed, Cosigned, Report, SavedCheckpoint
+from gatekeeper.service.verification.claims import Claimed, Cosigned, Report, SignedHead
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import Note, Policy, Refused, VerifiedSignature, Verifier, parse_note
 
@@ -24,7 +24,7 @@ class Cosignatures:
         self,
         claimed: Claimed,
         *,
-        signed: Mapping[tuple[str, int], SavedCheckpoint],
+        signed: Mapping[tuple[str, int], SignedHead],
         verifiers: Mapping[str, Sequence[Verifier]],
         policy: Policy | None,
         report: Report,
