@@ -2,7 +2,7 @@
 
 An export is made by the honest exporter from what the database holds now, and checked by the honest verifier: knowing only
 the log's public key, with one checkpoint remembered from an earlier export, and demanding a witness's cosignature.
-The log in its database is verified without and with what is remembered.
+The log in its database is verified alone, with what is remembered, and demanding the witness's cosignatures.
 
 A bundle that is found valid is held against what was true: only where it says something else was the attack not caught.
 """
@@ -29,7 +29,7 @@ from gatekeeper.service.verification.brought import bring
 from gatekeeper.transparency import MissingTileError, Refused, open_checkpoint
 from gatekeeper.transparency.signed_checkpoint import read_checkpoint
 from tests.drill.attacks import Attack
-from tests.drill.ground import TREE, Ground, ground
+from tests.drill.ground import TREE, Ground, ask_witness, ground
 from tests.support.checkpoints import verifier_of
 from tests.support.exports import leaves_of, members_of, opened_with
 from tests.support.fort import KEYS, NOW, TREES
@@ -48,6 +48,7 @@ class Outcome:
     witnessed: str
     database: str
     recalled: str
+    cosigned: str
 
 
 class _NoBundleError(Exception):
@@ -66,10 +67,12 @@ async def judged(server: EmbeddedPostgres, attack: Attack | None) -> Outcome:
         with tempfile.TemporaryDirectory() as folder:
             memory = _memory(attacked, Path(folder) / "memory")
             exported = await _of_export(attacked, Path(folder), memory, stopped=stopped)
+            await ask_witness(attacked.fort, attacked.witness)
             return Outcome(
                 **exported,
                 database=await _of_database(attacked, Known()),
                 recalled=await _of_database(attacked, Known(memory=memory)),
+                cosigned=await _of_database(attacked, Known(policy=attacked.witness.policy)),
             )
 
 
@@ -176,7 +179,7 @@ async def _signed(attacked: Ground, tiles: TreeTiles, *, above: int) -> SignedTr
     opened = open_checkpoint(rows[0]["note"], [key]) if rows else None
     if opened is None or isinstance(opened, Refused):
         raise _NoBundleError("no signed checkpoint")
-    note = await attacked.witness.cosign(rows[0]["note"], tiles)
+    note = await attacked.witness.cosign(TREE, rows[0]["note"], tiles)
     return SignedTree(note=note, checkpoint=opened.checkpoint, key=key.key())
 
 
@@ -201,4 +204,6 @@ async def _of_database(attacked: Ground, known: Known) -> str:
     rows = await attacked.run(
         "SELECT body FROM entry WHERE site_id = $1 AND body LIKE $2 ORDER BY seq", f'%"{TREE}":%'.encode()
     )
+    if known.policy is not None and report.cosigned[SITE_TREE].size < report.entries:
+        return f"says: cosigned up to {report.cosigned[SITE_TREE].size} only"
     return _held(attacked, [row["body"] for row in rows])
