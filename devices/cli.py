@@ -92,7 +92,7 @@ def checkpoint(
         typer.Option("--json", help="All that is remembered, as JSON: older ones and contradictions too."),
     ] = False,
 ) -> None:
-    """Print the newest checkpoint that this gate remembers, as the log signed it, for `gatekeeper audit verify --remember`.
+    """Print the newest checkpoint that this gate remembers, as the log signed it, for `gatekeeper audit verify --checkpoint`.
 
     Exit 1: it remembers none.
     """

@@ -4,7 +4,7 @@ Exit 0 when everything that was looked at is as it must be, 1 when it is not, an
 whatever reason: no fault of ours or of the databases is ever taken for a log that was altered.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
@@ -18,17 +18,19 @@ from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.cli.told import finding_document, instant, seen_document
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
-from gatekeeper.core.trust import Trust
+from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
-from gatekeeper.service.files import write_whole
-from gatekeeper.service.verification import Claimed, Report, SavedCheckpoint, verify_log
+from gatekeeper.service.auditor import CannotCheckError, Known, Memory
+from gatekeeper.service.verification import Brought, Claimed, Report, verify_log
+from gatekeeper.service.verification.brought import bring as bring_along
+from gatekeeper.service.verification.brought import remember
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.verification.periods import periods_of
-from gatekeeper.service.words import counted
-from gatekeeper.transparency import Refused, open_checkpoint
+from gatekeeper.service.words import counted, shown
 
 __all__ = ["verify_database", "verify_site"]
 
@@ -38,7 +40,7 @@ _TOLD = 20
 
 def verify_database(
     *,
-    remember: Path | None,
+    bring: Callable[[], Known],
     json_output: bool,
     data: Path | None,
     site: str | None,
@@ -48,16 +50,20 @@ def verify_database(
     """Verify the log in its database, say what was found, and end the command."""
     try:
         settings = quiet_settings(data=data, site=site, dsn=dsn, vault_dsn=vault_dsn)
-        memory = None if remember is None else _Memory(remember)
-        report = run(verify_site(settings, the_site(settings), remember=memory, bar=not json_output))
+        named, known = the_site(settings), bring()
+        report, brought = run(verify_site(settings, named, known=known, bar=not json_output))
         if json_output:
             json_line(report_document(report))
         else:
             _tell(report)
-        if memory is not None:
-            say(memory.renewed(report))
+        if known.memory is not None and report.valid:
+            remembered = _remembered(known.memory, named, brought, report)
+            if not json_output:
+                say(remembered)
     except KeyboardInterrupt as error:
         raise _cannot_check("it was interrupted.") from error
+    except CannotCheckError as error:
+        raise _cannot_check(str(error)) from error
     except Exception as error:
         # Not even a defect of ours may end with the code that says INVALID.
         raise _cannot_check(sentence_of(error) or f"{type(error).__name__}: {error}") from error
@@ -80,6 +86,17 @@ def report_document(report: Report) -> dict[str, object]:
         "checkpoints": report.checkpoints,
         "personal_parts_opened": report.personal_opened,
         "problems": report.problems,
+        "findings": [finding_document(finding) for finding in report.findings],
+        "consistent_with": [seen_document(one) for one in report.consistent_with],
+        "cosigned": [
+            {
+                "tree": tree,
+                "size": cosigned.size,
+                "witnesses": [{"name": name, "at": instant(at)} for name, at in cosigned.witnesses],
+            }
+            for tree, cosigned in report.cosigned.items()
+        ],
+        "stamped": [{"tree": tree, "size": size, "at": at} for tree, (size, at) in report.stamped.items()],
         "not_checked": report.unchecked,
     }
 
@@ -89,6 +106,13 @@ def _tell(report: Report) -> None:
         say(f"INVALID: {problem}")
     if len(report.problems) > _TOLD:
         say(f"INVALID: and {len(report.problems) - _TOLD} more; --json tells them all")
+    if report.consistent_with:
+        say(f"One with {counted(len(report.consistent_with), 'checkpoint')} seen before.")
+    for tree, cosigned in report.cosigned.items():
+        by = ", ".join(f"{shown(name)} at {instant(at)}" for name, at in cosigned.witnesses)
+        say(f"Cosigned: {shown(tree)} up to {counted(cosigned.size, 'entry', 'entries')}, by {by}.")
+    for tree, (size, at) in report.stamped.items():
+        say(f"Stamped: {shown(tree)} at {counted(size, 'entry', 'entries')}, at {at.isoformat()}.")
     for thing in report.unchecked:
         say(f"Not checked: {thing}.")
     verdict = "Valid" if report.valid else "INVALID"
@@ -99,14 +123,27 @@ def _tell(report: Report) -> None:
     )
 
 
-async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | None", bar: bool) -> Report:
-    """Verify a site's log in its database, and against what is remembered of it.
+def _remembered(memory: Memory, site: SiteId, brought: Brought, report: Report) -> str:
+    """Remember the newest checkpoints of a valid log; what to say of it."""
+    kept = remember(memory, site, brought, report)
+    if kept:
+        trees = ", ".join(
+            f"{shown(tree)} at {counted(size, 'entry', 'entries')}" for tree, size in kept.items()
+        )
+        return f"Remembered in {memory.folder}: {trees}."
+    if report.newest or brought.remembered:
+        return "What was remembered stays: the log holds no newer checkpoint."
+    return "There is nothing to remember: the log holds no signed checkpoint yet."
 
-    Raises what `sentence_of` tells when that cannot be begun.
+
+async def verify_site(settings: Settings, site: SiteId, *, known: Known, bar: bool) -> tuple[Report, Brought]:
+    """Verify a site's log in its database against what is known of it; what was found, and what it was held against.
+
+    Raises what `sentence_of` tells when that cannot be begun, and CannotCheckError.
     """
     async with _databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         trust = await trust_of_the_log(settings, site, reading)
-        saved = [] if remember is None else remember.believed(site, trust)
+        brought = bring_along(known, site=site, verifiers=lambda tree: log_verifiers(trust, tree))
         keys = await _keys(vault_dsn, site)
         while True:
             claimed = await reading.claimed(site)
@@ -116,17 +153,19 @@ async def verify_site(settings: Settings, site: SiteId, *, remember: "_Memory | 
                     site,
                     reading.filed_entries(site, until=size),
                     claimed=claimed,
-                    saved=saved,
-                    verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
+                    verifiers=tree_verifiers(
+                        site, trust, trees={*brought.trees, *(tree for tree, *_ in claimed.checkpoints)}
+                    ),
                     keys=keys,
                     periods=periods_of(
                         await reading.documents(site), anchor=site_folder(settings, site).read_anchor()
                     ),
+                    brought=brought,
                     progress=told,
                 )
             # What went meanwhile is told by an entry that was not asked for: it is looked at anew, and is no fault.
             if report.valid or await reading.newest_expiry(site) == _newest(claimed):
-                return report
+                return report, brought
 
 
 def _newest(claimed: Claimed) -> int | None:
@@ -148,42 +187,3 @@ async def _keys(vault_dsn: str, site: SiteId) -> Mapping[HolderId, bytes]:
         return await PostgresKeyVault(vault_dsn).keys(site)
     except LedgerUnavailableError as error:
         raise SettingError(f"The persons' keys cannot be read. {error}") from error
-
-
-# -- the memory of who verifies --------------------------------------------------------------------------------------
-
-
-class _Memory:
-    """A file outside the database with the newest checkpoint that an earlier run has held to the bodies."""
-
-    def __init__(self, file: Path) -> None:
-        """Recall what is kept. Raises when there is no place to keep anything."""
-        if not file.parent.is_dir():
-            raise SettingError(f"There is no folder {file.parent} in which to remember a checkpoint.")
-        self._file = file
-        self._note = file.read_bytes() if file.exists() else None
-        self._size: int | None = None
-
-    def believed(self, site: SiteId, trust: Trust) -> list[SavedCheckpoint]:
-        """What is remembered, when the log's key signed it; nothing at the first time."""
-        if self._note is None:
-            return []
-        opened = open_checkpoint(self._note, tree_verifiers(site, trust, trees=[SITE_TREE])[SITE_TREE])
-        if isinstance(opened, Refused):
-            raise SettingError(f"The remembered checkpoint is none of this log: {opened.code.sentence}")
-        self._size = opened.checkpoint.size
-        return [SavedCheckpoint(size=self._size, root=opened.checkpoint.root, note=self._note)]
-
-    def renewed(self, report: Report) -> str:
-        """Keep the newest checkpoint that this run has held to the bodies, never an older one; say what was done."""
-        newest = report.checkpoint
-        if not report.valid:
-            return "Nothing is remembered of a log that is INVALID."
-        if newest is None or newest.size <= (self._size or 0):
-            if self._size is None:
-                return "There is nothing to remember: the log holds no signed checkpoint yet."
-            return (
-                f"The checkpoint of {self._size} entries stays remembered: the log holds none that is newer."
-            )
-        write_whole(self._file, newest.note)
-        return f"The checkpoint of {newest.size} entries is remembered in {self._file}."

@@ -19,6 +19,7 @@ from gatekeeper.adapters.postgres import PostgresLeaves, PostgresReading, Postgr
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, the_site
 from gatekeeper.cli.believed import trust_of_the_log
+from gatekeeper.cli.brought import memory_at_home
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.config import Settings
 from gatekeeper.core.audit import SITE_TREE
@@ -26,8 +27,10 @@ from gatekeeper.core.export import Counts
 from gatekeeper.core.log_export import LogExport, read_log_export
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import HolderId, SiteId
+from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.administration.exports import EXPORT_LASTS
+from gatekeeper.service.auditor import CannotCheckError, Memory
 from gatekeeper.service.engine.sealing import open_personal
 from gatekeeper.service.export.partial import Partial
 from gatekeeper.service.export.planning import (
@@ -116,7 +119,8 @@ async def write(ground: Ground, seq: int) -> None:
     index = orjson.loads(body)["trees"].get(export.tree)
     if index is None:
         raise NotExportedError(f"Entry {seq} does not stand in the tree {export.tree} that it speaks of.")
-    earlier = {*ground.wanted.seen, *await ground.reading.handed_out(ground.site, tree=export.tree)}
+    handed_out = await ground.reading.handed_out(ground.site, tree=export.tree)
+    earlier = {*ground.wanted.seen, *handed_out, *_remembered(ground.site, export.tree)}
     async with (
         PostgresLeaves.opened(ground.dsn, ground.site) as leaves,
         PostgresStoredTrees.opened(ground.dsn) as stored,
@@ -141,6 +145,15 @@ async def write(ground: Ground, seq: int) -> None:
         plan = replace(plan, seen=ground.wanted.seen)
         with Partial.begun(ground.wanted.file, plan_document(plan)) as partial:
             await _fill(ground, partial, plan, leaves)
+
+
+def _remembered(site: SiteId, tree: str) -> list[int]:
+    """The sizes that who verifies at this desk remembers; none where that cannot be understood, which is theirs to mend."""
+    try:
+        remembered = Memory(memory_at_home()).recall(checkpoint_origin(site, tree))
+    except (CannotCheckError, OSError):
+        return []
+    return [one.size for one in remembered.checkpoints]
 
 
 async def go_on(ground: Ground, differing: Callable[[Plan], Sequence[str]]) -> None:

@@ -3,18 +3,19 @@
 Exit 0 when it is valid, 1 when it is not, and 3 when it cannot be checked.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gatekeeper.cli.asked import JsonOutput
+from gatekeeper.cli.brought import read_policy
 from gatekeeper.cli.talk import json_line, say
+from gatekeeper.cli.told import instant
 from gatekeeper.service.auditor.findings import CannotCheckError
 from gatekeeper.service.auditor.proof import Proven, check_proof
 from gatekeeper.service.words import shown
-from gatekeeper.transparency import Policy, Refused, Verifier, parse_policy, parse_verifier
+from gatekeeper.transparency import Policy, Refused, Verifier, parse_verifier
 
 __all__ = ["check"]
 
@@ -40,7 +41,7 @@ def check(
     """
     try:
         logs = [_key(text) for text in key or ()]
-        believed = None if policy is None else _policy(policy)
+        believed = None if policy is None else read_policy(policy)
         beside = proof.with_suffix(".entry.json") if entry is None else entry
         found = check_proof(proof.read_bytes(), beside.read_bytes(), logs=logs, policy=believed)
         if json_output:
@@ -71,13 +72,6 @@ def _key(text: str) -> Verifier:
     return key
 
 
-def _policy(file: Path) -> Policy:
-    policy = parse_policy(file.read_bytes())
-    if isinstance(policy, Refused):
-        raise CannotCheckError(f"{file}: {policy.code.sentence} {policy.detail}".rstrip())
-    return policy
-
-
 # -- what is said -------------------------------------------------------------------------------------------------------
 
 
@@ -92,7 +86,7 @@ def _document(found: Proven | str, policy: Policy | None) -> dict[str, Any]:
         "index": found.index,
         "size": found.size,
         "root": found.root.hex(),
-        "witnesses": [{"name": name, "at": _instant(at)} for name, at in found.witnesses],
+        "witnesses": [{"name": name, "at": instant(at)} for name, at in found.witnesses],
         "not_checked": _unchecked(policy),
     }
 
@@ -102,7 +96,7 @@ def _tell(found: Proven | str, policy: Policy | None) -> None:
         say(f"INVALID: {found}")
         return
     for name, at in found.witnesses:
-        say(f"Witnessed by {shown(name)} at {_instant(at)}.")
+        say(f"Witnessed by {shown(name)} at {instant(at)}.")
     for thing in _unchecked(policy):
         say(f"Not checked: {thing}.")
     say(
@@ -116,10 +110,3 @@ def _unchecked(policy: Policy | None) -> list[str]:
     if policy is None or policy.quorum is None:
         unchecked.append("that others saw the same log: no --policy asks for witnesses")
     return unchecked
-
-
-def _instant(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} s"

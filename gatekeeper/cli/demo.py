@@ -32,6 +32,7 @@ from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.site_file import read_bridges, read_site
 from gatekeeper.observe.logging import configure
+from gatekeeper.service.auditor import Known
 
 __all__ = ["demo"]
 
@@ -155,7 +156,7 @@ async def _compare(
         if granted.get(opening["entry"], {}).get("message") != opening["message"]
         or granted[opening["entry"]]["access_point"] != opening["access_point"]
     ]
-    report = await verify_site(settings, site, remember=None, bar=False)
+    report, _ = await verify_site(settings, site, known=Known(), bar=False)
     checkpoint = await reading.newest_checkpoint(site, tree=SITE_TREE)
     return {
         "scans": seen["scans"],
@@ -188,7 +189,7 @@ def _print_commands(settings: Settings, where: Premises, file: Path) -> None:
         "Who is where, what happens, is the log whole:",
         f"  {gatekeeper} presence --data {data}",
         f"  {gatekeeper} watch --data {data}",
-        f"  {gatekeeper} audit verify --data {data}",
+        f"  {gatekeeper} audit verify --no-memory --data {data}",
         "Change something and see the next scan feel it:",
         f"  {gatekeeper} alert set charlie --data {data}",
         f"  {gatekeeper} lockdown on zone:campus --data {data}",

@@ -111,7 +111,6 @@ async def _rebuilt(settings: Settings, site: SiteId, dsn: str, *, bar: bool) -> 
                     site,
                     reading.filed_entries(site, until=until(claimed, SITE_TREE)),
                     claimed=claimed,
-                    saved=(),
                     verifiers=tree_verifiers(site, trust, trees={tree for tree, *_ in claimed.checkpoints}),
                     keys=None,
                     progress=told,

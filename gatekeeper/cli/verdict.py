@@ -4,25 +4,22 @@ Exit 0 when everything that was looked at is as it must be, 1 when it is not, an
 the server is imported for a bundle, so that an auditor installs no server.
 """
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cryptography.x509 import load_pem_x509_certificates
 
 from gatekeeper.cli.asked import Data, Dsn, JsonOutput, Site, VaultDsn
+from gatekeeper.cli.brought import memory_at_home, read_policy, read_roots
 from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.cli.told import finding_document, instant, seen_document
 from gatekeeper.core.export import proves
-from gatekeeper.service.auditor import CannotCheckError, Finding, Known, Memory, Report, verify_bundle
-from gatekeeper.service.auditor.stamping import CheckStamp
-from gatekeeper.service.auditor.timestamps import TimestampRefusal, TimestampRefused, verify_timestamp
+from gatekeeper.service.auditor import CannotCheckError, Known, Memory, Report, verify_bundle
 from gatekeeper.service.words import counted
-from gatekeeper.transparency import Policy, Refused, SignatureType, Verifier, parse_policy, parse_verifier
+from gatekeeper.transparency import Refused, SignatureType, Verifier, parse_verifier
 
 __all__ = ["verify"]
 
@@ -37,45 +34,36 @@ def verify(
         ),
     ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", help="Of a bundle: the log's public key, as the site publishes it.")
+        str | None, typer.Option("--key", help="The log's public key, as the site publishes it.")
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option("--policy", help="Of a bundle: which logs and witnesses to believe (C2SP tlog-policy)."),
+        typer.Option("--policy", help="Which logs and witnesses to believe (C2SP tlog-policy)."),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--checkpoint",
-            help="Of a bundle: a checkpoint from a gate, a witness or earlier; may be repeated.",
-        ),
+        typer.Option("--checkpoint", help="A checkpoint from a gate, a witness or earlier; may be repeated."),
     ] = None,
     tsa_roots: Annotated[
         Path | None,
         typer.Option(
             "--tsa-roots",
-            help="Of a bundle: root certificates (PEM) of time-stamping authorities to believe.",
+            help="Root certificates (PEM) of time-stamping authorities to believe.",
         ),
     ] = None,
     memory: Annotated[
         Path | None,
         typer.Option(
-            "--memory", help="Of a bundle: where keys and checkpoints are remembered, else in your home."
+            "--memory", help="Folder that remembers keys and checkpoints of logs, else in your home."
         ),
     ] = None,
     no_memory: Annotated[
-        bool, typer.Option("--no-memory", help="Of a bundle: recall nothing and remember nothing.")
+        bool, typer.Option("--no-memory", help="Recall nothing and remember nothing.")
     ] = False,
     hashes_only: Annotated[
         bool,
         typer.Option("--hashes-only", help="Of a bundle: leave out what entries, openings and tables say."),
     ] = False,
-    remember: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with the checkpoint seen last time; demanded to fit, and renewed when all is well."
-        ),
-    ] = None,
     json_output: JsonOutput = False,
     data: Data = None,
     site: Site = None,
@@ -86,35 +74,31 @@ def verify(
 
     Exit 0: valid. Exit 1: INVALID. Exit 3: it could not be checked.
     """
-    of_bundle = {
-        "--key": key, "--policy": policy, "--checkpoint": checkpoint, "--tsa-roots": tsa_roots, "--memory": memory,
-        "--no-memory": no_memory,
-        "--hashes-only": hashes_only,
-    }  # fmt: skip
-    of_log = {"--remember": remember, "--data": data, "--site": site, "--dsn": dsn, "--vault-dsn": vault_dsn}
+    pinned = None if key is None else _key(key)
+
+    def bring() -> Known:
+        return Known(
+            key=pinned,
+            policy=None if policy is None else read_policy(policy),
+            notes=[(str(note), note.read_bytes()) for note in checkpoint or ()],
+            stamp=None if tsa_roots is None else read_roots(tsa_roots),
+            memory=None if no_memory else Memory(memory or memory_at_home()),
+        )
+
     if bundle is None:
-        _refuse(of_bundle, "a bundle")
+        _refuse({"--hashes-only": hashes_only}, "a bundle")
         of_server = loaded("gatekeeper.cli.audit", "Without a bundle, audit verify")
         of_server.verify_database(
-            remember=remember, json_output=json_output, data=data, site=site, dsn=dsn, vault_dsn=vault_dsn
+            bring=bring, json_output=json_output, data=data, site=site, dsn=dsn, vault_dsn=vault_dsn
         )
+    of_log = {"--data": data, "--site": site, "--dsn": dsn, "--vault-dsn": vault_dsn}
     _refuse(of_log, "the log in its database")
     if bundle is not None:
         if bundle.suffix == ".tlog-proof":
             raise _cannot_check(
                 f"{bundle} is the proof of one entry: gatekeeper audit check-proof checks it."
             )
-        place = None if no_memory else memory or _home()
-        _verify(
-            bundle,
-            key=key,
-            policy=policy,
-            notes=checkpoint or [],
-            tsa_roots=tsa_roots,
-            memory=None if place is None else Memory(place),
-            hashes_only=hashes_only,
-            json_output=json_output,
-        )
+        _verify(bundle, bring, hashes_only=hashes_only, json_output=json_output)
 
 
 def _refuse(options: Mapping[str, object], what: str) -> None:
@@ -123,34 +107,12 @@ def _refuse(options: Mapping[str, object], what: str) -> None:
         raise typer.BadParameter(f"{given[0]} is for {what}.")
 
 
-def _home() -> Path:
-    state = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "gatekeeper" / "checkpoints"
-
-
-def _verify(
-    bundle: Path,
-    *,
-    key: str | None,
-    policy: Path | None,
-    notes: list[Path],
-    tsa_roots: Path | None,
-    memory: Memory | None,
-    hashes_only: bool,
-    json_output: bool,
-) -> None:
-    pinned = None if key is None else _key(key)
+def _verify(bundle: Path, bring: Callable[[], Known], *, hashes_only: bool, json_output: bool) -> None:
     try:
-        known = Known(
-            key=pinned,
-            policy=None if policy is None else _policy(policy),
-            notes=[(str(note), note.read_bytes()) for note in notes],
-            stamp=None if tsa_roots is None else _stamp(tsa_roots),
-            memory=memory,
-        )
+        known = bring()
         with nullcontext(_silent) if json_output else progress("verifying", None) as told:
             report = verify_bundle(bundle, known=known, hashes_only=hashes_only, progress=told)
-        remembered = _keep(report, memory)
+        remembered = _keep(report, known.memory)
         if json_output:
             json_line(_document(report))
         else:
@@ -180,32 +142,6 @@ def _key(text: str) -> Verifier:
     return key
 
 
-def _policy(file: Path) -> Policy:
-    policy = parse_policy(file.read_bytes())
-    if isinstance(policy, Refused):
-        where = f" ({policy.detail})" if policy.detail else ""
-        raise CannotCheckError(f"{file} is no policy: {policy.code.sentence}{where}")
-    return policy
-
-
-def _stamp(file: Path) -> CheckStamp:
-    """Checks time stamps of the authorities below these root certificates."""
-    try:
-        roots = load_pem_x509_certificates(file.read_bytes())
-    except ValueError as error:
-        raise CannotCheckError(f"{file} holds no certificates (PEM).") from error
-
-    def stamp(text: bytes, reply: bytes) -> datetime | str:
-        found = verify_timestamp(reply, text, roots=roots)
-        if not isinstance(found, TimestampRefused):
-            return found
-        if found.code is TimestampRefusal.UNCHECKED:
-            raise CannotCheckError(found.code.sentence)
-        return found.code.sentence
-
-    return stamp
-
-
 def _cannot_check(why: str) -> typer.Exit:
     say(f"Cannot check: {why}")
     return typer.Exit(_CANNOT_CHECK)
@@ -232,7 +168,7 @@ def _document(report: Report) -> dict[str, Any]:
     manifest, counts = report.manifest, report.counts
     return {
         "verdict": "INVALID" if report.finding is not None else "cannot check" if report.lacking else "valid",
-        "finding": None if report.finding is None else _finding(report.finding),
+        "finding": None if report.finding is None else finding_document(report.finding),
         "lacking": report.lacking,
         "origin": None if manifest is None else manifest.origin,
         "size": None if manifest is None else manifest.size,
@@ -244,12 +180,10 @@ def _document(report: Report) -> dict[str, Any]:
         "openings": counts.openings,
         "rows": counts.rows,
         "key": None if report.key is None else report.key.key(),
-        "witnesses": [{"name": name, "at": _instant(at)} for name, at in report.witnesses],
+        "witnesses": [{"name": name, "at": instant(at)} for name, at in report.witnesses],
         "stamped": None if report.stamped is None else report.stamped.at,
         "stamped_size": None if report.stamped is None else report.stamped.size,
-        "consistent_with": [
-            {"size": one.size, "root": one.root.hex(), "where": one.where} for one in report.consistent_with
-        ],
+        "consistent_with": [seen_document(one) for one in report.consistent_with],
         "proves": [] if manifest is None or not report.valid else proves(manifest),
         "not_checked": report.unchecked,
     }
@@ -258,24 +192,6 @@ def _document(report: Report) -> dict[str, Any]:
 def _expired(report: Report) -> int:
     expired = None if report.manifest is None else report.manifest.expired
     return 0 if expired is None else expired.entries
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "code": finding.code.value,
-        "sentence": finding.code.sentence,
-        "member": finding.member or None,
-        "line": finding.line,
-        "index": finding.index,
-        "detail": finding.detail or None,
-    }
-
-
-def _instant(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} s"
 
 
 def _tell(report: Report, remembered: str) -> None:
@@ -288,7 +204,7 @@ def _tell(report: Report, remembered: str) -> None:
     for sentence in report.lacking:
         say(f"Cannot check: {sentence}")
     for name, at in report.witnesses:
-        say(f"Witnessed by {name} at {_instant(at)}.")
+        say(f"Witnessed by {name} at {instant(at)}.")
     if report.stamped is not None:
         say(
             f"Stamped: the checkpoint of {counted(report.stamped.size, 'entry', 'entries')} was there at "

@@ -21,6 +21,7 @@ from gatekeeper.cli.audit import verify_site
 from gatekeeper.config import Settings
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.ids import SiteId
+from gatekeeper.service.auditor import Known
 
 ROOT = Path(__file__).parents[2]
 SITE = SiteId("johan-willem-friso")
@@ -90,7 +91,7 @@ class Barracks:
 
     async def assert_log_sound(self, seen: dict[str, Any] | None = None) -> None:
         """Nothing lost, nothing double, nothing open without an entry, and the log verifies."""
-        report = await verify_site(self.settings, SITE, remember=None, bar=False)
+        report, _ = await verify_site(self.settings, SITE, known=Known(), bar=False)
         assert report.problems == []
         messages: Counter[str] = Counter()
         granted: dict[int, dict[str, Any]] = {}

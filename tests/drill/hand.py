@@ -110,22 +110,34 @@ async def rebuild(fort: Fort) -> None:
 
 
 async def sign_anew(fort: Fort) -> None:
-    """With the log's own key, stolen: a checkpoint where each stood that still can, and of every head."""
+    """With the log's own key, stolen: a checkpoint where each stood that still can, and of every head.
+
+    What stands as it was is left alone, with the cosignatures that it has.
+    """
     stood = await fort.run(
-        "SELECT tree, size FROM checkpoint WHERE site_id = $1 UNION SELECT tree, size FROM tree_head WHERE site_id = $1"
+        "SELECT tree, size, root FROM checkpoint WHERE site_id = $1 UNION SELECT tree, size, NULL FROM tree_head WHERE site_id = $1"
     )
-    wanted = {(row["tree"], row["size"]) for row in stood}
-    await fort.run("DELETE FROM checkpoint WHERE site_id = $1")
+    wanted = {
+        (row["tree"], row["size"]): row["root"] for row in sorted(stood, key=lambda row: row["root"] or b"")
+    }
     trees = {name: Tree.empty() for name in TREES}
+    await fort.run(
+        "DELETE FROM checkpoint USING tree_head AS head WHERE checkpoint.site_id = $1 AND head.site_id = $1"
+        " AND head.tree = checkpoint.tree AND checkpoint.size > head.size"
+    )
     for row in await fort.run("SELECT body FROM entry WHERE site_id = $1 ORDER BY seq"):
         for name in orjson.loads(row["body"])["trees"]:
             tree = trees[name]
             tree.append([leaf_hash(row["body"])])
-            if (name, tree.size) in wanted:
-                note = signed_note(fort.site, name, tree.size, tree.root())
-                await fort.ledger.checkpoint(
-                    fort.site, tree=name, size=tree.size, root=tree.root(), note=note, at=NOW
-                )
+            if (name, tree.size) not in wanted or wanted[name, tree.size] == tree.root():
+                continue
+            await fort.run(
+                "DELETE FROM checkpoint WHERE site_id = $1 AND tree = $2 AND size = $3", name, tree.size
+            )
+            note = signed_note(fort.site, name, tree.size, tree.root())
+            await fort.ledger.checkpoint(
+                fort.site, tree=name, size=tree.size, root=tree.root(), note=note, at=NOW
+            )
 
 
 async def cut_off(fort: Fort, size: int) -> None:

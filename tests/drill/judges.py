@@ -2,7 +2,7 @@
 
 An export is made by the honest exporter from what the database holds now, and checked by the honest verifier: knowing only
 the log's public key, with one checkpoint remembered from an earlier export, and demanding a witness's cosignature.
-The log in its database is verified without and with a checkpoint that was saved.
+The log in its database is verified alone, with what is remembered, and demanding the witness's cosignatures.
 
 A bundle that is found valid is held against what was true: only where it says something else was the attack not caught.
 """
@@ -25,11 +25,12 @@ from gatekeeper.service.export.planning import Form, Plan, SignedTree, plan_docu
 from gatekeeper.service.export.source import MissingEntriesError
 from gatekeeper.service.export.writing import write_bundle
 from gatekeeper.service.publication import TreeTiles
-from gatekeeper.service.verification import SavedCheckpoint, verify_log
+from gatekeeper.service.verification import verify_log
+from gatekeeper.service.verification.brought import bring
 from gatekeeper.transparency import MissingTileError, Refused, open_checkpoint
 from gatekeeper.transparency.signed_checkpoint import read_checkpoint
 from tests.drill.attacks import Attack
-from tests.drill.ground import TREE, Ground, ground
+from tests.drill.ground import TREE, Ground, ask_witness, ground
 from tests.support.checkpoints import verifier_of
 from tests.support.exports import leaves_of, members_of, opened_with
 from tests.support.fort import KEYS, NOW, TREES
@@ -47,7 +48,8 @@ class Outcome:
     remembered: str
     witnessed: str
     database: str
-    saved: str
+    recalled: str
+    cosigned: str
 
 
 class _NoBundleError(Exception):
@@ -64,23 +66,33 @@ async def judged(server: EmbeddedPostgres, attack: Attack | None) -> Outcome:
         except SiteUnusableError:
             stopped = "the engine does not start"
         with tempfile.TemporaryDirectory() as folder:
-            exported = await _of_export(attacked, Path(folder), stopped=stopped)
-        return Outcome(
-            **exported,
-            database=await _of_database(attacked, saved=[]),
-            saved=await _of_database(attacked, saved=[attacked.saved]),
-        )
+            memory = _memory(attacked, Path(folder) / "memory")
+            exported = await _of_export(attacked, Path(folder), memory, stopped=stopped)
+            await ask_witness(attacked.fort, attacked.witness)
+            return Outcome(
+                **exported,
+                database=await _of_database(attacked, Known()),
+                recalled=await _of_database(attacked, Known(memory=memory)),
+                cosigned=await _of_database(attacked, Known(policy=attacked.witness.policy)),
+            )
+
+
+def _memory(attacked: Ground, folder: Path) -> Memory:
+    """What an auditor's tool remembers of the exported tree and of the site's."""
+    memory = Memory(folder)
+    for tree, note in attacked.seen.items():
+        seen = read_checkpoint(note)
+        assert not isinstance(seen, Refused)
+        memory.keep(seen.origin, key=verifier_of(attacked.fort.site, tree), size=seen.size, note=note)
+    return memory
 
 
 # -- an export --------------------------------------------------------------------------------------------------------
 
 
-async def _of_export(attacked: Ground, folder: Path, *, stopped: str) -> dict[str, str]:
+async def _of_export(attacked: Ground, folder: Path, memory: Memory, *, stopped: str) -> dict[str, str]:
     key = verifier_of(attacked.fort.site, TREE)
-    seen = read_checkpoint(attacked.seen)
-    assert not isinstance(seen, Refused)
-    memory = Memory(folder / "memory")
-    memory.keep(seen.origin, key=key, size=seen.size, note=attacked.seen)
+    remembered = memory.recall(key.name)
     known = {
         "alone": Known(key=key),
         "remembered": Known(key=key, memory=memory),
@@ -88,7 +100,7 @@ async def _of_export(attacked: Ground, folder: Path, *, stopped: str) -> dict[st
     }
     try:
         if not stopped:
-            await _export(attacked, folder / "log.zip", earlier=[seen.size])
+            await _export(attacked, folder / "log.zip", earlier=[remembered.size])
     except _NoBundleError as error:
         stopped = str(error)
     if stopped:
@@ -169,28 +181,31 @@ async def _signed(attacked: Ground, tiles: TreeTiles, *, above: int) -> SignedTr
     opened = open_checkpoint(rows[0]["note"], [key]) if rows else None
     if opened is None or isinstance(opened, Refused):
         raise _NoBundleError("no signed checkpoint")
-    note = await attacked.witness.cosign(rows[0]["note"], tiles)
+    note = await attacked.witness.cosign(TREE, rows[0]["note"], tiles)
     return SignedTree(note=note, checkpoint=opened.checkpoint, key=key.key())
 
 
 # -- the database -----------------------------------------------------------------------------------------------------
 
 
-async def _of_database(attacked: Ground, *, saved: list[SavedCheckpoint]) -> str:
+async def _of_database(attacked: Ground, known: Known) -> str:
     site = attacked.fort.site
+    verifiers = {tree: [verifier_of(site, tree)] for tree in TREES}
     async with PostgresReading.opened(attacked.fort.dsn) as reading:
         claimed = await reading.claimed(site)
         report = await verify_log(
             site,
             reading.filed_entries(site, until=claimed.heads.get(SITE_TREE, (0, b""))[0]),
             claimed=claimed,
-            saved=saved,
-            verifiers={tree: [verifier_of(site, tree)] for tree in TREES},
+            verifiers=verifiers,
             keys=KEYS,
+            brought=bring(known, site=site, verifiers=verifiers.__getitem__),
         )
     if not report.valid:
         return "INVALID"
     rows = await attacked.run(
         "SELECT body FROM entry WHERE site_id = $1 AND body LIKE $2 ORDER BY seq", f'%"{TREE}":%'.encode()
     )
+    if known.policy is not None and report.cosigned[SITE_TREE].size < report.entries:
+        return f"says: cosigned up to {report.cosigned[SITE_TREE].size} only"
     return _held(attacked, [row["body"] for row in rows])

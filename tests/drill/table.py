@@ -13,7 +13,7 @@ __all__ = ["SECURITY", "row_of", "rows_in", "with_table"]
 SECURITY: Final = Path(__file__).parents[2] / "SECURITY.md"
 _HEADING: Final = (
     "| what is done | export alone | export and a remembered checkpoint | export and a witness | database | database and a"
-    " saved checkpoint |\n|---|---|---|---|---|---|\n"
+    " remembered checkpoint | database and a witness |\n|---|---|---|---|---|---|---|\n"
 )
 
 

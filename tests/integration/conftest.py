@@ -9,6 +9,12 @@ from tests.integration.cli_hold import Hold, found_hold, made_databases
 from tests.integration.people_site import Registry, saying
 
 
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test remembers of a log, no other test recalls."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture(scope="session")
 def hold_databases(postgres_server: EmbeddedPostgres) -> tuple[str, str]:
     """The addresses of the database of the holds and of the one of their vaults; each hold has a site of its own there."""

@@ -154,9 +154,9 @@ def test_what_is_not_there_is_no_verdict(desk: Desk, words: list[str], said: str
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--key", "x"], "--key is for a bundle"),
+        (["--hashes-only"], "--hashes-only is for a bundle"),
+        (["--key", "x"], "The verifier key is not name"),
         (["BUNDLE", "--dsn", "x"], "--dsn is for the log in its database"),
-        (["BUNDLE", "--remember", "x"], "--remember is for the log in its database"),
         (["BUNDLE", "--key", "nonsense"], "The verifier key is not name"),
     ],
 )

@@ -98,6 +98,32 @@ def test_a_later_export_proves_that_the_log_grew_from_an_earlier_one(registry: R
     assert verified(registry, later).code == 0
 
 
+def test_what_a_bundle_showed_is_demanded_of_the_database(registry: Registry, file: Path):
+    assert export(registry, file).code == 0
+    assert verified(registry, file).code == 0
+    said = registry("audit", "verify", "--memory", file.parent / "memory", "--json")
+    assert said.code == 0, said
+    size = manifest_of(file)["size"]
+    assert [one["size"] for one in said.document["consistent_with"] if "tenant/school" in one["where"]] == [
+        size
+    ]
+
+
+def test_what_the_database_showed_is_demanded_of_a_bundle_which_proves_it(
+    registry: Registry, file: Path, tmp_path: Path
+):
+    assert registry("audit", "verify").code == 0
+    (kept,) = (tmp_path / "state").rglob("tenant/school/*.checkpoint")
+    assert export(registry, file).code == 0
+    assert int(kept.stem) in {
+        one["size"] for one in json.loads(members_of(file)["proofs.json"])["consistency"]
+    }
+    assert registry.say is not None
+    said = registry.say("audit", "verify", file)
+    assert said.code == 0, said
+    assert f"One with the checkpoint of {int(kept.stem)} entries in {kept}." in said.err
+
+
 def test_a_checkpoint_that_an_auditor_has_is_proved_to_be_the_beginning(
     registry: Registry, file: Path, tmp_path: Path
 ):

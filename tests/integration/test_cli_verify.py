@@ -9,13 +9,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.cose import SigningKey
 from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.service.administration.folder import LOG_KEY, SiteFolder
+from gatekeeper.service.auditor import Memory
 from gatekeeper.service.engine.engine import checkpoint_origin
-from gatekeeper.transparency import Checkpoint, Signer, sign_checkpoint
+from gatekeeper.transparency import Checkpoint, Refused, Signer, parse_note, sign_checkpoint
 from tests.integration.cli_hold import Hold
+from tests.support.checkpoints import WITNESS
 from tests.support.commands import Said
 
 pytestmark = pytest.mark.integration
@@ -37,10 +41,15 @@ def test_a_log_that_is_whole_is_valid(hold: Hold):
         "checkpoints": 1,
         "personal_parts_opened": 9,
         "problems": [],
+        "findings": [],
+        "consistent_with": [],
+        "cosigned": [],
+        "stamped": [],
         "not_checked": [],
     }
     assert document["not_checked"] == [
-        "that the log was not rewritten whole: no checkpoint saved earlier was given"
+        "that others saw the same log: no witness has cosigned it",
+        "that the log was not rewritten whole: no checkpoint of it was seen before",
     ]
 
 
@@ -77,106 +86,289 @@ def test_a_log_full_of_problems_shows_some_to_a_person_and_all_to_a_program(hold
     assert f"INVALID: and {len(problems) - 20} more; --json tells them all" in said.err
 
 
-# -- against a checkpoint that was remembered -------------------------------------------------------------------------
+# -- who else vouches for it ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """The policy of who believes one witness."""
+    file = tmp_path / "policy"
+    file.write_text(f"witness one {WITNESS.verifier.key()}\nquorum one\n")
+    return file
+
+
+def _cosigned(hold: Hold) -> Hold:
+    """Every tree is signed at its end, and a witness has cosigned that."""
+    hold.grow(1)
+    for row in hold.run("SELECT tree, size, note FROM checkpoint WHERE site_id = $1"):
+        note = parse_note(row["note"])
+        assert not isinstance(note, Refused)
+        line = WITNESS.cosign(note.text, time=1_800_000_000)
+        hold.run(
+            "INSERT INTO cosignature (site_id, tree, size, name, key_id, signature, at) VALUES ($1, $2, $3, $4, $5, $6, now())",
+            *(row["tree"], row["size"], line.name, line.key_id, line.signature),
+        )
+    return hold
+
+
+def test_a_person_is_told_up_to_where_witnesses_have_cosigned_each_tree(hold: Hold, policy: Path):
+    said = _cosigned(hold).verify("--policy", policy)
+    assert said.code == 0
+    told = [line for line in said.err.splitlines() if line.startswith("Cosigned: ")]
+    assert told == [
+        f"Cosigned: {tree} up to {size} entries, by witness.example at 2027-01-15T08:00:00Z."
+        for tree, size in (("site", 11), ("tenant:army", 6), ("tenant:school", 4))
+    ]
+
+
+def test_a_program_is_told_who_cosigned_and_with_which_code_it_is_wrong(hold: Hold, policy: Path):
+    said = _cosigned(hold).verify("--policy", policy, "--json")
+    assert (said.code, said.document["findings"]) == (0, [])
+    assert said.document["cosigned"][0] == {
+        "tree": "site",
+        "size": 11,
+        "witnesses": [{"name": "witness.example", "at": "2027-01-15T08:00:00Z"}],
+    }
+    hold.run("DELETE FROM cosignature WHERE site_id = $1 AND tree = 'site'")
+    said = hold.verify("--policy", policy, "--json")
+    assert (said.code, said.document["valid"]) == (1, False)
+    assert said.document["findings"] == [
+        {
+            "code": "witness-policy",
+            "sentence": "Fewer witnesses than the policy asks for have cosigned the checkpoint.",
+            "member": None,
+            "line": None,
+            "index": None,
+            "detail": "no checkpoint of site that is kept has the quorum",
+        }
+    ]
+    assert said.document["problems"] == ["no checkpoint of site that is kept has the quorum [witness-policy]"]
+
+
+def test_a_policy_that_is_none_or_is_not_there_is_no_verdict(hold: Hold, policy: Path):
+    policy.write_text("quorum nobody\n")
+    assert _sentence(hold.verify("--policy", policy)).startswith(f"{policy} is no policy: ")
+    policy.unlink()
+    assert _sentence(hold.verify("--policy", policy)) == f"{policy}: No such file or directory."
+
+
+# -- against what was seen before -------------------------------------------------------------------------------------
+
+
+def _kept(hold: Hold, place: Path, tree: str = "site") -> list[int]:
+    """The sizes of the checkpoints of a tree that a folder remembers."""
+    folder = place / "gatekeeper" / hold.site / tree
+    return sorted(int(file.stem) for file in folder.glob("*.checkpoint"))
 
 
 def test_a_checkpoint_is_remembered_and_demanded_the_next_time(hold: Hold, tmp_path: Path):
-    remembered = tmp_path / "checkpoint.txt"
-    assert hold.verify("--remember", remembered).code == 0
-    assert remembered.read_text().startswith(f"gatekeeper/{hold.site}/site\n10\n")
-    again = hold.verify("--remember", remembered, "--json")
-    assert (again.code, again.document["not_checked"]) == (0, [])
+    assert hold.verify("--memory", tmp_path / "memory").code == 0
+    assert _kept(hold, tmp_path / "memory") == [10]
+    again = hold.verify("--memory", tmp_path / "memory", "--json")
+    assert again.code == 0
+    assert again.document["not_checked"] == ["that others saw the same log: no witness has cosigned it"]
+    (one,) = again.document["consistent_with"]
+    assert (one["size"], one["root"]) == (10, again.document["root"])
+
+
+def test_it_is_remembered_at_home_unless_another_place_is_named_or_none(hold: Hold, tmp_path: Path):
+    home = tmp_path / "state" / "gatekeeper" / "checkpoints"
+    hold.verify("--no-memory")
+    assert not home.exists()
+    hold.verify()
+    assert _kept(hold, home) == [10]
+    assert "seen before" not in hold.verify("--no-memory").err.replace(
+        "no checkpoint of it was seen before", ""
+    )
+    assert "One with 1 checkpoint seen before." in hold.verify().err
+
+
+def test_every_tree_is_remembered_as_far_as_its_checkpoints_reach(hold: Hold, tmp_path: Path):
+    memory = tmp_path / "memory"
+    hold.verify("--memory", memory)
+    hold.grow(5)
+    said = hold.verify("--memory", memory)
+    assert said.err.splitlines()[-1] == (
+        f"Remembered in {memory}: site at 15 entries, tenant:army at 10 entries, tenant:school at 4 entries."
+    )
+    assert [_kept(hold, memory, tree) for tree in ("site", "tenant/army", "tenant/school")] == [
+        [10, 15],
+        [10],
+        [4],
+    ]
 
 
 def test_a_log_that_lost_what_was_remembered_is_invalid_and_the_memory_is_kept(hold: Hold, tmp_path: Path):
-    remembered = tmp_path / "checkpoint.txt"
-    hold.verify("--remember", remembered)
-    before = remembered.read_bytes()
+    hold.verify()
     hold.run("DELETE FROM checkpoint WHERE site_id = $1")
     hold.run("DELETE FROM entry WHERE site_id = $1")
     hold.run("DELETE FROM personal WHERE site_id = $1")
     hold.run("DELETE FROM tree_head WHERE site_id = $1")
-    assert hold.verify().code == 0, "a log without a memory can be emptied whole"
-    said = hold.verify("--remember", remembered)
+    assert hold.verify("--no-memory").code == 0, "a log without a memory can be emptied whole"
+    said = hold.verify()
     assert said.code == 1
+    file = tmp_path / "state/gatekeeper/checkpoints/gatekeeper" / hold.site / "site/000000000010.checkpoint"
     assert (
-        "INVALID: the checkpoint saved earlier of site at 10 entries is beyond the end of the log" in said.err
+        f"INVALID: the checkpoint of site at 10 entries in {file} is beyond the end of the log [checkpoint-fork]"
+        in said.err
     )
-    assert remembered.read_bytes() == before
+    assert file.exists()
+
+
+def test_a_tree_that_vanished_is_missed_by_who_remembers_it(hold: Hold):
+    hold.grow(5)
+    hold.verify()
+    for table in ("checkpoint", "entry", "personal", "tree_head"):
+        hold.run(f"DELETE FROM {table} WHERE site_id = $1")
+    details = [one["detail"] for one in hold.verify("--json").document["findings"]]
+    assert any(detail.startswith("the checkpoint of tenant:school at 4 entries in ") for detail in details)
 
 
 def test_nothing_is_remembered_of_a_log_that_is_invalid(hold: Hold, tmp_path: Path):
     _alter(hold)
-    assert hold.verify("--remember", tmp_path / "checkpoint.txt").code == 1
-    assert not (tmp_path / "checkpoint.txt").exists()
+    said = hold.verify("--memory", tmp_path / "memory")
+    assert (said.code, "emembered" in said.err) == (1, False)
+    assert not (tmp_path / "memory").exists()
 
 
 def test_what_is_done_with_the_memory_is_said_after_the_verdict(hold: Hold, tmp_path: Path):
-    remembered = tmp_path / "checkpoint.txt"
-    first, again = (hold.verify("--remember", remembered).err.splitlines()[-2:] for _ in range(2))
-    assert [line.partition(":")[0] for line in first] == [
-        "Valid",
-        f"The checkpoint of 10 entries is remembered in {remembered}.",
-    ]
-    assert again[1] == "The checkpoint of 10 entries stays remembered: the log holds none that is newer."
+    memory = tmp_path / "memory"
+    first, again = (hold.verify("--memory", memory).err.splitlines()[-2:] for _ in range(2))
+    assert [line.partition(":")[0] for line in first] == ["Valid", f"Remembered in {memory}"]
+    assert again[1] == "What was remembered stays: the log holds no newer checkpoint."
 
 
 def test_where_there_is_nothing_to_remember_that_is_said(hold: Hold, tmp_path: Path):
     hold.run("DELETE FROM checkpoint WHERE site_id = $1")
-    said = hold.verify("--remember", tmp_path / "checkpoint.txt")
+    said = hold.verify("--memory", tmp_path / "memory")
     assert said.code == 0
     assert said.err.endswith("There is nothing to remember: the log holds no signed checkpoint yet.\n")
     assert "Not checked: who wrote the log: it holds no signed checkpoint.\n" in said.err
-    assert not list(tmp_path.glob("*checkpoint*"))
+    assert not (tmp_path / "memory").exists()
 
 
 def test_a_newer_memory_is_not_given_up_for_what_the_database_has_left(hold: Hold, tmp_path: Path):
-    remembered = tmp_path / "checkpoint.txt"
-    hold.verify("--remember", remembered)
-    before = remembered.read_bytes()
+    memory = tmp_path / "memory"
+    hold.verify("--memory", memory)
     hold.run("DELETE FROM checkpoint WHERE site_id = $1")
-    said = hold.verify("--remember", remembered)
+    said = hold.verify("--memory", memory)
     assert said.code == 0
-    assert said.err.endswith(
-        "The checkpoint of 10 entries stays remembered: the log holds none that is newer.\n"
-    )
-    assert remembered.read_bytes() == before
+    assert said.err.endswith("What was remembered stays: the log holds no newer checkpoint.\n")
+    assert _kept(hold, memory) == [10]
 
 
-def test_a_memory_that_somebody_signed_anew_is_not_believed(hold: Hold, tmp_path: Path):
+def test_a_memory_that_was_altered_is_no_memory_and_no_verdict(hold: Hold, tmp_path: Path):
     """Who may write the file but has not the log's key gets nowhere."""
-    remembered = tmp_path / "checkpoint.txt"
+    hold.verify()
+    file = tmp_path / "state/gatekeeper/checkpoints/gatekeeper" / hold.site / "site/000000000010.checkpoint"
+    file.write_bytes(_forged(hold))
+    assert _sentence(hold.verify()) == (
+        f"{file} is no checkpoint of gatekeeper/{hold.site}/site: mend it, or move it away."
+    )
+
+
+def test_a_log_with_another_key_than_the_one_remembered_is_invalid(hold: Hold, tmp_path: Path):
+    hold.verify()
+    keys = tmp_path / "state/gatekeeper/checkpoints/gatekeeper" / hold.site / "site/keys"
+    stranger = Signer(name=f"gatekeeper/{hold.site}/site", private_key=Ed25519PrivateKey.generate())
+    next(keys.parent.glob("*.checkpoint")).unlink()
+    keys.write_text(f"{stranger.verifier.key()}\n")
+    said = hold.verify()
+    assert said.code == 1
+    assert (
+        f"INVALID: site is signed with another key than the one that is known, {stranger.verifier.key()}; "
+        "a site that was founded anew has another log [checkpoint-key]\n"
+    ) in said.err
+    assert hold.verify("--no-memory").code == 0
+    assert hold.verify("--no-memory", "--key", stranger.verifier.key()).code == 1
+    own = hold.say("audit", "keys", "--data", hold.data, "--site", hold.site).out.splitlines()[0]
+    assert hold.verify("--key", own).code == 0, "a key that is pinned takes the place of the one remembered"
+    assert hold.verify().code == 0
+
+
+def test_a_database_that_is_not_what_a_bundle_showed_is_invalid(hold: Hold, tmp_path: Path):
+    """Whoever has the log's key can show an auditor another tree than the database holds."""
+    hold.grow(5)
+    key = load_pem_private_key(
+        SiteFolder(hold.data / "sites" / hold.site).read_secret(LOG_KEY), password=None
+    )
+    assert isinstance(key, Ed25519PrivateKey)
+    signer = Signer(name=checkpoint_origin(hold.site, "tenant:school"), private_key=key)
+    shown = sign_checkpoint(Checkpoint(origin=signer.name, size=3, root=bytes(32)), [signer])
+    Memory(tmp_path / "memory").keep(signer.name, key=signer.verifier, size=3, note=shown)
+    said = hold.verify("--memory", tmp_path / "memory", "--json")
+    assert said.code == 1
+    (finding,) = said.document["findings"]
+    assert finding["code"] == "checkpoint-fork"
+    assert finding["detail"].startswith("the checkpoint of tenant:school at 3 entries in ")
+    assert _kept(hold, tmp_path / "memory", "tenant/school") == [3]
+
+
+def test_the_key_of_another_site_is_no_key_of_this_log(hold: Hold):
+    stranger = Signer(name="gatekeeper/castle/site", private_key=Ed25519PrivateKey.generate())
+    assert _sentence(hold.verify("--key", stranger.verifier.key())) == (
+        f"The key given is of gatekeeper/castle/site; the log is gatekeeper/{hold.site}/site."
+    )
+
+
+def test_a_memory_of_what_can_be_no_tree_of_the_site_is_not_passed_over(hold: Hold, tmp_path: Path):
+    stray = tmp_path / "memory" / "gatekeeper" / hold.site / "elsewhere"
+    stray.mkdir(parents=True)
+    (stray / "keys").write_text("anything")
+    said = hold.verify("--memory", tmp_path / "memory")
+    assert _sentence(said) == f"{stray} is of no tree of {hold.site}: move it away."
+
+
+def test_a_place_where_nothing_can_be_remembered_is_said_to_be_none(hold: Hold, tmp_path: Path):
+    (tmp_path / "file").write_text("no folder")
+    said = hold.verify("--memory", tmp_path / "file")
+    assert said.code == 3
+    assert said.err.splitlines()[-1].startswith(f"Cannot check: {tmp_path / 'file'}")
+
+
+# -- a checkpoint from elsewhere --------------------------------------------------------------------------------------
+
+
+def _forged(hold: Hold) -> bytes:
+    """A checkpoint of the site's tree under a key that is not the log's."""
     origin = checkpoint_origin(hold.site, SITE_TREE)
-    checkpoint = Checkpoint(origin=origin, size=5, root=bytes(32))
-    remembered.write_bytes(
-        sign_checkpoint(checkpoint, [Signer(name=origin, private_key=Ed25519PrivateKey.generate())])
-    )
-    assert _sentence(hold.verify("--remember", remembered)) == (
-        "The remembered checkpoint is none of this log: No known key signed the note."
-    )
+    checkpoint = Checkpoint(origin=origin, size=10, root=bytes(32))
+    return sign_checkpoint(checkpoint, [Signer(name=origin, private_key=Ed25519PrivateKey.generate())])
 
 
-@pytest.mark.parametrize("place", ["folder", "folder/nowhere/checkpoint.txt"])
-def test_a_place_where_nothing_can_be_remembered_is_said_to_be_none(place: str, hold: Hold, tmp_path: Path):
-    (tmp_path / "folder").mkdir()
-    assert str((tmp_path / place).parent) in _sentence(hold.verify("--remember", tmp_path / place))
+def test_a_checkpoint_from_elsewhere_is_demanded_of_the_log(hold: Hold, tmp_path: Path):
+    note = tmp_path / "note"
+    (row,) = hold.run("SELECT note FROM checkpoint WHERE site_id = $1")
+    note.write_bytes(row["note"])
+    said = hold.verify("--no-memory", "--checkpoint", note, "--json")
+    assert (said.code, [one["where"] for one in said.document["consistent_with"]]) == (0, [str(note)])
+    hold.grow(5)
+    assert hold.verify("--no-memory", "--checkpoint", note).code == 0
+    hold.run("DELETE FROM entry WHERE site_id = $1 AND seq >= 9")
+    hold.run("DELETE FROM checkpoint WHERE site_id = $1")
+    said = hold.verify("--no-memory", "--checkpoint", note)
+    assert said.code == 1
+    assert f"the checkpoint of site at 10 entries in {note} is beyond the end of the log" in said.err
 
 
-def test_the_checkpoint_of_another_log_is_no_memory_of_this_one(hold: Hold, tmp_path: Path):
-    remembered = tmp_path / "checkpoint.txt"
-    hold.verify("--remember", remembered)
-    text = remembered.read_text()
-    for other in (
-        text.replace(f"/{hold.site}/", "/castle/"),
-        "no note at all",
-        "",
-        text.replace("\n10\n", "\n9\n"),
+def test_a_checkpoint_of_another_log_says_nothing_of_this_one(hold: Hold, tmp_path: Path):
+    note = tmp_path / "note"
+    (row,) = hold.run("SELECT note FROM checkpoint WHERE site_id = $1")
+    text = row["note"].decode()
+    for other, why in (
+        (
+            text.replace(f"/{hold.site}/", "/castle/"),
+            f"is a checkpoint of gatekeeper/castle/site; the log is of {hold.site}.",
+        ),
+        ("no note at all", "is no checkpoint: "),
+        ("", "is no checkpoint: "),
+        (text.replace("\n10\n", "\n9\n"), "is not signed by the log: "),
+        (_forged(hold).decode(), "is not signed by the log: No known key signed the note."),
     ):
-        remembered.write_text(other)
-        said = hold.verify("--remember", remembered)
-        assert said.code == 3, other
-        assert said.err.strip().startswith("Cannot check: The remembered checkpoint is none of this log: ")
-        assert remembered.read_text() == other
+        note.write_text(other)
+        assert _sentence(hold.verify("--checkpoint", note)).startswith(f"{note} {why}"), other
+    note.unlink()
+    assert _sentence(hold.verify("--checkpoint", note)) == f"{note}: No such file or directory."
 
 
 def test_a_trust_list_that_the_roots_did_not_sign_makes_the_log_uncheckable(hold: Hold):

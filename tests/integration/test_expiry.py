@@ -345,7 +345,7 @@ async def test_what_expired_is_missed_by_nobody_who_watches_the_log_or_makes_it_
         while (step := await walk.step()) is not None:
             assert step.found == ()
     await years.fort.run("UPDATE tree_head SET root = decode(repeat('00', 32), 'hex') WHERE site_id = $1")
-    report = await verified(years.fort, saved=years.saved)
+    report = await verified(years.fort, seen=years.seen)
     assert len(report.wrong_heads) == len(report.problems) > 1
     async with PostgresReading.opened(years.fort.dsn) as reading:
         assert objections(report, await reading.claimed(years.fort.site)) == []
@@ -356,7 +356,7 @@ async def test_what_goes_or_stays_other_than_an_entry_says_is_found_out(years: Y
     await _expired(years)
     sql, said = TAMPERINGS[what]
     await years.fort.run(sql)
-    report = await verified(years.fort, saved=years.saved)
+    report = await verified(years.fort, seen=years.seen)
     assert not report.valid
     assert any(said in problem for problem in report.problems), report.problems[:5]
 
@@ -407,7 +407,7 @@ async def test_what_goes_while_a_log_is_verified_is_told_by_an_entry_that_was_no
         await years.sweep()
         entries = reading.filed_entries(years.fort.site, until=3)
         report = await verify_log(
-            years.fort.site, entries, claimed=claimed, saved=(), verifiers={}, keys=None, periods=PERIODS
+            years.fort.site, entries, claimed=claimed, verifiers={}, keys=None, periods=PERIODS
         )
         assert not report.valid
         assert claimed.expiries == []

@@ -103,7 +103,6 @@ class Ground:
                 SITE,
                 reading.filed_entries(SITE, until=claimed.heads[SITE_TREE][0]),
                 claimed=claimed,
-                saved=(),
                 verifiers={},
                 keys=await self.vault.keys(SITE),
             )

@@ -103,7 +103,7 @@ def test_a_log_that_grows_is_remembered_by_the_gate_and_borne_out_by_the_databas
     (newest,) = registry.run("SELECT at FROM entry WHERE site_id = $1 AND seq = $2", second.newest.size - 1)
     assert timedelta() <= newest["at"] - second.newest.at < timedelta(milliseconds=1)
     note = note_of_gate(registry, tmp_path / "checkpoint.txt")
-    said = registry("audit", "verify", "--remember", note)
+    said = registry("audit", "verify", "--checkpoint", note)
     assert said.code == 0, said
     assert alarms(registry) == []
 
@@ -133,6 +133,8 @@ def test_a_database_that_was_rolled_back_is_told_by_the_gate_and_found_out_by_wh
     assert (alarm["gate"], alarm["alarm"]) == ("front", True)
     assert '"code":"log-rolled-back"' in registry._log.read_text()
     note = note_of_gate(registry, tmp_path / "checkpoint.txt")
-    said = registry("audit", "verify", "--remember", note)
+    said = registry("audit", "verify", "--checkpoint", note)
     assert said.code == 1
-    assert "INVALID: the checkpoint saved earlier of site at" in said.err
+    assert "INVALID: the checkpoint of site at " in said.err
+    assert f" entries in {note} " in said.err
+    assert "[checkpoint-fork]" in said.err

@@ -449,6 +449,25 @@ def test_roots_that_are_none_are_told(hold: Hold, tmp_path: Path, content: bytes
     assert sentence in said.err
 
 
+def test_who_verifies_the_log_checks_its_time_stamps_from_the_roots_that_are_given(
+    hold: Hold, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stamped_hold(hold, authority)
+    said = hold.verify("--tsa-roots", authority.roots)
+    assert said.code == 0, said
+    assert "Stamped: site at 10 entries, at " in said.err
+    assert "Not checked: 1 time stamp: no --tsa-roots says whom to believe.\n" in hold.verify().err
+    stranger = made_authority(tmp_path / "stranger")
+    said = hold.verify("--tsa-roots", stranger.roots, "--json")
+    assert (said.code, [finding["code"] for finding in said.document["findings"]]) == (1, ["timestamp"])
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    said = hold.verify("--tsa-roots", authority.roots)
+    assert said.code == 3
+    assert said.err.endswith(
+        "Cannot check: Nothing here can check time stamps: install gatekeeper[timestamp].\n"
+    )
+
+
 # -- a whole site -----------------------------------------------------------------------------------------------------
 
 

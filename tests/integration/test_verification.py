@@ -17,8 +17,9 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.core.audit import NOBODY, canonical_json
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import HolderId
+from gatekeeper.service.auditor import Seen
 from gatekeeper.service.engine.engine import checkpoint_origin
-from gatekeeper.service.verification import Report, SavedCheckpoint, verify_log
+from gatekeeper.service.verification import Brought, Report, verify_log
 from gatekeeper.transparency import (
     Checkpoint,
     SignatureType,
@@ -31,6 +32,7 @@ from tests.support.fort import ARMY, KEYS, NOW, PUPIL, SCHOOL, SERGEANT, TREES, 
 
 pytestmark = pytest.mark.integration
 
+ALONE = "that others saw the same log: no witness has cosigned it"
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"a log key for tests").digest())
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"somebody else's key").digest())
 
@@ -40,7 +42,7 @@ class Log:
     """A log, and the checkpoints of its site's tree as somebody saw them when they were new."""
 
     fort: Fort
-    seen: Mapping[int, SavedCheckpoint]
+    seen: Mapping[int, Seen]
 
     async def run(self, sql: str, *arguments: Any) -> list[Any]:
         return await self.fort.run(sql, *arguments)
@@ -53,7 +55,7 @@ class Log:
     async def verified(
         self,
         *,
-        saved: Sequence[int] = (),
+        seen: Sequence[int] = (),
         keys: Mapping[HolderId, bytes] | None = KEYS,
         progress: Any = None,
         before_reading: Callable[[], Awaitable[None]] | None = None,
@@ -67,9 +69,9 @@ class Log:
                 self.fort.site,
                 reading.filed_entries(self.fort.site, until=size),
                 claimed=claimed,
-                saved=[self.seen[size] for size in saved],
                 verifiers={tree: [self._verifier(tree)] for tree in TREES},
                 keys=keys,
+                brought=Brought(given={"site": [self.seen[size] for size in seen]}),
                 progress=progress,
             )
 
@@ -99,8 +101,7 @@ async def log(postgres_server: EmbeddedPostgres) -> AsyncIterator[Log]:
                         fort.site, tree=name, size=tree.size, root=tree.root(), note=note, at=NOW
                     )
                 site = fort.pen.trees["site"]
-                note = log.note("site", site.size, site.root())
-                seen[site.size] = SavedCheckpoint(size=site.size, root=site.root(), note=note)
+                seen[site.size] = Seen(size=site.size, root=site.root(), where="memory")
         yield replace(log, seen=seen)
 
 
@@ -108,15 +109,19 @@ async def log(postgres_server: EmbeddedPostgres) -> AsyncIterator[Log]:
 
 
 async def test_a_sound_log_is_valid_and_everything_was_looked_at(log: Log):
-    report = await log.verified(saved=[100, 300])
+    report = await log.verified(seen=[100, 300])
     assert report.problems == []
-    assert report.unchecked == []
+    assert report.unchecked == [ALONE]
     assert report.valid
     assert (report.entries, report.trees, report.checkpoints, report.personal_opened) == (300, 3, 6, 140)
     assert report.root == log.fort.pen.trees["site"].root()
-    assert report.checkpoint == log.seen[300], (
-        "what may be remembered is the newest that was held to the bodies"
-    )
+    assert report.consistent_with == [log.seen[100], log.seen[300]]
+    assert {tree: newest.size for tree, newest in report.newest.items()} == {
+        "site": 300,
+        "tenant:army": 140,
+        "tenant:school": 300,
+    }, "what may be remembered is the newest that was held to the bodies"
+    assert report.newest["site"].root == report.root
 
 
 async def test_an_empty_log_is_valid(postgres_server: EmbeddedPostgres):
@@ -130,35 +135,43 @@ async def test_what_could_not_be_looked_at_is_said(log: Log):
     assert report.valid
     assert report.personal_opened == 0
     assert [what.partition(":")[0] for what in report.unchecked] == [
+        ALONE.partition(":")[0],
         "that the log was not rewritten whole",
         "that personal parts match their commitments",
     ]
 
 
 async def test_a_forgotten_person_leaves_every_proof_standing(log: Log):
-    report = await log.verified(saved=[300], keys={SERGEANT: KEYS[SERGEANT], NOBODY: KEYS[NOBODY]})
+    report = await log.verified(seen=[300], keys={SERGEANT: KEYS[SERGEANT], NOBODY: KEYS[NOBODY]})
     assert report.problems == []
     assert report.personal_opened == 100
-    assert report.unchecked == ["40 personal parts without a key, of 1 person forgotten or never known"]
+    assert report.unchecked == [
+        ALONE,
+        "40 personal parts without a key, of 1 person forgotten or never known",
+    ]
 
 
 async def test_somebody_invented_is_not_taken_for_somebody_forgotten_in_silence(log: Log):
     await log.run(
         "UPDATE personal SET sealed = $2, person = 'nobody-knows' WHERE site_id = $1 AND seq = 7", bytes(60)
     )
-    report = await log.verified(saved=[300])
+    report = await log.verified(seen=[300])
     assert report.valid, "nothing tells the two apart"
-    assert report.unchecked == ["1 personal part without a key, of 1 person forgotten or never known"]
+    assert report.unchecked == [ALONE, "1 personal part without a key, of 1 person forgotten or never known"]
 
 
 async def test_entries_that_no_checkpoint_covers_are_said_to_be_nobodys_word(log: Log):
     await log.fort.commit(log.fort.pen.write(5))
-    report = await log.verified(saved=[300])
+    report = await log.verified(seen=[300])
     assert report.unchecked == [
-        "who wrote the entries from 300 on: the newest signed checkpoint ends before them"
+        ALONE,
+        "who wrote the entries from 300 on: the newest signed checkpoint ends before them",
     ]
     await log.run("DELETE FROM checkpoint WHERE site_id = $1")
-    assert (await log.verified(saved=[300])).unchecked == ["who wrote the log: it holds no signed checkpoint"]
+    assert (await log.verified(seen=[300])).unchecked == [
+        ALONE,
+        "who wrote the log: it holds no signed checkpoint",
+    ]
 
 
 async def test_a_log_that_grows_while_it_is_verified_is_valid(log: Log):
@@ -181,15 +194,13 @@ async def test_a_checkpoint_signed_while_the_log_was_verified_is_not_said_to_be_
             log.fort.site, tree="site", size=tree.size, root=tree.root(), note=note, at=NOW
         )
 
-    assert (await log.verified(before_reading=grow)).checkpoint == log.seen[300]
-    after = await log.verified()
-    assert after.checkpoint is not None
-    assert after.checkpoint.size == 350
+    assert (await log.verified(before_reading=grow)).newest["site"].size == 300
+    assert (await log.verified()).newest["site"].size == 350
 
 
 async def test_of_a_log_without_signed_checkpoints_there_is_none_to_remember(log: Log):
     await log.run("DELETE FROM checkpoint WHERE site_id = $1")
-    assert (await log.verified(saved=[300])).checkpoint is None
+    assert (await log.verified(seen=[300])).newest == {}
 
 
 async def test_progress_is_told_entry_by_entry(log: Log):
@@ -479,8 +490,8 @@ async def test_a_checkpoint_signed_by_another_key_is_not_believed(log: Log):
         "UPDATE checkpoint SET note = $2 WHERE site_id = $1 AND tree = 'site' AND size = 300", forged
     )
     report = await log.verified()
-    assert [problem.partition(":")[0] for problem in report.problems] == [
-        "the checkpoint of site at 300 is not signed by the log's key"
+    assert report.problems == [
+        "the checkpoint of site at 300 is not signed by the log's key [checkpoint-key]"
     ]
 
 
@@ -489,14 +500,14 @@ async def test_a_log_rewritten_whole_contradicts_the_checkpoints_that_were_signe
     await rebuild(log.fort)
     report = await log.verified()
     assert (
-        "the signed checkpoint of site at 100 entries has another root: the log was rewritten"
+        "the signed checkpoint of site at 100 entries has another root: the log was rewritten [checkpoint-fork]"
         in report.problems
     )
     assert not any("tile" in problem or "head" in problem for problem in report.problems)
 
 
-@pytest.mark.parametrize("saved", [100, 300])
-async def test_a_log_rewritten_with_its_checkpoints_is_found_out_by_an_old_one(saved: int, log: Log):
+@pytest.mark.parametrize("seen", [100, 300])
+async def test_a_log_rewritten_with_its_checkpoints_is_found_out_by_an_old_one(seen: int, log: Log):
     """The database alone cannot tell; memory outside it can."""
     await _rewrite(log, 42, gate="another")
     await rebuild(log.fort)
@@ -504,9 +515,9 @@ async def test_a_log_rewritten_with_its_checkpoints_is_found_out_by_an_old_one(s
     unwarned = await log.verified()
     assert unwarned.valid
     assert any("rewritten whole" in thing for thing in unwarned.unchecked)
-    warned = await log.verified(saved=[saved])
+    warned = await log.verified(seen=[seen])
     assert warned.problems == [
-        f"the checkpoint saved earlier of site at {saved} entries has another root: the log was rewritten"
+        f"the checkpoint of site at {seen} entries in memory has another root: the log was rewritten [checkpoint-fork]"
     ]
 
 
@@ -515,10 +526,10 @@ async def test_a_log_truncated_with_all_that_points_to_it_is_found_out_by_an_old
         await log.run(f"DELETE FROM {table} WHERE site_id = $1 AND seq >= 250")
     await log.run("DELETE FROM checkpoint WHERE site_id = $1 AND size > 100")
     await rebuild(log.fort)
-    assert (await log.verified(saved=[100])).valid, "what was seen at 100 still stands"
-    report = await log.verified(saved=[300])
+    assert (await log.verified(seen=[100])).valid, "what was seen at 100 still stands"
+    report = await log.verified(seen=[300])
     assert report.problems == [
-        "the checkpoint saved earlier of site at 300 entries is beyond the end of the log"
+        "the checkpoint of site at 300 entries in memory is beyond the end of the log [checkpoint-fork]"
     ]
 
 

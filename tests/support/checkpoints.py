@@ -11,19 +11,42 @@ from gatekeeper.service.engine.engine import checkpoint_origin
 from gatekeeper.transparency import (
     Checkpoint,
     Cosigner,
+    Policy,
     Refused,
     SignatureType,
     Signer,
     Verifier,
     parse_note,
+    parse_policy,
     sign_checkpoint,
 )
 from tests.support.fort import NOW, Fort
 
-__all__ = ["LOG_KEY", "WITNESS", "cosign_heads", "sign_heads", "signed_note", "verifier_of"]
+__all__ = [
+    "LOG_KEY",
+    "OTHER_WITNESS",
+    "WITNESS",
+    "cosign_heads",
+    "policy_of",
+    "sign_heads",
+    "signed_note",
+    "verifier_of",
+]
 
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"a log key for tests").digest())
 WITNESS = Cosigner(name="witness.example", private_key=Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+
+OTHER_WITNESS = Cosigner(
+    name="other.example", private_key=Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+)
+
+
+def policy_of(text: str) -> Policy:
+    """A policy in which `{first}` and `{second}` stand for the keys of the two witnesses."""
+    keys = {"first": WITNESS.verifier.key(), "second": OTHER_WITNESS.verifier.key()}
+    policy = parse_policy(text.format(**keys).encode())
+    assert isinstance(policy, Policy)
+    return policy
 
 
 def signed_note(
@@ -54,7 +77,7 @@ async def sign_heads(fort: Fort, *, at: datetime = NOW) -> None:
             )
 
 
-async def cosign_heads(fort: Fort, *, up_to: int = 1 << 40) -> None:
+async def cosign_heads(fort: Fort, *, up_to: int = 1 << 40, by: Cosigner = WITNESS) -> None:
     """Let a witness cosign the newest checkpoint of every tree, of those up to a size."""
     rows = await fort.run(
         "SELECT DISTINCT ON (tree) tree, size, note FROM checkpoint WHERE site_id = $1 AND size <= $2 ORDER BY tree, size DESC",
@@ -67,6 +90,6 @@ async def cosign_heads(fort: Fort, *, up_to: int = 1 << 40) -> None:
             fort.site,
             tree=row["tree"],
             size=row["size"],
-            cosignatures=[WITNESS.cosign(note.text, time=1_800_000_000)],
+            cosignatures=[by.cosign(note.text, time=1_800_000_000)],
             at=NOW,
         )

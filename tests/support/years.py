@@ -10,8 +10,9 @@ from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.policy import Policy
 from gatekeeper.model.retention import USUAL, Kept, Retention
+from gatekeeper.service.auditor import Seen
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
-from gatekeeper.service.verification import Report, SavedCheckpoint
+from gatekeeper.service.verification import Report
 from tests.support.fort import ARMY, GATE, NOW, SCHOOL, Fort
 from tests.support.sites import ground
 from tests.support.verified import sign_heads, verified
@@ -36,7 +37,7 @@ class Years:
     holds: frozenset[str] = frozenset()
     now: datetime = NOW
     said: list[dict[str, Any]] = field(default_factory=list)
-    saved: list[SavedCheckpoint] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
 
     async def write(
         self, entries: int, *, days: float, of: TenantId | None = None, person: HolderId | None = None
@@ -57,7 +58,7 @@ class Years:
         )
 
     async def checkpoint(self) -> None:
-        self.saved.append(await sign_heads(self.fort))
+        self.seen.append(await sign_heads(self.fort))
 
     async def sweep(self) -> list[dict[str, Any]]:
         """Let go all that is due; give what the entries say."""
@@ -88,7 +89,7 @@ class Years:
         return [row["seq"] for row in rows]
 
     async def must_be_sound(self) -> Report:
-        report = await verified(self.fort, saved=self.saved, periods=PERIODS)
+        report = await verified(self.fort, seen=self.seen, periods=PERIODS)
         assert report.problems == []
         assert report.root == self.fort.pen.trees[SITE_TREE].root()
         return report

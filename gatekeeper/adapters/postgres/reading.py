@@ -13,7 +13,7 @@ import asyncpg
 
 from gatekeeper.adapters.postgres.connection import FAILURES, connect
 from gatekeeper.adapters.postgres.retention import marker
-from gatekeeper.adapters.postgres.rows import cosigned_note, entry_of, operator_of, proposal_of
+from gatekeeper.adapters.postgres.rows import cosigned_note, entry_of, operator_of, proposal_of, signature_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.core.export.feeds import PublicEntry, read_public
@@ -26,6 +26,7 @@ from gatekeeper.model.people import HolderKind
 from gatekeeper.model.retention import Kept
 from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
+from gatekeeper.transparency import NoteSignature
 
 __all__ = [
     "BadgeRow",
@@ -299,6 +300,11 @@ class PostgresReading:
             personal_parts = await connection.fetchval(_queries.personal_count, site)
             starts = await connection.fetch(_queries.all_starts, site)
             expiries = await connection.fetch(_queries.all_expiries, site)
+            cosignatures = await connection.fetch(_queries.all_cosignatures, site)
+            stamps = await connection.fetch(_queries.all_timestamps, site)
+        said: dict[tuple[str, int], list[NoteSignature]] = {}
+        for row in cosignatures:
+            said.setdefault((row["tree"], row["size"]), []).append(signature_of(row))
         return Claimed(
             heads={row["tree"]: (row["size"], row["root"]) for row in heads},
             tiles={(row["tree"], row["level"], row["index"]): row["hashes"] for row in tiles},
@@ -307,6 +313,8 @@ class PostgresReading:
             personal_parts=personal_parts,
             starts={row["tree"]: (row["size"], row["hashes"]) for row in starts},
             expiries=[(row["seq"], row["body"]) for row in expiries],
+            cosignatures=said,
+            stamps=[(row["tree"], row["size"], row["reply"], row["note"]) for row in stamps],
         )
 
     async def log_start(self, site: SiteId) -> int:

@@ -8,7 +8,7 @@ from gatekeeper.core.proposals import Proposal
 from gatekeeper.ports import StoredEntry
 from gatekeeper.transparency import NoteSignature, with_cosignatures
 
-__all__ = ["cosigned_note", "entry_of", "operator_of", "proposal_of"]
+__all__ = ["cosigned_note", "entry_of", "operator_of", "proposal_of", "signature_of"]
 
 
 def operator_of(row: Any) -> OperatorRecord:
@@ -23,13 +23,15 @@ def proposal_of(row: Any) -> Proposal:
 
 def cosigned_note(note: bytes, rows: Iterable[Any]) -> bytes:
     """A checkpoint's note with the lines of witnesses; without them where they are none, which no engine writes."""
-    lines = [
-        NoteSignature(name=row["name"], key_id=row["key_id"], signature=row["signature"]) for row in rows
-    ]
     try:
-        return with_cosignatures(note, lines)
+        return with_cosignatures(note, [signature_of(row) for row in rows])
     except ValueError:
         return note
+
+
+def signature_of(row: Any) -> NoteSignature:
+    """A cosignature as it is stored."""
+    return NoteSignature(name=row["name"], key_id=row["key_id"], signature=row["signature"])
 
 
 def entry_of(row: Any) -> StoredEntry:

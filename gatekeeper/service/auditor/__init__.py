@@ -1,6 +1,7 @@
 """The auditor's tool: a bundle is checked offline, with nothing but public keys and what was seen of the log before.
 
     archive     the ZIP file, strictly and as streams      signing     the checkpoint: whose it is, who cosigned
+    vouching    whose word on any checkpoint counts        timestamps  what time-stamping authorities say of one
     segments    entries, openings and table of a segment   seen        checkpoints from elsewhere
     stamping    which checkpoint the time stamp is over    timestamps  tokens (RFC 3161), from the roots of authorities
     expired     what is given as let go by the log

@@ -41,6 +41,7 @@ from gatekeeper.service.auditor.signing import (
     log_key,
 )
 from gatekeeper.service.auditor.stamping import STAMPED, TOKEN, CheckStamp, hold_stamp
+from gatekeeper.service.auditor.vouching import NEVER_SEEN
 from gatekeeper.service.export.inside import verify_program, verify_text
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import MAX_NOTE_BYTES, Policy, RangeVerifier, Refused, Verifier
@@ -57,7 +58,7 @@ _FEW: Final = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What who verifies brings along: a key, checkpoints seen elsewhere, whom to believe, and what was remembered.
+    """What who verifies a bundle or a database brings along: a key, checkpoints, whom to believe, and a memory.
 
     `notes` are signed notes, each with where it is from.
     """
@@ -189,9 +190,7 @@ class _Checking:
                     f"an export with --seen and that checkpoint."
                 )
         if not (remembered or seen):
-            report.unchecked.append(
-                "that the log was not rewritten whole: no checkpoint of it was seen before"
-            )
+            report.unchecked.append(NEVER_SEEN)
         later = [one for one in remembered if one.size > manifest.size]
         report.fit_to_remember = report.key is not None and not report.lacking and not later
 

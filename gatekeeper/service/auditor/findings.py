@@ -1,4 +1,4 @@
-"""What a verifier can say of a bundle: the faults it can have, each with a stable code, and the report.
+"""What a verifier can say: the faults of a bundle or of checkpoints in a database, each with a stable code, and the report.
 
 A bundle is INVALID for the first fault that is found, in a fixed order; codes are never reused, and `schemas/bundle.md` lists
 them (a test compares). The codes of `gatekeeper.transparency` stand for themselves: a note or a proof is refused with those.
@@ -17,7 +17,7 @@ __all__ = ["CannotCheckError", "Fault", "Finding", "Found", "Report", "Seen", "S
 
 
 class Fault(Code):
-    """What can be wrong with a bundle."""
+    """What can be wrong with a bundle, or with the checkpoints of a log in its database."""
 
     ARCHIVE_FORM = "archive-form", "The file is no ZIP archive in the one plain form of a bundle."
     ARCHIVE_MEMBERS = "archive-members", "A member is missing, unknown, twice there or out of order."
@@ -37,10 +37,13 @@ class Fault(Code):
 
     CHECKPOINT_OTHER = (
         "checkpoint-other",
-        "The checkpoint says another origin, size or root than the manifest.",
+        "The checkpoint says another origin, size or root than the manifest, or than its row in the database.",
     )
     CHECKPOINT_KEY = "checkpoint-key", "The checkpoint is signed with another key than this log's."
-    CHECKPOINT_FORK = "checkpoint-fork", "The log contradicts a checkpoint of it that was seen before."
+    CHECKPOINT_FORK = (
+        "checkpoint-fork",
+        "The log contradicts a checkpoint of it that was signed or seen before.",
+    )
     WITNESS_POLICY = (
         "witness-policy",
         "Fewer witnesses than the policy asks for have cosigned the checkpoint.",

@@ -10,15 +10,21 @@ from dataclasses import dataclass
 from gatekeeper.core.export import Manifest
 from gatekeeper.service.auditor.findings import CannotCheckError, Fault, Report, Seen, fault, refusal
 from gatekeeper.service.auditor.memory import Remembered
-from gatekeeper.service.words import counted, shown
+from gatekeeper.service.auditor.vouching import (
+    not_asked_for,
+    open_cosigned,
+    read_given,
+    see_given,
+    trusted_key,
+    why_unsigned,
+)
+from gatekeeper.service.words import shown
 from gatekeeper.transparency import (
     Note,
     Policy,
-    Refusal,
     Refused,
     SignatureType,
     Verifier,
-    open_checkpoint,
     parse_checkpoint,
     parse_note,
     parse_verifier,
@@ -58,9 +64,7 @@ def log_key(
 
     Raises `Found` when the bundle names another, CannotCheckError for a key of another site.
     """
-    if pinned is None and policy is not None:
-        pinned = _in_policy(policy, manifest)
-    trusted = _renamed(pinned, manifest) if pinned is not None else next(iter(remembered.keys), None)
+    trusted = trusted_key(manifest.site, manifest.origin, pinned=pinned, policy=policy, remembered=remembered)
     named = _named(manifest)
     if trusted is None:
         return None if named is None else LogKey(verifier=named, first_seen=True)
@@ -82,10 +86,9 @@ def hold_checkpoint(
                 "The policy names no key of this log, so that nobody can be held to have cosigned it: give --key, too."
             )
         return
-    witnesses = () if policy is None else [one.verifier for one in policy.witnesses]
-    opened = open_checkpoint(note, [key.verifier, *witnesses])
+    opened = open_cosigned(note, [key.verifier], policy=policy)
     if isinstance(opened, Refused):
-        if opened.code in {Refusal.NOTE_UNKNOWN_KEYS, Refusal.CHECKPOINT_ORIGIN}:
+        if why_unsigned(opened) is Fault.CHECKPOINT_KEY:
             raise fault(Fault.CHECKPOINT_KEY, member=_MEMBER, detail=f"known is {key.verifier.key()}")
         raise refusal(opened, member=_MEMBER)
     report.key = key.verifier
@@ -97,52 +100,25 @@ def hold_checkpoint(
     report.witnesses = [(one.verifier.name, one.time or 0) for one in opened.cosignatures]
     if policy is not None and not policy.satisfied(opened.cosignatures):
         raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
-    if policy is not None and policy.quorum is not None:
-        return
     others = sum(one.name != key.verifier.name for one in parsed.signatures)
-    report.unchecked.append(
-        "that others saw the same log: no witness has cosigned the checkpoint"
-        if not others
-        else f"{counted(others, 'cosignature')} of witnesses: no --policy says whom to believe"
-    )
+    report.unchecked += not_asked_for(policy, cosignatures=others)
 
 
 def given_notes(notes: Sequence[tuple[str, bytes]], manifest: Manifest, report: Report) -> list[Seen]:
     """Checkpoints that who verifies has from elsewhere. Raises CannotCheckError for what is none of this log."""
     seen = []
     for where, note in notes:
-        parsed = parse_note(note)
-        checkpoint = parsed if isinstance(parsed, Refused) else parse_checkpoint(parsed.text)
-        if isinstance(checkpoint, Refused):
-            raise CannotCheckError(f"{where} is no checkpoint: {checkpoint.code.sentence}")
+        checkpoint = read_given(where, note)
         if checkpoint.origin != manifest.origin:
             raise CannotCheckError(
                 f"{where} is a checkpoint of {shown(checkpoint.origin)}; the bundle is of {manifest.origin}."
             )
         if report.key is None:
             report.unchecked.append(f"who signed {where}: the log's key is not known")
-        elif isinstance(opened := open_checkpoint(note, [report.key]), Refused):
-            raise CannotCheckError(f"{where} is not signed by the log: {opened.code.sentence}")
-        seen.append(Seen(size=checkpoint.size, root=checkpoint.root, where=where))
+            seen.append(Seen(size=checkpoint.size, root=checkpoint.root, where=where))
+        else:
+            seen.append(see_given(where, note, [report.key]))
     return seen
-
-
-def _in_policy(policy: Policy, manifest: Manifest) -> Verifier | None:
-    """The key that a policy names for this log, or for another tree of its site."""
-    keys = [log.verifier for log in policy.logs if log.verifier.name.startswith(_site_of(manifest))]
-    own = [key for key in keys if key.name == manifest.origin]
-    return next(iter(own or keys), None)
-
-
-def _site_of(manifest: Manifest) -> str:
-    return f"gatekeeper/{manifest.site}/"
-
-
-def _renamed(pinned: Verifier, manifest: Manifest) -> Verifier:
-    """One key signs all trees of a site, each under its own name."""
-    if not pinned.name.startswith(_site_of(manifest)):
-        raise CannotCheckError(f"The key given is of {pinned.name}; the bundle is of {manifest.origin}.")
-    return Verifier(name=manifest.origin, type=pinned.type, public_key=pinned.public_key)
 
 
 def _named(manifest: Manifest) -> Verifier | None:

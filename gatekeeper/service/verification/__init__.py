@@ -1,8 +1,9 @@
 """Verifying a log: every body is hashed anew, every tree rebuilt, every checkpoint compared.
 
 Nothing that the database says of itself is believed: not its heads, not its tiles, not its indexes. What is trusted is
-the log's public key, and a checkpoint that the verifier saw before, when there is one. `Report.unchecked` says what
-could not be looked at, so that silence is never taken for proof. Whatever stands in the rows, nothing here raises.
+the log's public key, checkpoints that the verifier saw before, when there are any, and whoever a policy of witnesses names.
+`Report.unchecked` says what could not be looked at, so that silence is never taken for proof. Whatever stands in the rows,
+nothing here raises.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -15,25 +16,32 @@ from gatekeeper.core.audit import SITE_TREE, canonical_json, commitment, timesta
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.model.retention import Retention
 from gatekeeper.ports import StoredEntry
+from gatekeeper.service.auditor import Fault, Seen
+from gatekeeper.service.auditor.vouching import NEVER_SEEN, why_unsigned
 from gatekeeper.service.engine.sealing import open_personal
+from gatekeeper.service.verification.brought import Brought, hold_keys
 from gatekeeper.service.verification.claims import (
     Claimed,
+    Cosigned,
     FiledEntry,
     Report,
-    SavedCheckpoint,
+    SignedHead,
     WrongHead,
     WrongTile,
 )
 from gatekeeper.service.verification.deletions import Deletions
 from gatekeeper.service.verification.rebuilding import Rebuilding
+from gatekeeper.service.verification.vouching import Cosignatures, hold_stamps
 from gatekeeper.service.words import counted, shown
 from gatekeeper.transparency import Refused, Verifier, open_checkpoint
 
 __all__ = [
+    "Brought",
     "Claimed",
+    "Cosigned",
     "FiledEntry",
     "Report",
-    "SavedCheckpoint",
+    "SignedHead",
     "WrongHead",
     "WrongTile",
     "verify_log",
@@ -48,21 +56,27 @@ async def verify_log(
     entries: AsyncIterator[FiledEntry],
     *,
     claimed: Claimed,
-    saved: Sequence[SavedCheckpoint],
     verifiers: Mapping[str, Sequence[Verifier]],
     keys: Mapping[HolderId, bytes] | None,
     periods: Mapping[str, Retention] | None = None,
+    brought: Brought | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Verify a site's log from its bodies, given up to the head that is claimed for it.
 
     `keys` open personal parts, where the verifier may; None leaves them closed. `periods` are those of every policy, by its
-    version (see `periods`): what was deleted is held against them.
+    version (see `periods`): what was deleted is held against them. `brought` is what the log is held against of what
+    who verifies knows. Raises CannotCheckError when that cannot be used.
     """
-    report = Report()
+    brought, report = brought or Brought(), Report()
+    hold_keys(site, brought, verifiers, report)
     signed = _signed(claimed, verifiers, report)
+    cosignatures = Cosignatures(
+        claimed, signed=signed, verifiers=verifiers, policy=brought.policy, report=report
+    )
     deletions = Deletions(claimed, periods, report)
-    rebuilding = Rebuilding(claimed, signed=signed, saved=saved, deletions=deletions, report=report)
+    seen = {tree: brought.seen(tree) for tree in brought.trees}
+    rebuilding = Rebuilding(claimed, signed=signed, seen=seen, deletions=deletions, report=report)
     personal = _PersonalParts(site, keys, report)
     async for filed in entries:
         body = _read(filed.entry, site, report)
@@ -73,7 +87,9 @@ async def verify_log(
             progress(report.entries)
     rebuilding.finish()
     deletions.finish()
-    report.unchecked += [*_unsigned(report, saved), *personal.unchecked()]
+    cosignatures.finish(rebuilding.sizes, rebuilding.borne_out)
+    hold_stamps(claimed, brought.stamp, report)
+    report.unchecked += [*_unsigned(report, seen.get(SITE_TREE, ())), *personal.unchecked()]
     return report
 
 
@@ -106,28 +122,28 @@ def _is_canonical(body: Mapping[str, Any], stored: bytes) -> bool:
 
 def _signed(
     claimed: Claimed, verifiers: Mapping[str, Sequence[Verifier]], report: Report
-) -> list[SavedCheckpoint]:
-    """Hold every checkpoint against the log's key and its own row; give those of the site's tree that stand."""
-    signed = []
+) -> Mapping[tuple[str, int], SignedHead]:
+    """Hold every checkpoint against the log's key and its own row; give those that stand, by tree and size."""
+    signed = {}
     for tree, size, root, note in claimed.checkpoints:
         opened = open_checkpoint(note, verifiers.get(tree, ()))
         name = f"the checkpoint of {shown(tree)} at {size}"
         if isinstance(opened, Refused):
-            report.problems.append(f"{name} is not signed by the log's key: {opened.code}")
+            report.found(why_unsigned(opened), f"{name} is not signed by the log's key")
         elif (opened.checkpoint.size, opened.checkpoint.root) != (size, root):
-            report.problems.append(f"{name} says something else than its row")
+            report.found(Fault.CHECKPOINT_OTHER, f"{name} says something else than its row")
         else:
             report.checkpoints += 1
-            if tree == SITE_TREE:
-                signed.append(SavedCheckpoint(size=size, root=root, note=note))
+            signed[tree, size] = SignedHead(
+                size=size, root=root, note=note, key=opened.signatures[0].verifier
+            )
     return signed
 
 
-def _unsigned(report: Report, saved: Sequence[SavedCheckpoint]) -> list[str]:
-    unchecked = []
-    if not saved:
-        unchecked.append("that the log was not rewritten whole: no checkpoint saved earlier was given")
-    signed, size = 0 if report.checkpoint is None else report.checkpoint.size, report.deleted + report.entries
+def _unsigned(report: Report, seen: Sequence[Seen]) -> list[str]:
+    newest = report.newest.get(SITE_TREE)
+    signed, size = 0 if newest is None else newest.size, report.deleted + report.entries
+    unchecked = [] if seen else [NEVER_SEEN]
     if signed == 0 and size:
         unchecked.append("who wrote the log: it holds no signed checkpoint")
     elif signed < size:

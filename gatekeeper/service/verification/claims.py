@@ -5,10 +5,13 @@ Nothing in `FiledEntry` and `Claimed` is believed; it is what the rebuilt log is
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gatekeeper.ports import StoredEntry
+from gatekeeper.service.auditor import Fault, Finding, Seen
+from gatekeeper.transparency import NoteSignature, Refusal, Verifier
 
-__all__ = ["Claimed", "FiledEntry", "Report", "SavedCheckpoint", "WrongHead", "WrongTile"]
+__all__ = ["Claimed", "Cosigned", "FiledEntry", "Report", "SignedHead", "WrongHead", "WrongTile"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +23,13 @@ class FiledEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedCheckpoint:
-    """A signed checkpoint of the site's tree: where it was, what it said, and the note that says so."""
+class SignedHead:
+    """A checkpoint of a tree that the log signed: what it says, the note that says so, and with which key."""
 
     size: int
     root: bytes
     note: bytes
+    key: Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,8 @@ class Claimed:
 
     Checkpoints are (tree, size, root, note); tiles are full ones, by tree, level and index; starts are where the bodies of
     trees begin, with the leaf hashes before that which lie in no full tile; expiries are the entries (seq, body) that tell of
-    deletions.
+    deletions. Cosignatures are by tree and size of their checkpoint; stamps are (tree, size, reply, the note that it should be
+    over, None when that is gone), by rising size.
     """
 
     heads: Mapping[str, tuple[int, bytes]]
@@ -44,6 +49,16 @@ class Claimed:
     personal_parts: int
     starts: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
     expiries: Sequence[tuple[int, bytes]] = ()
+    cosignatures: Mapping[tuple[str, int], Sequence[NoteSignature]] = field(default_factory=dict)
+    stamps: Sequence[tuple[str, int, bytes, bytes | None]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """Up to which size the quorum vouches for a tree, and who says so: names, and times in seconds since the Epoch."""
+
+    size: int
+    witnesses: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +85,8 @@ class Report:
     """What was found. Valid only when there is no problem.
 
     `entries` are those whose bodies are there; `deleted`, of which an entry says that the bodies went, come before them.
-    `checkpoint` is the newest that the log's key signed for the site's tree and that the bodies bear out.
+    `newest` is of each tree the newest checkpoint that the log's key signed and that the bodies bear out. `cosigned` and
+    `stamped` say of each tree up to which size witnesses and time-stamping authorities vouch for it.
     """
 
     entries: int = 0
@@ -78,13 +94,24 @@ class Report:
     root: bytes = b""
     trees: int = 0
     checkpoints: int = 0
-    checkpoint: SavedCheckpoint | None = None
+    newest: dict[str, SignedHead] = field(default_factory=dict)
     personal_opened: int = 0
     wrong_tiles: list[WrongTile] = field(default_factory=list)
     wrong_heads: list[WrongHead] = field(default_factory=list)
     """What follows from the bodies and does not stand so; each is one of the problems."""
+    consistent_with: list[Seen] = field(default_factory=list)
+    """The checkpoints from elsewhere that the bodies bear out."""
+    cosigned: dict[str, Cosigned] = field(default_factory=dict)
+    stamped: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    """What is wrong with checkpoints and with what others say of them; each is one of the problems."""
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+
+    def found(self, code: Fault | Refusal, detail: str) -> None:
+        """Add what is wrong with a checkpoint, or with what somebody says of one."""
+        self.findings.append(Finding(code=code, detail=detail))
+        self.problems.append(f"{detail} [{code}]")
 
     @property
     def valid(self) -> bool:

@@ -1,14 +1,16 @@
 """The trees of a log as they grow again from the bodies, held against tiles, heads and checkpoints as they pass."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gatekeeper.core.audit import SITE_TREE
+from gatekeeper.service.auditor import Fault, Seen
 from gatekeeper.service.verification.claims import (
     Claimed,
     FiledEntry,
     Report,
-    SavedCheckpoint,
+    SignedHead,
     WrongHead,
     WrongTile,
 )
@@ -19,38 +21,60 @@ from gatekeeper.transparency import EMPTY_ROOT, HASH_SIZE, TILE_WIDTH, Tile, Tre
 __all__ = ["Rebuilding"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What some checkpoint says the root is at a size; `seen` when the verifier brought it."""
+
+    what: str
+    root: bytes
+    seen: Seen | None = None
+
+
 class Rebuilding:
     """Rebuilds every tree; what does not fit becomes a problem of the report.
 
-    `signed` are the checkpoints of the site's tree that the log's key signed; `saved` those that the verifier brought.
+    `signed` are the checkpoints that the log's key signed, by tree and size; `seen` those that the verifier brought, by tree.
     """
 
     def __init__(
         self,
         claimed: Claimed,
         *,
-        signed: Sequence[SavedCheckpoint],
-        saved: Sequence[SavedCheckpoint],
+        signed: Mapping[tuple[str, int], SignedHead],
+        seen: Mapping[str, Sequence[Seen]],
         deletions: Deletions,
         report: Report,
     ) -> None:
         self._claimed = claimed
         self._deletions = deletions
         self._report = report
-        self._signed = {checkpoint.size: checkpoint for checkpoint in signed}
+        self._signed = signed
+        self._borne_out: set[tuple[str, int]] = set()
         self._trees: dict[str, Tree] = {SITE_TREE: Tree.empty()}
         self._tiles_passed: set[tuple[str, int, int]] = set()
         self._personal_parts = 0
-        self._wanted: dict[tuple[str, int], list[tuple[str, bytes]]] = {}
+        self._wanted: dict[tuple[str, int], list[_Wanted]] = {}
         for tree, size, root, _ in claimed.checkpoints:
-            self._wanted.setdefault((tree, size), []).append(("the signed checkpoint", root))
-        for checkpoint in saved:
-            wanted = self._wanted.setdefault((SITE_TREE, checkpoint.size), [])
-            wanted.append(("the checkpoint saved earlier", checkpoint.root))
+            what = "cosigned" if (tree, size) in claimed.cosignatures else "signed"
+            self._want(tree, size, _Wanted(f"the {what} checkpoint of {shown(tree)} at {size} entries", root))
+        for tree, several in seen.items():
+            for one in several:
+                what = f"the checkpoint of {shown(tree)} at {one.size} entries in {one.where}"
+                self._want(tree, one.size, _Wanted(what, one.root, one))
         for name in {name for name, size in self._wanted if size == 0}:
             self._hold_checkpoints(name, 0, lambda: EMPTY_ROOT)
         for name, (size, hashes) in claimed.starts.items():
             self._grow_again(name, size, hashes)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How many entries the bodies make, by tree."""
+        return {name: tree.size for name, tree in self._trees.items()}
+
+    @property
+    def borne_out(self) -> Collection[tuple[str, int]]:
+        """The signed checkpoints that the bodies bear out, by tree and size."""
+        return self._borne_out
 
     def _grow_again(self, name: str, size: int, kept: bytes) -> None:
         """Let a tree grow from the leaf hashes of bodies that are gone: from full tiles, and what was kept beside them."""
@@ -99,9 +123,9 @@ class Rebuilding:
         for name, level, index in sorted(self._claimed.tiles.keys() - self._tiles_passed):
             self._problem(f"tile {level}/{index} of {shown(name)} belongs to no full part of that tree")
             self._wrong_tile(name, level, index, None)
-        for (name, size), wanted in self._wanted.items():
-            for what, _ in wanted:
-                self._problem(f"{what} of {shown(name)} at {size} entries is beyond the end of the log")
+        for several in self._wanted.values():
+            for wanted in several:
+                self._contradicts(f"{wanted.what} is beyond the end of the log")
         beyond = self._claimed.entries - self._report.entries
         if beyond > 0:
             self._problem(
@@ -151,13 +175,14 @@ class Rebuilding:
                 self._wrong_tile(name, tile.level, tile.index, tile.hashes)
 
     def _hold_checkpoints(self, name: str, size: int, root: Callable[[], bytes]) -> None:
-        for what, wanted in self._wanted.pop((name, size), ()):
-            if root() != wanted:
-                self._problem(
-                    f"{what} of {shown(name)} at {size} entries has another root: the log was rewritten"
-                )
-            elif name == SITE_TREE and size in self._signed:
-                self._report.checkpoint = self._signed[size]
+        for wanted in self._wanted.pop((name, size), ()):
+            if root() != wanted.root:
+                self._contradicts(f"{wanted.what} has another root: the log was rewritten")
+            elif wanted.seen is not None:
+                self._report.consistent_with.append(wanted.seen)
+            elif (name, size) in self._signed:
+                self._borne_out.add((name, size))
+                self._report.newest[name] = self._signed[name, size]
 
     def _wrong_tile(self, name: str, level: int, index: int, hashes: bytes | None) -> None:
         self._report.wrong_tiles.append(WrongTile(tree=name, level=level, index=index, hashes=hashes))
@@ -169,6 +194,12 @@ class Rebuilding:
         self._report.wrong_heads.append(
             WrongHead(tree=name, size=0 if tree is None else tree.size, root=root)
         )
+
+    def _want(self, tree: str, size: int, wanted: "_Wanted") -> None:
+        self._wanted.setdefault((tree, size), []).append(wanted)
+
+    def _contradicts(self, detail: str) -> None:
+        self._report.found(Fault.CHECKPOINT_FORK, detail)
 
     def _problem(self, text: str) -> None:
         self._report.problems.append(text)

@@ -1,5 +1,7 @@
 """What an auditor's tool remembers: keys, and one history of each log."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Memory, R
 from gatekeeper.service.auditor.memory import KEPT
 from gatekeeper.transparency import Verifier, parse_verifier
 from tests.support.bundles import ORIGIN, OTHER_KEY, Asked, Made, bundle_of, checkpoint_of, log_of, written
+from tests.support.checkpoints import WITNESS
 
 LOG = log_of(40)
 MADE = bundle_of(LOG, Asked(within=(20, 30), seen=(10,)))
@@ -64,6 +67,62 @@ def test_a_memory_that_was_altered_is_not_taken_for_none(tmp_path: Path, name: s
         with pytest.raises(CannotCheckError, match=name):
             memory.recall(ORIGIN)
         file.write_bytes(before)
+
+
+def _renamed(place: Path) -> None:
+    (place / "000000000012.checkpoint").rename(place / "000000000013.checkpoint")
+
+
+def _doubled(place: Path) -> None:
+    (place / "keys").write_text((place / "keys").read_text() * 2)
+
+
+SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "the keys are gone": (lambda place: (place / "keys").unlink(), "holds checkpoints without the keys"),
+    "a note goes by another size": (_renamed, "000000000013.checkpoint is a checkpoint of 12 entries"),
+    "a file is none of ours": (
+        lambda place: (place / "notes.txt").write_text("x"),
+        "notes.txt is no checkpoint by its name",
+    ),
+    "a key stands there twice": (_doubled, "holds something else than keys"),
+    "a key is of another log": (
+        lambda place: (place / "keys").write_text(
+            f"{key_of(bundle_of(LOG, Asked(within=(20, 30)))).key()}x\n"
+        ),
+        "holds something else than keys",
+    ),
+    "a key is of a witness": (
+        lambda place: (place / "keys").write_text(f"{WITNESS.verifier.key()}\n"),
+        "holds something else than keys",
+    ),
+    "a line has no end": (
+        lambda place: (place / "keys").write_text(KEY.key()),
+        "holds something else than keys",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "said"), SPOILED.values(), ids=SPOILED)
+def test_a_memory_that_is_not_as_it_was_written_is_not_understood(
+    tmp_path: Path, spoil: Callable[[Path], object], said: str
+):
+    memory = remembering(tmp_path, 12)
+    spoil(tmp_path / "memory" / ORIGIN)
+    with pytest.raises(CannotCheckError, match=re.escape(said)):
+        memory.recall(ORIGIN)
+
+
+def test_what_a_killed_process_left_is_no_part_of_the_memory(tmp_path: Path):
+    memory = remembering(tmp_path, 12)
+    (tmp_path / "memory" / ORIGIN / ".000000000013.checkpoint.1a2b3c4d").write_text("half a no")
+    assert [one.size for one in memory.recall(ORIGIN).checkpoints] == [12]
+
+
+def test_the_logs_of_a_site_are_found_and_no_others(tmp_path: Path):
+    memory = remembering(tmp_path, 12)
+    assert memory.origins("gatekeeper/fort") == [ORIGIN]
+    assert memory.origins("gatekeeper/for") == []
+    assert Memory(tmp_path / "nowhere").origins("gatekeeper/fort") == []
 
 
 def test_a_bundle_is_one_history_with_what_it_proves_of_the_newest_before_it(tmp_path: Path):

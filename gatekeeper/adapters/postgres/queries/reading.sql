@@ -174,6 +174,13 @@ SELECT tree, level, index, hashes FROM tile WHERE site_id = $1;
 -- All signed checkpoints of a site.
 SELECT tree, size, root, note FROM checkpoint WHERE site_id = $1 ORDER BY tree, size;
 
+-- name: all_cosignatures
+-- What witnesses said of all checkpoints of a site.
+SELECT tree, size, name, key_id, signature
+FROM cosignature
+WHERE site_id = $1
+ORDER BY tree, size, name, key_id;
+
 -- name: entry_count
 -- How many rows of entries a site has, wherever they stand.
 SELECT count(*) FROM entry WHERE site_id = $1;
