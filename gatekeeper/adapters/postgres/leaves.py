@@ -20,6 +20,7 @@ from gatekeeper.service.export.source import Bodies, Bounds, SealedPart
 
 __all__ = ["PostgresLeaves"]
 
+_LARGE_BLOCK = 1 << 24
 _queries = Queries("gatekeeper.adapters.postgres", "leaves")
 
 
@@ -37,9 +38,12 @@ class PostgresLeaves:
     async def opened(cls, dsn: str, site: SiteId, *, connections: int = 2) -> AsyncIterator["PostgresLeaves"]:
         """Read a site's leaves for the length of a block. Raises LedgerUnavailableError when there is no reading them."""
         lines: list[Any] = []
+        # Once a block so large was taken and given back, glibc keeps the memory that every piece needs again, there and here.
+        bytearray(_LARGE_BLOCK)
         try:
             for _ in range(connections):
-                lines.append(await connect(dsn))  # noqa: PERF401 - those that opened are closed when the next fails
+                lines.append(await connect(dsn))
+                await lines[-1].fetchval(_queries.one_large_block, _LARGE_BLOCK)
             yield cls(site, lines)
         except FAILURES as error:
             raise LedgerUnavailableError("The database does not answer.") from error

@@ -203,7 +203,8 @@ class _SegmentWriting:
         self, start: int, bodies: Bodies, parts: Sequence[SealedPart], written: IO[bytes], spools: _Spools
     ) -> None:
         if self._plain:
-            written.write(bodies.joined + b"\n")
+            written.write(bodies.joined)
+            written.write(b"\n")
             borders = [at for at in self._manifest.borders if start <= at < start + bodies.leaves]
             lines = bodies.joined.split(b"\n") if borders else ()
             bordering = sum(_PERSONAL in lines[at - start] for at in borders)

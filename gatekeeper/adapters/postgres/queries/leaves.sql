@@ -70,3 +70,7 @@ ORDER BY seq;
 SELECT leaf.seq - $4 - (SELECT count(*) FROM entry WHERE site_id = $1 AND seq >= $4 AND seq < leaf.seq) AS lacking
 FROM entry AS leaf
 WHERE site_id = $1 AND ((tenant = $2 AND tenant_index = $3) OR (owner = $2 AND owner_index = $3));
+
+-- name: one_large_block
+-- Take one block of memory and give it back.
+SELECT length(repeat(' ', $1::int));
