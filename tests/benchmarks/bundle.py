@@ -30,7 +30,7 @@ from gatekeeper.core.export import (
     member_name,
     opening_line,
     proofs_document,
-    row_of,
+    rows_of,
     segments_of,
 )
 from gatekeeper.service.auditor import verify_bundle
@@ -147,7 +147,7 @@ def _segment(segment: Segment, folder: Path, written: list[tuple[str, Path]]) ->
         }  # fmt: skip
         bodies.append(bytes(bytearray(canonical_json(body))))  # what orjson gives keeps four times its size
         openings.append(opening_line(index, part))
-        rows.append(row_of(Dialect.RFC4180, index, body, told))
+        rows.append(rows_of(Dialect.RFC4180, [(index, body, told)]))
     contents = {
         member_name("entries", segment, "jsonl"): b"".join(body + b"\n" for body in bodies),
         member_name("openings", segment, "jsonl"): b"".join(line + b"\n" for line in openings),

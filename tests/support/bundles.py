@@ -30,7 +30,7 @@ from gatekeeper.core.export import (
     member_name,
     opening_line,
     proofs_document,
-    row_of,
+    rows_of,
     segments_of,
 )
 from gatekeeper.model.ids import SiteId
@@ -328,7 +328,7 @@ def _lines(log: Log, manifest: Manifest, start: int, end: int, reader: TileHashe
         if opening is not None:
             openings.append(opening_line(index, part))
         if manifest.csv is not None:
-            rows.append(row_of(manifest.csv, index, body, opening))
+            rows.append(rows_of(manifest.csv, [(index, body, opening)]))
     counts = Counts(
         entries=entries, withheld=withheld, personal=personal, openings=len(openings), rows=len(rows)
     )

@@ -31,7 +31,7 @@ from gatekeeper.core.export.manifest import (
 from gatekeeper.core.export.proofs import EarlierCheckpoint, Proofs, proofs_document, read_proofs
 from gatekeeper.core.export.segments import SEGMENT, Segment, member_name, segments_of
 from gatekeeper.core.export.selection import EVERYTHING, Selection
-from gatekeeper.core.export.table import COLUMNS, Dialect, cells_of, heading, row_of
+from gatekeeper.core.export.table import COLUMNS, Dialect, Told, cells_of, heading, rows_of
 from gatekeeper.core.export.words import bewijst, proves
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Proofs",
     "Segment",
     "Selection",
+    "Told",
     "bewijst",
     "cells_of",
     "gap_line",
@@ -66,6 +67,6 @@ __all__ = [
     "read_manifest",
     "read_opening",
     "read_proofs",
-    "row_of",
+    "rows_of",
     "segments_of",
 ]

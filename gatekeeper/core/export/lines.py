@@ -60,7 +60,7 @@ class Gap:
     hashes: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opening:
     """The personal part of an entry, as it was committed to."""
 

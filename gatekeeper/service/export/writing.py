@@ -21,6 +21,7 @@ from gatekeeper.core.export import (
     Counts,
     Manifest,
     Segment,
+    Told,
     cells_of,
     gap_line,
     heading,
@@ -28,7 +29,7 @@ from gatekeeper.core.export import (
     member_name,
     opening_line,
     proofs_document,
-    row_of,
+    rows_of,
     segments_of,
 )
 from gatekeeper.service.export.inside import verify_program, verify_text
@@ -248,7 +249,7 @@ class _Piece:
         self._index = start
         self._entries: list[bytes] = []
         self._opened: list[bytes] = []
-        self._rows: list[str] = []
+        self._rows: list[Told] = []
         self._cells: list[list[str]] = []
         self._withheld: list[bytes] = []
         self._given = self._personal = self._gone = 0
@@ -274,8 +275,8 @@ class _Piece:
         entries.write(b"\n".join([*self._entries, b""]))
         if spools.openings is not None and self._opened:
             spools.openings.write(b"\n".join([*self._opened, b""]))
-        if spools.table is not None:
-            spools.table.write("".join(self._rows).encode())
+        if spools.table is not None and self._manifest.csv is not None:
+            spools.table.write(rows_of(self._manifest.csv, self._rows).encode())
         if spools.parquet is not None:
             spools.parquet.add(self._cells)
         return Counts(
@@ -300,7 +301,7 @@ class _Piece:
             self._opened.append(opening_line(self._index, plaintext))
         self._personal += "personal" in body
         if self._manifest.csv is not None:
-            self._rows.append(row_of(self._manifest.csv, self._index, body, opening))
+            self._rows.append((self._index, body, opening))
         if self._manifest.parquet:
             self._cells.append(cells_of(self._index, body, opening))
 

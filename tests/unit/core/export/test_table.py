@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.core.export import COLUMNS, Dialect, cells_of, heading, row_of
+from gatekeeper.core.export import COLUMNS, Dialect, cells_of, heading, rows_of
 
 GRANTED = {
     "access_point": "front-in",
@@ -27,7 +27,7 @@ GRANTED = {
 
 
 def test_an_entry_is_a_row_with_a_cell_for_every_column():
-    assert row_of(Dialect.RFC4180, 2, GRANTED, {"holder": "h-sergeant", "badge": "5677"}) == (
+    assert rows_of(Dialect.RFC4180, [(2, GRANTED, {"holder": "h-sergeant", "badge": "5677"})]) == (
         "2,10,2026-06-03T10:00:01.050000Z,access.granted,front,front-in,outside,yard,army,granted,,2,,,,,,"
         "h-sergeant,5677,opened\r\n"
     )
@@ -36,7 +36,7 @@ def test_an_entry_is_a_row_with_a_cell_for_every_column():
 def test_dutch_excel_gets_semicolons_its_own_headings_and_times_it_knows():
     assert heading(Dialect.EXCEL_NL).startswith("\ufeffindex;volgnummer;tijd (UTC);soort;")
     assert heading(Dialect.EXCEL_NL).count(";") == len(COLUMNS) - 1
-    assert row_of(Dialect.EXCEL_NL, 2, GRANTED, None) == (
+    assert rows_of(Dialect.EXCEL_NL, [(2, GRANTED, None)]) == (
         "2;10;2026-06-03 10:00:01;access.granted;front;front-in;outside;yard;army;granted;;2;;;;;;;;closed\r\n"
     )
 
@@ -51,17 +51,31 @@ def test_several_reasons_an_alarm_and_nothing_personal():
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 @pytest.mark.parametrize("dialect", list(Dialect))
 def test_what_a_spreadsheet_would_take_for_a_formula_is_guarded(dialect: Dialect, start: str):
-    row = row_of(dialect, 0, {**GRANTED, "gate": f"{start}cmd|' /C calc'!A0"}, None)
+    row = rows_of(dialect, [(0, {**GRANTED, "gate": f"{start}cmd|' /C calc'!A0"}, None)])
     cells = next(csv.reader(io.StringIO(row, newline=""), delimiter=dialect.separator))
     assert cells[COLUMNS.index("gate")] == f"'{start}cmd|' /C calc'!A0"
 
 
 @given(text=st.text(max_size=12), dialect=st.sampled_from(Dialect), column=st.sampled_from(COLUMNS[4:11]))
 def test_any_text_comes_back_from_its_row(text: str, dialect: Dialect, column: str):
-    row = row_of(dialect, 0, {**GRANTED, column: text}, None)
+    row = rows_of(dialect, [(0, {**GRANTED, column: text}, None)])
     cells = next(csv.reader(io.StringIO(row, newline=""), delimiter=dialect.separator, strict=True))
     guarded = f"'{text}" if text[:1] in set("=+-@\t\r") and text else text
     assert dict(zip(COLUMNS, cells, strict=True))[column] == guarded
+
+
+@given(texts=st.lists(st.text(max_size=12), max_size=8), dialect=st.sampled_from(Dialect))
+def test_rows_are_the_same_one_by_one_and_together(texts: list[str], dialect: Dialect):
+    entries = [(index, {**GRANTED, "gate": text}, None) for index, text in enumerate(texts)]
+    assert rows_of(dialect, entries) == "".join(rows_of(dialect, [entry]) for entry in entries)
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_cell_to_guard_among_many_that_are_plain_is_guarded(dialect: Dialect):
+    entries = [(index, {**GRANTED, "to": "=1+1" if index == 700 else "yard"}, None) for index in range(1000)]
+    rows = rows_of(dialect, entries).split("\r\n")
+    assert [index for index, row in enumerate(rows) if "'=1+1" in row] == [700]
+    assert rows[-1] == ""
 
 
 def test_every_heading_has_as_many_columns():
