@@ -201,13 +201,13 @@ def test_help_is_given_where_no_server_is_installed():
 def test_a_command_of_the_server_says_what_to_install():
     done = _alone("serve")
     assert done.returncode == 2
-    assert "pip install 'gatekeeper[server]'" in done.stderr
+    assert "pip install '.[server]'" in done.stderr
 
 
 def test_the_log_in_its_database_says_what_to_install():
     done = _alone("audit", "verify")
     assert done.returncode == 2
-    assert "pip install 'gatekeeper[server]'" in done.stderr
+    assert "pip install '.[server]'" in done.stderr
 
 
 # -- time stamps ------------------------------------------------------------------------------------------------------
