@@ -135,7 +135,7 @@ def export(
     with at_desk(settings, tenant=None, about=holder) as at:
         registered = at.directory.get(HolderId(holder))
         own = run(_own_data(at, registered, why))
-        _write(out, own_page(own, zone=at.zone))
+        _write(out, own_page(own, policy=at.policy))
         _write(out.with_suffix(".json"), _machine(own))
     told = {"holder": holder, "entry": own.entry, "page": str(out), "json": str(out.with_suffix(".json"))}
     if json_output:
