@@ -78,9 +78,9 @@ def write_instant(at: datetime, zone: ZoneInfo, *, ends: bool) -> str:
 
 
 def show_instant(at: datetime, zone: ZoneInfo, *, ends: bool) -> str:
-    """An instant for a person to look at: as a day where it is one, else to the minute by the site's clock."""
+    """An instant for a person to look at: as a day where it is one, else to the minute by the site's clock, with its offset."""
     written = write_instant(at, zone, ends=ends)
-    return written[:16].replace("T", " ")
+    return " ".join(filter(None, (written[:10], written[11:16], written[19:])))
 
 
 def show_time(at: datetime, zone: ZoneInfo) -> str:
