@@ -122,7 +122,11 @@ def test_another_key_than_the_remembered_one_is_invalid_until_it_is_pinned(desk:
     desk.verify(desk.bundle)
     other = bundle_of(LOG, replace(ASKED, key=OTHER_KEY))
     bundle = written(other, desk.folder, name="other.zip")
-    assert "[checkpoint-key]" in desk.verify(bundle).err
+    said = desk.verify(bundle)
+    assert "[checkpoint-key]" in said.err
+    assert "The other key is remembered in " in said.err
+    assert f"gatekeeper/checkpoints/{MADE.manifest.origin}." in said.err
+    assert "--key" in said.err
     assert desk.verify(bundle, "--key", other.key).code == 0
     assert desk.verify(bundle).code == 0
 
