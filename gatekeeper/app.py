@@ -319,7 +319,8 @@ def timestamp_authority(settings: Settings) -> HttpTimestampAuthority | None:
         return HttpTimestampAuthority(settings.tsa)
     except ImportError:
         raise SettingError(
-            "tsa is set, and nothing here can ask for time stamps: install gatekeeper[timestamp]."
+            "tsa is set, and nothing here can ask for time stamps: pip install '.[timestamp]' in the folder of "
+            "Gatekeeper's source."
         ) from None
 
 

@@ -18,13 +18,19 @@ from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
-from gatekeeper.cli.told import finding_document, instant, seen_document
+from gatekeeper.cli.told import (
+    finding_document,
+    other_key_known,
+    seen_document,
+    witness_document,
+    witness_words,
+)
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import LedgerUnavailableError
-from gatekeeper.service.auditor import CannotCheckError, Known, Memory
+from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Memory
 from gatekeeper.service.verification import Brought, Claimed, Report, verify_log
 from gatekeeper.service.verification.brought import bring as bring_along
 from gatekeeper.service.verification.brought import remember
@@ -56,6 +62,7 @@ def verify_database(
             json_line(report_document(report))
         else:
             _tell(report)
+            _tell_other_key(report, known, brought, named)
         if known.memory is not None and report.valid:
             remembered = _remembered(known.memory, named, brought, report)
             if not json_output:
@@ -92,7 +99,7 @@ def report_document(report: Report) -> dict[str, object]:
             {
                 "tree": tree,
                 "size": cosigned.size,
-                "witnesses": [{"name": name, "at": instant(at)} for name, at in cosigned.witnesses],
+                "witnesses": [witness_document(one) for one in cosigned.witnesses],
             }
             for tree, cosigned in report.cosigned.items()
         ],
@@ -109,7 +116,7 @@ def _tell(report: Report) -> None:
     if report.consistent_with:
         say(f"One with {counted(len(report.consistent_with), 'checkpoint')} seen before.")
     for tree, cosigned in report.cosigned.items():
-        by = ", ".join(f"{shown(name)} at {instant(at)}" for name, at in cosigned.witnesses)
+        by = ", ".join(map(witness_words, cosigned.witnesses))
         say(f"Cosigned: {shown(tree)} up to {counted(cosigned.size, 'entry', 'entries')}, by {by}.")
     for tree, (size, at) in report.stamped.items():
         say(f"Stamped: {shown(tree)} at {counted(size, 'entry', 'entries')}, at {at.isoformat()}.")
@@ -121,6 +128,13 @@ def _tell(report: Report) -> None:
         f"{counted(report.checkpoints, 'signed checkpoint')}, "
         f"{counted(report.personal_opened, 'personal part')} opened; root {report.root.hex()}."
     )
+
+
+def _tell_other_key(report: Report, known: Known, brought: Brought, site: SiteId) -> None:
+    differs = any(finding.code is Fault.CHECKPOINT_KEY for finding in report.findings)
+    recalled = any(one.keys for one in brought.remembered.values())
+    if differs and recalled and known.key is None and known.memory is not None:
+        say(other_key_known(known.memory, f"gatekeeper/{site}"))
 
 
 def _remembered(memory: Memory, site: SiteId, brought: Brought, report: Report) -> str:

@@ -132,7 +132,7 @@ def write_passes(settings: Settings, tenant: str, badges: Iterable[BadgeId], fol
             except PeopleError:  # it waits for an engine, or was refused
                 continue
             if known.badge.assurance is Assurance.BEARER and not file.exists():
-                write_secret(file, qr_code(known.badge, known.token, file))
+                write_secret(file, qr_code(known.badge, known.token, file, zone=at.zone))
                 written += 1
     if written:
         passes = "pass" if written == 1 else "passes"

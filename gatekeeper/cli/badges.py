@@ -178,7 +178,7 @@ def _issue(
     papers = [paper_of(registration)]
     if revoking is not None and revoking.state not in {BadgeState.STOLEN, BadgeState.REVOKED}:
         papers.insert(0, paper_of(BadgeStateChange(badge=revoking.badge.id, state=BadgeState.REVOKED)))
-    with files.holding(issued):
+    with files.holding(issued, zone=at.zone):
         outcomes = hand_in(at, papers)
     if not is_made(outcomes[-1]):
         files.discard()
@@ -264,7 +264,7 @@ def badge_show(
     if token is not None and token != known.token:
         raise PeopleError(f"This QR code is not that of badge {name}, though it says so: keep it.")
     if qr is not None:
-        write_secret(qr, qr_code(known.badge, known.token, qr))
+        write_secret(qr, qr_code(known.badge, known.token, qr, zone=at.zone))
         BadgeFiles(out=None, qr=qr).tell()
     document = badge_document(at, known)
     if json_output:

@@ -233,7 +233,8 @@ async def _covering_note(ground: Ground, tree: str, index: int) -> bytes | None:
         if found is not None and found.size > index:
             return found.note
         if waits and look == _LOOKS:
-            say("Waiting for a witness to cosign (--unwitnessed does not).")
+            seconds = int(_LOOKS_FOR_WITNESSES * _LOOK_EVERY_SECONDS)
+            say(f"Waiting up to {seconds} seconds for a witness to cosign; --unwitnessed does not wait.")
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
     row = await ground.reading.newest_checkpoint(ground.site, tree=tree)
     if row is None or row.size <= index:

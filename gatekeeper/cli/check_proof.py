@@ -11,7 +11,7 @@ import typer
 from gatekeeper.cli.asked import JsonOutput
 from gatekeeper.cli.brought import read_policy
 from gatekeeper.cli.talk import json_line, say
-from gatekeeper.cli.told import instant
+from gatekeeper.cli.told import witness_document, witness_words
 from gatekeeper.service.auditor.findings import CannotCheckError
 from gatekeeper.service.auditor.proof import Proven, check_proof
 from gatekeeper.service.words import shown
@@ -86,7 +86,7 @@ def _document(found: Proven | str, policy: Policy | None) -> dict[str, Any]:
         "index": found.index,
         "size": found.size,
         "root": found.root.hex(),
-        "witnesses": [{"name": name, "at": instant(at)} for name, at in found.witnesses],
+        "witnesses": [witness_document(one) for one in found.witnesses],
         "not_checked": _unchecked(policy),
     }
 
@@ -95,8 +95,8 @@ def _tell(found: Proven | str, policy: Policy | None) -> None:
     if isinstance(found, str):
         say(f"INVALID: {found}")
         return
-    for name, at in found.witnesses:
-        say(f"Witnessed by {shown(name)} at {instant(at)}.")
+    for one in found.witnesses:
+        say(f"Witnessed by {witness_words(one)}.")
     for thing in _unchecked(policy):
         say(f"Not checked: {thing}.")
     say(

@@ -24,7 +24,7 @@ from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.options import run
 from gatekeeper.cli.signing import outcome_of, signer_for
-from gatekeeper.cli.talk import json_line, local, say
+from gatekeeper.cli.talk import json_line, say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import (
     CHANGE_TYPE,
@@ -44,6 +44,7 @@ from gatekeeper.model.policy import SitePolicy
 from gatekeeper.ports import Loaded, SiteLostError
 from gatekeeper.service.administration.directory import Directory, KnownBadge, PeopleError, Registered
 from gatekeeper.service.administration.folder import SiteFolder, issuer_of
+from gatekeeper.service.administration.instants import show_time
 from gatekeeper.service.administration.operators import OperatorError, Signer
 from gatekeeper.service.administration.people import Desk, Registration, issuer_at
 from gatekeeper.service.sealed import open_names, seal_name
@@ -161,7 +162,7 @@ class OpenDesk:
                 zone = parents.get(zone)
                 if zone is None and here is not None:
                     say(
-                        f"{self.called(holder)} is in {here.zone} by the log, since {local(here.since)}: "
+                        f"{self.called(holder)} is in {here.zone} by the log, since {show_time(here.since, self.zone)}: "
                         "see them out, their badge may not."
                     )
 

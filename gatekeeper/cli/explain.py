@@ -1,10 +1,13 @@
 """`gatekeeper can`, `why` and `replay`: would it open, why did it not, and would it be decided the same again."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -12,6 +15,7 @@ from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.lookups import PurposeOption, look_up, one_line
+from gatekeeper.cli.names import Names
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.site_clock import instant_typed
 from gatekeeper.cli.talk import data as out
@@ -20,16 +24,15 @@ from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import FORGOTTEN, NOBODY
 from gatekeeper.core.flow import Flow
 from gatekeeper.model.ids import AccessPointId, HolderId, SiteId
-from gatekeeper.model.reasons import Reason
 from gatekeeper.ports import StoredEntry
+from gatekeeper.service.administration.instants import show_time
 from gatekeeper.service.engine.loading import flow_of
 from gatekeeper.service.engine.sealing import open_personal
-from gatekeeper.service.explaining import may
+from gatekeeper.service.explaining import Line, Wording, may, policy_at
 from gatekeeper.service.explaining import replay as replay_log
 
 __all__ = ["can", "open_flow", "replay", "why"]
 
-_REASONS = {reason.code: reason for reason in Reason}
 _NO, _DIFFERS = 1, 1
 
 
@@ -149,38 +152,60 @@ async def _why(settings: Settings, seq: int, purpose: str | None, json_output: b
         if purpose is not None and not hidden and entry.person not in {None, NOBODY, FORGOTTEN}:
             await look_up(reading, settings, site, HolderId(str(entry.person)), purpose)
         personal = None if hidden else await _personal(entry, site, vault_dsn)
-    body = json.loads(entry.body)
-    if json_output:
-        json_line({"entry": body, "personal": personal})
-        return
-    out.print(f"Entry {seq}: {body['kind']}, {body['at']}.")
-    for code in (*body.get("reasons", ()), *(f"shadow:{code}" for code in body.get("shadow", ()))):
-        reason = _REASONS.get(code.removeprefix("shadow:"))
-        mark = " (only reported)" if code.startswith("shadow:") else ""
-        out.print(f"  {code.removeprefix('shadow:')}{mark}: {reason.english if reason else ''}")
-    shown = [
-        (key, value) for key, value in body.items() if key not in {"kind", "at", "reasons", "shadow", "v"}
-    ]
-    table(("in the open", ""), shown)
+        body = json.loads(entry.body)
+        if json_output:
+            json_line({"entry": body, "personal": personal})
+            return
+        documents = await reading.documents(site)
+        policy = policy_at(documents, anchor=site_folder(settings, site).read_anchor(), seq=seq)
+        name = (
+            None if hidden or personal is None else await _name(reading, Names(vault_dsn, site), entry, site)
+        )
+    words = Wording(
+        zone=ZoneInfo("UTC") if policy is None else policy.timetable.time_zone,
+        alert_states=() if policy is None else policy.alert_states,
+    )
+    out.print(f"Entry {seq}: {body['kind']}, {show_time(entry.at, words.zone)} ({words.zone.key}).")
+    _section("reasons", words.reasons(body))
+    _section("in the open", words.in_the_open(body))
     if hidden:
         out.print(
-            "Who it was, and what was known of them, is shown with --purpose, and stands in the log then."
+            "\nWho it was, and what was known of them, is shown with --purpose, and stands in the log then."
         )
-        return
-    if personal is None:
+    elif personal is None:
         out.print(
-            "The personal part is closed: its person was forgotten, its period is over, or it cannot be opened here."
+            "\nThe personal part is closed: its person was forgotten, its period is over, or it cannot be opened here."
         )
+    else:
+        _section("who it was", words.who(personal, name=name))
+        _section("the badge", words.badge(personal))
+        _section("what was known", words.known(personal))
+
+
+def _section(heading: str, lines: Sequence[Line]) -> None:
+    """Lines under a heading; a terminal has them wrapped, a pipe whole. Without lines there is no heading."""
+    if not lines:
         return
-    facts: Mapping[str, Any] = personal.get("facts", {})
-    table(
-        ("what was known", ""),
-        [
-            (key, value)
-            for key, value in {**personal, **facts}.items()
-            if key not in {"salt", "scan", "facts"}
-        ],
-    )
+    width = out.width if sys.stdout.isatty() else sys.maxsize
+    out.print(f"\n[bold]{heading}[/bold]")
+    for line in lines:
+        before = "  " * (line.depth + 1)
+        text = f"{line.label}: {line.value}" if line.value else f"{line.label}:"
+        told = wrap(
+            text,
+            width,
+            initial_indent=before,
+            subsequent_indent=f"{before}    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        out.print("\n".join(told), markup=False)
+
+
+async def _name(reading: PostgresReading, names: Names, entry: StoredEntry, site: SiteId) -> str | None:
+    if entry.person is None:
+        return None
+    return (await names.open(await reading.names(site, [entry.person]))).get(entry.person)
 
 
 async def _personal(entry: StoredEntry, site: SiteId, vault_dsn: str) -> Mapping[str, Any] | None:

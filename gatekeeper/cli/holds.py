@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -12,11 +13,13 @@ from gatekeeper.app import the_site
 from gatekeeper.cli.changes import for_the_site
 from gatekeeper.cli.lookups import ReasonOption, one_line
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, looking_databases, run
-from gatekeeper.cli.talk import json_line, local, table
+from gatekeeper.cli.site_clock import clock_shown
+from gatekeeper.cli.talk import json_line, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import HoldChange
 from gatekeeper.core.holds import is_hold_scope
 from gatekeeper.model.ids import SiteId
+from gatekeeper.service.administration.instants import show_time
 from gatekeeper.service.words import shown
 
 __all__ = ["app", "hold_document"]
@@ -65,11 +68,12 @@ def list_holds(
 ) -> None:
     """List what is held, since when and why."""
     which = the_site(settings)
-    holds = [hold_document(row) for row in run(_holds(settings, which))]
+    found, zone = run(_holds(settings, which))
+    holds = [hold_document(row) for row in found]
     if json_output:
         json_line({"site": which, "holds": holds})
         return
-    rows = [(hold["scope"], _when(hold["since"]), hold["reason"], hold["entry"]) for hold in holds]
+    rows = [(hold["scope"], _when(hold["since"], zone), hold["reason"], hold["entry"]) for hold in holds]
     table(("scope", "since", "reason", "entry"), rows, yielding=("reason",))
 
 
@@ -79,10 +83,10 @@ def hold_document(row: HoldRow) -> Mapping[str, Any]:
     return {"scope": row.scope, "since": row.at, "reason": body.get("reason", ""), "entry": row.seq}
 
 
-async def _holds(settings: Settings, site: SiteId) -> Sequence[HoldRow]:
+async def _holds(settings: Settings, site: SiteId) -> tuple[Sequence[HoldRow], ZoneInfo]:
     async with looking_databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
-        return await reading.holds(site)
+        return await reading.holds(site), await clock_shown(reading, settings, site)
 
 
-def _when(at: Any) -> str:
-    return "-" if at is None else local(at)
+def _when(at: Any, zone: ZoneInfo) -> str:
+    return "-" if at is None else show_time(at, zone)

@@ -97,7 +97,8 @@ def export(
         ),
     ] = None,
     unwitnessed: Annotated[
-        bool, typer.Option("--unwitnessed", help="Do not wait for a witness to cosign.")
+        bool,
+        typer.Option("--unwitnessed", help="Do not wait for a witness to cosign, which may take a minute."),
     ] = False,
     json_output: JsonOutput = False,
     *,

@@ -123,5 +123,8 @@ def loaded(module: str, what: str) -> Any:
         package = (missing.name or "").partition(".")[0]
         if package in {"", "gatekeeper"}:
             raise
-        say(f"{what} needs the package {package}, which is not installed: pip install 'gatekeeper[server]'.")
+        say(
+            f"{what} needs the package {package}, which is not installed: pip install '.[server]' in the folder of "
+            "Gatekeeper's source."
+        )
         raise typer.Exit(_MISUSED) from missing

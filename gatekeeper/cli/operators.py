@@ -7,6 +7,7 @@ take something away takes one, and counts at once.
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -16,13 +17,15 @@ from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import submit
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.signing import believed
-from gatekeeper.cli.talk import json_line, local, say, table
+from gatekeeper.cli.site_clock import site_clock
+from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import Settings
 from gatekeeper.core.change import OperatorChange
 from gatekeeper.core.operators import Deed, Operator, Role
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import OperatorId, SiteId, TenantId
 from gatekeeper.service.administration.folder import SiteFolder, signing_of
+from gatekeeper.service.administration.instants import show_time
 from gatekeeper.service.administration.operators import (
     OPERATOR_TERM,
     OperatorError,
@@ -86,7 +89,7 @@ def list_operators(
 ) -> None:
     """List the site's operators, and whose keys are on this machine."""
     which = the_site(settings)
-    _, known = run(_known(settings, which))
+    known, zone = run(_shown(settings, which))
     keys, now = keys_of_operators(settings.data, which), datetime.now(UTC)
     if json_output:
         json_line({"site": which, "operators": [_document(one, keys, now) for one in known.values()]})
@@ -97,7 +100,7 @@ def list_operators(
             one.tenant,
             ", ".join(sorted(one.roles)),
             _state(one, now),
-            local(one.until),
+            show_time(one.until, zone),
             "here" if keys.holds(key_of_operator(one.id)) else "",
         )
         for one in known.values()
@@ -125,6 +128,12 @@ def revoke(
 async def _known(settings: Settings, site: SiteId) -> tuple[Trust, dict[OperatorId, Operator]]:
     async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
         return await believed(reading, settings, site)
+
+
+async def _shown(settings: Settings, site: SiteId) -> tuple[dict[OperatorId, Operator], ZoneInfo]:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        trust, known = await believed(reading, settings, site)
+        return known, await site_clock(reading, site, trust=trust)
 
 
 def _tenant_of(name: str, known: dict[OperatorId, Operator], trust: Trust) -> TenantId:

@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 import segno
 import typer
@@ -24,7 +26,7 @@ from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.model.badges import Assurance, Badge
 from gatekeeper.service.administration.folder import SiteFolder
-from gatekeeper.service.administration.instants import read_instant
+from gatekeeper.service.administration.instants import read_instant, show_instant
 from gatekeeper.service.administration.issuing import IssuedBadge
 from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.pass_text import pass_text
@@ -47,6 +49,7 @@ QrOption = Annotated[
 
 _PIXELS: Final = 6
 _QUIET_ZONE: Final = 4
+_LINE: Final = 20
 _KINDS: Final = ("svg", "png")
 
 
@@ -63,8 +66,11 @@ def badge_file(issued: IssuedBadge) -> bytes:
     return json.dumps(content, indent=1).encode() + b"\n"
 
 
-def qr_code(badge: Badge, token: bytes, file: Path) -> bytes:
-    """The QR code of a bearer badge, as an image of the kind that the file's name says. Raises SettingError."""
+def qr_code(badge: Badge, token: bytes, file: Path, *, zone: ZoneInfo) -> bytes:
+    """The QR code of a bearer badge, as an image of the kind that the file's name says. Raises SettingError.
+
+    Below an SVG stands which pass it is, so that two are told apart: how its number begins, and its time by the site's clock.
+    """
     kind = file.suffix.lower().removeprefix(".")
     if kind not in _KINDS:
         raise SettingError(f"{file} is neither an .svg nor a .png file: a QR code is written as one of them.")
@@ -72,10 +78,28 @@ def qr_code(badge: Badge, token: bytes, file: Path) -> bytes:
         raise SettingError(
             f"A QR code carries a bearer badge (assurance 1), and this one has assurance {badge.assurance}."
         )
-    image = io.BytesIO()
     code = segno.make_qr(pass_text(token), error="m", boost_error=False)
+    if kind == "svg":
+        return _svg(code, badge, zone)
+    image = io.BytesIO()
     code.save(image, kind=kind, scale=_PIXELS, border=_QUIET_ZONE)
     return image.getvalue()
+
+
+def _svg(code: segno.QRCode, badge: Badge, zone: ZoneInfo) -> bytes:
+    width = code.symbol_size(scale=_PIXELS, border=_QUIET_ZONE)[0]
+    begins = show_instant(badge.not_before, zone, ends=False)
+    ends = show_instant(badge.expires, zone, ends=True)
+    words = "".join(
+        f'<text x="{width // 2}" y="{width + _LINE * line}">{escape(text)}</text>'
+        for line, text in enumerate((badge.id[:8], f"{begins} → {ends}"))
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{width + 2 * _LINE}">'
+        '<rect width="100%" height="100%" fill="#fff"/>'
+        f"{code.svg_inline(scale=_PIXELS, border=_QUIET_ZONE)}"
+        f'<g font-family="sans-serif" font-size="13" text-anchor="middle">{words}</g></svg>\n'
+    ).encode()
 
 
 def write_secret(file: Path, content: bytes) -> None:
@@ -91,19 +115,19 @@ class BadgeFiles:
     qr: Path | None
 
     @contextmanager
-    def holding(self, issued: IssuedBadge) -> Iterator[None]:
+    def holding(self, issued: IssuedBadge, *, zone: ZoneInfo) -> Iterator[None]:
         """Write them, all or none, before the badge is handed in; and take them away when nobody may do that."""
-        self._write(issued)
+        self._write(issued, zone)
         try:
             yield
         except OperatorError:
             self.discard()
             raise
 
-    def _write(self, issued: IssuedBadge) -> None:
+    def _write(self, issued: IssuedBadge, zone: ZoneInfo) -> None:
         contents: list[tuple[Path, Callable[[], bytes]]] = []
         if self.qr is not None:
-            contents.append((self.qr, partial(qr_code, issued.badge, issued.token, self.qr)))
+            contents.append((self.qr, partial(qr_code, issued.badge, issued.token, self.qr, zone=zone)))
         if self.out is not None:
             contents.append((self.out, partial(badge_file, issued)))
         written: list[Path] = []

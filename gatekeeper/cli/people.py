@@ -10,7 +10,7 @@ from gatekeeper.cli.changes import holder as app
 from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator
 from gatekeeper.cli.talk import data as out
-from gatekeeper.cli.talk import json_line, local, say, table
+from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import Settings
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import HolderId
@@ -21,7 +21,7 @@ from gatekeeper.service.administration.directory import (
     Registered,
     particulars_of,
 )
-from gatekeeper.service.administration.instants import show_instant
+from gatekeeper.service.administration.instants import show_instant, show_time
 from gatekeeper.service.administration.particulars import (
     Particulars,
     changed_columns,
@@ -276,7 +276,8 @@ def holder_show(
     written["until"] = show_instant(one.until, at.zone, ends=True)
     rows: list[tuple[str, Any]] = [("tenant", one.tenant), *written.items(), ("version", one.version)]
     rows.append(("PIN", "yes" if one.pin is not None else "no"))
-    rows.append(("where", "" if here is None else f"{here.zone} since {local(here.since)} ({here.quality})"))
+    since = "" if here is None else f"{here.zone} since {show_time(here.since, at.zone)} ({here.quality})"
+    rows.append(("where", since))
     table(("holder", one.id), rows)
     badge_table(at, badges)
     if one.id in at.waiting:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -19,11 +20,12 @@ from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument, badge_document, holder_document
 from gatekeeper.cli.signing import believed
 from gatekeeper.cli.site_clock import instant_typed, site_clock
-from gatekeeper.cli.talk import json_line, local, local_zone, say, table, zone_name
+from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import ErasureChange
 from gatekeeper.model.ids import HolderId, SiteId, TenantId
 from gatekeeper.service.administration.directory import KnownBadge, Registered
+from gatekeeper.service.administration.instants import show_time
 from gatekeeper.service.administration.own_data import OwnData, PersonEntry, is_movement
 from gatekeeper.service.administration.own_page import own_page
 from gatekeeper.service.administration.photos import open_photo
@@ -77,17 +79,23 @@ def movements(
 ) -> None:
     """Show where somebody was, and wanted to be; that you looked, and what for, stands in the log first."""
     why, site = one_line("--purpose", purpose), the_site(settings)
-    seq, found = run(_movements(settings, site, HolderId(holder), why, (since, until)))
+    seq, found, zone = run(_movements(settings, site, HolderId(holder), why, (since, until)))
     if json_output:
         told = [one.document() for one in found]
         json_line({"holder": holder, "looked_up_in_entry": seq, "movements": told})
         return
     rows = [
-        (one.seq, local(one.at), one.kind, one.body.get("access_point", ""), one.body.get("reason", ""))
+        (
+            one.seq,
+            show_time(one.at, zone),
+            one.kind,
+            one.body.get("access_point", ""),
+            one.body.get("reason", ""),
+        )
         for one in found
     ]
     table(("entry", "at", "what", "where", "why"), rows)
-    say(f"{counted(len(found), 'entry', 'entries')}; times are {zone_name(local_zone())}.")
+    say(f"{counted(len(found), 'entry', 'entries')}; times are by the clock of {zone.key}.")
 
 
 async def _movements(
@@ -96,7 +104,7 @@ async def _movements(
     holder: HolderId,
     purpose: str,
     between: tuple[str | None, str | None],
-) -> tuple[int, list[PersonEntry]]:
+) -> tuple[int, list[PersonEntry], ZoneInfo]:
     async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         trust, _ = await believed(reading, settings, site)
         zone = await site_clock(reading, site, trust=trust)
@@ -104,13 +112,14 @@ async def _movements(
         begins = None if since is None else instant_typed("--from", since, zone, ends=False)
         ends = None if until is None else instant_typed("--to", until, zone, ends=True)
         seq = await look_up(reading, settings, site, holder, purpose)
-        return seq, [
+        found = [
             entry
             async for entry in entries_of(reading, vault_dsn, site, holder)
             if is_movement(entry.kind)
             and (begins is None or begins <= entry.at)
             and (ends is None or entry.at < ends)
         ]
+        return seq, found, zone
 
 
 # -- a person's own data ------------------------------------------------------------------------------------------------
@@ -135,7 +144,7 @@ def export(
     with at_desk(settings, tenant=None, about=holder) as at:
         registered = at.directory.get(HolderId(holder))
         own = run(_own_data(at, registered, why))
-        _write(out, own_page(own, zone=at.zone))
+        _write(out, own_page(own, policy=at.policy))
         _write(out.with_suffix(".json"), _machine(own))
     told = {"holder": holder, "entry": own.entry, "page": str(out), "json": str(out.with_suffix(".json"))}
     if json_output:

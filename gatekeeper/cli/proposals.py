@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -10,7 +11,8 @@ from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import tell
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.signing import HandedIn, believed, hand_in, patiently, second_signer, the_signer
-from gatekeeper.cli.talk import json_line, local, say, table
+from gatekeeper.cli.site_clock import clock_shown
+from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import (
     ApprovalChange,
@@ -25,6 +27,7 @@ from gatekeeper.core.proposals import Proposal
 from gatekeeper.core.supervise import APPLIED
 from gatekeeper.model.ids import SiteId
 from gatekeeper.service.administration.folder import POLICY
+from gatekeeper.service.administration.instants import show_time
 from gatekeeper.service.administration.operators import OperatorError
 
 __all__ = ["app"]
@@ -46,12 +49,19 @@ def list_proposals(
 ) -> None:
     """List what waits for a second person, and what it would give."""
     which = the_site(settings)
-    waiting = run(_waiting(settings, which))
+    waiting, zone = run(_waiting(settings, which))
     if json_output:
         json_line({"site": which, "proposals": [_document(one) for one in waiting]})
         return
     rows = [
-        (one.digest.hex()[:8], one.author, one.kind, "; ".join(one.gives), local(one.expires), one.seq)
+        (
+            one.digest.hex()[:8],
+            one.author,
+            one.kind,
+            "; ".join(one.gives),
+            show_time(one.expires, zone),
+            one.seq,
+        )
         for one in waiting
     ]
     table(("proposal", "by", "what", "gives", "until", "entry"), rows, yielding=("gives",))
@@ -79,9 +89,9 @@ def withdraw(
     tell(run(_withdraw(settings, the_site(settings), which)))
 
 
-async def _waiting(settings: Settings, site: SiteId) -> Sequence[Proposal]:
+async def _waiting(settings: Settings, site: SiteId) -> tuple[Sequence[Proposal], ZoneInfo]:
     async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
-        return await reading.proposals(site)
+        return await reading.proposals(site), await clock_shown(reading, settings, site)
 
 
 async def _approve(settings: Settings, site: SiteId, which: str | None) -> HandedIn:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -13,12 +14,13 @@ from gatekeeper.app import the_site
 from gatekeeper.cli.holds import hold_document
 from gatekeeper.cli.options import JsonOutput, at_a_site, looking_databases, run
 from gatekeeper.cli.signing import believed
-from gatekeeper.cli.talk import json_line, local, say, table
+from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.core.retention import goes_at, is_held
 from gatekeeper.model.ids import SiteId, TenantId
 from gatekeeper.model.retention import TENANTS_OWN, Kept, Retention
+from gatekeeper.service.administration.instants import show_time
 
 __all__ = ["app"]
 
@@ -67,8 +69,8 @@ def show(
                 _WORDS[row["what"]],
                 row["tenant"] or "all",
                 row["days"],
-                _when(row["oldest"]),
-                _goes(row, kept.now),
+                _when(row["oldest"], kept.zone),
+                _goes(row, kept),
             )
             for row in rows
         ],
@@ -88,6 +90,7 @@ class _Kept:
     holds: Sequence[HoldRow]
     deleted: int
     now: datetime
+    zone: ZoneInfo
 
 
 async def _kept(settings: Settings, site: SiteId) -> _Kept:
@@ -104,6 +107,7 @@ async def _kept(settings: Settings, site: SiteId) -> _Kept:
             holds=await reading.holds(site),
             deleted=await reading.log_start(site),
             now=now,
+            zone=ZoneInfo(policy.written.time_zone),
         )
 
 
@@ -146,13 +150,13 @@ def _row(kept: _Kept, kind: Kept, tenant: TenantId | None) -> dict[str, Any]:
     }
 
 
-def _goes(row: Mapping[str, Any], now: datetime) -> str:
+def _goes(row: Mapping[str, Any], kept: _Kept) -> str:
     if row["held"]:
         return "held"
     if row["goes"] is None:
         return "-"
-    return "within the hour" if row["goes"] <= now else local(row["goes"])
+    return "within the hour" if row["goes"] <= kept.now else show_time(row["goes"], kept.zone)
 
 
-def _when(at: datetime | None) -> str:
-    return "-" if at is None else local(at)
+def _when(at: datetime | None, zone: ZoneInfo) -> str:
+    return "-" if at is None else show_time(at, zone)

@@ -68,8 +68,9 @@ def zone_name(zone: timezone) -> str:
 
 
 def local(at: datetime) -> str:
-    """A time as the person's own clock shows it."""
-    return at.astimezone(local_zone()).strftime("%Y-%m-%d %H:%M:%S")
+    """A time as the person's own clock shows it, with its offset; where there is no site whose clock it could be."""
+    zone = local_zone()
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {str(timezone(zone.utcoffset(None))).removeprefix('UTC') or '+00:00'}"
 
 
 @contextmanager

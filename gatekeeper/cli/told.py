@@ -3,9 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from gatekeeper.service.auditor import Finding, Seen
+from gatekeeper.service.auditor import Finding, Memory, Seen
+from gatekeeper.service.words import shown
+from gatekeeper.transparency import VerifiedSignature
 
-__all__ = ["finding_document", "instant", "seen_document"]
+__all__ = [
+    "finding_document",
+    "instant",
+    "other_key_known",
+    "seen_document",
+    "witness_document",
+    "witness_words",
+]
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
@@ -31,3 +40,26 @@ def instant(seconds: int) -> str:
 def seen_document(seen: Seen) -> dict[str, Any]:
     """A checkpoint from elsewhere as JSON."""
     return {"size": seen.size, "root": seen.root.hex(), "where": seen.where}
+
+
+def witness_document(one: VerifiedSignature) -> dict[str, Any]:
+    """A cosignature as JSON."""
+    return {
+        "name": one.verifier.name,
+        "algorithm": one.verifier.type.algorithm,
+        "at": instant(one.time or 0),
+    }
+
+
+def witness_words(one: VerifiedSignature) -> str:
+    """A cosignature for a person: a witness may have a key of each algorithm."""
+    return f"{shown(one.verifier.name)} ({one.verifier.type.algorithm}) at {instant(one.time or 0)}"
+
+
+def other_key_known(memory: Memory, origin: str) -> str:
+    """What who finds a log signed with another key than the remembered one can do."""
+    return (
+        f"The other key is remembered in {memory.folder / origin}. Was the log's key renewed? Then --key and the new one, as "
+        "the site publishes it, takes its place. Was a site founded anew under this name, or is it another? Then give it a "
+        "memory of its own: --memory FOLDER, or --no-memory."
+    )

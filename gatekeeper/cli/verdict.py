@@ -15,9 +15,15 @@ from gatekeeper.cli.asked import Data, Dsn, JsonOutput, Site, VaultDsn
 from gatekeeper.cli.brought import memory_at_home, read_policy, read_roots
 from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
-from gatekeeper.cli.told import finding_document, instant, seen_document
+from gatekeeper.cli.told import (
+    finding_document,
+    other_key_known,
+    seen_document,
+    witness_document,
+    witness_words,
+)
 from gatekeeper.core.export import proves
-from gatekeeper.service.auditor import CannotCheckError, Known, Memory, Report, verify_bundle
+from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Memory, Report, verify_bundle
 from gatekeeper.service.words import counted
 from gatekeeper.transparency import Refused, SignatureType, Verifier, parse_verifier
 
@@ -117,6 +123,7 @@ def _verify(bundle: Path, bring: Callable[[], Known], *, hashes_only: bool, json
             json_line(_document(report))
         else:
             _tell(report, remembered)
+            _tell_other_key(report, known)
     except KeyboardInterrupt as error:
         raise _cannot_check("it was interrupted.") from error
     except CannotCheckError as error:
@@ -180,7 +187,7 @@ def _document(report: Report) -> dict[str, Any]:
         "openings": counts.openings,
         "rows": counts.rows,
         "key": None if report.key is None else report.key.key(),
-        "witnesses": [{"name": name, "at": instant(at)} for name, at in report.witnesses],
+        "witnesses": [witness_document(one) for one in report.witnesses],
         "stamped": None if report.stamped is None else report.stamped.at,
         "stamped_size": None if report.stamped is None else report.stamped.size,
         "consistent_with": [seen_document(one) for one in report.consistent_with],
@@ -203,8 +210,8 @@ def _tell(report: Report, remembered: str) -> None:
         return
     for sentence in report.lacking:
         say(f"Cannot check: {sentence}")
-    for name, at in report.witnesses:
-        say(f"Witnessed by {name} at {instant(at)}.")
+    for witness in report.witnesses:
+        say(f"Witnessed by {witness_words(witness)}.")
     if report.stamped is not None:
         say(
             f"Stamped: the checkpoint of {counted(report.stamped.size, 'entry', 'entries')} was there at "
@@ -227,3 +234,11 @@ def _tell(report: Report, remembered: str) -> None:
         f"{counted(counts.openings, 'personal part')} opened, {counted(counts.rows, 'row')}; {manifest.origin} at "
         f"{counted(manifest.size, 'entry', 'entries')}, root {manifest.root.hex()}."
     )
+
+
+def _tell_other_key(report: Report, known: Known) -> None:
+    finding, manifest, memory = report.finding, report.manifest, known.memory
+    if finding is None or finding.code is not Fault.CHECKPOINT_KEY or manifest is None or memory is None:
+        return
+    if known.key is None and memory.recall(manifest.origin).keys:
+        say(other_key_known(memory, manifest.origin))

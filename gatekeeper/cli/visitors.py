@@ -69,7 +69,7 @@ def visitor_add(
         order = BadgeOrder(assurance=Assurance.BEARER, max_uses=max_uses)
         issued = at.desk.issue(order, to=wanted, status_index=at.status_index(), now=now)
         registration = at.desk.register(visitor, wanted, now=now, issued=[issued])
-        with files.holding(issued):
+        with files.holding(issued, zone=at.zone):
             (outcome,) = hand_in(at, [paper_of(registration)])
         if not is_made(outcome):
             files.discard()

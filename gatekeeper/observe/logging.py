@@ -1,4 +1,4 @@
-"""One line of JSON an event, on stderr: fast, flat, and without anything personal.
+"""One line of JSON an event, on stderr: fast, flat, and without anything personal. For a person, a line to read.
 
 Data goes to stdout and talk to stderr, so a pipe never mixes the two. What libraries log, and Python's own warnings, go
 the same way in the same form, with the logger that said so; only what matters of it, and nothing that it was called with.
@@ -15,18 +15,20 @@ __all__ = ["configure"]
 
 
 def configure(*, level: str = "info", pretty: bool = False) -> None:
-    """Set logging up once for the process. `pretty` is for a person at a terminal."""
+    """Set logging up once for the process. `pretty` is for a person; only a terminal is given colours."""
     threshold = getattr(logging, level.upper())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt=None, utc=True),
+        structlog.processors.TimeStamper(fmt="iso" if pretty else None, utc=True),
     ]
     if pretty:
         factory: object = structlog.PrintLoggerFactory(sys.stderr)
         # Plain: the other formatters show what stood in variables, and a key or a password may.
         render = structlog.dev.ConsoleRenderer(
-            timestamp_key="timestamp", exception_formatter=structlog.dev.plain_traceback
+            timestamp_key="timestamp",
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
         )
         final: list[structlog.typing.Processor] = [render]
     else:

@@ -68,6 +68,11 @@ class SignatureType(IntEnum):
         """Whether it is a witness' type: over a checkpoint, with a time."""
         return self is not SignatureType.ED25519
 
+    @property
+    def algorithm(self) -> str:
+        """What it signs with, for a person."""
+        return "ML-DSA-44" if self is SignatureType.COSIGNATURE_ML_DSA_44 else "Ed25519"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteSignature:

@@ -91,7 +91,7 @@ class Refusal(Code):
     )
     POLICY_DUPLICATE_KEY = (
         "policy-duplicate-key",
-        "The policy names the same public key before, or one of the same name and key id.",
+        "The policy names the same public key before, or one of the same name and key id: one log line serves all trees of a site.",
     )
     POLICY_NAME = "policy-name", "The name is taken, or is none, which says that no quorum is asked for."
     POLICY_MEMBER = (

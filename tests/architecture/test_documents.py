@@ -48,6 +48,19 @@ def test_every_command_of_the_readme_is_one():
         assert _is_command(typer.main.get_command(app), words), words
 
 
+def test_no_text_tells_to_install_the_package_of_that_name_from_the_public_index():
+    """That package is somebody else's."""
+    texts = [
+        path
+        for place in ("gatekeeper", "devices", "schemas", "deploy")
+        for path in (ROOT / place).rglob("*")
+        if path.suffix in {".py", ".md", ".txt", ".toml", ".service"}
+    ]
+    assert len(texts) > 300
+    for path in (*texts, *ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml"):
+        assert not re.search(r"install\s+(-\S+\s+)*['\"]?gatekeeper\b", path.read_text()), path
+
+
 def _is_command(command: object, words: list[str]) -> bool:
     """Whether words lead to a command; what follows the command is its own business."""
     inner = getattr(command, "commands", None)

@@ -3,9 +3,11 @@
 Each check runs in a process of its own, as an auditor's does, so that its memory is its own, too.
 """
 
+import io
 import json
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import zipfile
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from gatekeeper.core.audit import canonical_json, commitment, timestamp
 from gatekeeper.core.export import (
@@ -122,15 +124,21 @@ def _write(path: Path) -> float:
     with written[-2][1].parent.joinpath(written[-3][1].name).open("ab") as border:
         border.write(entry + b"\n")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("VERIFY.txt", verify_text(manifest))
-        archive.writestr("verify.py", verify_program())
-        archive.writestr("checkpoint", note)
+        _put(archive, "VERIFY.txt", io.BytesIO(verify_text(manifest)))
+        _put(archive, "verify.py", io.BytesIO(verify_program()))
+        _put(archive, "checkpoint", io.BytesIO(note))
         for name, file in written:
-            archive.write(file, name)
-        archive.writestr("export.json", entry)
-        archive.writestr("proofs.json", proofs_document(proofs))
-        archive.writestr("manifest.json", manifest_document(manifest))
+            with file.open("rb") as content:
+                _put(archive, name, content)
+        _put(archive, "export.json", io.BytesIO(entry))
+        _put(archive, "proofs.json", io.BytesIO(proofs_document(proofs)))
+        _put(archive, "manifest.json", io.BytesIO(manifest_document(manifest)))
     return ENTRIES / seconds
+
+
+def _put(archive: zipfile.ZipFile, name: str, content: IO[bytes]) -> None:
+    with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+        shutil.copyfileobj(content, member)
 
 
 def _segment(segment: Segment, folder: Path, written: list[tuple[str, Path]]) -> list[bytes]:

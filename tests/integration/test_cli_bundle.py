@@ -122,7 +122,11 @@ def test_another_key_than_the_remembered_one_is_invalid_until_it_is_pinned(desk:
     desk.verify(desk.bundle)
     other = bundle_of(LOG, replace(ASKED, key=OTHER_KEY))
     bundle = written(other, desk.folder, name="other.zip")
-    assert "[checkpoint-key]" in desk.verify(bundle).err
+    said = desk.verify(bundle)
+    assert "[checkpoint-key]" in said.err
+    assert "The other key is remembered in " in said.err
+    assert f"gatekeeper/checkpoints/{MADE.manifest.origin}." in said.err
+    assert "--key" in said.err
     assert desk.verify(bundle, "--key", other.key).code == 0
     assert desk.verify(bundle).code == 0
 
@@ -201,13 +205,13 @@ def test_help_is_given_where_no_server_is_installed():
 def test_a_command_of_the_server_says_what_to_install():
     done = _alone("serve")
     assert done.returncode == 2
-    assert "pip install 'gatekeeper[server]'" in done.stderr
+    assert "pip install '.[server]'" in done.stderr
 
 
 def test_the_log_in_its_database_says_what_to_install():
     done = _alone("audit", "verify")
     assert done.returncode == 2
-    assert "pip install 'gatekeeper[server]'" in done.stderr
+    assert "pip install '.[server]'" in done.stderr
 
 
 # -- time stamps ------------------------------------------------------------------------------------------------------

@@ -101,8 +101,14 @@ def test_an_entry_tells_who_it_was_for_a_purpose_and_not_without(registry: Regis
     opened = registry("why", row["seq"], "--purpose", "complaint 14", "--json")
     assert opened.document["personal"]["holder"] == holder
     assert looked_up(registry, before) == 1
-    assert registry("why", 0, "--purpose", "nobody is in it").code == 0
+    about_nobody = registry("why", 0, "--purpose", "nobody is in it")
+    assert about_nobody.code == 0
+    assert "was known" not in about_nobody.out
     assert looked_up(registry, before) == 1
+    read = registry("why", row["seq"], "--purpose", "complaint 14").out
+    assert "  name: Carla Hoekstra\n" in read
+    assert "\nwhat was known\n  " in read
+    assert not re.search(r"[{}\[\]]|\b(False|True|None)\b", read)
 
 
 def test_somebody_is_handed_all_that_is_known_of_them(registry: Registry, tmp_path: Path):

@@ -137,7 +137,7 @@ def test_a_witness_that_a_policy_asks_for_is_named(grown: Hold, proof: Path, key
     witnessed = _check(grown, proof, "--policy", policy, "--json")
     assert (witnessed.code, witnessed.document["witnesses"]) == (
         0,
-        [{"name": "witness.example", "at": "2027-01-15T08:00:00Z"}],
+        [{"name": "witness.example", "algorithm": "Ed25519", "at": "2027-01-15T08:00:00Z"}],
     )
     assert witnessed.document["not_checked"] == ["what of the entry is personal: it is not in it"]
 

@@ -116,7 +116,7 @@ def test_a_person_is_told_up_to_where_witnesses_have_cosigned_each_tree(hold: Ho
     assert said.code == 0
     told = [line for line in said.err.splitlines() if line.startswith("Cosigned: ")]
     assert told == [
-        f"Cosigned: {tree} up to {size} entries, by witness.example at 2027-01-15T08:00:00Z."
+        f"Cosigned: {tree} up to {size} entries, by witness.example (Ed25519) at 2027-01-15T08:00:00Z."
         for tree, size in (("site", 11), ("tenant:army", 6), ("tenant:school", 4))
     ]
 
@@ -127,7 +127,7 @@ def test_a_program_is_told_who_cosigned_and_with_which_code_it_is_wrong(hold: Ho
     assert said.document["cosigned"][0] == {
         "tree": "site",
         "size": 11,
-        "witnesses": [{"name": "witness.example", "at": "2027-01-15T08:00:00Z"}],
+        "witnesses": [{"name": "witness.example", "algorithm": "Ed25519", "at": "2027-01-15T08:00:00Z"}],
     }
     hold.run("DELETE FROM cosignature WHERE site_id = $1 AND tree = 'site'")
     said = hold.verify("--policy", policy, "--json")
@@ -279,6 +279,8 @@ def test_a_log_with_another_key_than_the_one_remembered_is_invalid(hold: Hold, t
         f"INVALID: site is signed with another key than the one that is known, {stranger.verifier.key()}; "
         "a site that was founded anew has another log [checkpoint-key]\n"
     ) in said.err
+    assert f"The other key is remembered in {keys.parent.parent}." in said.err
+    assert "--memory FOLDER, or --no-memory" in said.err
     assert hold.verify("--no-memory").code == 0
     assert hold.verify("--no-memory", "--key", stranger.verifier.key()).code == 1
     own = hold.say("audit", "keys", "--data", hold.data, "--site", hold.site).out.splitlines()[0]

@@ -152,7 +152,7 @@ async def test_without_the_package_nothing_is_written_and_a_sentence_says_what_t
 ):
     plan = await planned(fort, leaves, tree=OF_SCHOOL, parquet=True)
     monkeypatch.setattr(parquet_module, "find_spec", lambda _name: None)
-    with pytest.raises(ParquetError, match=r"pip install 'gatekeeper\[parquet\]'"):
+    with pytest.raises(ParquetError, match=r"pip install '\.\[parquet\]'"):
         must_have_parquet()
     with pytest.raises(ParquetError):
         await written(plan, leaves, tmp_path / "b.zip")

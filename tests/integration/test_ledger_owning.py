@@ -181,6 +181,21 @@ async def test_a_database_that_is_not_there_is_said_to_be_away_and_is_used_again
         await calls[what]()
 
 
+async def test_a_database_that_is_frozen_is_said_to_be_away_within_the_lease(
+    fort: Fort, database_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+):
+    async with _ledger(database_proxy.dsn(fort.dsn)) as ledger:
+        await ledger.renew(fort.site, epoch=fort.epoch)
+        monkeypatch.setattr("gatekeeper.adapters.postgres.ledger.LEASE", timedelta(milliseconds=200))
+        database_proxy.pause()
+        async with asyncio.timeout(5):
+            with pytest.raises(LedgerUnavailableError):
+                await ledger.renew(fort.site, epoch=fort.epoch)
+        monkeypatch.undo()
+        database_proxy.resume()
+        await ledger.renew(fort.site, epoch=fort.epoch)
+
+
 async def test_an_engine_whose_connection_was_replaced_still_owns_its_site(
     fort: Fort, database_proxy: FaultProxy
 ):

@@ -18,7 +18,7 @@ __all__ = ["RunningWitness", "made_witness", "serving_witness"]
 
 _PROJECT = Path(__file__).parents[2]
 _SERVE = (sys.executable, "-c", "from gatekeeper.cli import main; main()", "witness", "serve", "--data")
-_COSIGNING = re.compile(r"cosigning at (http://\S+)/add-checkpoint")
+_COSIGNING = re.compile(r"its URL is (http://\S+)")
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import secrets
 import warnings
 from collections.abc import Iterator
@@ -72,6 +73,14 @@ def test_an_exception_is_part_of_its_line(capsys: pytest.CaptureFixture[str]):
         structlog.get_logger().exception("it broke")
     (line,) = _lines(capsys)
     assert "ValueError: invalid literal" in line["exception"]
+
+
+def test_a_line_for_a_person_has_a_time_to_read_and_in_a_file_no_colours(capsys: pytest.CaptureFixture[str]):
+    configure(pretty=True)
+    structlog.get_logger("door").warning("alarm", gate="front")
+    line = capsys.readouterr().err
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \[warning", line)
+    assert "\x1b" not in line
 
 
 def test_what_is_below_the_level_is_not_said(capsys: pytest.CaptureFixture[str]):

@@ -94,10 +94,14 @@ class PostgresLedger:
             await connection.execute(_queries.make_months)
 
     async def renew(self, site: SiteId, *, epoch: int) -> None:
-        """Go on owning the site."""
-        async with self._leasing.use() as connection:
-            if await connection.fetchval(_queries.renew, site, epoch, LEASE) is None:
-                raise SiteLostError(f"{site} is owned under another epoch than {epoch}")
+        """Go on owning the site. Raises LedgerUnavailableError, too, when that takes as long as the lease."""
+        try:
+            async with asyncio.timeout(LEASE.total_seconds()), self._leasing.use() as connection:
+                renewed = await connection.fetchval(_queries.renew, site, epoch, LEASE)
+        except TimeoutError as error:
+            raise LedgerUnavailableError("the database does not answer in time") from error
+        if renewed is None:
+            raise SiteLostError(f"{site} is owned under another epoch than {epoch}")
 
     # -- committing -----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-__all__ = ["read_instant", "show_instant", "write_instant"]
+__all__ = ["read_instant", "show_instant", "show_time", "write_instant"]
 
 _TIME: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?"
 _OFFSET: Final = r"(?P<offset>Z|[+-]\d\d:\d\d)"
@@ -78,6 +78,13 @@ def write_instant(at: datetime, zone: ZoneInfo, *, ends: bool) -> str:
 
 
 def show_instant(at: datetime, zone: ZoneInfo, *, ends: bool) -> str:
-    """An instant for a person to look at: as a day where it is one, else to the minute by the site's clock."""
+    """An instant for a person to look at: as a day where it is one, else to the minute by the site's clock, with its offset."""
     written = write_instant(at, zone, ends=ends)
-    return written[:16].replace("T", " ")
+    return " ".join(filter(None, (written[:10], written[11:16], written[19:])))
+
+
+def show_time(at: datetime, zone: ZoneInfo) -> str:
+    """A time for a person to look at, to the second by the site's clock, with its offset."""
+    local = at.astimezone(zone)
+    offset = f"{local:%z}"
+    return f"{local:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gatekeeper.core.audit import Kind
 from gatekeeper.model.ids import HolderId, SiteId
+from gatekeeper.model.reasons import Reason
 
 __all__ = ["LOOKED_AT", "OwnData", "PersonEntry", "is_movement"]
 
@@ -86,7 +87,23 @@ class OwnData:
             "badges": list(self.badges),
             "whereabouts": self.whereabouts,
             "photo_base64": picture,
-            "movements": [entry.document() for entry in self.movements],
+            "movements": [_quiet(entry.document()) for entry in self.movements],
             "looked_at_by": [entry.document() for entry in self.lookings],
             "other_entries": [entry.document() for entry in self.others],
         }
+
+
+def _quiet(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A movement without what says that somebody cried for help."""
+    told = {key: value for key, value in document.items() if key != "alarm"}
+    if "reasons" in told:
+        told["reasons"] = [code for code in told["reasons"] if code != Reason.DURESS.code]
+    match told["personal"]:
+        case {"facts": dict(facts)}:
+            kept = {
+                part: {key: value for key, value in facts[part].items() if key not in {"duress", "factor"}}
+                for part in ("badge", "past")
+                if facts.get(part)
+            }
+            told["personal"] = {**told["personal"], "facts": {**facts, **kept}}
+    return told

@@ -1,14 +1,14 @@
 """A bundle as a file: one ZIP archive in its plainest form, read strictly and as streams.
 
-    local header, content    as often as there are members, without a gap
+    local header, content    as often as there are members, without a gap; sizes stand in the ZIP64 field
     central directory        the same members in the same order
     [ZIP64 end, locator]     where a size or a number does not fit
     end                      the last 22 bytes: no comment, one disk
 
 Programs that unpack archives forgive much, and each something else: what one shows, another may not. So that everybody sees
-what was verified, only the form is read in which there is nothing to choose: both headers of a member say the same, no byte
-lies outside of a member, a content ends exactly where it says. Contents are stored or deflated, never encrypted. Nothing
-is unpacked to the disk, and no more than a chunk is in memory.
+what was verified, only the form is read that an export writes, in which there is nothing to choose: every field of a header is
+the only one it can be, both headers of a member say the same, no byte lies outside of a member, a content ends exactly where
+it says. Contents are stored or deflated. Nothing is unpacked to the disk, and no more than a chunk is in memory.
 
 Sources: APPNOTE.TXT 6.3.10, sections 4.3 to 4.5; RFC 1951.
 """
@@ -40,15 +40,16 @@ _END_64_MARK: Final = b"PK\x06\x06"
 _LOCATOR_MARK: Final = b"PK\x06\x07"
 _CENTRAL_MARK: Final = b"PK\x01\x02"
 _LOCAL_MARK: Final = b"PK\x03\x04"
-_DESCRIPTOR_MARK: Final = b"PK\x07\x08"
 
 _STORED, _DEFLATED = 0, 8
-_FOLLOWED: Final = 1 << 3
-_KNOWN_FLAGS: Final = _FOLLOWED | 0b110 | 1 << 11  # how hard was deflated; names in UTF-8
+_VERSION: Final = 45
+"""Of the form with ZIP64 (APPNOTE 4.4.3.2)."""
+_MADE_ON_UNIX: Final = 3 << 8 | _VERSION
+_READABLE_BY_OWNER: Final = 0o600 << 16
 _ZIP_64: Final = 1
+_WIDE_SIZES: Final = struct.Struct("<2H2Q")
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 _LARGEST_DIRECTORY: Final = 1 << 25
-_DIRECTORY_BIT: Final = 0x10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,8 @@ class _Listed:
     """A row of the central directory."""
 
     name: bytes
-    flags: int
     method: int
+    moment: tuple[int, int]
     crc: int
     packed: int
     size: int
@@ -171,7 +172,7 @@ def _members(descriptor: int) -> list[Member]:
             raise _unsound("a gap before", row.name)
         member = _member(descriptor, row)
         members.append(member)
-        at = _after(descriptor, row, member)
+        at = member.begin + member.packed
     if at != begin:
         raise _unsound("a gap before the directory")
     return members
@@ -184,9 +185,11 @@ def _directory(descriptor: int) -> tuple[int, int, int]:
     mark, disk, first, here, count, size, begin, comment = _END.unpack(_exactly(descriptor, at, _END.size))
     if mark != _END_MARK or disk or first or here != count or comment:
         raise _unsound("its end")
-    end = at
+    end, narrow = at, (count, size, begin)
     if count == _FULL_16 or _FULL_32 in {size, begin} or _has_locator(descriptor, at):
         end, count, size, begin = _directory_64(descriptor, at)
+        if narrow != (min(count, _FULL_16), min(size, _FULL_32), min(begin, _FULL_32)):
+            raise _unsound("its end")
     if begin + size != end or size > _LARGEST_DIRECTORY:
         raise _unsound("its directory")
     return count, begin, end
@@ -201,10 +204,11 @@ def _directory_64(descriptor: int, at: int) -> tuple[int, int, int, int]:
     mark, disk, end, disks = _LOCATOR.unpack(_exactly(descriptor, locator, _LOCATOR.size))
     if mark != _LOCATOR_MARK or disk or disks != 1 or end + _END_64.size != locator:
         raise _unsound("its ZIP64 locator")
-    mark, rest, _, _, disk, first, here, count, size, begin = _END_64.unpack(
+    mark, rest, made, needed, disk, first, here, count, size, begin = _END_64.unpack(
         _exactly(descriptor, end, _END_64.size)
     )
-    if mark != _END_64_MARK or rest != _END_64.size - 12 or disk or first or here != count:
+    fixed = (mark, rest, made, needed, disk, first)
+    if fixed != (_END_64_MARK, _END_64.size - 12, _VERSION, _VERSION, 0, 0) or here != count:
         raise _unsound("its ZIP64 end")
     return end, count, size, begin
 
@@ -216,45 +220,46 @@ def _listed(directory: bytes, count: int) -> Iterator[_Listed]:
         if len(directory) - at < _CENTRAL.size:
             raise _unsound("its directory")
         (
-            mark, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment, disk, _, outside, offset,
+            mark, made, needed, flags, method, time, date, crc, packed, size, name_size, extra_size,
+            comment, disk, inside, outside, offset,
         ) = _CENTRAL.unpack_from(directory, at)  # fmt: skip
         at += _CENTRAL.size
         name, extra = directory[at : at + name_size], directory[at + name_size : at + name_size + extra_size]
         at += name_size + extra_size
-        if mark != _CENTRAL_MARK or comment or disk or len(extra) != extra_size or outside & _DIRECTORY_BIT:
+        fixed = (mark, made, needed, flags, comment, disk, inside, outside)
+        if fixed != (_CENTRAL_MARK, _MADE_ON_UNIX, _VERSION, 0, 0, 0, 0, _READABLE_BY_OWNER):
+            raise _unsound("the row of", name)
+        if len(extra) != extra_size or method not in {_STORED, _DEFLATED}:
             raise _unsound("the row of", name)
         size, packed, offset = _wide(name, extra, size, packed, offset)
-        yield _Listed(name=name, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset)
+        yield _Listed(
+            name=name, method=method, moment=(time, date), crc=crc, packed=packed, size=size, offset=offset
+        )
     if at != len(directory):
         raise _unsound("its directory")
 
 
 def _member(descriptor: int, row: _Listed) -> Member:
     """Read a member's local header and demand that it says what the directory says (APPNOTE 4.3.7)."""
-    header = _LOCAL.unpack(_exactly(descriptor, row.offset, _LOCAL.size))
-    mark, _, flags, method, _, _, crc, packed, size, name_size, extra_size = header
-    at = row.offset + _LOCAL.size
-    name = _exactly(descriptor, at, name_size)
-    extra = _exactly(descriptor, at + name_size, extra_size)
-    if mark != _LOCAL_MARK or (name, flags, method) != (row.name, row.flags, row.method):
+    at = row.offset + _LOCAL.size + len(row.name)
+    sizes = _WIDE_SIZES.pack(_ZIP_64, 16, row.size, row.packed)
+    wanted = _LOCAL.pack(
+        *(_LOCAL_MARK, _VERSION, 0, row.method, *row.moment, row.crc),
+        *(_FULL_32, _FULL_32, len(row.name), len(sizes)),
+    )
+    if _exactly(descriptor, row.offset, at - row.offset + len(sizes)) != wanted + row.name + sizes:
         raise _unsound("the header of", row.name)
-    if flags & ~_KNOWN_FLAGS or method not in {_STORED, _DEFLATED}:
-        raise _unsound("the way of packing", row.name)
-    size, packed, _ = _wide(name, extra, size, packed, 0)
-    said = (crc, packed, size)
-    if said != (row.crc, row.packed, row.size) and not (flags & _FOLLOWED and not any(said)):
-        raise _unsound("the header of", row.name)
-    if method == _STORED and row.packed != row.size:
+    if row.method == _STORED and row.packed != row.size:
         raise _unsound("the sizes of", row.name)
-    if not name.isascii():
+    if not row.name.isascii():
         raise _unsound("the name of", row.name)
     return Member(
-        name=name.decode("ascii"),
-        begin=at + name_size + extra_size,
+        name=row.name.decode("ascii"),
+        begin=at + len(sizes),
         packed=row.packed,
         size=row.size,
         crc=row.crc,
-        deflated=method == _DEFLATED,
+        deflated=row.method == _DEFLATED,
     )
 
 
@@ -267,29 +272,10 @@ def _wide(name: bytes, extra: bytes, *narrow: int) -> list[int]:
         if kind != _ZIP_64 or length != len(extra) - 4 or length % 8:
             raise _unsound("a further field of", name)
         given = struct.unpack_from(f"<{length // 8}Q", extra, 4)
-    # Who did not know how long a content would be says its sizes there even when they fit.
-    if not any(wanted) and given in {(), tuple(narrow[:2])}:
-        return list(narrow)
-    if not any(wanted) or len(given) != sum(wanted):
+    if len(given) != sum(wanted):
         raise _unsound("the sizes of", name)
     numbers = iter(given)
     return [next(numbers) if wide else number for wide, number in zip(wanted, narrow, strict=True)]
-
-
-def _after(descriptor: int, row: _Listed, member: Member) -> int:
-    """Where a member ends, with the descriptor that may follow it (APPNOTE 4.3.9)."""
-    end = member.begin + member.packed
-    if not row.flags & _FOLLOWED:
-        return end
-    for form in ("<4sLLL", "<4sLQQ"):
-        shape = struct.Struct(form)
-        try:
-            found = shape.unpack(_exactly(descriptor, end, shape.size))
-        except Found:
-            continue
-        if found == (_DESCRIPTOR_MARK, row.crc, row.packed, row.size):
-            return end + shape.size
-    raise _unsound("what follows", row.name)
 
 
 def _exactly(descriptor: int, at: int, length: int) -> bytes:

@@ -4,13 +4,14 @@ A bundle is INVALID for the first fault that is found, in a fixed order; codes a
 them (a test compares). The codes of `gatekeeper.transparency` stand for themselves: a note or a proof is refused with those.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from typing_extensions import override
 
 from gatekeeper.core.export import Counts, Manifest
-from gatekeeper.transparency import Refusal, Refused, Verifier
+from gatekeeper.transparency import Refusal, Refused, VerifiedSignature, Verifier
 from gatekeeper.transparency.refusal import Code
 
 __all__ = ["CannotCheckError", "Fault", "Finding", "Found", "Report", "Seen", "Stamped", "fault", "refusal"]
@@ -162,8 +163,8 @@ class Report:
     key: Verifier | None = None
     """The log's key by which its signature was checked."""
     counts: Counts = field(default_factory=Counts)
-    witnesses: list[tuple[str, int]] = field(default_factory=list)
-    """Who cosigned, and when, in seconds since the Epoch."""
+    witnesses: Sequence[VerifiedSignature] = ()
+    """Who cosigned, and when."""
     stamped: Stamped | None = None
     consistent_with: list[Seen] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)

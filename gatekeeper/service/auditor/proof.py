@@ -11,6 +11,7 @@ from gatekeeper.transparency import (
     Policy,
     Refused,
     TlogProof,
+    VerifiedSignature,
     Verifier,
     leaf_hash,
     parse_tlog_proof,
@@ -23,7 +24,7 @@ __all__ = ["Proven", "check_proof"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proven:
-    """What a proof proves: an entry of a site, its place in a log, the checkpoint, and who cosigned when (Unix seconds)."""
+    """What a proof proves: an entry of a site, its place in a log, the checkpoint, and who cosigned when."""
 
     site: str
     seq: int
@@ -31,7 +32,7 @@ class Proven:
     index: int
     size: int
     root: bytes
-    witnesses: tuple[tuple[str, int], ...]
+    witnesses: tuple[VerifiedSignature, ...]
 
 
 def check_proof(
@@ -60,7 +61,7 @@ def check_proof(
         index=read.index,
         size=opened.checkpoint.size,
         root=opened.checkpoint.root,
-        witnesses=tuple((one.verifier.name, one.time or 0) for one in opened.cosignatures),
+        witnesses=tuple(opened.cosignatures),
     )
 
 

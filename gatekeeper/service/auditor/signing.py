@@ -97,7 +97,7 @@ def hold_checkpoint(
             f"whose key signed the checkpoint: only the bundle itself says that it is the log's; compare with what the "
             f"site publishes: {key.verifier.key()}"
         )
-    report.witnesses = [(one.verifier.name, one.time or 0) for one in opened.cosignatures]
+    report.witnesses = opened.cosignatures
     if policy is not None and not policy.satisfied(opened.cosignatures):
         raise fault(Fault.WITNESS_POLICY, member=_MEMBER)
     others = sum(one.name != key.verifier.name for one in parsed.signatures)

@@ -36,7 +36,7 @@ class TimestampRefusal(StrEnum):
 
 
 _SENTENCES = {
-    TimestampRefusal.UNCHECKED: "Nothing here can check time stamps: install gatekeeper[timestamp].",
+    TimestampRefusal.UNCHECKED: "Nothing here can check time stamps: pip install '.[timestamp]' in the folder of Gatekeeper's source.",
     TimestampRefusal.MALFORMED: "The bytes are no reply with a time-stamp token.",
     TimestampRefusal.OTHER_TEXT: "The token is over another text, or over another digest than SHA-256.",
     TimestampRefusal.SIGNATURE: "No authority that leads to a root certificate given signed the token for time stamping.",

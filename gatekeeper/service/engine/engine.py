@@ -222,9 +222,12 @@ class Engine:
     async def _claim(self) -> int:
         waiting = False
         while True:
-            with suppress(LedgerUnavailableError):
+            try:
                 epoch = await self._parts.ledger.claim(self._site, owner=self._parts.owner)
-                self._parts.health.database = True
+            except LedgerUnavailableError:
+                self._parts.health.database_is_away()
+            else:
+                self._parts.health.database_answered()
                 if epoch is not None:
                     metrics.epoch.set(epoch)
                     metrics.site_owned.set(1)
@@ -295,9 +298,9 @@ class Engine:
             await asyncio.sleep(_RENEWAL)
             try:
                 await self._parts.ledger.renew(self._site, epoch=self._epoch)
-                self._parts.health.database = True
+                self._parts.health.database_answered()
             except LedgerUnavailableError:
-                self._parts.health.database = False
+                self._parts.health.database_is_away()
 
     async def _forget(self) -> None:
         """Bring to its end what commits have begun: at the start, and after every erasure."""

@@ -21,10 +21,10 @@ async def insist(attempt: Callable[[], Awaitable[None]], *, health: Health) -> N
         try:
             await attempt()
         except LedgerUnavailableError:
-            health.database = False
+            health.database_is_away()
             metrics.commit_retries.inc()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         else:
-            health.database = True
+            health.database_answered()
             return

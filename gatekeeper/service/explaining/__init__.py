@@ -6,15 +6,19 @@ May somebody enter (`may`), does the log hold what would be decided again (`repl
 
 from gatekeeper.service.explaining.may import Answer, may
 from gatekeeper.service.explaining.planning import PlannedChange, plan_alert, plan_policy
-from gatekeeper.service.explaining.replay import Replayed, ReplayReport, replay
+from gatekeeper.service.explaining.replay import Replayed, ReplayReport, policy_at, replay
+from gatekeeper.service.explaining.wording import Line, Wording
 
 __all__ = [
     "Answer",
+    "Line",
     "PlannedChange",
     "ReplayReport",
     "Replayed",
+    "Wording",
     "may",
     "plan_alert",
     "plan_policy",
+    "policy_at",
     "replay",
 ]

@@ -76,6 +76,11 @@ class _Policies:
         return None if isinstance(policy, PolicyRefused) else policy
 
 
+def policy_at(documents: Sequence[StoredDocument], *, anchor: Anchor, seq: int) -> Policy | None:
+    """The policy under which an entry was made; None where none is believed."""
+    return _Policies(documents, anchor).at(seq)
+
+
 async def replay(
     site: SiteId,
     entries: AsyncIterator[StoredEntry],

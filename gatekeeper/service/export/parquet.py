@@ -28,7 +28,8 @@ def must_have_parquet() -> None:
     """See that Parquet can be written here, before anything is. Raises ParquetError."""
     if find_spec("pyarrow") is None:
         raise ParquetError(
-            "Parquet needs the package pyarrow, which is not installed: pip install 'gatekeeper[parquet]', or export without."
+            "Parquet needs the package pyarrow, which is not installed: pip install '.[parquet]' in the folder of "
+            "Gatekeeper's source, or export without."
         )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.auditor import Fault, Finding, Seen
-from gatekeeper.transparency import NoteSignature, Refusal, Verifier
+from gatekeeper.transparency import NoteSignature, Refusal, VerifiedSignature, Verifier
 
 __all__ = ["Claimed", "Cosigned", "FiledEntry", "Report", "SignedHead", "WrongHead", "WrongTile"]
 
@@ -55,10 +55,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigned:
-    """Up to which size the quorum vouches for a tree, and who says so: names, and times in seconds since the Epoch."""
+    """Up to which size the quorum vouches for a tree, and who says so, and when."""
 
     size: int
-    witnesses: tuple[tuple[str, int], ...]
+    witnesses: tuple[VerifiedSignature, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

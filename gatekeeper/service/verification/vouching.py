@@ -89,9 +89,10 @@ def _reached(policy: Policy, verified: Sequence[tuple[int, VerifiedSignature]]) 
         furthest[one.verifier] = max((size, one.time or 0), furthest.get(one.verifier, (0, 0)))
     for reached in sorted({size for size, _ in furthest.values()}, reverse=True):
         by = {verifier: at for verifier, (size, at) in furthest.items() if size >= reached}
-        if policy.satisfied(VerifiedSignature(verifier=one, time=at) for one, at in by.items()):
-            names = sorted((one.name, at) for one, at in by.items())
-            return Cosigned(size=reached, witnesses=tuple(names))
+        cosigned = [VerifiedSignature(verifier=one, time=at) for one, at in by.items()]
+        if policy.satisfied(cosigned):
+            cosigned.sort(key=lambda one: (one.verifier.name, one.verifier.type))
+            return Cosigned(size=reached, witnesses=tuple(cosigned))
     return None
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.service.administration.instants import read_instant, show_instant, write_instant
+from gatekeeper.service.administration.instants import read_instant, show_instant, show_time, write_instant
 
 ASSEN = ZoneInfo("Europe/Amsterdam")
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -111,6 +111,17 @@ def test_a_day_is_written_as_a_day(*, day: date, ends: bool):
 
 def test_a_time_is_shown_to_the_minute_by_the_sites_clock():
     at = utc("2027-06-01T06:30:59")
-    assert show_instant(at, ASSEN, ends=True) == "2027-06-01 08:30"
+    assert show_instant(at, ASSEN, ends=True) == "2027-06-01 08:30 +02:00"
     assert write_instant(at, ASSEN, ends=True) == "2027-06-01T08:30:59+02:00"
     assert read_instant("2027-06-01", ASSEN, ends=True) - at == timedelta(hours=15, minutes=29, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        ("2027-06-01T08:30:05", "2027-06-01 10:30:05 +02:00"),
+        ("2027-01-01T08:30", "2027-01-01 09:30:00 +01:00"),
+    ],
+)
+def test_a_time_is_shown_by_the_sites_clock_with_its_offset(at: str, shown: str):
+    assert show_time(utc(at), ASSEN) == shown

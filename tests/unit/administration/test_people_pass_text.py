@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,14 @@ from gatekeeper.cli.passes import qr_code
 from gatekeeper.config import SettingError
 from gatekeeper.core.register import Register
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, Assurance
+from gatekeeper.service.administration.instants import show_instant
 from gatekeeper.service.administration.issuing import IssuedBadge
 from gatekeeper.service.administration.pass_text import pass_text, read_pass_text
 from tests.support.site_files import NOW, Site
 from tests.unit.administration.qr_reader import Matrix, read_png, read_svg, text_of
 from tests.unit.administration.test_issuing import issued, issuer_of
+
+ASSEN = ZoneInfo("Europe/Amsterdam")
 
 
 @pytest.mark.parametrize(
@@ -77,19 +81,27 @@ def bearer(standing_fort: Site) -> IssuedBadge:
 def test_the_token_is_read_back_out_of_the_image(
     name: str, read: Callable[[bytes], Matrix], bearer: IssuedBadge, standing_fort: Site
 ):
-    image = qr_code(bearer.badge, bearer.token, Path(name))
+    image = qr_code(bearer.badge, bearer.token, Path(name), zone=ASSEN)
     token = read_pass_text(text_of(read(image)))
     assert Register().read_token(token, trust=standing_fort.trust) == bearer.badge
     assert bearer.badge.expires - NOW == timedelta(days=90)
 
 
+def test_a_pass_is_black_on_white_and_says_which_it_is_and_of_when_and_not_whose(bearer: IssuedBadge):
+    image = qr_code(bearer.badge, bearer.token, Path("pass.svg"), zone=ASSEN).decode()
+    assert '<rect width="100%" height="100%" fill="#fff"/>' in image
+    begins = show_instant(bearer.badge.not_before, ASSEN, ends=False)
+    ends = show_instant(bearer.badge.expires, ASSEN, ends=True)
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", image) == [bearer.badge.id[:8], f"{begins} → {ends}"]
+
+
 @pytest.mark.parametrize("name", ["pass.pdf", "pass", "svg", "pass.svg.gz"])
 def test_a_file_of_no_known_kind_is_told_what_would_be(name: str, bearer: IssuedBadge):
     with pytest.raises(SettingError, match=r"neither an \.svg nor a \.png file"):
-        qr_code(bearer.badge, bearer.token, Path(name))
+        qr_code(bearer.badge, bearer.token, Path(name), zone=ASSEN)
 
 
 def test_a_badge_with_a_key_is_never_printed(standing_fort: Site):
     bound = issued(issuer_of(standing_fort, "school"))
     with pytest.raises(SettingError, match="this one has assurance 2"):
-        qr_code(bound.badge, bound.token, Path("pass.svg"))
+        qr_code(bound.badge, bound.token, Path("pass.svg"), zone=ASSEN)

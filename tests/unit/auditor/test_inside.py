@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Any
 import pytest
 
 from gatekeeper.core.export import Expiry, Selection
+from gatekeeper.service.auditor import Known, verify_bundle
 from gatekeeper.service.export.inside import verify_program
 from gatekeeper.transparency import leaf_hash
-from tests.support.bundles import OTHER_KEY, Asked, Made, bundle_of, log_of, written
+from tests.support.bundles import OTHER_KEY, Asked, Made, bundle_of, log_of, packed, written
 
 LOG = log_of(20, forgotten=lambda index: index == 4)
 MADE = bundle_of(LOG, Asked(within=(3, 15)))
@@ -62,7 +64,9 @@ def test_the_program_agrees_on_every_range_of_every_small_log(tmp_path: Path, pr
             for last in range(first, count + 1):
                 for selection in (Selection(), Selection(doors=("back-in",))):
                     made = bundle_of(log, Asked(within=(first, last), selection=selection))
-                    said = verify.check(verify.Bundle(written(made, tmp_path)))
+                    bundle = verify.Bundle(written(made, tmp_path))
+                    bundle.begin()
+                    said = verify.check(bundle)
                     assert made.manifest.root.hex() in said
 
 
@@ -93,7 +97,7 @@ ALTERED: list[tuple[str, Callable[[], Made], str]] = [
     ("the checkpoint", lambda: MADE.with_member("checkpoint", bundle_of(log_of(21), Asked(within=(3, 15))).note), "another origin, size or root"),
     ("the end of a line", lambda: MADE.with_member(ENTRIES, MADE.members[ENTRIES][:-1]), "line 14: it has no end"),
     ("the proof", lambda: MADE.with_member("proofs.json", b'{"consistency":[],"export":[],"range":[]}'), "too few hashes"),
-    ("the manifest", lambda: MADE.with_member("manifest.json", b"[" * 100_000), "Recursion"),
+    ("the manifest", lambda: MADE.with_member("manifest.json", b"[" * 100_000), "manifest.json: it is not in the form of a bundle"),
     ("a gap", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,', b'"withheld":[7,')), "the gap does not lie where it says"),
     ("a gap's width", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,9]', b'"withheld":[6,11]')), "more or fewer hashes"),
     ("what expired", lambda: EXPIRED.with_member(FIRST, EXPIRED.members[FIRST].replace(b'"expired":[0,6]', b'"withheld":[0,6]')), "counts something else"),
@@ -113,11 +117,75 @@ def test_the_program_finds_what_was_altered(
     assert said in done.stdout
 
 
-def test_the_program_calls_nothing_invalid_that_it_cannot_read(tmp_path: Path, program: Path):
-    (tmp_path / "none.zip").write_bytes(b"no archive")
-    for path in (tmp_path / "none.zip", tmp_path / "nowhere.zip"):
-        done = ran(path, program=program)
-        assert (done.returncode, done.stdout[:13]) == (3, "Cannot check:")
+def test_the_program_calls_nothing_invalid_that_is_not_there(tmp_path: Path, program: Path):
+    done = ran(tmp_path / "nowhere.zip", program=program)
+    assert (done.returncode, done.stdout) == (3, f"Cannot check: there is no {tmp_path / 'nowhere.zip'}\n")
+
+
+def _flipped(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+WHOLE = packed(MADE.members)
+HARMED: dict[str, Callable[[], bytes]] = {
+    "no archive": lambda: b"no archive",
+    "bytes before": lambda: b"#!/bin/sh\n" + WHOLE,
+    "bytes behind": lambda: WHOLE + b"\n",
+    "cut short": lambda: WHOLE[:-1],
+    "a bit of a content": lambda: _flipped(WHOLE, 200),
+    "a bit of a header": lambda: _flipped(WHOLE, 4),
+    "a bit of the directory": lambda: _flipped(WHOLE, WHOLE.index(b"PK\x01\x02") + 6),
+    "a bit of the end": lambda: _flipped(WHOLE, len(WHOLE) - 1),
+}
+
+
+@pytest.mark.parametrize("harm", HARMED)
+def test_the_program_and_the_command_call_a_harmed_archive_invalid(tmp_path: Path, program: Path, harm: str):
+    path = tmp_path / "harmed.zip"
+    path.write_bytes(HARMED[harm]())
+    done = ran(path, program=program)
+    assert (done.returncode, done.stderr) == (1, ""), done
+    assert done.stdout.startswith("INVALID: ")
+    assert not re.search(r"Error|\bCRC|\(|File is not", done.stdout), done.stdout
+    assert verify_bundle(path, known=Known()).finding is not None
+
+
+def test_no_bit_around_the_members_is_another_unseen(tmp_path: Path, program: Path):
+    verify, path = _imported(program), tmp_path / "bundle.zip"
+    contents = packed({"one.txt": b"", "two.txt": b""}, compress=False)
+    path.write_bytes(contents)
+    with zipfile.ZipFile(path) as archive:
+        verify.must_be_plain(path, archive.infolist())
+    for place in range(len(contents) * 8):
+        altered = bytearray(contents)
+        altered[place // 8] ^= 1 << place % 8
+        path.write_bytes(altered)
+        with pytest.raises((verify.InvalidError, *verify.MALFORMED)), zipfile.ZipFile(path) as archive:
+            verify.must_be_plain(path, archive.infolist())
+
+
+def test_a_number_that_does_not_fit_is_no_fault(
+    tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch
+):
+    verify, path = _imported(program), tmp_path / "bundle.zip"
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    monkeypatch.setattr(verify, "NARROW", 100)
+    path.write_bytes(packed({"one.txt": bytes(500), "two.txt": b"2"}, compress=False))
+    with zipfile.ZipFile(path) as archive:
+        verify.must_be_plain(path, archive.infolist())
+
+
+def test_the_program_says_how_it_is_called(tmp_path: Path, program: Path):
+    for words, code in ((["--help"], 0), (["--quick"], 2), (["one.zip", "two.zip"], 2)):
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", str(program), *words], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (code, "")
+        assert "python3 verify.py BUNDLE.zip" in done.stdout
+
+
+def test_the_program_is_as_long_as_the_guide_says():
+    assert 280 <= len(verify_program().splitlines()) <= 380
 
 
 def test_the_program_needs_no_newer_python_than_it_says():

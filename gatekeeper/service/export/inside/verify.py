@@ -3,7 +3,8 @@
     python3 verify.py                 the unpacked bundle that this file lies in
     python3 verify.py BUNDLE.zip      a bundle as it is
 
-It needs Python 3.8 or later and nothing else. Exit 0: what is checked is sound. 1: INVALID. 3: it cannot be checked.
+It needs Python 3.8 or later and nothing else. Exit 0: what is checked is sound. 1: INVALID. 2: called otherwise than so.
+3: it cannot be checked.
 
 The log is a Merkle tree as in RFC 6962. A leaf's hash is SHA-256(00 || entry), a node's is SHA-256(01 || left || right).
 The bundle has the leaves [start, end) of the manifest's "range"; entries that a filter withheld, and the first ones where
@@ -21,6 +22,7 @@ import base64
 import hashlib
 import json
 import re
+import struct
 import sys
 import zipfile
 import zlib
@@ -29,8 +31,15 @@ from pathlib import Path
 from typing import IO
 
 SEGMENT = 1 << 18
+NARROW, FULL = 0x7FFFFFFF, 0xFFFFFFFF
 GAP = re.compile(rb'\{"(withheld|expired)":\[(\d+),(\d+)\],"hashes":\[("[A-Za-z0-9+/=",]+")\]\}')
 OPENING = re.compile(rb'\{"index":(\d+),"opening":(.*)\}')
+
+
+MALFORMED = (
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError, EOFError),
+    *(NotImplementedError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error),
+)
 
 
 class InvalidError(Exception):
@@ -59,10 +68,20 @@ class Bundle:
     """A bundle, packed or unpacked, and what its manifest says."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise OSError(f"there is no {path}")
         self.path = path
-        self.zip = zipfile.ZipFile(path) if path.is_file() else None
+        self.reading = path.name
+        self.zip: zipfile.ZipFile | None = None
+
+    def begin(self) -> None:
+        """See what is there, and read the manifest."""
+        if not self.path.exists():
+            raise OSError(f"there is no {self.path}")
+        if self.path.is_file():
+            self.zip = zipfile.ZipFile(self.path)
+            must_be_plain(self.path, self.zip.infolist())
+            harmed = self.zip.testzip()
+            if harmed is not None:
+                raise InvalidError(harmed + ": its content is not what the archive says of it")
         self.manifest = json.loads(self.read("manifest.json"))
         if self.manifest["format"] != "gatekeeper-bundle/1":
             raise OSError("the bundle is of another format than this program knows")
@@ -75,6 +94,7 @@ class Bundle:
 
     def open(self, name: str) -> IO[bytes]:
         """Open a member for reading."""
+        self.reading = name
         try:
             return self.zip.open(name) if self.zip else (self.path / name).open("rb")
         except (KeyError, FileNotFoundError):
@@ -96,6 +116,60 @@ class Bundle:
                         raise InvalidError(f"{name} line {number}: it has no end")
                     yield f"{name} line {number}", line[:-1]
             at = (at // SEGMENT + 1) * SEGMENT
+
+
+def must_be_plain(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """See that a ZIP is as an export writes it, to the byte: nothing lies before, between or behind its members."""
+    if len({one.filename for one in members}) != len(members):
+        raise InvalidError(path.name + ": a member is there twice")
+    with path.open("rb") as file:
+        at = 0
+        for one in members:
+            name, sizes = one.filename.encode(), struct.pack("<2H2Q", 1, 16, one.file_size, one.compress_size)
+            header = struct.pack(
+                "<4s5H3L2H", b"PK\3\4", 45, 0, *fields_of(one), FULL, FULL, len(name), len(sizes)
+            )
+            header += name + sizes
+            file.seek(at)
+            if one.header_offset != at or file.read(len(header)) != header:
+                raise InvalidError(f"{path.name}: the header of {one.filename} is not as an export writes it")
+            at += len(header) + one.compress_size
+        file.seek(at)
+        if file.read() != directory_of(members, at):
+            raise InvalidError(path.name + ": its directory is not as an export writes it")
+
+
+def fields_of(one: zipfile.ZipInfo) -> tuple[int, int, int, int]:
+    """How a member is packed, its time, its date and its CRC, as both of its headers say them."""
+    year, month, day, hour, minute, second = one.date_time
+    time, date = hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day
+    return one.compress_type, time, date, one.CRC
+
+
+def directory_of(members: list[zipfile.ZipInfo], begin: int) -> bytes:
+    """The end of a ZIP with these members, from `begin` on; numbers that are too large stand in fields of ZIP64."""
+    rows = b""
+    for one in members:
+        name, size, packed, offset = (
+            one.filename.encode(),
+            one.file_size,
+            one.compress_size,
+            one.header_offset,
+        )
+        wide = []
+        if max(size, packed) > NARROW:
+            wide, size, packed = [size, packed], FULL, FULL
+        if offset > NARROW:
+            wide, offset = [*wide, offset], FULL
+        extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+        row = b"PK\1\2", 3 << 8 | 45, 45, 0, *fields_of(one), packed, size, len(name), len(extra)
+        rows += struct.pack("<4s6H3L5H2L", *row, 0, 0, 0, 0o600 << 16, offset) + name + extra
+    count, size, end = len(members), len(rows), begin + len(rows)
+    if count > 0xFFFF or max(begin, size) > NARROW:
+        rows += struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begin)
+        rows += struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+        count, size, begin = min(count, 0xFFFF), min(size, FULL), min(begin, FULL)
+    return rows + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, begin, 0)
 
 
 # -- hashing -----------------------------------------------------------------------------------------------------
@@ -255,14 +329,22 @@ def check(bundle: Bundle) -> str:
 
 def main(words: list[str]) -> int:
     """Check the bundle that is named, or the one around this file."""
-    path = Path(words[0] if words else __file__)
+    if len(words) > 1 or (words and words[0].startswith("-")):
+        print(__doc__.strip())
+        return 0 if words in (["-h"], ["--help"]) else 2
+    path = Path(words[0]) if words else Path(__file__).resolve().parent
+    bundle = Bundle(path)
     try:
-        said = check(Bundle(path if words else path.resolve().parent))
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        print(f"Cannot check: {error}")
+        bundle.begin()
+        said = check(bundle)
+    except InvalidError as error:
+        print(f"INVALID: {error}")
+        return 1
+    except OSError as error:
+        print(f"Cannot check: {error.strerror or error}")
         return 3
-    except (InvalidError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        print(f"INVALID: {error if isinstance(error, InvalidError) else repr(error)}")
+    except MALFORMED:
+        print(f"INVALID: {bundle.reading}: it is not in the form of a bundle")
         return 1
     print("Sound: " + said)
     print(
