@@ -24,8 +24,9 @@ from gatekeeper.cli.csv_files import (
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
 from gatekeeper.cli.exports import ApprovedOption, Listing, ReasonOption, export
+from gatekeeper.cli.new_files import write
 from gatekeeper.cli.options import JsonOutput, by_an_operator
-from gatekeeper.cli.passes import qr_code, write_secret
+from gatekeeper.cli.passes import qr_code
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import Exported
@@ -132,7 +133,7 @@ def write_passes(settings: Settings, tenant: str, badges: Iterable[BadgeId], fol
             except PeopleError:  # it waits for an engine, or was refused
                 continue
             if known.badge.assurance is Assurance.BEARER and not file.exists():
-                write_secret(file, qr_code(known.badge, known.token, file))
+                write(file, qr_code(known.badge, known.token, file))
                 written += 1
     if written:
         passes = "pass" if written == 1 else "passes"

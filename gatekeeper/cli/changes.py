@@ -13,6 +13,7 @@ from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.planned import show_alert_plan
 from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
 from gatekeeper.cli.talk import say
+from gatekeeper.cli.waiting import waits
 from gatekeeper.config import Settings
 from gatekeeper.core.change import (
     AlertChange,
@@ -133,7 +134,7 @@ def submit(
     operator: str | None = None,
     deeds: tuple[Deed, ...] = (),
 ) -> ChangeOutcome | None:
-    """Sign a change as an operator, hand it in, and tell what became of it; exit 1 when it was refused.
+    """Sign a change as an operator, hand it in, and tell what became of it; exit 1 when it was refused, 4 when it waits.
 
     `tenant` is whose matter it is (None: the site's); `deeds` is what it amounts to, where its content does not tell. Raises
     OperatorError when nobody here may sign it.
@@ -160,11 +161,11 @@ async def _submit(
 
 
 def tell(handed_in: HandedIn) -> None:
-    """Tell what became of a change; exit 1 when it was refused."""
+    """Tell what became of a change; exit 1 when it was refused, 4 when it waits."""
     outcome = handed_in.outcome
     if outcome is None:
-        say("Handed in, and NOT in force: no engine runs this site now. The change is made when one does.")
-    elif outcome.code == APPLIED:
+        raise waits()
+    if outcome.code == APPLIED:
         said = f": {outcome.detail}" if outcome.detail else ""
         say(f"Done{said}; entry {outcome.seq} of the log.")
     elif outcome.code == PROPOSED:

@@ -20,17 +20,17 @@ from typing import Annotated, Any, Final
 import segno
 import typer
 
+from gatekeeper.cli.new_files import see_new, write
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.model.badges import Assurance, Badge
-from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.instants import read_instant
 from gatekeeper.service.administration.issuing import IssuedBadge
 from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.pass_text import pass_text
 from gatekeeper.service.administration.people import BadgeOrder, Desk, read_card_number
 
-__all__ = ["BadgeFiles", "OutOption", "QrOption", "badge_file", "ordered", "qr_code", "write_secret"]
+__all__ = ["BadgeFiles", "OutOption", "QrOption", "badge_file", "ordered", "qr_code"]
 
 OutOption = Annotated[
     Path | None,
@@ -78,17 +78,16 @@ def qr_code(badge: Badge, token: bytes, file: Path) -> bytes:
     return image.getvalue()
 
 
-def write_secret(file: Path, content: bytes) -> None:
-    """Write a credential to a new file of the owner's alone. Raises SiteFolderError when the file is there."""
-    SiteFolder(file.parent).keep_secret(file.name, content)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeFiles:
     """Where a new badge's key and token go, and its QR code."""
 
     out: Path | None
     qr: Path | None
+
+    def see_new(self) -> None:
+        """See that they can be written. Raises SettingError, or OSError."""
+        see_new(self.out, self.qr)
 
     @contextmanager
     def holding(self, issued: IssuedBadge) -> Iterator[None]:
@@ -109,7 +108,7 @@ class BadgeFiles:
         written: list[Path] = []
         try:
             for file, content in contents:
-                write_secret(file, content())
+                write(file, content())
                 written.append(file)
         except BaseException:
             for file in written:

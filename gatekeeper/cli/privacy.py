@@ -1,6 +1,5 @@
 """`gatekeeper privacy`: a person's own data, who looked at it, and forgetting them."""
 
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from gatekeeper.app import databases, the_site
 from gatekeeper.cli.changes import submit
 from gatekeeper.cli.desk import OpenDesk, at_desk
 from gatekeeper.cli.lookups import PurposeOption, ReasonOption, entries_of, look_up, one_line, tenant_of
+from gatekeeper.cli.new_files import see_new, write
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument, badge_document, holder_document
 from gatekeeper.cli.signing import believed
@@ -121,7 +121,12 @@ async def _movements(
 def export(
     holder: HolderArgument,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.html", help="The page to read; beside it goes FILE.json.")
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE.html",
+            help="The page to read, a new file; beside it goes FILE.json, new too.",
+        ),
     ],
     purpose: PurposeOption = None,
     json_output: JsonOutput = False,
@@ -132,12 +137,14 @@ def export(
     why = one_line("--purpose", purpose)
     if out.suffix != ".html":
         raise SettingError(f"--out: {out} does not end in .html.")
+    machine = out.with_suffix(".json")
+    see_new(out, machine)
     with at_desk(settings, tenant=None, about=holder) as at:
         registered = at.directory.get(HolderId(holder))
         own = run(_own_data(at, registered, why))
-        _write(out, own_page(own, zone=at.zone))
-        _write(out.with_suffix(".json"), _machine(own))
-    told = {"holder": holder, "entry": own.entry, "page": str(out), "json": str(out.with_suffix(".json"))}
+        write(out, own_page(own, zone=at.zone))
+        write(machine, _machine(own))
+    told = {"holder": holder, "entry": own.entry, "page": str(out), "json": str(machine)}
     if json_output:
         json_line({**told, "entries": len(own.entries)})
     else:
@@ -184,10 +191,3 @@ async def _photo(
 
 def _machine(own: OwnData) -> bytes:
     return orjson.dumps(own.document(), default=str, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2) + b"\n"
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file that only its owner reads."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
-        os.fchmod(opened.fileno(), 0o600)
-        opened.write(content)

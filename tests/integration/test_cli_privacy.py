@@ -170,7 +170,7 @@ def test_an_engine_that_is_killed_while_it_forgets_is_followed_by_one_that_does(
     assert registry.engine is not None
     with registry.unserved():
         # Handed in, and not made: the engine that makes it is killed at once.
-        assert registry("proposal", "approve", digest, "--operator", "officer").code == 0
+        assert registry("proposal", "approve", digest, "--operator", "officer").code == 4
     registry.engine.kill()
     registry.engine.wait()
     registry.start()

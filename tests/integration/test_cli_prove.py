@@ -102,6 +102,7 @@ def test_an_entry_is_proven_in_the_sites_tree(seq: int, grown: Hold, proof: Path
 def test_an_entry_is_proven_in_the_tree_of_a_tenant_with_the_key_of_the_site(
     grown: Hold, proof: Path, key: str
 ):
+    proof = proof.with_name("other.tlog-proof")
     said = _prove(grown, 609, proof, "--tenant", "army", "--json")
     index, size, _ = _root_of(proof.read_text(), proof.with_suffix(".entry.json").read_bytes())
     assert (index, size) == (604, 605)
@@ -218,7 +219,7 @@ def test_an_entry_proven_elsewhere_than_it_says_is_not_believed(grown: Hold, pro
     moved = body.replace(b'"seq":300', b'"seq":301').replace(b'"site":300', b'"site":301')
     assert moved != body
     grown.run("UPDATE entry SET body = $2 WHERE site_id = $1 AND seq = 300", moved)
-    said = _prove(grown, 300, proof)
+    said = _prove(grown, 300, proof.with_name("other.tlog-proof"))
     assert (said.code, said.out) == (1, "")
 
 

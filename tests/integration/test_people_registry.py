@@ -187,7 +187,10 @@ def test_without_a_place_for_its_key_a_badge_is_not_issued(registry: Registry, t
     there = tmp_path / "there.json"
     there.write_text("somebody else's key")
     said = registry("badge", "issue", holder, "--out", there)
-    assert (said.code, said.err) == (2, f"{there} exists, and no secret is written over another.\n")
+    assert (said.code, said.err) == (
+        2,
+        f"{there} exists, and nothing is written over it: name another, or remove it.\n",
+    )
     assert (there.read_text(), registry.log_size()) == ("somebody else's key", before)
 
 
@@ -554,9 +557,9 @@ def test_while_nobody_serves_the_site_what_is_handed_in_waits_and_is_not_said_tw
     holder = teacher(registry)
     with registry.unserved():
         said = registry("holder", "change", holder, "--clearance", 1)
-        assert (said.code, said.out.strip()) == (0, holder)
+        assert (said.code, said.out.strip()) == (4, holder)
         assert said.err.splitlines()[-1] == (
-            "Handed in, and NOT in force: no engine runs this site now. The change is made when one does."
+            "It waits, and is NOT in force: no engine runs this site now. An engine makes it when one does."
         )
         refused = registry("badge", "issue", holder, "--out", tmp_path / "badge.json")
         assert refused.err == (
