@@ -57,7 +57,10 @@ AssuranceOption = Annotated[
 ]
 SinceOption = Annotated[
     str | None,
-    typer.Option("--from", help="Since when: 2027-09-01, or 2027-09-01T08:00; else from now on."),
+    typer.Option(
+        "--from",
+        help="Since when: 2027-09-01, or 1-9-2027 (day first), or 2027-09-01T08:00; else from now on.",
+    ),
 ]
 UntilOption = Annotated[
     str | None,

@@ -33,7 +33,7 @@ from gatekeeper.cli.former_doors import doors_never_had
 from gatekeeper.cli.new_files import see_file, see_new
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.signing import hand_over, sign, signer_for
-from gatekeeper.cli.site_clock import instant_typed, site_clock
+from gatekeeper.cli.site_clock import FromOption, ToOption, site_clock, span_typed
 from gatekeeper.cli.talk import json_line, say
 from gatekeeper.cli.waiting import waits
 from gatekeeper.config import SettingError, Settings
@@ -81,8 +81,8 @@ def export(
         str | None,
         typer.Option("--reason", help="Why, in one line; it stays in the log for good, so name nobody."),
     ] = None,
-    since: Annotated[str | None, typer.Option("--from", help="From when, by the site's clock.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Until when; a day counts whole.")] = None,
+    since: FromOption = None,
+    until: ToOption = None,
     door: Annotated[
         list[str] | None, typer.Option("--door", help="Only at this access point; repeatable.")
     ] = None,
@@ -249,10 +249,8 @@ class _Asked:
         return SITE_TREE if self.tenant is None else tenant_tree(TenantId(self.tenant))
 
     def times(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
-        """From when, and until when. Raises SettingError for what is no time."""
-        since = None if self.since is None else instant_typed("--from", self.since, zone, ends=False)
-        until = None if self.until is None else instant_typed("--to", self.until, zone, ends=True)
-        return since, until
+        """From when, and until when. Raises SettingError for what is no span."""
+        return span_typed(self.since, self.until, zone)
 
     def change(self, zone: ZoneInfo) -> LogExportChange:
         """What is signed. Raises SettingError for what cannot be asked."""
@@ -266,8 +264,6 @@ class _Asked:
         if unknown:
             raise SettingError(f"{unknown[0]!r} is no name.")
         since, until = self.times(zone)
-        if since is not None and until is not None and since >= until:
-            raise SettingError("--from is not before --to.")
         return LogExportChange(
             tree=self.tree,
             since=since,

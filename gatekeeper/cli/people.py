@@ -47,7 +47,11 @@ Profiles = Annotated[
     str | None, typer.Option("--profiles", help='Access profiles of the tenant: "teacher lab".')
 ]
 From = Annotated[
-    str | None, typer.Option("--from", help="Since when: 2027-09-01, or 2027-09-01T08:00; else from now on.")
+    str | None,
+    typer.Option(
+        "--from",
+        help="Since when: 2027-09-01, or 1-9-2027 (day first), or 2027-09-01T08:00; else from now on.",
+    ),
 ]
 Until = Annotated[
     str | None,

@@ -18,7 +18,7 @@ from gatekeeper.cli.new_files import see_new, write
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument, badge_document, holder_document
 from gatekeeper.cli.signing import believed
-from gatekeeper.cli.site_clock import instant_typed, site_clock
+from gatekeeper.cli.site_clock import FromOption, ToOption, site_clock, span_typed
 from gatekeeper.cli.talk import json_line, local, local_zone, say, table, zone_name
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import ErasureChange
@@ -65,12 +65,8 @@ async def _tenant_of(settings: Settings, site: SiteId, holder: HolderId) -> Tena
 def movements(
     holder: HolderArgument,
     purpose: PurposeOption = None,
-    since: Annotated[
-        str | None, typer.Option("--from", help="A day or a time by the site's clock: from then on.")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--to", help="A day or a time by the site's clock: to its end.")
-    ] = None,
+    since: FromOption = None,
+    until: ToOption = None,
     json_output: JsonOutput = False,
     *,
     settings: Settings,
@@ -100,9 +96,7 @@ async def _movements(
     async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         trust, _ = await believed(reading, settings, site)
         zone = await site_clock(reading, site, trust=trust)
-        since, until = between
-        begins = None if since is None else instant_typed("--from", since, zone, ends=False)
-        ends = None if until is None else instant_typed("--to", until, zone, ends=True)
+        begins, ends = span_typed(*between, zone)
         seq = await look_up(reading, settings, site, holder, purpose)
         return seq, [
             entry

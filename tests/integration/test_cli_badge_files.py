@@ -230,7 +230,7 @@ def test_one_bad_line_of_a_list_and_nobody_is_registered(registry: Registry, fil
         f"1 line of {file} is bad. Nothing was done.",
     ])  # fmt: skip
     assert registry(*words, "--until", "sometime").err == (
-        '--until: "sometime" is no day or time: write 2027-12-31, or 2027-12-31T17:00, or 17:00 for today.\n'
+        '--until: "sometime" is no day or time: write 2027-12-31, or 2027-12-31T17:00, or 17:00 for today; 31-12-2027 is read day first.\n'
     )
     assert registry.log_size() == before
 
