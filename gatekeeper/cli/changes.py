@@ -8,10 +8,11 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.believed import policy_in_force
 from gatekeeper.cli.desk import refusal
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.planned import show_alert_plan
-from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
+from gatekeeper.cli.signing import HandedIn, believed, hand_in, signer_for
 from gatekeeper.cli.talk import say
 from gatekeeper.cli.waiting import waits
 from gatekeeper.config import Settings
@@ -25,7 +26,7 @@ from gatekeeper.core.change import (
 )
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.supervise import APPLIED, PROPOSED, ChangeOutcome
-from gatekeeper.model.ids import HolderId, SiteId, TenantId
+from gatekeeper.model.ids import GateId, HolderId, SiteId, TenantId
 from gatekeeper.service.administration.folder import TRUST
 from gatekeeper.service.administration.trust_list import admit_gate
 
@@ -119,10 +120,18 @@ def gate_admit(
     *,
     settings: Settings,
 ) -> None:
-    """Put a gate's key into the next trust list; compare the fingerprint with the one the gate shows first."""
-    folder = site_folder(settings, the_site(settings))
-    admit_gate(folder, request.read_bytes(), now=datetime.now(UTC))
+    """Put the key of a gate of the site file into the next trust list; compare the fingerprint with the gate's first."""
+    which = the_site(settings)
+    folder, gates = site_folder(settings, which), run(_gates_in_force(settings, which))
+    admit_gate(folder, request.read_bytes(), gates=gates, now=datetime.now(UTC))
     for_the_site(settings, TrustChange(document=folder.read(TRUST)))
+
+
+async def _gates_in_force(settings: Settings, site: SiteId) -> frozenset[GateId]:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        trust, _ = await believed(reading, settings, site)
+        policy = await policy_in_force(reading, site, trust=trust)
+    return frozenset(gate.id for gate in policy.gates)
 
 
 def submit(
