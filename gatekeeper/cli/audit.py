@@ -18,7 +18,7 @@ from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
-from gatekeeper.cli.told import finding_document, instant, seen_document
+from gatekeeper.cli.told import cannot_check, finding_document, instant, seen_document
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.log_keys import log_verifiers
@@ -34,7 +34,7 @@ from gatekeeper.service.words import counted, shown
 
 __all__ = ["verify_database", "verify_site"]
 
-_INVALID, _CANNOT_CHECK = 1, 3
+_INVALID = 1
 _TOLD = 20
 
 
@@ -60,19 +60,14 @@ def verify_database(
             remembered = _remembered(known.memory, named, brought, report)
             if not json_output:
                 say(remembered)
-    except KeyboardInterrupt as error:
-        raise _cannot_check("it was interrupted.") from error
     except CannotCheckError as error:
-        raise _cannot_check(str(error)) from error
+        raise cannot_check(str(error), json_output=json_output) from error
     except Exception as error:
         # Not even a defect of ours may end with the code that says INVALID.
-        raise _cannot_check(sentence_of(error) or f"{type(error).__name__}: {error}") from error
+        raise cannot_check(
+            sentence_of(error) or f"{type(error).__name__}: {error}", json_output=json_output
+        ) from error
     raise typer.Exit(0 if report.valid else _INVALID)
-
-
-def _cannot_check(why: str) -> typer.Exit:
-    say(f"Cannot check: {why}")
-    return typer.Exit(_CANNOT_CHECK)
 
 
 def report_document(report: Report) -> dict[str, object]:

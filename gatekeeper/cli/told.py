@@ -1,11 +1,25 @@
 """How a verdict on a bundle, a proof, or the log in its database is told."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+import typer
+
+from gatekeeper.cli.talk import json_line, say
 from gatekeeper.service.auditor import Finding, Seen
 
-__all__ = ["finding_document", "instant", "seen_document"]
+__all__ = ["CANNOT_CHECK", "cannot_check", "finding_document", "instant", "seen_document"]
+
+
+CANNOT_CHECK: Final = 3
+
+
+def cannot_check(why: str, *, json_output: bool) -> typer.Exit:
+    """Say why something could not be looked at, as JSON too; the exit to raise."""
+    if json_output:
+        json_line({"verdict": "cannot check", "lacking": [why]})
+    say(f"Cannot check: {why}")
+    return typer.Exit(CANNOT_CHECK)
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
