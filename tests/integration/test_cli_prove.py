@@ -289,6 +289,7 @@ def test_a_log_that_does_not_bear_itself_out_proves_nothing(
     [
         (610, (), "holds no entry 610, or no more its body."),
         (300, ("--tenant", "school"), "Entry 300 is not in tenant:school: it concerns others."),
+        (300, ("--tenant", "nobody"), "has no tree tenant:nobody."),
         (300, ("--tenant", "NO NAME"), "has no tree tenant:NO NAME."),
     ],
 )
