@@ -150,7 +150,10 @@ class _Desk:
         if picture is None:
             return replace(face, why_none="none is registered")
         file = folder / f"{name}{suffix_of(picture)}"
-        fill(folder, {file.name: picture})
+        try:
+            fill(folder, {file.name: picture})
+        except SettingError as error:
+            return replace(face, why_none=str(error))
         return replace(face, photo=file, why_none="")
 
     async def _photo(self, face: _Face) -> bytes | None:

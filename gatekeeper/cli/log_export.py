@@ -3,7 +3,8 @@
 The log says first who exports what and why; where personal parts are opened, a second person agrees. Then the bundle is
 written (`bundles`), bounded by a signed checkpoint that covers that entry. Stopped halfway, the same command goes on with it.
 
-Exit 0 when the bundle is written, or is proposed and waits for a second person; 1 when it is refused.
+Exit 0 when the bundle is written, or is proposed and waits for a second person; 1 when it is refused; 4 when no
+engine has looked at it yet.
 """
 
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ from pathlib import Path
 from gatekeeper.config import SettingError
 from gatekeeper.service.files import named, try_place, write_new
 
-__all__ = ["fill", "make_folder", "see_file", "see_folder", "see_new", "write"]
+__all__ = ["fill", "make_folder", "see_file", "see_folder", "see_new", "write", "write_all"]
 
 
 def see_new(*files: Path | None) -> None:
@@ -41,6 +41,19 @@ def write(file: Path, content: bytes) -> None:
         write_new(file, content)
     except FileExistsError:
         raise _there(file) from None
+
+
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Write new files, all or none. Raises as `write` does."""
+    written: list[Path] = []
+    try:
+        for file, content in contents.items():
+            write(file, content)
+            written.append(file)
+    except BaseException:
+        for file in written:
+            file.unlink()
+        raise
 
 
 def see_folder(folder: Path) -> None:

@@ -9,18 +9,17 @@ Both are credentials: who has the file has the badge. So they are 0600, written 
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import segno
 import typer
 
-from gatekeeper.cli.new_files import see_new, write
+from gatekeeper.cli.new_files import see_new, write_all
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.model.badges import Assurance, Badge
@@ -100,20 +99,12 @@ class BadgeFiles:
             raise
 
     def _write(self, issued: IssuedBadge) -> None:
-        contents: list[tuple[Path, Callable[[], bytes]]] = []
+        contents: dict[Path, bytes] = {}
         if self.qr is not None:
-            contents.append((self.qr, partial(qr_code, issued.badge, issued.token, self.qr)))
+            contents[self.qr] = qr_code(issued.badge, issued.token, self.qr)
         if self.out is not None:
-            contents.append((self.out, partial(badge_file, issued)))
-        written: list[Path] = []
-        try:
-            for file, content in contents:
-                write(file, content())
-                written.append(file)
-        except BaseException:
-            for file in written:
-                file.unlink()
-            raise
+            contents[self.out] = badge_file(issued)
+        write_all(contents)
 
     def discard(self) -> None:
         """Take them away again: the badge is not to be."""

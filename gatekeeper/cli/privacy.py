@@ -14,7 +14,7 @@ from gatekeeper.app import databases, the_site
 from gatekeeper.cli.changes import submit
 from gatekeeper.cli.desk import OpenDesk, at_desk
 from gatekeeper.cli.lookups import PurposeOption, ReasonOption, entries_of, look_up, one_line, tenant_of
-from gatekeeper.cli.new_files import see_new, write
+from gatekeeper.cli.new_files import see_new, write_all
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument, badge_document, holder_document
 from gatekeeper.cli.signing import believed
@@ -136,8 +136,7 @@ def export(
     with at_desk(settings, tenant=None, about=holder) as at:
         registered = at.directory.get(HolderId(holder))
         own = run(_own_data(at, registered, why))
-        write(out, own_page(own, zone=at.zone))
-        write(machine, _machine(own))
+        write_all({out: own_page(own, zone=at.zone), machine: _machine(own)})
     told = {"holder": holder, "entry": own.entry, "page": str(out), "json": str(machine)}
     if json_output:
         json_line({**told, "entries": len(own.entries)})

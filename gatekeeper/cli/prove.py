@@ -13,7 +13,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading, PostgresStoredTrees
 from gatekeeper.app import the_site
 from gatekeeper.cli.believed import trust_of_the_log
-from gatekeeper.cli.new_files import see_new, write
+from gatekeeper.cli.new_files import see_new, write_all
 from gatekeeper.cli.options import (
     Data,
     Dsn,
@@ -69,8 +69,7 @@ def prove(
     except UnprovenError as error:
         say(str(error))
         raise typer.Exit(_NO) from error
-    write(entry, body)
-    write(out, format_tlog_proof(proof))
+    write_all({entry: body, out: format_tlog_proof(proof)})
     if json_output:
         json_line({"proof": str(out), "entry": str(entry), "index": proof.index, "key": key.key()})
     else:

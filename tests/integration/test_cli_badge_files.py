@@ -129,6 +129,8 @@ def test_without_a_folder_for_its_passes_a_file_is_not_imported(
     before, nowhere = registry.log_size(), tmp_path / "nowhere"
     said = registry("badge", "import", file, "--tenant", "school", "--qr", nowhere)
     assert (said.code, said.err) == (2, f"{nowhere} is no folder: make it (mkdir -m 700 {nowhere}).\n")
+    said = registry("badge", "import", file, "--tenant", "school", "--qr", "/proc")
+    assert (said.code, said.err) == (2, "/proc: No such file or directory.\n")
     assert registry.log_size() == before
 
 
