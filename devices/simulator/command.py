@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import signal
 import sys
 from contextlib import suppress
@@ -23,13 +24,16 @@ def simulate(
     ],
     broker: Annotated[str, typer.Option(help="mqtt[s]://host[:port]; each gate logs in with its own name.")],
     readers: Annotated[str, typer.Option(help="mqtt://host[:port] where stock readers publish.")],
-    people: Annotated[int, typer.Option(help="How many people walk.")] = 200,
+    people: Annotated[int, typer.Option(min=1, help="How many people walk.")] = 200,
     speed: Annotated[float, typer.Option(help="Simulated seconds in a second.")] = 60,
     seconds: Annotated[float | None, typer.Option(help="End by itself after so many seconds.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other days.")] = 1,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
     """Let people walk through real gates with real badges, until stopped."""
+    for option, value in (("--seconds", seconds), ("--speed", speed)):
+        if value is not None and not 0 < value < math.inf:
+            raise typer.BadParameter(f"{option}: more than 0.")
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("warning"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

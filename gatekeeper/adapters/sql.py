@@ -5,6 +5,8 @@ migrates and by nobody else: they are nearly 30 MiB.
 """
 
 import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,16 @@ import asyncpg
 from gatekeeper.adapters.queries import Queries
 from gatekeeper.ports import LedgerUnavailableError
 
-__all__ = ["FAILURES", "Queries", "connect", "migrate", "run_migrations", "run_script"]
+__all__ = [
+    "FAILURES",
+    "Connection",
+    "Queries",
+    "connect",
+    "migrate",
+    "run_migrations",
+    "run_script",
+    "told_as_unavailable",
+]
 
 FAILURES = (
     OSError,
@@ -57,6 +68,58 @@ async def connect(dsn: str) -> Any:
             str(error) if isinstance(error, asyncpg.PostgresError) else "its address is not one of PostgreSQL"
         )
         raise LedgerUnavailableError(f"The database cannot be used: {why}.") from None
+
+
+@contextmanager
+def told_as_unavailable(*, verb: str = "read") -> Iterator[None]:
+    """Tell what the driver raises in a block as LedgerUnavailableError.
+
+    Nothing but the driver is called in the block: an OSError of anybody else would be taken for the database's.
+    """
+    try:
+        yield
+    except FAILURES as error:
+        raise LedgerUnavailableError("The database does not answer.") from error
+    except asyncpg.PostgresError as error:  # no such table, no right to read it, pages that are broken
+        raise LedgerUnavailableError(f"The database cannot be {verb}: {error}.") from error
+
+
+class Connection:
+    """A connection that tells its own failures as LedgerUnavailableError, question by question."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+        """All rows of an answer."""
+        with told_as_unavailable():
+            rows: list[Any] = await self._connection.fetch(query, *arguments)
+            return rows
+
+    async def fetchrow(self, query: str, *arguments: Any) -> Any:
+        """The first row of an answer; None where it has none."""
+        with told_as_unavailable():
+            return await self._connection.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        """The first value of an answer's first row; None where it has none."""
+        with told_as_unavailable():
+            return await self._connection.fetchval(query, *arguments)
+
+    async def execute(self, query: str, *arguments: Any) -> None:
+        """Run a statement that answers nothing."""
+        with told_as_unavailable(verb="written"):
+            await self._connection.execute(query, *arguments)
+
+    @asynccontextmanager
+    async def as_of_one_instant(self) -> AsyncIterator[None]:
+        """Let all questions of a block see the same state."""
+        snapshot = self._connection.transaction(isolation="repeatable_read", readonly=True)
+        with told_as_unavailable():
+            await snapshot.start()
+        yield
+        with told_as_unavailable():
+            await snapshot.commit()
 
 
 async def migrate(dsn: str, *, migrations: Path) -> None:

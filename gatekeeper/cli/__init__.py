@@ -1,4 +1,8 @@
-"""The command `gatekeeper`: data to stdout, talk to stderr, exit 0 when done, 1 when the answer is no, 2 when misused."""
+"""The command `gatekeeper`: data to stdout, talk to stderr.
+
+Exit 0 when done, 1 when the answer is no, 2 when misused, 3 when something cannot be checked, 4 when a change was handed in
+and waits for an engine (`waiting`), 130 when stopped with Ctrl-C.
+"""
 
 import sys
 

@@ -19,6 +19,7 @@ from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import quiet_settings, run
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.cli.told import (
+    cannot_check,
     finding_document,
     other_key_known,
     seen_document,
@@ -40,7 +41,7 @@ from gatekeeper.service.words import counted, shown
 
 __all__ = ["verify_database", "verify_site"]
 
-_INVALID, _CANNOT_CHECK = 1, 3
+_INVALID = 1
 _TOLD = 20
 
 
@@ -67,19 +68,14 @@ def verify_database(
             remembered = _remembered(known.memory, named, brought, report)
             if not json_output:
                 say(remembered)
-    except KeyboardInterrupt as error:
-        raise _cannot_check("it was interrupted.") from error
     except CannotCheckError as error:
-        raise _cannot_check(str(error)) from error
+        raise cannot_check(str(error), json_output=json_output) from error
     except Exception as error:
         # Not even a defect of ours may end with the code that says INVALID.
-        raise _cannot_check(sentence_of(error) or f"{type(error).__name__}: {error}") from error
+        raise cannot_check(
+            sentence_of(error) or f"{type(error).__name__}: {error}", json_output=json_output
+        ) from error
     raise typer.Exit(0 if report.valid else _INVALID)
-
-
-def _cannot_check(why: str) -> typer.Exit:
-    say(f"Cannot check: {why}")
-    return typer.Exit(_CANNOT_CHECK)
 
 
 def report_document(report: Report) -> dict[str, object]:

@@ -24,8 +24,9 @@ from gatekeeper.cli.csv_files import (
 )
 from gatekeeper.cli.desk import OpenDesk, Paper, TenantOption, at_desk, paper_of
 from gatekeeper.cli.exports import ApprovedOption, Listing, ReasonOption, export
+from gatekeeper.cli.new_files import see_folder, write
 from gatekeeper.cli.options import JsonOutput, by_an_operator
-from gatekeeper.cli.passes import qr_code, write_secret
+from gatekeeper.cli.passes import qr_code
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import Exported
@@ -117,8 +118,11 @@ def _papers(at: OpenDesk, groups: Iterable[Sequence[BadgeLine]]) -> Iterator[Pap
 
 def must_be_folder(folder: Path | None) -> None:
     """See, before anything is done, that passes can be written to a folder. Raises SettingError."""
-    if folder is not None and not folder.is_dir():
+    if folder is None:
+        return
+    if not folder.is_dir():
         raise SettingError(f"{folder} is no folder: make it (mkdir -m 700 {folder}).")
+    see_folder(folder)
 
 
 def write_passes(settings: Settings, tenant: str, badges: Iterable[BadgeId], folder: Path) -> None:
@@ -132,7 +136,7 @@ def write_passes(settings: Settings, tenant: str, badges: Iterable[BadgeId], fol
             except PeopleError:  # it waits for an engine, or was refused
                 continue
             if known.badge.assurance is Assurance.BEARER and not file.exists():
-                write_secret(file, qr_code(known.badge, known.token, file, zone=at.zone))
+                write(file, qr_code(known.badge, known.token, file, zone=at.zone))
                 written += 1
     if written:
         passes = "pass" if written == 1 else "passes"

@@ -98,7 +98,7 @@ def _meant(badges: Sequence[KnownBadge], state: BadgeState, name: str) -> list[K
         raise PeopleError(f"{name} holds no badge.")
     if badges[0].badge.id != name:
         if state is BadgeState.ACTIVE:
-            return [one for one in badges if one.state is BadgeState.SUSPENDED]
+            return _suspended(badges, name)
         return [one for one in badges if _SAID.index(one.state) < _SAID.index(state)]
     (named,) = badges
     if named.state is state:
@@ -108,6 +108,16 @@ def _meant(badges: Sequence[KnownBadge], state: BadgeState, name: str) -> list[K
             f"Badge {name} is revoked, and that is for good: issue another (gatekeeper badge replace {name})."
         )
     return [named]
+
+
+def _suspended(badges: Sequence[KnownBadge], holder: str) -> list[KnownBadge]:
+    """Those of a holder's badges that count again together. What is lost or stolen is named one by one, or PeopleError."""
+    suspended = [one for one in badges if one.state is BadgeState.SUSPENDED]
+    stopped = [one for one in badges if one.state in {BadgeState.LOST, BadgeState.STOLEN}]
+    if stopped and not suspended:
+        named = ", ".join(f"{one.badge.id} ({one.state.value})" for one in stopped)
+        raise PeopleError(f"{holder} holds what is lost or stolen: name the badge that was found. {named}.")
+    return suspended
 
 
 def _say_of(at: OpenDesk, badges: Sequence[KnownBadge], state: BadgeState, *, json_output: bool) -> None:

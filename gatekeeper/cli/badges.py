@@ -14,16 +14,18 @@ from gatekeeper.cli.desk import (
     at_desk,
     conclude,
     hand_in,
-    is_made,
+    may_be_made,
     outcome_document,
     paper_of,
     refusal,
 )
+from gatekeeper.cli.new_files import see_new, write
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, in_order
-from gatekeeper.cli.passes import BadgeFiles, OutOption, QrOption, ordered, qr_code, write_secret
+from gatekeeper.cli.passes import BadgeFiles, OutOption, QrOption, ordered, qr_code
 from gatekeeper.cli.people import badge_document, standing
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
+from gatekeeper.cli.waiting import end, waits
 from gatekeeper.config import Settings
 from gatekeeper.core.change import BadgeStateChange
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
@@ -55,7 +57,10 @@ AssuranceOption = Annotated[
 ]
 SinceOption = Annotated[
     str | None,
-    typer.Option("--from", help="Since when: 2027-09-01, or 2027-09-01T08:00; else from now on."),
+    typer.Option(
+        "--from",
+        help="Since when: 2027-09-01, or 1-9-2027 (day first), or 2027-09-01T08:00; else from now on.",
+    ),
 ]
 UntilOption = Annotated[
     str | None,
@@ -96,6 +101,7 @@ def badge_issue(
 ) -> None:
     """Issue a badge to a holder; its id is printed, its private key never."""
     files = BadgeFiles(out=out_file, qr=qr)
+    files.see_new()
     with at_desk(settings, tenant=tenant, about=holder, changes=True) as at:
         registered = at.person(holder)
         order = ordered(
@@ -110,7 +116,7 @@ def badge_issue(
         )
         others = _active(at, registered.holder.id)
         issued, (outcome,) = _issue(at, registered, order, files, revoking=None)
-        if not json_output and is_made(outcome):
+        if not json_output and may_be_made(outcome):
             out.print(issued.badge.id)
             _tell_issued(at, registered, issued, files)
             if others:
@@ -136,6 +142,7 @@ def badge_replace(
 ) -> None:
     """Issue another badge in the place of one, which is revoked; of the same assurance unless said otherwise."""
     files = BadgeFiles(out=out_file, qr=qr)
+    files.see_new()
     with at_desk(settings, tenant=tenant, about=badge, changes=True) as at:
         (old,) = _only(at.badges(badge), badge)
         registered = at.person(old.holder)
@@ -155,8 +162,7 @@ def badge_replace(
             json_line({**document, "outcomes": [outcome_document(one) for one in outcomes]})
         else:
             _tell_replaced(at, registered, old, issued, outcomes, files)
-    if not all(map(is_made, outcomes)):
-        raise typer.Exit(1)
+    end(outcomes)
 
 
 def _issue(
@@ -180,7 +186,7 @@ def _issue(
         papers.insert(0, paper_of(BadgeStateChange(badge=revoking.badge.id, state=BadgeState.REVOKED)))
     with files.holding(issued, zone=at.zone):
         outcomes = hand_in(at, papers)
-    if not is_made(outcomes[-1]):
+    if not may_be_made(outcomes[-1]):
         files.discard()
     return issued, outcomes
 
@@ -204,7 +210,7 @@ def _tell_replaced(
 ) -> None:
     made = [one for one in outcomes if one is not None and one.code == APPLIED]
     refused = [one for one in outcomes if one is not None and one.code != APPLIED]
-    if is_made(outcomes[-1]):
+    if may_be_made(outcomes[-1]):
         out.print(issued.badge.id)
         _tell_issued(at, registered, issued, files)
     if len(made) == len(outcomes):
@@ -212,8 +218,8 @@ def _tell_replaced(
         noun = "entry" if len(made) == 1 else "entries"
         say(f"Done: {issued.badge.id} replaces {old.badge.id}; {noun} {entries} of the log.")
     elif not refused:
-        say("Handed in. No engine runs this site now; the badge is replaced when one does.")
-    elif is_made(outcomes[-1]):
+        waits(len(outcomes) - len(made))
+    elif may_be_made(outcomes[-1]):
         say(f"The new badge is issued, but the old one is not revoked. {refusal(refused[0])}")
     elif made:
         say(
@@ -256,6 +262,7 @@ def badge_show(
     settings: Settings,
 ) -> None:
     """Show whose a badge is and how it stands; or write a bearer badge's QR code once more."""
+    see_new(qr)
     text = sys.stdin.readline().strip("\r\n") if badge == "-" else badge
     token = _token_in(text)
     name = text if token is None else _claimed(token)
@@ -264,7 +271,7 @@ def badge_show(
     if token is not None and token != known.token:
         raise PeopleError(f"This QR code is not that of badge {name}, though it says so: keep it.")
     if qr is not None:
-        write_secret(qr, qr_code(known.badge, known.token, qr, zone=at.zone))
+        write(qr, qr_code(known.badge, known.token, qr, zone=at.zone))
         BadgeFiles(out=None, qr=qr).tell()
     document = badge_document(at, known)
     if json_output:

@@ -18,6 +18,7 @@ from gatekeeper import __version__
 from gatekeeper.adapters.postgres import PostgresLeaves, PostgresReading, PostgresStoredTrees
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, the_site
+from gatekeeper.cli.asking import Asking
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.brought import memory_at_home
 from gatekeeper.cli.talk import json_line, progress, say
@@ -45,12 +46,22 @@ from gatekeeper.service.export.planning import (
 from gatekeeper.service.export.refusal import LogExportRefusal
 from gatekeeper.service.export.source import SealedPart
 from gatekeeper.service.export.writing import Opener, write_bundle
+from gatekeeper.service.files import named
 from gatekeeper.service.publication import TreeTiles
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.service.words import counted
-from gatekeeper.transparency import Refused, open_checkpoint, parse_verifier
+from gatekeeper.transparency import Checkpoint, Refused, open_checkpoint, parse_verifier
 
-__all__ = ["ExportRefusedError", "Ground", "NotExportedError", "Wanted", "go_on", "write"]
+__all__ = [
+    "EntryUnusableError",
+    "ExportRefusedError",
+    "Ground",
+    "NotExportedError",
+    "Wanted",
+    "go_on",
+    "hold_seen",
+    "write",
+]
 
 _LOOKS: Final = 75
 _LOOKS_FOR_WITNESSES: Final = 375
@@ -69,15 +80,24 @@ class ExportRefusedError(NotExportedError):
         self.code, self.detail = code, detail
 
 
+class EntryUnusableError(NotExportedError):
+    """The entry allows nothing, or nothing any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """How the bundle is written, and to where."""
 
     file: Path
     form: Form
-    seen: tuple[int, ...]
+    seen: tuple[Checkpoint, ...]
     unwitnessed: bool
     json_output: bool
+
+    @property
+    def sizes_seen(self) -> tuple[int, ...]:
+        """From which sizes the log is proved to have grown."""
+        return tuple(sorted({checkpoint.size for checkpoint in self.seen}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +140,7 @@ async def write(ground: Ground, seq: int) -> None:
     if index is None:
         raise NotExportedError(f"Entry {seq} does not stand in the tree {export.tree} that it speaks of.")
     handed_out = await ground.reading.handed_out(ground.site, tree=export.tree)
-    earlier = {*ground.wanted.seen, *handed_out, *_remembered(ground.site, export.tree)}
+    earlier = {*ground.wanted.sizes_seen, *handed_out, *_remembered(ground.site, export.tree)}
     async with (
         PostgresLeaves.opened(ground.dsn, ground.site) as leaves,
         PostgresStoredTrees.opened(ground.dsn) as stored,
@@ -128,6 +148,7 @@ async def write(ground: Ground, seq: int) -> None:
         gone = await leaves.gone(export.tree)
         above = max(index, gone.told_at) if export.tree == SITE_TREE else index
         signed = await _signed(ground, export.tree, above=above)
+        hold_seen(ground, export.tree, size=signed.checkpoint.size)
         plan = await plan_of(
             export,
             body,
@@ -142,8 +163,9 @@ async def write(ground: Ground, seq: int) -> None:
             now=datetime.now(UTC),
             stamp=await _stamp(ground, export.tree, signed),
         )
-        plan = replace(plan, seen=ground.wanted.seen)
-        with Partial.begun(ground.wanted.file, plan_document(plan)) as partial:
+        plan, file = replace(plan, seen=ground.wanted.sizes_seen), ground.wanted.file
+        with named(file), Partial.begun(file, plan_document(plan)) as partial:
+            Asking.drop(file)
             await _fill(ground, partial, plan, leaves)
 
 
@@ -158,32 +180,45 @@ def _remembered(site: SiteId, tree: str) -> list[int]:
 
 async def go_on(ground: Ground, differing: Callable[[Plan], Sequence[str]]) -> None:
     """Write what a bundle lacks that was begun before; `differing` are the options by which it was not begun."""
-    with Partial.resumed(ground.wanted.file) as partial:
+    file = ground.wanted.file
+    with named(file), Partial.resumed(file) as partial:
+        Asking.drop(file)
         plan = read_plan(partial.plan)
         if options := differing(plan):
             raise ExportRefusedError(LogExportRefusal.BEGUN_OTHERWISE, detail=", ".join(options))
         if plan.manifest.site != ground.site:
-            raise NotExportedError(f"{ground.wanted.file} was begun for the site {plan.manifest.site}.")
-        say(f"{ground.wanted.file} is half-done: going on with it.")
+            raise NotExportedError(f"{file} was begun for the site {plan.manifest.site}.")
+        hold_seen(ground, plan.manifest.tree, size=plan.manifest.size)
+        say(f"{file} is half-done: going on with it.")
         async with PostgresLeaves.opened(ground.dsn, ground.site) as leaves:
             await _fill(ground, partial, plan, leaves)
+
+
+def hold_seen(ground: Ground, tree: str, *, size: int) -> None:
+    """See that the checkpoints that an auditor has are of this tree. Raises ExportRefusedError."""
+    origin = checkpoint_origin(ground.site, tree)
+    for seen in ground.wanted.seen:
+        if seen.origin != origin:
+            raise ExportRefusedError(LogExportRefusal.SEEN_OTHER, detail=seen.origin)
+        if seen.size > size:
+            raise ExportRefusedError(LogExportRefusal.SEEN_AHEAD, detail=f"{seen.size} of {size}")
 
 
 async def _allowed(ground: Ground, seq: int) -> tuple[bytes, LogExport]:
     """The entry that allows an export, and what it allows."""
     if seq >= await ground.reading.size(ground.site):
-        raise NotExportedError(f"The log holds no entry {seq}.")
+        raise EntryUnusableError(f"The log holds no entry {seq}.")
     entry = await anext(aiter(ground.reading.entries(ground.site, since=seq, until=seq + 1)))
     personal = None if entry.personal is None else _open(entry, await ground.keys(), ground.site)
     export = read_log_export(entry.body, site=ground.site, seq=seq, personal=personal)
     if export is None:
-        raise NotExportedError(f"Entry {seq} allows no export of the log: name the entry log.exported.")
+        raise EntryUnusableError(f"Entry {seq} allows no export of the log: name the entry log.exported.")
     if export.one_holder and export.holder is None:
-        raise NotExportedError(
+        raise EntryUnusableError(
             f"Whom entry {seq} is about cannot be opened any more: the person was forgotten."
         )
     if datetime.now(UTC) - export.at >= EXPORT_LASTS:
-        raise NotExportedError(f"Entry {seq} is more than 24 hours old: ask anew.")
+        raise EntryUnusableError(f"Entry {seq} is more than 24 hours old: ask anew.")
     return entry.body, export
 
 
@@ -193,7 +228,7 @@ async def _signed(ground: Ground, tree: str, *, above: int) -> SignedTree:
     note = await _covering_note(ground, tree, above)
     if note is None:
         raise NotExportedError(
-            f"No checkpoint of {tree} covers entry {above} of it yet: is an engine running? --approved goes on later."
+            f"No checkpoint of {tree} covers entry {above} of it yet: is an engine running? The same command goes on later."
         )
     opened = open_checkpoint(note, verifiers)
     if isinstance(opened, Refused):

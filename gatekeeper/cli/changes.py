@@ -8,11 +8,13 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
+from gatekeeper.cli.believed import policy_in_force
 from gatekeeper.cli.desk import refusal
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.planned import show_alert_plan
-from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
+from gatekeeper.cli.signing import HandedIn, believed, hand_in, signer_for
 from gatekeeper.cli.talk import say
+from gatekeeper.cli.waiting import waits
 from gatekeeper.config import Settings
 from gatekeeper.core.change import (
     AlertChange,
@@ -24,7 +26,7 @@ from gatekeeper.core.change import (
 )
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.supervise import APPLIED, PROPOSED, ChangeOutcome
-from gatekeeper.model.ids import HolderId, SiteId, TenantId
+from gatekeeper.model.ids import GateId, HolderId, SiteId, TenantId
 from gatekeeper.service.administration.folder import TRUST
 from gatekeeper.service.administration.trust_list import admit_gate
 
@@ -118,10 +120,18 @@ def gate_admit(
     *,
     settings: Settings,
 ) -> None:
-    """Put a gate's key into the next trust list; compare the fingerprint with the one the gate shows first."""
-    folder = site_folder(settings, the_site(settings))
-    admit_gate(folder, request.read_bytes(), now=datetime.now(UTC))
+    """Put the key of a gate of the site file into the next trust list; compare the fingerprint with the gate's first."""
+    which = the_site(settings)
+    folder, gates = site_folder(settings, which), run(_gates_in_force(settings, which))
+    admit_gate(folder, request.read_bytes(), gates=gates, now=datetime.now(UTC))
     for_the_site(settings, TrustChange(document=folder.read(TRUST)))
+
+
+async def _gates_in_force(settings: Settings, site: SiteId) -> frozenset[GateId]:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        trust, _ = await believed(reading, settings, site)
+        policy = await policy_in_force(reading, site, trust=trust)
+    return frozenset(gate.id for gate in policy.gates)
 
 
 def submit(
@@ -133,7 +143,7 @@ def submit(
     operator: str | None = None,
     deeds: tuple[Deed, ...] = (),
 ) -> ChangeOutcome | None:
-    """Sign a change as an operator, hand it in, and tell what became of it; exit 1 when it was refused.
+    """Sign a change as an operator, hand it in, and tell what became of it; exit 1 when it was refused, 4 when it waits.
 
     `tenant` is whose matter it is (None: the site's); `deeds` is what it amounts to, where its content does not tell. Raises
     OperatorError when nobody here may sign it.
@@ -160,11 +170,11 @@ async def _submit(
 
 
 def tell(handed_in: HandedIn) -> None:
-    """Tell what became of a change; exit 1 when it was refused."""
+    """Tell what became of a change; exit 1 when it was refused, 4 when it waits."""
     outcome = handed_in.outcome
     if outcome is None:
-        say("Handed in, and NOT in force: no engine runs this site now. The change is made when one does.")
-    elif outcome.code == APPLIED:
+        raise waits()
+    if outcome.code == APPLIED:
         said = f": {outcome.detail}" if outcome.detail else ""
         say(f"Done{said}; entry {outcome.seq} of the log.")
     elif outcome.code == PROPOSED:

@@ -11,7 +11,7 @@ import typer
 from gatekeeper.cli.asked import JsonOutput
 from gatekeeper.cli.brought import read_policy
 from gatekeeper.cli.talk import json_line, say
-from gatekeeper.cli.told import witness_document, witness_words
+from gatekeeper.cli.told import cannot_check, witness_document, witness_words
 from gatekeeper.service.auditor.findings import CannotCheckError
 from gatekeeper.service.auditor.proof import Proven, check_proof
 from gatekeeper.service.words import shown
@@ -19,7 +19,7 @@ from gatekeeper.transparency import Policy, Refused, Verifier, parse_verifier
 
 __all__ = ["check"]
 
-_INVALID, _CANNOT_CHECK = 1, 3
+_INVALID = 1
 
 
 def check(
@@ -48,21 +48,14 @@ def check(
             json_line(_document(found, believed))
         else:
             _tell(found, believed)
-    except KeyboardInterrupt as error:
-        raise _cannot_check("it was interrupted.") from error
     except CannotCheckError as error:
-        raise _cannot_check(str(error)) from error
+        raise cannot_check(str(error), json_output=json_output) from error
     except OSError as error:
-        raise _cannot_check(f"{error.filename}: {error.strerror}.") from error
+        raise cannot_check(f"{error.filename}: {error.strerror}.", json_output=json_output) from error
     except Exception as error:
         # Not even a defect of ours may end with the code that says INVALID.
-        raise _cannot_check(f"{type(error).__name__}: {error}") from error
+        raise cannot_check(f"{type(error).__name__}: {error}", json_output=json_output) from error
     raise typer.Exit(0 if isinstance(found, Proven) else _INVALID)
-
-
-def _cannot_check(why: str) -> typer.Exit:
-    say(f"Cannot check: {why}")
-    return typer.Exit(_CANNOT_CHECK)
 
 
 def _key(text: str) -> Verifier:

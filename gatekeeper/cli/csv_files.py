@@ -10,11 +10,12 @@ from typing import Annotated, Any, Final, TypeAlias
 import typer
 
 from gatekeeper.cli.desk import OpenDesk, Paper, hand_in, refusal
+from gatekeeper.cli.new_files import write
 from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.cli.waiting import end, waits
 from gatekeeper.config import SettingError
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.service.administration.csv_file import LineProblem
-from gatekeeper.service.administration.folder import SiteFolder
 
 __all__ = [
     "DryRun",
@@ -36,7 +37,8 @@ FileArgument = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
 FileOption = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE.csv", help="Where to (0600); else to stdout.")
+    Path | None,
+    typer.Option("--out", metavar="FILE.csv", help="Where to (0600, a new file); else to stdout."),
 ]
 ExcelNl = Annotated[
     bool, typer.Option("--excel-nl", help="As Dutch Excel opens it: ; between cells, and a byte order mark.")
@@ -122,7 +124,7 @@ class HandedIn:
 
 
 def tell_done(at: OpenDesk, handed: HandedIn, words: str, *, json_output: bool) -> None:
-    """Tell what became of a file, and exit 1 when something was refused; `words` say what was done."""
+    """Tell what became of a file, and exit 1 when something was refused, 4 when something waits; `words` say what was done."""
     if json_output:
         told = {"done": handed.done, "waiting": handed.waiting, "refused": _refused_documents(handed)}
         json_line({"tenant": at.tenant, **handed.plan, "problems": [], **told})
@@ -130,11 +132,10 @@ def tell_done(at: OpenDesk, handed: HandedIn, words: str, *, json_output: bool) 
         for line, whom, outcome in list(_refused(handed))[:_SHOWN]:
             say(f"line {line}: {whom}: {refusal(outcome)}")
         tell_unchanged(handed.unchanged)
-        if handed.waiting:
-            say(f"{handed.waiting} handed in, and no engine runs this site now; they are made when one does.")
         say(f"Done: {words}, {handed.refused} refused.")
-    if handed.refused:
-        raise typer.Exit(1)
+        if handed.waiting:
+            waits(handed.waiting)
+    end(handed.outcomes)
 
 
 def _refused_documents(handed: HandedIn) -> list[dict[str, Any]]:
@@ -164,10 +165,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def give(content: bytes, file: Path | None, what: str) -> None:
-    """Write a file of the owner's alone, or to stdout; `what` is in it."""
+    """Write a new file of the owner's alone, or to stdout; `what` is in it."""
     if file is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        SiteFolder(file.parent).write_private(file.name, content)
+        write(file, content)
         say(f"{what} in {file}.")

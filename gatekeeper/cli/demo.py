@@ -7,6 +7,7 @@ entry, and the log must verify.
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
@@ -27,10 +28,10 @@ from gatekeeper.cli.options import Data, run
 from gatekeeper.cli.serve import accepted, served, stop_signal
 from gatekeeper.cli.site import found, read_file
 from gatekeeper.cli.talk import json_line, local_zone, say, zone_name
-from gatekeeper.config import Settings
+from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
-from gatekeeper.model.site_file import read_bridges, read_site
+from gatekeeper.model.site_file import read_bridges, read_population, read_site
 from gatekeeper.observe.logging import configure
 from gatekeeper.service.auditor import Known
 
@@ -50,6 +51,7 @@ def demo(
     data: Data = None,
 ) -> None:
     """Run the example barracks with simulated people, until stopped."""
+    _see_that_it_can_be(seconds, people, speed)
     settings = Settings.read(data=data, http_port=0)
     configure(level="warning", pretty=not json_output)
     document = run(_demo(settings, seconds, json_output=json_output, keep=keep, walk=(people, speed)))
@@ -59,6 +61,16 @@ def demo(
         _tell(document)
     if document["opened_without_entry"] or not document["verification"]["valid"]:
         raise typer.Exit(1)
+
+
+def _see_that_it_can_be(seconds: float | None, people: int, speed: float) -> None:
+    """See that what was asked for is possible. Raises SettingError."""
+    for option, value in (("--seconds", seconds), ("--speed", speed)):
+        if value is not None and not 0 < value < math.inf:
+            raise SettingError(f"{option}: more than 0.")
+    there = sum(group.count for group in read_population(read_file(_example())).groups)
+    if not 1 <= people <= there:
+        raise SettingError(f"--people: 1 to {there}, which is how many the site has.")
 
 
 async def _demo(

@@ -25,6 +25,7 @@ from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.options import run
 from gatekeeper.cli.signing import outcome_of, signer_for
 from gatekeeper.cli.talk import json_line, say
+from gatekeeper.cli.waiting import end, waits
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import (
     CHANGE_TYPE,
@@ -58,6 +59,7 @@ __all__ = [
     "conclude_all",
     "hand_in",
     "is_made",
+    "may_be_made",
     "outcome_document",
     "paper_of",
     "refusal",
@@ -336,10 +338,10 @@ async def _hand_in(
 
 
 def tell(outcome: ChangeOutcome | None) -> None:
-    """Tell what became of a change; exit 1 when it was refused."""
+    """Tell what became of a change; exit 1 when it was refused, 4 when it waits."""
     if outcome is None:
-        say("Handed in, and NOT in force: no engine runs this site now. The change is made when one does.")
-    elif outcome.code == APPLIED:
+        raise waits()
+    if outcome.code == APPLIED:
         say(f"Done; entry {outcome.seq} of the log.")
     else:
         say(refusal(outcome))
@@ -347,28 +349,28 @@ def tell(outcome: ChangeOutcome | None) -> None:
 
 
 def conclude(outcome: ChangeOutcome | None, document: Mapping[str, Any], *, json_output: bool) -> None:
-    """Tell what became of a change, to a person or as JSON with what it was about; exit 1 when it was refused."""
+    """Tell what became of a change, to a person or as JSON with what it was about; ends as `tell` does."""
     if not json_output:
         tell(outcome)
         return
     json_line({**document, **outcome_document(outcome)})
-    if not is_made(outcome):
-        raise typer.Exit(1)
+    end([outcome])
 
 
 def conclude_all(
     outcomes: Sequence[ChangeOutcome | None], about: Sequence[dict[str, Any]], *, json_output: bool
 ) -> None:
-    """Tell what became of several changes; exit 1 when any was refused."""
+    """Tell what became of several changes; exit 1 when any was refused, 4 when any waits."""
     if json_output:
         changes = [{**one, **outcome_document(outcome)} for one, outcome in zip(about, outcomes, strict=True)]
         json_line({"changes": changes})
     else:
-        for outcome in outcomes:
+        for outcome in filter(None, outcomes):
             with suppress(typer.Exit):
-                conclude(outcome, {}, json_output=False)
-    if not all(map(is_made, outcomes)):
-        raise typer.Exit(1)
+                tell(outcome)
+        if waiting := sum(outcome is None for outcome in outcomes):
+            waits(waiting)
+    end(outcomes)
 
 
 def outcome_document(outcome: ChangeOutcome | None) -> dict[str, Any]:
@@ -379,8 +381,13 @@ def outcome_document(outcome: ChangeOutcome | None) -> dict[str, Any]:
 
 
 def is_made(outcome: ChangeOutcome | None) -> bool:
-    """Whether a change is made, or may yet be."""
-    return outcome is None or outcome.code == APPLIED
+    """Whether a change is made."""
+    return outcome is not None and outcome.code == APPLIED
+
+
+def may_be_made(outcome: ChangeOutcome | None) -> bool:
+    """Whether a change is made, or waits and may yet be."""
+    return outcome is None or is_made(outcome)
 
 
 def refusal(outcome: ChangeOutcome) -> str:

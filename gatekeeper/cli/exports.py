@@ -16,9 +16,11 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases
 from gatekeeper.cli.csv_files import give
 from gatekeeper.cli.desk import OpenDesk, at_desk, outcome_document, refusal
+from gatekeeper.cli.new_files import see_new
 from gatekeeper.cli.options import run
 from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
 from gatekeeper.cli.talk import json_line, say
+from gatekeeper.cli.waiting import end, waits
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import ExportChange, Exported
 from gatekeeper.core.change_content import is_reason
@@ -92,6 +94,7 @@ def export(
         json_output=json_output,
     )
     _see_that_it_is_one(asked)
+    see_new(file)
     with at_desk(settings, tenant=tenant) as at:
         if approved is None:
             _propose(at, asked)
@@ -117,13 +120,12 @@ def _propose(at: OpenDesk, asked: _Asked) -> None:
     change = ExportChange(tenant=at.tenant, what=asked.what, reason=asked.reason or "")
     handed_in = run(_hand_in(at, change))
     outcome = handed_in.outcome
-    waits = outcome is None or outcome.code == PROPOSED
     if asked.json_output:
         document = {**_about(at, asked), "proposal": handed_in.digest.hex()}
         json_line({**document, **outcome_document(outcome)})
     elif outcome is None:
-        say("Handed in. No engine runs this site now; it is proposed when one does.")
-    elif waits:
+        waits()
+    elif outcome.code == PROPOSED:
         say(
             f"Proposed; entry {outcome.seq} of the log. Nothing is written before another of the host's people has said, "
             f"within 24 hours, gatekeeper proposal approve {handed_in.digest.hex()[:8]}; then this command with "
@@ -131,8 +133,7 @@ def _propose(at: OpenDesk, asked: _Asked) -> None:
         )
     else:
         say(refusal(outcome))
-    if not waits:
-        raise typer.Exit(1)
+    end([outcome])
 
 
 async def _hand_in(at: OpenDesk, change: ExportChange) -> HandedIn:

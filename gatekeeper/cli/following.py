@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from gatekeeper.adapters.postgres import PostgresReading, connect
+from gatekeeper.adapters.postgres import PostgresReading, connect, told_as_unavailable
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.model.ids import SiteId
@@ -51,9 +51,11 @@ async def followed(
     while not stop.is_set():
         try:
             async with PostgresReading.opened(dsn) as reading:
-                listening = await connect(dsn)
+                with told_as_unavailable():
+                    listening = await connect(dsn)
                 try:
-                    await listening.add_listener("gatekeeper_entry", lambda *_: grown.set())
+                    with told_as_unavailable():
+                        await listening.add_listener("gatekeeper_entry", lambda *_: grown.set())
                     while not stop.is_set():
                         grown.clear()
                         async for behind, found in look(reading, cursor):

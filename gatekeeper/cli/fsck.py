@@ -25,6 +25,7 @@ from gatekeeper.cli.options import (
     run,
 )
 from gatekeeper.cli.talk import json_line, progress, say, table
+from gatekeeper.cli.told import cannot_check
 from gatekeeper.config import Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
@@ -35,7 +36,7 @@ from gatekeeper.service.words import counted, shown
 
 __all__ = ["fsck"]
 
-_WRONG, _CANNOT_CHECK = 1, 3
+_WRONG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +75,11 @@ def fsck(
             json_line(_document(looked))
         else:
             _tell(looked, repair=repair)
-    except KeyboardInterrupt as error:
-        raise _cannot("it was interrupted.") from error
     except Exception as error:
         # Not even a defect of ours may end with the code that says that something is wrong with the log.
         sentence = str(error) if isinstance(error, SiteOwnedError) else sentence_of(error)
-        raise _cannot(sentence or f"{type(error).__name__}: {error}") from error
+        raise cannot_check(sentence or f"{type(error).__name__}: {error}", json_output=json_output) from error
     raise typer.Exit(0 if looked.is_mended or not looked.report.problems else _WRONG)
-
-
-def _cannot(why: str) -> typer.Exit:
-    say(f"Cannot check: {why}")
-    return typer.Exit(_CANNOT_CHECK)
 
 
 async def _look(settings: Settings, site: SiteId, *, repair: bool, bar: bool) -> _Looked:

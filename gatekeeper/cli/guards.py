@@ -15,6 +15,7 @@ from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import for_the_site
 from gatekeeper.cli.names import Names
+from gatekeeper.cli.new_files import fill, make_folder
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
@@ -53,7 +54,7 @@ def verify(
     if word is not None:
         raise SettingError(f"Say: gatekeeper verify {entry} yes, or no.")
     if photos is not None:
-        photos.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(photos)
     waiting = run(_waiting(settings, photos))
     if entry is not None:
         waiting = [one for one in waiting if one.row.seq == entry]
@@ -149,8 +150,10 @@ class _Desk:
         if picture is None:
             return replace(face, why_none="none is registered")
         file = folder / f"{name}{suffix_of(picture)}"
-        file.touch(mode=0o600)
-        file.write_bytes(picture)
+        try:
+            fill(folder, {file.name: picture})
+        except SettingError as error:
+            return replace(face, why_none=str(error))
         return replace(face, photo=file, why_none="")
 
     async def _photo(self, face: _Face) -> bytes | None:

@@ -3,7 +3,8 @@
 The log says first who exports what and why; where personal parts are opened, a second person agrees. Then the bundle is
 written (`bundles`), bounded by a signed checkpoint that covers that entry. Stopped halfway, the same command goes on with it.
 
-Exit 0 when the bundle is written, or is proposed and waits for a second person; 1 when it is refused.
+Exit 0 when the bundle is written, or is proposed and waits for a second person; 1 when it is refused; 4 when no
+engine has looked at it yet.
 """
 
 from collections.abc import Mapping
@@ -17,13 +18,25 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gatekeeper.adapters.postgres import PostgresStoredTrees
-from gatekeeper.cli.bundles import ExportRefusedError, Ground, NotExportedError, Wanted, go_on, write
+from gatekeeper.cli.asking import Asking
+from gatekeeper.cli.bundles import (
+    EntryUnusableError,
+    ExportRefusedError,
+    Ground,
+    NotExportedError,
+    Wanted,
+    go_on,
+    hold_seen,
+    write,
+)
 from gatekeeper.cli.desk import outcome_document, refusal
 from gatekeeper.cli.former_doors import doors_never_had
+from gatekeeper.cli.new_files import see_file, see_new
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
-from gatekeeper.cli.signing import hand_in, signer_for
-from gatekeeper.cli.site_clock import instant_typed, site_clock
+from gatekeeper.cli.signing import hand_over, sign, signer_for
+from gatekeeper.cli.site_clock import FromOption, ToOption, site_clock, span_typed
 from gatekeeper.cli.talk import json_line, say
+from gatekeeper.cli.waiting import waits
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.core.change import LogExportChange
@@ -37,7 +50,7 @@ from gatekeeper.service.export.partial import Partial, PartialError
 from gatekeeper.service.export.planning import Form, Plan, PlanError
 from gatekeeper.service.export.refusal import LogExportRefusal
 from gatekeeper.service.export.source import MissingEntriesError
-from gatekeeper.transparency import MissingTileError, Refused, parse_checkpoint, parse_note
+from gatekeeper.transparency import Checkpoint, MissingTileError, Refused, parse_checkpoint, parse_note
 
 __all__ = ["export"]
 
@@ -69,8 +82,8 @@ def export(
         str | None,
         typer.Option("--reason", help="Why, in one line; it stays in the log for good, so name nobody."),
     ] = None,
-    since: Annotated[str | None, typer.Option("--from", help="From when, by the site's clock.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Until when; a day counts whole.")] = None,
+    since: FromOption = None,
+    until: ToOption = None,
     door: Annotated[
         list[str] | None, typer.Option("--door", help="Only at this access point; repeatable.")
     ] = None,
@@ -108,10 +121,11 @@ def export(
 
     Who exports it and why becomes an entry first. gatekeeper audit verify FILE checks the bundle, anywhere.
     """
+    see_file(out)
     wanted = Wanted(
         file=out,
         form=Form(csv=csv.dialect, parquet=parquet, compress=compress),
-        seen=tuple(sorted({_size_in(file) for file in seen or ()})),
+        seen=tuple(_checkpoint_in(file) for file in seen or ()),
         unwitnessed=unwitnessed,
         json_output=json_output,
     )
@@ -136,15 +150,24 @@ def export(
     except (NotExportedError, MissingEntriesError, MissingTileError, PartialError, PlanError) as error:
         say(str(error))
         raise typer.Exit(_NO) from error
+    except OSError:
+        _tell_how_to_go_on(out)
+        raise
     except KeyboardInterrupt:
-        say(f"Stopped. The same command with --out {out} goes on with it.")
-        raise typer.Exit(_NO) from None
+        say("Stopped.")
+        _tell_how_to_go_on(out)
+        raise
+
+
+def _tell_how_to_go_on(out: Path) -> None:
+    if Partial.is_begun(out) or Asking.is_kept(out):
+        say(f"The same command with --out {out} goes on with it.")
 
 
 async def _export(settings: Settings, wanted: Wanted, asked: "_Asked", approved: int | None) -> None:
     begun = Partial.is_begun(wanted.file)
-    if not begun and wanted.file.exists():
-        raise SettingError(f"There is a file {wanted.file} already.")
+    if not begun:
+        see_new(wanted.file)
     if wanted.form.parquet:
         must_have_parquet()
     async with Ground.opened(settings, wanted) as ground:
@@ -157,13 +180,13 @@ async def _export(settings: Settings, wanted: Wanted, asked: "_Asked", approved:
             await _ask(ground, asked)
 
 
-def _size_in(file: Path) -> int:
-    """The size that a note speaks of. The proof is of our own tree: what somebody has altered in the file proves nothing."""
+def _checkpoint_in(file: Path) -> Checkpoint:
+    """The checkpoint of a note. The proof is of our own tree: what somebody has altered in the file proves nothing."""
     note = parse_note(file.read_bytes())
     checkpoint = note if isinstance(note, Refused) else parse_checkpoint(note.text)
     if isinstance(checkpoint, Refused):
         raise SettingError(f"{file} is no checkpoint: {checkpoint.code.sentence}")
-    return checkpoint.size
+    return checkpoint
 
 
 # -- going on --------------------------------------------------------------------------------------------------------
@@ -173,7 +196,7 @@ def _differing(
     plan: Plan, asked: "_Asked", wanted: Wanted, *, approved: int | None, zone: ZoneInfo
 ) -> list[str]:
     """The options by which a half-done bundle was not begun. `--approved` stands for all that its entry says."""
-    form, seen = wanted.form, wanted.seen
+    form, seen = wanted.form, wanted.sizes_seen
     begun = plan.manifest
     same = {
         "--csv": begun.csv == form.csv,
@@ -228,10 +251,8 @@ class _Asked:
         return SITE_TREE if self.tenant is None else tenant_tree(TenantId(self.tenant))
 
     def times(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
-        """From when, and until when. Raises SettingError for what is no time."""
-        since = None if self.since is None else instant_typed("--from", self.since, zone, ends=False)
-        until = None if self.until is None else instant_typed("--to", self.until, zone, ends=True)
-        return since, until
+        """From when, and until when. Raises SettingError for what is no span."""
+        return span_typed(self.since, self.until, zone)
 
     def change(self, zone: ZoneInfo) -> LogExportChange:
         """What is signed. Raises SettingError for what cannot be asked."""
@@ -245,8 +266,6 @@ class _Asked:
         if unknown:
             raise SettingError(f"{unknown[0]!r} is no name.")
         since, until = self.times(zone)
-        if since is not None and until is not None and since >= until:
-            raise SettingError("--from is not before --to.")
         return LogExportChange(
             tree=self.tree,
             since=since,
@@ -262,35 +281,67 @@ class _Asked:
 async def _hold_known(ground: Ground, change: LogExportChange) -> None:
     """See that there is, or was, what is asked for, before anything is signed. Raises ExportRefusedError."""
     async with PostgresStoredTrees.opened(ground.dsn) as stored:
-        if change.tree not in await stored.heads(ground.site):
-            raise ExportRefusedError(LogExportRefusal.TREE_UNKNOWN, detail=change.tree)
+        heads = await stored.heads(ground.site)
+    if change.tree not in heads:
+        raise ExportRefusedError(LogExportRefusal.TREE_UNKNOWN, detail=change.tree)
+    size, _ = heads[change.tree]
+    hold_seen(ground, change.tree, size=size)
     never = await doors_never_had(ground.reading, ground.site, change.doors, trust=ground.trust)
     if never:
         raise ExportRefusedError(LogExportRefusal.DOOR_UNKNOWN, detail=", ".join(sorted(never)))
 
 
+async def _tenant_of(ground: Ground, holder: HolderId) -> TenantId:
+    """Whose holder it is. Raises ExportRefusedError for nobody's."""
+    found = (await ground.reading.registrations(ground.site, [holder])).get(holder)
+    if found is None:
+        raise ExportRefusedError(LogExportRefusal.HOLDER_UNKNOWN, detail=holder)
+    return found.tenant
+
+
 async def _ask(ground: Ground, asked: _Asked) -> None:
     """Sign what is asked for, hand it in, and write the bundle when nobody else has to agree."""
     change = asked.change(await site_clock(ground.reading, ground.site, trust=ground.trust))
-    await _hold_known(ground, change)
-    about = None if asked.tenant is None else TenantId(asked.tenant)
-    signer = await signer_for(ground.reading, ground.settings, ground.site, change, tenant=about)
-    handed_in = await hand_in(ground.reading, signer, change)
-    outcome, json_output = handed_in.outcome, ground.wanted.json_output
+    file = ground.wanted.file
+    asking = Asking.kept(file) or await _begun(ground, asked, change)
+    if options := asking.differing(change):
+        raise ExportRefusedError(LogExportRefusal.BEGUN_OTHERWISE, detail=", ".join(options))
+    outcome = await hand_over(ground.reading, ground.site, asking.signed)
     if outcome is not None and outcome.code == APPLIED and outcome.seq is not None:
-        await write(ground, outcome.seq)
+        await _write_allowed(ground, outcome.seq)
         return
-    if json_output:
-        json_line({"proposal": handed_in.digest.hex(), **outcome_document(outcome)})
+    if ground.wanted.json_output:
+        json_line({"proposal": asking.signed.digest.hex(), **outcome_document(outcome)})
     if outcome is None:
-        raise NotExportedError(
-            "Handed in. No engine runs this site now, and nothing is written before the log says who exports it: when one "
-            "runs, --approved ENTRY, the entry log.exported that it makes, writes it."
+        say(
+            "Nothing is written before the log says who exports it: when an engine runs, the same command goes on."
         )
+        raise waits()
+    Asking.drop(file)
     if outcome.code != PROPOSED:
         raise NotExportedError(refusal(outcome))
     say(
         f"Proposed; entry {outcome.seq} of the log. It opens what is personal: nothing is written before another has said, "
-        f"within 24 hours, gatekeeper proposal approve {handed_in.digest.hex()[:8]}; then audit export --approved ENTRY, the "
-        f"entry log.exported that it makes, with --out {ground.wanted.file} writes it."
+        f"within 24 hours, gatekeeper proposal approve {asking.signed.digest.hex()[:8]}; then audit export --approved ENTRY, the "
+        f"entry log.exported that it makes, with --out {file} writes it."
     )
+
+
+async def _begun(ground: Ground, asked: _Asked, change: LogExportChange) -> Asking:
+    """Sign what is asked for, once it is known to be there, and keep that beside the file."""
+    await _hold_known(ground, change)
+    whose = None if change.holder is None else await _tenant_of(ground, change.holder)
+    about = None if asked.tenant is None else TenantId(asked.tenant)
+    signer = await signer_for(ground.reading, ground.settings, ground.site, change, tenant=about)
+    if whose is not None and signer.operator.tenant not in {ground.trust.host, whose}:
+        raise ExportRefusedError(LogExportRefusal.HOLDER_UNKNOWN, detail=str(change.holder))
+    return Asking.keep(ground.wanted.file, sign(signer, change), change)
+
+
+async def _write_allowed(ground: Ground, seq: int) -> None:
+    """Write what an entry allows that was asked for here; where it allows nothing any more, the next run asks anew."""
+    try:
+        await write(ground, seq)
+    except EntryUnusableError:
+        Asking.drop(ground.wanted.file)
+        raise

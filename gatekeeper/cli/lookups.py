@@ -15,6 +15,7 @@ from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.cli.desk import refusal
 from gatekeeper.cli.signing import hand_in, signer_for
 from gatekeeper.cli.talk import say
+from gatekeeper.cli.waiting import waits
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import LookUpChange
 from gatekeeper.core.change_content import is_reason
@@ -55,7 +56,7 @@ async def tenant_of(reading: PostgresReading, site: SiteId, holder: HolderId) ->
 async def look_up(
     reading: PostgresReading, settings: Settings, site: SiteId, holder: HolderId, purpose: str
 ) -> int:
-    """Have the log say that somebody is looked up; give the entry. Exits 1 when that is refused or cannot be written."""
+    """Have the log say that somebody is looked up; give the entry. Exits 1 when that is refused, 4 when it waits."""
     change = LookUpChange(holder=holder, purpose=purpose)
     tenant = await tenant_of(reading, site, holder)
     signer = await signer_for(reading, settings, site, change, tenant=tenant)
@@ -64,9 +65,9 @@ async def look_up(
         say(f"Looked up by {signer.operator.id}; entry {outcome.seq} of the log.")
         return outcome.seq
     if outcome is None:
-        say("Nothing is shown: no engine runs this site now, and what is looked at stands in the log first.")
-    else:
-        say(refusal(outcome))
+        say("Nothing is shown: what is looked at stands in the log first.")
+        raise waits()
+    say(refusal(outcome))
     raise typer.Exit(1)
 
 

@@ -9,11 +9,10 @@ Both are credentials: who has the file has the badge. So they are 0600, written 
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,17 +21,17 @@ from zoneinfo import ZoneInfo
 import segno
 import typer
 
+from gatekeeper.cli.new_files import see_new, write_all
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.model.badges import Assurance, Badge
-from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.administration.instants import read_instant, show_instant
 from gatekeeper.service.administration.issuing import IssuedBadge
 from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.pass_text import pass_text
 from gatekeeper.service.administration.people import BadgeOrder, Desk, read_card_number
 
-__all__ = ["BadgeFiles", "OutOption", "QrOption", "badge_file", "ordered", "qr_code", "write_secret"]
+__all__ = ["BadgeFiles", "OutOption", "QrOption", "badge_file", "ordered", "qr_code"]
 
 OutOption = Annotated[
     Path | None,
@@ -102,17 +101,16 @@ def _svg(code: segno.QRCode, badge: Badge, zone: ZoneInfo) -> bytes:
     ).encode()
 
 
-def write_secret(file: Path, content: bytes) -> None:
-    """Write a credential to a new file of the owner's alone. Raises SiteFolderError when the file is there."""
-    SiteFolder(file.parent).keep_secret(file.name, content)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeFiles:
     """Where a new badge's key and token go, and its QR code."""
 
     out: Path | None
     qr: Path | None
+
+    def see_new(self) -> None:
+        """See that they can be written. Raises SettingError, or OSError."""
+        see_new(self.out, self.qr)
 
     @contextmanager
     def holding(self, issued: IssuedBadge, *, zone: ZoneInfo) -> Iterator[None]:
@@ -125,20 +123,12 @@ class BadgeFiles:
             raise
 
     def _write(self, issued: IssuedBadge, zone: ZoneInfo) -> None:
-        contents: list[tuple[Path, Callable[[], bytes]]] = []
+        contents: dict[Path, bytes] = {}
         if self.qr is not None:
-            contents.append((self.qr, partial(qr_code, issued.badge, issued.token, self.qr, zone=zone)))
+            contents[self.qr] = qr_code(issued.badge, issued.token, self.qr, zone=zone)
         if self.out is not None:
-            contents.append((self.out, partial(badge_file, issued)))
-        written: list[Path] = []
-        try:
-            for file, content in contents:
-                write_secret(file, content())
-                written.append(file)
-        except BaseException:
-            for file in written:
-                file.unlink()
-            raise
+            contents[self.out] = badge_file(issued)
+        write_all(contents)
 
     def discard(self) -> None:
         """Take them away again: the badge is not to be."""

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.cli.changes import holder as app
-from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
+from gatekeeper.cli.desk import (
+    OpenDesk,
+    TenantOption,
+    at_desk,
+    conclude,
+    hand_in,
+    is_made,
+    may_be_made,
+    paper_of,
+)
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator
 from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
@@ -38,7 +47,11 @@ Profiles = Annotated[
     str | None, typer.Option("--profiles", help='Access profiles of the tenant: "teacher lab".')
 ]
 From = Annotated[
-    str | None, typer.Option("--from", help="Since when: 2027-09-01, or 2027-09-01T08:00; else from now on.")
+    str | None,
+    typer.Option(
+        "--from",
+        help="Since when: 2027-09-01, or 1-9-2027 (day first), or 2027-09-01T08:00; else from now on.",
+    ),
 ]
 Until = Annotated[
     str | None,
@@ -155,8 +168,9 @@ def _register(at: OpenDesk, holder: HolderId, wanted: Particulars, *, json_outpu
     registration = at.desk.register(holder, wanted, now=datetime.now(UTC))
     version = registration.holder.version
     (outcome,) = hand_in(at, [paper_of(registration)])
-    if not json_output and is_made(outcome):
+    if not json_output and may_be_made(outcome):
         out.print(holder)
+    if not json_output and is_made(outcome):
         say(f"{registration.name} ({holder}) of {at.tenant}, version {version}.")
     conclude(outcome, {"holder": holder, "version": version}, json_output=json_output)
 

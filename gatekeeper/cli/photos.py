@@ -50,7 +50,7 @@ def holder_photo(
         if photo is not None:
             run(_put_down(at, who, photo))
         (outcome,) = hand_in(at, [paper_of(registration)])
-        if outcome is not None and is_made(outcome):
+        if is_made(outcome):
             run(_tidy(at, who, digest))
             if not json_output:
                 say(f"{at.called(who)} has {'no photo any more' if photo is None else 'a photo'}.")

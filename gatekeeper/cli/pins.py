@@ -137,7 +137,10 @@ def _piped(*, duress: bool) -> list[str]:
     """Read them from stdin, a line each. Raises SettingError for what will not do."""
     pins: list[str] = []
     for what in (_PIN, _DURESS) if duress else (_PIN,):
-        typed = sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+        line = sys.stdin.readline(_LONGEST_LINE)
+        if not line:
+            raise SettingError(f"Stdin ends before {what}: write it on line {len(pins) + 1}.")
+        typed = line.rstrip("\r\n")
         problem = _problem(typed, what, pins)
         if problem is not None:
             raise SettingError(problem)

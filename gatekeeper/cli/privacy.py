@@ -1,6 +1,5 @@
 """`gatekeeper privacy`: a person's own data, who looked at it, and forgetting them."""
 
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +15,11 @@ from gatekeeper.app import databases, the_site
 from gatekeeper.cli.changes import submit
 from gatekeeper.cli.desk import OpenDesk, at_desk
 from gatekeeper.cli.lookups import PurposeOption, ReasonOption, entries_of, look_up, one_line, tenant_of
+from gatekeeper.cli.new_files import see_new, write_all
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.people import HolderArgument, badge_document, holder_document
 from gatekeeper.cli.signing import believed
-from gatekeeper.cli.site_clock import instant_typed, site_clock
+from gatekeeper.cli.site_clock import FromOption, ToOption, site_clock, span_typed
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import ErasureChange
@@ -67,12 +67,8 @@ async def _tenant_of(settings: Settings, site: SiteId, holder: HolderId) -> Tena
 def movements(
     holder: HolderArgument,
     purpose: PurposeOption = None,
-    since: Annotated[
-        str | None, typer.Option("--from", help="A day or a time by the site's clock: from then on.")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--to", help="A day or a time by the site's clock: to its end.")
-    ] = None,
+    since: FromOption = None,
+    until: ToOption = None,
     json_output: JsonOutput = False,
     *,
     settings: Settings,
@@ -108,9 +104,7 @@ async def _movements(
     async with databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
         trust, _ = await believed(reading, settings, site)
         zone = await site_clock(reading, site, trust=trust)
-        since, until = between
-        begins = None if since is None else instant_typed("--from", since, zone, ends=False)
-        ends = None if until is None else instant_typed("--to", until, zone, ends=True)
+        begins, ends = span_typed(*between, zone)
         seq = await look_up(reading, settings, site, holder, purpose)
         found = [
             entry
@@ -130,7 +124,12 @@ async def _movements(
 def export(
     holder: HolderArgument,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.html", help="The page to read; beside it goes FILE.json.")
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE.html",
+            help="The page to read, a new file; beside it goes FILE.json, new too.",
+        ),
     ],
     purpose: PurposeOption = None,
     json_output: JsonOutput = False,
@@ -141,12 +140,13 @@ def export(
     why = one_line("--purpose", purpose)
     if out.suffix != ".html":
         raise SettingError(f"--out: {out} does not end in .html.")
+    machine = out.with_suffix(".json")
+    see_new(out, machine)
     with at_desk(settings, tenant=None, about=holder) as at:
         registered = at.directory.get(HolderId(holder))
         own = run(_own_data(at, registered, why))
-        _write(out, own_page(own, policy=at.policy))
-        _write(out.with_suffix(".json"), _machine(own))
-    told = {"holder": holder, "entry": own.entry, "page": str(out), "json": str(out.with_suffix(".json"))}
+        write_all({out: own_page(own, policy=at.policy), machine: _machine(own)})
+    told = {"holder": holder, "entry": own.entry, "page": str(out), "json": str(machine)}
     if json_output:
         json_line({**told, "entries": len(own.entries)})
     else:
@@ -193,10 +193,3 @@ async def _photo(
 
 def _machine(own: OwnData) -> bytes:
     return orjson.dumps(own.document(), default=str, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2) + b"\n"
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file that only its owner reads."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
-        os.fchmod(opened.fileno(), 0o600)
-        opened.write(content)

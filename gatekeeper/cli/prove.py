@@ -13,6 +13,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading, PostgresStoredTrees
 from gatekeeper.app import the_site
 from gatekeeper.cli.believed import trust_of_the_log
+from gatekeeper.cli.new_files import see_new, write_all
 from gatekeeper.cli.options import (
     Data,
     Dsn,
@@ -27,7 +28,6 @@ from gatekeeper.cli.talk import json_line, say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.model.ids import SiteId, TenantId
-from gatekeeper.service.files import write_whole
 from gatekeeper.service.publication.proving import UnprovenError, proof_of
 from gatekeeper.service.verification.keys import tree_verifiers
 from gatekeeper.transparency import TlogProof, Verifier, format_tlog_proof
@@ -60,6 +60,8 @@ def prove(
     """
     if out.suffix != _SUFFIX:
         raise SettingError(f"A proof is a file that ends with {_SUFFIX}, not {out.name}.")
+    entry = out.with_suffix(".entry.json")
+    see_new(out, entry)
     settings = looking_settings(dsn=dsn, vault_dsn=vault_dsn, data=data, site=site)
     tree = SITE_TREE if tenant is None else tenant_tree(TenantId(tenant))
     try:
@@ -67,9 +69,7 @@ def prove(
     except UnprovenError as error:
         say(str(error))
         raise typer.Exit(_NO) from error
-    entry = out.with_suffix(".entry.json")
-    write_whole(entry, body)
-    write_whole(out, format_tlog_proof(proof))
+    write_all({entry: body, out: format_tlog_proof(proof)})
     if json_output:
         json_line({"proof": str(out), "entry": str(entry), "index": proof.index, "key": key.key()})
     else:
@@ -86,7 +86,7 @@ async def _prove(settings: Settings, seq: int, tree: str, wait: float) -> tuple[
     ):
         trust = await trust_of_the_log(settings, site, reading)
         verifiers = tree_verifiers(site, trust, trees=[tree]).get(tree)
-        if not verifiers:
+        if not verifiers or tree not in await stored.heads(site):
             raise SettingError(f"The log of {site} has no tree {tree}.")
         body = await _body(reading, site, seq)
         index = _place(body, seq, tree)

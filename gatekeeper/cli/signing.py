@@ -40,11 +40,14 @@ from gatekeeper.service.administration.operators import (
 
 __all__ = [
     "HandedIn",
+    "Signed",
     "believed",
     "hand_in",
+    "hand_over",
     "outcome_of",
     "patiently",
     "second_signer",
+    "sign",
     "signer_for",
     "the_signer",
 ]
@@ -155,13 +158,36 @@ def _likely(content: ChangeContent) -> tuple[Deed, ...]:
             return DEEDS[type(content)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A change as an operator has signed it, and its id."""
+
+    change: bytes
+    document: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """By what a proposal of it is known."""
+        return digest_of(self.document)
+
+
+def sign(signer: Signer, content: ChangeContent) -> Signed:
+    """Sign a change that names nobody."""
+    change = secrets.token_bytes(16)
+    return Signed(change=change, document=signer.sign(content, change_id=change, at=datetime.now(UTC)))
+
+
+async def hand_over(reading: PostgresReading, site: SiteId, signed: Signed) -> ChangeOutcome | None:
+    """Hand a signed change in, and wait for what becomes of it; the same change twice is one."""
+    await reading.submit(site, change=signed.change, document=signed.document, name=None)
+    return await outcome_of(reading, site, signed.change)
+
+
 async def hand_in(reading: PostgresReading, signer: Signer, content: ChangeContent) -> HandedIn:
-    """Sign a change that is not about a person, hand it in, and wait for what becomes of it."""
-    change_id = secrets.token_bytes(16)
-    document = signer.sign(content, change_id=change_id, at=datetime.now(UTC))
-    await reading.submit(signer.site, change=change_id, document=document, name=None)
-    outcome = await outcome_of(reading, signer.site, change_id)
-    return HandedIn(digest=digest_of(document), signer=signer.operator, outcome=outcome)
+    """Sign a change that names nobody, hand it in, and wait for what becomes of it."""
+    signed = sign(signer, content)
+    outcome = await hand_over(reading, signer.site, signed)
+    return HandedIn(digest=signed.digest, signer=signer.operator, outcome=outcome)
 
 
 async def outcome_of(reading: PostgresReading, site: SiteId, change_id: bytes) -> ChangeOutcome | None:

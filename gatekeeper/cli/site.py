@@ -25,6 +25,7 @@ from gatekeeper.cli.options import (
 )
 from gatekeeper.cli.planned import show_policy_plan
 from gatekeeper.cli.talk import progress, say
+from gatekeeper.cli.waiting import WAITS
 from gatekeeper.config import Settings
 from gatekeeper.core.change import PolicyChange
 from gatekeeper.core.policy_document import sign_policy
@@ -69,12 +70,18 @@ def apply(
     _written(file, which)
     key = folder.read_key(signing_of(folder.read_anchor().host))
     document = sign_policy(read_file(file), site=which, key=key)
-    submit(settings, which, PolicyChange(document=document))
+    stays = f"{folder.root / POLICY} stays as it is until this policy is in force."
+    try:
+        submit(settings, which, PolicyChange(document=document))
+    except typer.Exit as ends:
+        if ends.exit_code == WAITS:
+            say(stays)
+        raise
     # The folder holds what is in force, and not what was asked for.
     if run(_policy_in_force(settings, which)) == document:
         folder.write(POLICY, document)
     else:
-        say(f"{folder.root / POLICY} stays as it is until this policy is in force.")
+        say(stays)
 
 
 @app.command()

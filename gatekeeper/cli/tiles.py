@@ -12,9 +12,11 @@ from gatekeeper.adapters.postgres import PostgresReading, PostgresStoredTrees
 from gatekeeper.app import the_site
 from gatekeeper.cli.believed import trust_of_the_log
 from gatekeeper.cli.desk import refusal
+from gatekeeper.cli.new_files import see_folder
 from gatekeeper.cli.options import JsonOutput, by_an_operator, looking_databases, run
 from gatekeeper.cli.signing import hand_in, signer_for
 from gatekeeper.cli.talk import json_line, progress, say
+from gatekeeper.cli.waiting import waits
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.core.change import LogExportChange
@@ -58,6 +60,7 @@ def tiles(
             "To take entries out say --entries and why, with --reason: one line of 1 to 200 characters, which names nobody."
         )
     about = None if tenant is None else TenantId(tenant)
+    see_folder(out)
     tree = SITE_TREE if about is None else tenant_tree(about)
     why = None if reason is None else reason.strip()
     try:
@@ -100,16 +103,15 @@ async def _say_why(
     tenant: TenantId | None,
     reason: str,
 ) -> None:
-    """Let the log say who takes its entries out. Raises TileFolderError while it does not."""
+    """Let the log say who takes its entries out. Raises TileFolderError when it refuses; exits 4 when that waits."""
     change = LogExportChange(
         tree=tree, since=None, until=None, doors=(), decisions=(), holder=None, openings=False, reason=reason
     )
     signer = await signer_for(reading, settings, site, change, tenant=tenant)
     outcome = (await hand_in(reading, signer, change)).outcome
     if outcome is None:
-        raise TileFolderError(
-            "Handed in. No engine runs this site now, and nothing is written before the log says who takes it out."
-        )
+        say("Nothing is written before the log says who takes it out: when it does, say the same again.")
+        raise waits()
     if outcome.code != APPLIED:
         raise TileFolderError(refusal(outcome))
 

@@ -13,6 +13,7 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from gatekeeper.adapters.postgres import PostgresReading, TimestampRow
 from gatekeeper.app import the_site
+from gatekeeper.cli.new_files import fill, make_folder
 from gatekeeper.cli.options import (
     Data,
     Dsn,
@@ -58,7 +59,7 @@ def timestamps(
     believed = [] if roots is None else _certificates(roots)
     settings = looking_settings(dsn=dsn, vault_dsn=vault_dsn, data=data, site=site)
     stamps = run(_stamps(settings))
-    if out is not None:
+    if out is not None and stamps:
         _write(stamps, out)
     found = [None if roots is None else _checked(stamp, believed) for stamp in stamps]
     if json_output:
@@ -103,13 +104,15 @@ def _checked(stamp: TimestampRow, roots: Sequence[Certificate]) -> datetime | Ti
 
 
 def _write(stamps: Sequence[TimestampRow], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    contents: dict[str, bytes] = {}
     for stamp in stamps:
-        place = folder / f"{stamp.tree.replace(':', '-')}-{stamp.size}"
-        place.with_suffix(".tsr").write_bytes(stamp.reply)
+        name = f"{stamp.tree.replace(':', '-')}-{stamp.size}"
+        contents[f"{name}.tsr"] = stamp.reply
         text = _text_of(stamp)
         if text is not None:
-            place.with_suffix(".txt").write_bytes(text)
+            contents[f"{name}.txt"] = text
+    fill(folder, contents)
     say(
         f"{counted(len(stamps), 'time stamp')} in {folder}. To check one with openssl: "
         "openssl ts -verify -in NAME.tsr -data NAME.txt -CAfile ROOTS.pem"

@@ -1,13 +1,18 @@
 """How a verdict on a bundle, a proof, or the log in its database is told."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+import typer
+
+from gatekeeper.cli.talk import json_line, say
 from gatekeeper.service.auditor import Finding, Memory, Seen
 from gatekeeper.service.words import shown
 from gatekeeper.transparency import VerifiedSignature
 
 __all__ = [
+    "CANNOT_CHECK",
+    "cannot_check",
     "finding_document",
     "instant",
     "other_key_known",
@@ -15,6 +20,16 @@ __all__ = [
     "witness_document",
     "witness_words",
 ]
+
+CANNOT_CHECK: Final = 3
+
+
+def cannot_check(why: str, *, json_output: bool) -> typer.Exit:
+    """Say why something could not be looked at, as JSON too; the exit to raise."""
+    if json_output:
+        json_line({"verdict": "cannot check", "lacking": [why]})
+    say(f"Cannot check: {why}")
+    return typer.Exit(CANNOT_CHECK)
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:

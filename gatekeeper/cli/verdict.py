@@ -16,6 +16,8 @@ from gatekeeper.cli.brought import memory_at_home, read_policy, read_roots
 from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.cli.told import (
+    CANNOT_CHECK,
+    cannot_check,
     finding_document,
     other_key_known,
     seen_document,
@@ -29,7 +31,7 @@ from gatekeeper.transparency import Refused, SignatureType, Verifier, parse_veri
 
 __all__ = ["verify"]
 
-_INVALID, _CANNOT_CHECK = 1, 3
+_INVALID = 1
 
 
 def verify(
@@ -101,8 +103,9 @@ def verify(
     _refuse(of_log, "the log in its database")
     if bundle is not None:
         if bundle.suffix == ".tlog-proof":
-            raise _cannot_check(
-                f"{bundle} is the proof of one entry: gatekeeper audit check-proof checks it."
+            raise cannot_check(
+                f"{bundle} is the proof of one entry: gatekeeper audit check-proof checks it.",
+                json_output=json_output,
             )
         _verify(bundle, bring, hashes_only=hashes_only, json_output=json_output)
 
@@ -124,16 +127,16 @@ def _verify(bundle: Path, bring: Callable[[], Known], *, hashes_only: bool, json
         else:
             _tell(report, remembered)
             _tell_other_key(report, known)
-    except KeyboardInterrupt as error:
-        raise _cannot_check("it was interrupted.") from error
     except CannotCheckError as error:
-        raise _cannot_check(str(error)) from error
+        raise cannot_check(str(error), json_output=json_output) from error
     except OSError as error:
-        raise _cannot_check(f"{error.filename or bundle}: {error.strerror}.") from error
+        raise cannot_check(
+            f"{error.filename or bundle}: {error.strerror}.", json_output=json_output
+        ) from error
     except Exception as error:
         # Not even a defect of ours may end with the code that says INVALID.
-        raise _cannot_check(f"{type(error).__name__}: {error}") from error
-    raise typer.Exit(_INVALID if report.finding is not None else _CANNOT_CHECK if report.lacking else 0)
+        raise cannot_check(f"{type(error).__name__}: {error}", json_output=json_output) from error
+    raise typer.Exit(_INVALID if report.finding is not None else CANNOT_CHECK if report.lacking else 0)
 
 
 def _silent(_done: int, _of: int | None = None) -> None:
@@ -147,11 +150,6 @@ def _key(text: str) -> Verifier:
     if key.type is not SignatureType.ED25519:
         raise typer.BadParameter("--key: this is the key of a witness; the log's own is asked for.")
     return key
-
-
-def _cannot_check(why: str) -> typer.Exit:
-    say(f"Cannot check: {why}")
-    return typer.Exit(_CANNOT_CHECK)
 
 
 def _keep(report: Report, memory: Memory | None) -> str:

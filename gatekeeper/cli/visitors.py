@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from gatekeeper.cli.desk import OpenDesk, TenantOption, at_desk, conclude, hand_in, is_made, paper_of
+from gatekeeper.cli.desk import (
+    OpenDesk,
+    TenantOption,
+    at_desk,
+    conclude,
+    hand_in,
+    is_made,
+    may_be_made,
+    paper_of,
+)
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, in_order
 from gatekeeper.cli.passes import BadgeFiles, QrOption
 from gatekeeper.cli.people import holder_document, read_wanted, standing
@@ -52,6 +61,7 @@ def visitor_add(
 ) -> None:
     """Register a visitor and issue the pass, which ends with the visit; the visitor's id is printed."""
     files = BadgeFiles(out=None, qr=qr)
+    files.see_new()
     given = {
         "name": name,
         "kind": HolderKind.VISITOR.value,
@@ -71,7 +81,7 @@ def visitor_add(
         registration = at.desk.register(visitor, wanted, now=now, issued=[issued])
         with files.holding(issued, zone=at.zone):
             (outcome,) = hand_in(at, [paper_of(registration)])
-        if not is_made(outcome):
+        if not may_be_made(outcome):
             files.discard()
         elif not json_output:
             out.print(visitor)

@@ -39,6 +39,7 @@ class EnrolmentRefusal(StrEnum):
     MALFORMED = "enrolment-malformed"
     KEY = "enrolment-key"
     PROOF = "enrolment-proof"
+    GATE_UNKNOWN = "enrolment-gate-unknown"
 
     @property
     def sentence(self) -> str:
@@ -51,6 +52,7 @@ _SENTENCES = {
     EnrolmentRefusal.MALFORMED: "The enrolment request does not name a site, a gate and a key.",
     EnrolmentRefusal.KEY: "The key in the enrolment request must not be used.",
     EnrolmentRefusal.PROOF: "The enrolment request is not signed with the key that it names.",
+    EnrolmentRefusal.GATE_UNKNOWN: "It is for a gate that the policy in force does not have: it is put into the site file first.",
 }
 
 

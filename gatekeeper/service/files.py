@@ -1,20 +1,64 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and what is said when one cannot be written."""
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["named", "try_place", "write_new", "write_whole"]
+
+_OWNER_ONLY = 0o600
+_A_BLOCK = bytes(4096)
 
 
 def write_whole(file: Path, content: bytes) -> None:
     """Write or replace a file; when this returns it is on the disk, and until then the former one is."""
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        with aside.open("xb") as written:
-            written.write(content)
-            written.flush()
-            os.fsync(written.fileno())
+    with _aside(file) as aside:
+        _write(aside, content, 0o666)
         aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
+
+
+def write_new(file: Path, content: bytes) -> None:
+    """Write a file of the owner's alone. Raises FileExistsError when there is one, and never writes over it."""
+    with _aside(file) as aside:
+        _write(aside, content, _OWNER_ONLY)
+        os.link(aside, file)  # unlike a rename, a link replaces nothing
+
+
+def try_place(file: Path) -> None:
+    """See that a file can be written where it is to be, and leave nothing there. Raises the OSError that writing it would."""
+    with _aside(file) as aside:
+        _write(aside, _A_BLOCK, _OWNER_ONLY)
+
+
+@contextmanager
+def named(file: Path) -> Iterator[None]:
+    """Let an OSError of a block name the file that somebody gave, and not what stands aside for it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(file)) from error
+
+
+@contextmanager
+def _aside(file: Path) -> Iterator[Path]:
+    """A place beside a file, which is free again after the block."""
+    with named(file):
+        aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        try:
+            yield aside
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _write(file: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as written:
+        if mode == _OWNER_ONLY:
+            os.fchmod(descriptor, mode)  # a umask can only have narrowed it
+        written.write(content)
+        written.flush()
+        os.fsync(descriptor)

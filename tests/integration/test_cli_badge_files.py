@@ -129,6 +129,8 @@ def test_without_a_folder_for_its_passes_a_file_is_not_imported(
     before, nowhere = registry.log_size(), tmp_path / "nowhere"
     said = registry("badge", "import", file, "--tenant", "school", "--qr", nowhere)
     assert (said.code, said.err) == (2, f"{nowhere} is no folder: make it (mkdir -m 700 {nowhere}).\n")
+    said = registry("badge", "import", file, "--tenant", "school", "--qr", "/proc")
+    assert (said.code, said.err) == (2, "/proc: No such file or directory.\n")
     assert registry.log_size() == before
 
 
@@ -159,11 +161,14 @@ def test_badges_that_wait_for_an_engine_are_not_issued_twice(registry: Registry,
     write(file, BADGES, [f"{anna},1,,,"])
     with registry.unserved():
         said = registry("badge", "import", file, "--tenant", "school", "--qr", folder)
-        assert said.err.splitlines() == [
-            f"No new passes in {folder}.",
-            "1 handed in, and no engine runs this site now; they are made when one does.",
-            "Done: 0 issued, 0 refused.",
-        ]
+        assert (said.code, said.err.splitlines()) == (
+            4,
+            [
+                f"No new passes in {folder}.",
+                "Done: 0 issued, 0 refused.",
+                "It waits, and is NOT in force: no engine runs this site now. An engine makes it when one does.",
+            ],
+        )
         again = registry("badge", "import", file, "--tenant", "school")
         assert again.code == 2
         assert "waits for an engine" in again.err
@@ -227,7 +232,7 @@ def test_one_bad_line_of_a_list_and_nobody_is_registered(registry: Registry, fil
         f"1 line of {file} is bad. Nothing was done.",
     ])  # fmt: skip
     assert registry(*words, "--until", "sometime").err == (
-        '--until: "sometime" is no day or time: write 2027-12-31, or 2027-12-31T17:00, or 17:00 for today.\n'
+        '--until: "sometime" is no day or time: write 2027-12-31, or 2027-12-31T17:00, or 17:00 for today; 31-12-2027 is read day first.\n'
     )
     assert registry.log_size() == before
 

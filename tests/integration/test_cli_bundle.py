@@ -153,6 +153,9 @@ def test_a_policy_says_whom_to_believe(desk: Desk):
 def test_what_is_not_there_is_no_verdict(desk: Desk, words: list[str], said: str):
     done = desk.verify(*(desk.bundle if word == "BUNDLE" else word for word in words))
     assert (done.code, done.err.strip()) == (3, said)
+    told = desk.verify(*(desk.bundle if word == "BUNDLE" else word for word in words), "--json")
+    why = said.removeprefix("Cannot check: ")
+    assert (told.code, told.document) == (3, {"verdict": "cannot check", "lacking": [why]})
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_a_program_is_told_the_same_as_json(registry: Registry, file: Path):
             "left_out": 0,
         },
     )
+    file.unlink()
     refused = registry(*words, "--approved", seq)
     assert (refused.code, refused.document["outcome"]) == (1, "export-not-approved")
     refused = registry(*words, "--reason", "audit", "--operator", "club-admin")
@@ -250,8 +251,8 @@ def test_an_export_that_no_engine_has_seen_is_proposed_when_one_has(registry: Re
     with registry.unserved():
         said = registry("holder", "export", "--tenant", "school", "--reason", "while nobody is there")
         assert (said.code, said.err) == (
-            0,
-            "Handed in. No engine runs this site now; it is proposed when one does.\n",
+            4,
+            "It waits, and is NOT in force: no engine runs this site now. An engine makes it when one does.\n",
         )
     registry.wait_until(lambda: "proposal.made" in registry.kinds(before))
     registry.done("proposal", "withdraw", newest_proposal(registry)["proposal"])

@@ -88,6 +88,9 @@ def test_a_guard_sees_name_and_photo_and_his_yes_opens(registry: Registry, visit
     assert Path(shown["photo"]) == tmp_path / "faces" / f"{entry}.jpg"
     assert Path(shown["photo"]).read_bytes() == FACE
     assert Path(shown["photo"]).stat().st_mode & 0o077 == 0
+    Path(shown["photo"]).write_bytes(OTHER_FACE)
+    assert visit.waiting("--photos", tmp_path / "faces")[0]["photo"] is None, "nothing is written over"
+    assert Path(shown["photo"]).read_bytes() == OTHER_FACE
     assert registry("verify", entry, "yes").code == 0
     assert asked.result(20).granted
     assert visit.waiting() == []

@@ -132,14 +132,16 @@ def test_a_change_of_something_else_keeps_the_pin(registry: Registry, piped: Say
 @pytest.mark.parametrize(
     ("lines", "words", "sentence"),
     [
-        ("", (), "The PIN is 4 to 8 digits, and nothing else."),
+        ("\n", (), "The PIN is 4 to 8 digits, and nothing else."),
         ("123\n", (), "The PIN is 4 to 8 digits, and nothing else."),
         ("258014709\n", (), "The PIN is 4 to 8 digits, and nothing else."),
         (" 2580\n", (), "The PIN is 4 to 8 digits, and nothing else."),
         ("٢٥٨٠\n", (), "The PIN is 4 to 8 digits, and nothing else."),
         ("7777\n", (), "The PIN is one that everybody tries: one digit again and again, or digits in a row."),
         ("7890\n", (), "The PIN is one that everybody tries: one digit again and again, or digits in a row."),
-        (f"{PIN}\n", ("--duress",), "The PIN that cries for help is 4 to 8 digits, and nothing else."),
+        ("", (), "Stdin ends before the PIN: write it on line 1."),
+        (f"{PIN}\n", ("--duress",), "Stdin ends before the PIN that cries for help: write it on line 2."),
+        (f"{PIN}\n\n", ("--duress",), "The PIN that cries for help is 4 to 8 digits, and nothing else."),
         (f"{PIN}\n{PIN}\n", ("--duress",), "The PIN that cries for help must be another than the first."),
         (f"{PIN}\n{DURESS}\n", (), "There are more lines than PINs on stdin: say --duress where the second is the one that cries for help."),
         (f"{PIN}\n{DURESS}\n{OTHER}\n", ("--duress",), "There are more lines than PINs on stdin."),

@@ -318,3 +318,56 @@ def test_a_stamp_over_what_the_log_s_key_did_not_sign_is_left_out_and_told(regis
     assert said.code == 0, said
     assert "The time stamp of 1 entry is left out: the log's key did not sign what it is over." in said.err
     assert "timestamp.tsr" not in members_of(file)
+
+
+def test_a_checkpoint_of_another_log_or_beyond_this_one_is_refused_before_anything_is_signed(
+    registry: Registry, file: Path, tmp_path: Path
+):
+    before, seen = registry.log_size(), tmp_path / "seen"
+    ((note,),) = registry.run(
+        "SELECT note FROM checkpoint WHERE site_id = $1 AND tree = 'site' ORDER BY size LIMIT 1"
+    )
+    seen.write_bytes(note)
+    said = export(registry, file, "--seen", seen, "--json")
+    assert (said.code, said.document) == (
+        1,
+        {"outcome": "export-seen-other", "detail": f"gatekeeper/{registry.site}/site"},
+    )
+    origin, _, rest = note.split(b"\n", 2)
+    seen.write_bytes(b"\n".join([origin, b"999999", rest]))
+    said = registry(
+        "audit", "export", "--site-tree", "--reason", REASON, "--out", file, "--seen", seen, "--json"
+    )
+    assert (said.code, said.document["outcome"]) == (1, "export-seen-ahead")
+    assert said.document["detail"].startswith("999999 of ")
+    assert (registry.log_size(), file.exists()) == (before, False)
+
+
+def test_a_holder_who_is_nobody_or_of_another_tenant_is_unknown(registry: Registry, file: Path):
+    before = registry.log_size()
+    nobody = export(registry, file, "--holder", "nobody", "--json")
+    assert (nobody.code, nobody.document) == (1, {"outcome": "export-holder-unknown", "detail": "nobody"})
+    other = export(registry, file, "--holder", "h-00001", "--operator", "school-admin")
+    assert (other.code, other.err) == (
+        1,
+        "Refused: export-holder-unknown. The site has no such holder, or not one whom this operator may ask about (h-00001).\n",
+    )
+    assert registry.log_size() == before
+
+
+def test_an_export_that_no_engine_has_seen_waits_and_goes_on_with_the_same_command(
+    registry: Registry, file: Path
+):
+    before = registry.log_size()
+    with registry.unserved():
+        said = export(registry, file)
+        assert (said.code, said.err.splitlines()) == (
+            4,
+            [
+                "Nothing is written before the log says who exports it: when an engine runs, the same command goes on.",
+                "It waits, and is NOT in force: no engine runs this site now. An engine makes it when one does.",
+            ],
+        )
+    said = export(registry, file)
+    assert said.code == 0, said
+    assert registry.kinds(before).count("log.exported") == 1

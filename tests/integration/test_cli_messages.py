@@ -168,6 +168,31 @@ def test_every_problem_of_a_file_stands_on_a_line_of_its_own(run: Run, tmp_path:
     assert [lines[int(place.rpartition(":")[2]) - 1] for place, _ in said_of] == ["level = 8", "level = 9"]
 
 
+# -- a demo that cannot be ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--seconds", 0), "--seconds: more than 0.\n"),
+        (("--seconds", -1), "--seconds: more than 0.\n"),
+        (("--seconds", "nan"), "--seconds: more than 0.\n"),
+        (("--speed", 0), "--speed: more than 0.\n"),
+        (("--speed", "inf"), "--speed: more than 0.\n"),
+        (("--people", 0), "--people: 1 to "),
+        (("--people", -3), "--people: 1 to "),
+        (("--people", 100_000), "--people: 1 to "),
+    ],
+)
+def test_a_demo_that_cannot_be_is_told_before_a_site_is_founded(
+    words: tuple[object, ...], sentence: str, run: Run, data: Path
+):
+    said = run("demo", *words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(sentence)
+    assert not data.exists()
+
+
 # -- settings ---------------------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,14 @@ def test_where_somebody_was_is_shown_when_the_log_says_what_for(registry: Regist
     assert (table.code, table.out.split()) == (0, ["entry", "at", "what", "where", "why"])
 
 
+def test_a_span_that_is_none_is_refused_before_it_is_a_look_up(registry: Registry):
+    before = registry.log_size()
+    for begins, ends in (("2026-11-29", "2026-11-28"), ("2-12-2026", "2026-12-01T08:00")):
+        said = registry("privacy", "movements", "h-00003", "--purpose", "why", "--from", begins, "--to", ends)
+        assert (said.code, said.out, said.err) == (2, "", "--from is not before --to.\n")
+    assert looked_up(registry, before) == 0
+
+
 def test_nobody_is_looked_up_who_is_not_there_or_by_who_may_not(registry: Registry, tmp_path: Path):
     holder = walker(registry, tmp_path, "Bo Wiersma")
     before = registry.log_size()
@@ -176,7 +184,7 @@ def test_an_engine_that_is_killed_while_it_forgets_is_followed_by_one_that_does(
     assert registry.engine is not None
     with registry.unserved():
         # Handed in, and not made: the engine that makes it is killed at once.
-        assert registry("proposal", "approve", digest, "--operator", "officer").code == 0
+        assert registry("proposal", "approve", digest, "--operator", "officer").code == 4
     registry.engine.kill()
     registry.engine.wait()
     registry.start()

@@ -102,6 +102,7 @@ def test_an_entry_is_proven_in_the_sites_tree(seq: int, grown: Hold, proof: Path
 def test_an_entry_is_proven_in_the_tree_of_a_tenant_with_the_key_of_the_site(
     grown: Hold, proof: Path, key: str
 ):
+    proof = proof.with_name("other.tlog-proof")
     said = _prove(grown, 609, proof, "--tenant", "army", "--json")
     index, size, _ = _root_of(proof.read_text(), proof.with_suffix(".entry.json").read_bytes())
     assert (index, size) == (604, 605)
@@ -218,7 +219,7 @@ def test_an_entry_proven_elsewhere_than_it_says_is_not_believed(grown: Hold, pro
     moved = body.replace(b'"seq":300', b'"seq":301').replace(b'"site":300', b'"site":301')
     assert moved != body
     grown.run("UPDATE entry SET body = $2 WHERE site_id = $1 AND seq = 300", moved)
-    said = _prove(grown, 300, proof)
+    said = _prove(grown, 300, proof.with_name("other.tlog-proof"))
     assert (said.code, said.out) == (1, "")
 
 
@@ -288,6 +289,7 @@ def test_a_log_that_does_not_bear_itself_out_proves_nothing(
     [
         (610, (), "holds no entry 610, or no more its body."),
         (300, ("--tenant", "school"), "Entry 300 is not in tenant:school: it concerns others."),
+        (300, ("--tenant", "nobody"), "has no tree tenant:nobody."),
         (300, ("--tenant", "NO NAME"), "has no tree tenant:NO NAME."),
     ],
 )

@@ -30,6 +30,7 @@ def test_a_policy_that_no_engine_has_put_in_force_does_not_replace_the_one_that_
     before = policy.read_bytes()
     file = _file(tmp_path, SMALL.replace('id = "fort"', f'id = "{hold.site}"', 1).replace("tense", "grave"))
     said = hold("site", "apply", file)
+    assert said.code == 4
     assert said.err.splitlines()[-1] == f"{policy} stays as it is until this policy is in force."
     assert policy.read_bytes() == before
     waiting = hold.run("SELECT outcome FROM change WHERE site_id = $1")

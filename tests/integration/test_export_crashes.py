@@ -6,6 +6,7 @@ The bundle of an export that was killed again and again is byte for byte the one
 import asyncio
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -127,25 +128,41 @@ def test_a_half_done_export_is_refused_with_other_options_and_goes_on_with_the_s
     assert list(file.parent.glob("log.zip*")) == [file]
 
 
-def test_an_export_killed_while_it_waits_for_a_checkpoint_is_asked_for_again_and_an_engine_killed_then_signs_later(
+def test_an_export_killed_while_it_waits_for_a_checkpoint_goes_on_and_an_engine_killed_then_signs_later(
     registry: Registry, file: Path, monkeypatch: pytest.MonkeyPatch
 ):
     before = registry.log_size()
     with held_up(registry, "LOCK TABLE checkpoint IN SHARE MODE"):
         with exporting(registry, file) as program:
             killed(program, when=lambda: "log.exported" in registry.kinds(before))
-        assert not list(file.parent.iterdir())
+        assert list(file.parent.iterdir()) == [Path(f"{file}.partial.asked")]
         assert registry.engine is not None
         registry.engine.kill()
         registry.engine.wait()
     registry.start()
     with exporting(registry, file) as program:
         assert program.wait() == 0
-    assert registry.kinds(before).count("log.exported") == 2
+    assert registry.kinds(before).count("log.exported") == 1
+    assert list(file.parent.iterdir()) == [file]
     monkeypatch.setattr("gatekeeper.core.export.segments.SEGMENT", SEGMENT)
     assert registry.say is not None
     assert registry.say("audit", "verify", file, "--no-memory").code == 0
     assert registry("audit", "verify").code == 0, "the log in its database is sound, too"
+
+
+def test_an_export_stopped_with_ctrl_c_before_it_has_a_plan_is_asked_for_once(registry: Registry, file: Path):
+    before = registry.log_size()
+    with held_up(registry, "LOCK TABLE checkpoint IN SHARE MODE"), exporting(registry, file) as program:
+        registry.wait_until(lambda: "log.exported" in registry.kinds(before))
+        program.send_signal(signal.SIGINT)
+        assert program.wait() == 130
+    words = ("audit", "export", "--tenant", "school", "--out", file, "--reason")
+    other = registry(*words, "curiosity", "--json")
+    assert (other.code, other.document) == (1, {"outcome": "export-begun-otherwise", "detail": "--reason"})
+    said = registry(*words, "yearly review")
+    assert said.code == 0, said
+    assert registry.kinds(before).count("log.exported") == 1
+    assert list(file.parent.iterdir()) == [file]
 
 
 @contextmanager

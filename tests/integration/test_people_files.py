@@ -231,11 +231,14 @@ def test_lines_that_wait_for_an_engine_are_handed_in_once(registry: Registry, fi
     before = registry.log_size()
     with registry.unserved():
         said = registry("holder", "import", file, "--tenant", "school")
-        assert said.err.splitlines() == [
-            "3 handed in, and no engine runs this site now; they are made when one does.",
-            "Done: 0 registered, 0 changed, 0 refused.",
-        ]
-        registry.done("holder", "import", file, "--tenant", "school")
+        assert (said.code, said.err.splitlines()) == (
+            4,
+            [
+                "Done: 0 registered, 0 changed, 0 refused.",
+                "3 changes wait, and are NOT in force: no engine runs this site now. An engine makes them when one does.",
+            ],
+        )
+        assert registry("holder", "import", file, "--tenant", "school").code == 4
     registry.wait_until(lambda: holders(registry, "wait") == 3)
     assert versions(registry, "wait") == {1}
     assert registry.kinds(before).count("holder.registered") == 3

@@ -16,13 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from devices.hardware.simulated import SimulatedBadge
+from gatekeeper import cose
 from gatekeeper.cli.badges import _issue, _tell_replaced
 from gatekeeper.cli.desk import at_desk
 from gatekeeper.cli.passes import BadgeFiles
+from gatekeeper.core.enrolment import enrolment_request
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.badges import Assurance
+from gatekeeper.model.ids import GateId
 from gatekeeper.model.reasons import Reason
-from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.service.administration.folder import TRUST, SiteFolder
 from gatekeeper.service.administration.pass_text import pass_text, read_pass_text
 from gatekeeper.service.administration.people import BadgeOrder
 from tests.integration.people_site import OUT, Registry, in_pocket, served_site
@@ -187,7 +190,10 @@ def test_without_a_place_for_its_key_a_badge_is_not_issued(registry: Registry, t
     there = tmp_path / "there.json"
     there.write_text("somebody else's key")
     said = registry("badge", "issue", holder, "--out", there)
-    assert (said.code, said.err) == (2, f"{there} exists, and no secret is written over another.\n")
+    assert (said.code, said.err) == (
+        2,
+        f"{there} exists, and nothing is written over it: name another, or remove it.\n",
+    )
     assert (there.read_text(), registry.log_size()) == ("somebody else's key", before)
 
 
@@ -200,7 +206,7 @@ def test_without_a_place_for_its_key_a_badge_is_not_issued(registry: Registry, t
         (("--card", "mifare:00", "--out", "a"), "A bare card holds nothing but its number: leave out --out."),
         (("--card", "BA839D07"), '"BA839D07" is no card number: write mifare:BA839D07, or wiegand:4302741608/34 (number and bits).'),
         (("--qr", "pass.pdf"), "pass.pdf is neither an .svg nor a .png file: a QR code is written as one of them."),
-        (("--qr", "a.svg", "--until", "soon"), '"soon" is no day or time: write 2027-12-31, or 2027-12-31T17:00, or 17:00 for today.'),
+        (("--qr", "a.svg", "--until", "soon"), '"soon" is no day or time: write 2027-12-31, or 2027-12-31T17:00, or 17:00 for today; 31-12-2027 is read day first.'),
         (("--qr", "a.svg", "--until", "2020-01-01"), "The badge would end before it begins: give it a later end."),
     ],
 )  # fmt: skip
@@ -314,6 +320,19 @@ def test_a_badge_that_was_found_counts_again_and_one_that_is_revoked_never(
     said = registry("badge", "reinstate", badge)
     assert said.code == 2
     assert said.err == f"Badge {badge} is revoked, and that is for good: issue another (gatekeeper badge replace {badge}).\n"  # fmt: skip
+
+
+def test_a_holder_s_lost_badge_is_named_before_it_counts_again(registry: Registry):
+    holder = teacher(registry)
+    lost, stolen = (registry.done("badge", "issue", holder, "--assurance", 1) for _ in range(2))
+    registry.done("badge", "lost", lost)
+    registry.done("badge", "stolen", stolen)
+    said = registry("badge", "reinstate", holder)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"{holder} holds what is lost or stolen: name the badge that was found. ")
+    for named in (f"{lost} (lost)", f"{stolen} (stolen)"):
+        assert named in said.err
+    assert registry.states(holder) == {lost: "lost", stolen: "stolen"}
 
 
 def test_the_states_own_names_say_the_same_and_are_as_strict(registry: Registry):
@@ -554,9 +573,9 @@ def test_while_nobody_serves_the_site_what_is_handed_in_waits_and_is_not_said_tw
     holder = teacher(registry)
     with registry.unserved():
         said = registry("holder", "change", holder, "--clearance", 1)
-        assert (said.code, said.out.strip()) == (0, holder)
+        assert (said.code, said.out.strip()) == (4, holder)
         assert said.err.splitlines()[-1] == (
-            "Handed in, and NOT in force: no engine runs this site now. The change is made when one does."
+            "It waits, and is NOT in force: no engine runs this site now. An engine makes it when one does."
         )
         refused = registry("badge", "issue", holder, "--out", tmp_path / "badge.json")
         assert refused.err == (
@@ -565,6 +584,39 @@ def test_while_nobody_serves_the_site_what_is_handed_in_waits_and_is_not_said_tw
         assert registry("holder", "show", holder).err == "A change of this holder was handed in and waits for an engine.\n"  # fmt: skip
     registry.done("badge", "issue", holder, "--out", tmp_path / "badge.json")
     assert (registry.shown(holder)["clearance"], registry.shown(holder)["version"]) == (1, 3)
+
+
+def test_whatever_is_handed_in_while_nobody_serves_is_said_to_wait_in_one_way(registry: Registry):
+    holder = teacher(registry)
+    badge = registry.done("badge", "issue", holder, "--assurance", 1)
+    with registry.unserved():
+        for words in (
+            ("badge", "lost", badge),
+            ("hold", "place", f"holder:{holder}", "--reason", "case 9"),
+            ("privacy", "movements", holder, "--purpose", "a look"),
+        ):
+            said = registry(*words)
+            assert (said.code, said.out) == (4, ""), words
+            assert said.err.splitlines()[-1] == (
+                "It waits, and is NOT in force: no engine runs this site now. An engine makes it when one does."
+            )
+    registry.wait_until(lambda: registry.states(holder) == {badge: "lost"})
+
+
+def test_a_gate_that_the_site_file_does_not_have_is_not_admitted(registry: Registry, tmp_path: Path):
+    before, request = registry.log_size(), tmp_path / "request.cose"
+    trust = registry.folder.read(TRUST)
+    key = cose.SigningKey.generate()
+    request.write_bytes(enrolment_request(site=registry.site, gate=GateId("nowhere"), key=key))
+    said = registry("gate", "admit", request)
+    assert (said.code, said.err) == (
+        2,
+        (
+            "Refused: enrolment-gate-unknown. It is for a gate that the policy in force does not have: "
+            "it is put into the site file first (nowhere).\n"
+        ),
+    )
+    assert (registry.folder.read(TRUST), registry.log_size()) == (trust, before)
 
 
 def test_two_registrars_of_one_tenant_take_turns(registry: Registry):

@@ -1,11 +1,13 @@
 """Reading a site's log and state, as the command line and auditors do."""
 
-from collections.abc import AsyncIterator
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 import pytest
 
-from gatekeeper.adapters.postgres import PostgresReading
+from gatekeeper.adapters.postgres import PostgresLeaves, PostgresMending, PostgresReading
 from gatekeeper.adapters.postgres.reading import _PAGE, BadgeRow
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.presence import Quality
@@ -240,3 +242,31 @@ async def test_a_database_that_goes_away_while_it_is_read_is_said_to_be_away(
     with pytest.raises(LedgerUnavailableError):
         await read_until_the_first_page_is_done()
     assert len(seen) == _PAGE
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda dsn, _: PostgresReading.opened(dsn),
+        PostgresLeaves.opened,
+        PostgresMending.holding,
+    ],
+    ids=["reading", "leaves", "mending"],
+)
+async def test_what_goes_wrong_between_two_questions_is_not_the_database_s(
+    fort: Fort, opened: Callable[[str, SiteId], AbstractAsyncContextManager[object]]
+):
+    await fort.ledger.close()  # and nobody owns the site
+
+    async def fill_the_disk() -> None:
+        async with opened(fort.dsn, fort.site):
+            raise OSError(errno.ENOSPC, "No space left on device", "log.zip")
+
+    with pytest.raises(OSError, match=r"No space left on device: 'log\.zip'"):
+        await fill_the_disk()
+
+
+async def test_a_log_that_is_none_of_ours_is_said_so(postgres_server: EmbeddedPostgres):
+    async with PostgresReading.opened(postgres_server.dsn("postgres")) as reading:
+        with pytest.raises(LedgerUnavailableError, match="cannot be read: relation"):
+            await reading.size(NOWHERE)

@@ -372,6 +372,8 @@ def test_a_log_without_time_stamps_is_told_how_to_come_by_them(hold: Hold):
     said = hold("audit", "timestamps")
     assert (said.code, said.out) == (0, "")
     assert said.err == "The log has no time stamps: the setting tsa names an authority that makes them.\n"
+    written = hold("audit", "timestamps", "--out", hold.data / "stamps")
+    assert (written.err, (hold.data / "stamps").exists()) == (said.err, False)
 
 
 def test_time_stamps_are_shown_and_nothing_is_claimed_of_what_was_not_checked(

@@ -1,6 +1,6 @@
 """PostgreSQL: the log and the live state of sites, for the engine (`ledger`) and for those who read (`reading`, `stored_trees`)."""
 
-from gatekeeper.adapters.postgres.connection import connect, migrate_site_database
+from gatekeeper.adapters.postgres.connection import connect, migrate_site_database, told_as_unavailable
 from gatekeeper.adapters.postgres.leaves import PostgresLeaves
 from gatekeeper.adapters.postgres.ledger import LEASE, PostgresLedger
 from gatekeeper.adapters.postgres.mending import PostgresMending, SiteOwnedError
@@ -18,4 +18,5 @@ __all__ = [
     "TimestampRow",
     "connect",
     "migrate_site_database",
+    "told_as_unavailable",
 ]

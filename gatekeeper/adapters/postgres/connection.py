@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from gatekeeper.adapters.sql import FAILURES, connect, migrate
+from gatekeeper.adapters.sql import FAILURES, Connection, connect, migrate, told_as_unavailable
 from gatekeeper.ports import LedgerUnavailableError
 
-__all__ = ["FAILURES", "Line", "connect", "migrate_site_database"]
+__all__ = ["FAILURES", "Connection", "Line", "connect", "migrate_site_database", "told_as_unavailable"]
 
 
 async def migrate_site_database(dsn: str) -> None:

@@ -6,15 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
-from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.connection import connect, told_as_unavailable
 from gatekeeper.adapters.postgres.retention import log_starts
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, TENANT_TREE_PREFIX, read_body
 from gatekeeper.core.retention import read_expired
 from gatekeeper.model.ids import SiteId
-from gatekeeper.ports import LedgerUnavailableError
 from gatekeeper.service.export.expiry import Deletion, Gone
 from gatekeeper.service.export.source import Bodies, Bounds, SealedPart
 
@@ -36,19 +33,16 @@ class PostgresLeaves:
     @classmethod
     @asynccontextmanager
     async def opened(cls, dsn: str, site: SiteId, *, connections: int = 2) -> AsyncIterator["PostgresLeaves"]:
-        """Read a site's leaves for the length of a block. Raises LedgerUnavailableError when there is no reading them."""
+        """Read a site's leaves for the length of a block. Every question raises LedgerUnavailableError when there is no answer."""
         lines: list[Any] = []
         # Once a block so large was taken and given back, glibc keeps the memory that every piece needs again, there and here.
         bytearray(_LARGE_BLOCK)
         try:
-            for _ in range(connections):
-                lines.append(await connect(dsn))
-                await lines[-1].fetchval(_queries.one_large_block, _LARGE_BLOCK)
+            with told_as_unavailable():
+                for _ in range(connections):
+                    lines.append(await connect(dsn))
+                    await lines[-1].fetchval(_queries.one_large_block, _LARGE_BLOCK)
             yield cls(site, lines)
-        except FAILURES as error:
-            raise LedgerUnavailableError("The database does not answer.") from error
-        except asyncpg.PostgresError as error:
-            raise LedgerUnavailableError(f"The database cannot be read: {error}.") from error
         finally:
             for line in lines:
                 line.terminate()
@@ -71,12 +65,11 @@ class PostgresLeaves:
 
     async def gone(self, tree: str) -> Gone:
         """What of a tree has expired, as the log says, all as of one instant."""
-        connection = await self._free.get()
-        try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await self._gone(connection, tree)
-        finally:
-            self._free.put_nowait(connection)
+        async with (
+            self._line() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            return await self._gone(connection, tree)
 
     async def _gone(self, connection: Any, tree: str) -> Gone:
         sizes = {name: start.size for name, start in (await log_starts(connection, self._site)).items()}
@@ -102,9 +95,16 @@ class PostgresLeaves:
         return Bounds(*row)
 
     async def _fetch(self, query: str, *arguments: Any) -> Sequence[Any]:
+        async with self._line() as connection:
+            return list(await connection.fetch(query, self._site, *arguments))
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Any]:
+        """A connection that nobody else uses meanwhile, to ask and for nothing else."""
         connection = await self._free.get()
         try:
-            return list(await connection.fetch(query, self._site, *arguments))
+            with told_as_unavailable():
+                yield connection
         finally:
             self._free.put_nowait(connection)
 

@@ -2,14 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
-import asyncpg
-
-from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.connection import Connection, connect, told_as_unavailable
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.model.ids import SiteId
-from gatekeeper.ports import LedgerUnavailableError
 from gatekeeper.service.verification import WrongHead, WrongTile
 
 __all__ = ["PostgresMending", "SiteOwnedError"]
@@ -24,7 +20,7 @@ class SiteOwnedError(Exception):
 class PostgresMending:
     """A site that is held while this is open. What is written counts when the block ends without an error."""
 
-    def __init__(self, connection: Any, site: SiteId) -> None:
+    def __init__(self, connection: Connection, site: SiteId) -> None:
         self._connection = connection
         self._site = site
 
@@ -32,21 +28,20 @@ class PostgresMending:
     @asynccontextmanager
     async def holding(cls, dsn: str, site: SiteId) -> AsyncIterator["PostgresMending"]:
         """Hold a site: no engine can own it, and none that owned it can commit. Raises SiteOwnedError."""
-        try:
+        with told_as_unavailable(verb="written"):
             connection = await connect(dsn)
-        except FAILURES as error:
-            raise LedgerUnavailableError("The database does not answer.") from error
         try:
-            async with connection.transaction():
-                if await connection.fetchval(_queries.take, site) is None:
-                    raise SiteOwnedError(f"An engine owns {site}: stop it first (gatekeeper serve).")
-                yield cls(connection, site)
-        except FAILURES as error:
-            raise LedgerUnavailableError("The database does not answer.") from error
-        except asyncpg.PostgresError as error:
-            raise LedgerUnavailableError(f"The database cannot be written: {error}.") from error
+            held = connection.transaction()
+            with told_as_unavailable(verb="written"):
+                await held.start()
+                taken = await connection.fetchval(_queries.take, site) is not None
+            if not taken:
+                raise SiteOwnedError(f"An engine owns {site}: stop it first (gatekeeper serve).")
+            yield cls(Connection(connection), site)
+            with told_as_unavailable(verb="written"):
+                await held.commit()
         finally:
-            connection.terminate()
+            connection.terminate()  # without a commit nothing counts
 
     async def write(self, tiles: Sequence[WrongTile], heads: Sequence[WrongHead]) -> None:
         """Put every tile and head there as it must be, and remove those that belong to no tree."""

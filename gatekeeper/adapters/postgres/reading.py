@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
-from gatekeeper.adapters.postgres.connection import FAILURES, connect
+from gatekeeper.adapters.postgres.connection import Connection, connect, told_as_unavailable
 from gatekeeper.adapters.postgres.retention import marker
 from gatekeeper.adapters.postgres.rows import cosigned_note, entry_of, operator_of, proposal_of, signature_of
 from gatekeeper.adapters.sql import Queries
@@ -24,7 +22,7 @@ from gatekeeper.core.writes import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, GateId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.retention import Kept
-from gatekeeper.ports import LedgerUnavailableError, StoredDocument, StoredEntry
+from gatekeeper.ports import StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
 from gatekeeper.transparency import NoteSignature
 
@@ -125,7 +123,7 @@ class TimestampRow:
 class PostgresReading:
     """One connection for reading; opened by `opened`, closed with its block."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @classmethod
@@ -133,18 +131,12 @@ class PostgresReading:
     async def opened(cls, dsn: str) -> AsyncIterator["PostgresReading"]:
         """Read through one connection.
 
-        Raises LedgerUnavailableError when there is none to be had, and when what is behind it is no log of ours.
+        Raises LedgerUnavailableError when there is none to be had, and at a question when what is behind it is no log of ours.
         """
-        try:
+        with told_as_unavailable():
             connection = await connect(dsn)
-        except FAILURES as error:
-            raise LedgerUnavailableError("The database does not answer.") from error
         try:
-            yield cls(connection)
-        except FAILURES as error:
-            raise LedgerUnavailableError("The database does not answer.") from error
-        except asyncpg.PostgresError as error:  # no such table, no right to read it, pages that are broken
-            raise LedgerUnavailableError(f"The database cannot be read: {error}.") from error
+            yield cls(Connection(connection))
         finally:
             connection.terminate()
 
@@ -292,7 +284,7 @@ class PostgresReading:
     async def claimed(self, site: SiteId) -> Claimed:
         """What the database says of a site's log, all as of one instant."""
         connection = self._connection
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async with connection.as_of_one_instant():
             heads = await connection.fetch(_queries.all_heads, site)
             tiles = await connection.fetch(_queries.all_tiles, site)
             checkpoints = await connection.fetch(_queries.all_checkpoints, site)

@@ -31,6 +31,7 @@ from typing import Final
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor
 from gatekeeper.model.ids import GateId, TenantId
+from gatekeeper.service.files import named
 
 __all__ = [
     "ANCHOR",
@@ -184,14 +185,15 @@ class SiteFolder:
 
     def _put(self, place: str, content: bytes, mode: int, settle: Callable[[str, str], None]) -> None:
         path = self.root / place
-        _make_folder(path.parent)
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        try:
-            _write_new(aside, content, mode)
-            settle(str(aside), str(path))
-        finally:
-            aside.unlink(missing_ok=True)
-        _sync(path.parent)
+        with named(path):
+            _make_folder(path.parent)
+            aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            try:
+                _write_new(aside, content, mode)
+                settle(str(aside), str(path))
+            finally:
+                aside.unlink(missing_ok=True)
+            _sync(path.parent)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Days and times as people write them, in the site's own time zone.
 
     2027-12-31            a day; as an end it counts whole (until midnight after it)
-    31-12-2027            the same, as Dutch Excel writes it
+    31-12-2027            the same, as Dutch Excel writes it: 3-4-2027 is the third of April
     2027-12-31T17:00      a time of the site's clock (a space for the T will do); seconds and an offset may follow
     17:00                 today, where a person types it and not in a file that may be read again tomorrow
 
@@ -37,7 +37,7 @@ def read_instant(text: str, zone: ZoneInfo, *, ends: bool, today: date | None = 
     found = alone or _WRITTEN.fullmatch(written)
     if found is None:
         example = "2027-12-31, or 2027-12-31T17:00" + (", or 17:00 for today" if today is not None else "")
-        raise ValueError(f'"{text}" is no day or time: write {example}')
+        raise ValueError(f'"{text}" is no day or time: write {example}; 31-12-2027 is read day first')
     try:
         day = today if alone is not None and today is not None else _day(found)
         if found["hour"] is None:
@@ -48,7 +48,8 @@ def read_instant(text: str, zone: ZoneInfo, *, ends: bool, today: date | None = 
             return datetime.fromisoformat(f"{day.isoformat()}T{clock.isoformat()}{offset}").astimezone(UTC)
         return _local(datetime.combine(day, clock), zone, ends=ends)
     except (ValueError, OverflowError):
-        raise ValueError(f'"{text}" does not exist: no calendar or clock shows it') from None
+        day_first = " (the day stands first)" if alone is None and found["y"] is not None else ""
+        raise ValueError(f'"{text}" does not exist: no calendar or clock shows it{day_first}') from None
 
 
 def _day(found: re.Match[str]) -> date:

@@ -4,12 +4,12 @@ A list that would not be believed by those who receive it never leaves this modu
 is not known here, beyond the copies in the gates' folders.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from gatekeeper import cose
-from gatekeeper.core.enrolment import EnrolmentRefused, EnrolmentRequest, read_enrolment
+from gatekeeper.core.enrolment import EnrolmentRefusal, EnrolmentRefused, EnrolmentRequest, read_enrolment
 from gatekeeper.core.trust import (
     TRUST_TYPE,
     Anchor,
@@ -21,7 +21,7 @@ from gatekeeper.core.trust import (
     read_trust,
     trust_payload,
 )
-from gatekeeper.model.ids import SiteId
+from gatekeeper.model.ids import GateId, SiteId
 from gatekeeper.service.administration.folder import ROOT_KEYS, TRUST, SiteFolder, in_gate
 
 __all__ = [
@@ -87,14 +87,20 @@ def renew_trust(
     return renewed
 
 
-def admit_gate(folder: SiteFolder, request: bytes, *, now: datetime) -> Trust:
-    """Put the key of an enrolment request into the trust list.
+def admit_gate(folder: SiteFolder, request: bytes, *, gates: Collection[GateId], now: datetime) -> Trust:
+    """Put the key of an enrolment request into the trust list; `gates` are those of the policy in force.
 
-    Raises `TrustListError` for a request that is not believed, and for a gate whose present key is not revoked.
+    Raises `TrustListError` for a request that is not believed, for a gate that is none of them, and for one whose present
+    key is not revoked.
     """
 
     def with_gate(listing: TrustListing) -> TrustListing:
         believed = believe_request(request, site=listing.site)
+        if believed.gate not in gates:
+            unknown = EnrolmentRefusal.GATE_UNKNOWN
+            raise TrustListError(
+                f"Refused: {unknown}. {unknown.sentence.removesuffix('.')} ({believed.gate})."
+            )
         known = listing.gates.get(believed.gate)
         if known is not None and known.state is not KeyState.REVOKED:
             raise TrustListError(f"{believed.gate} has a key already: revoke it before admitting another.")

@@ -76,7 +76,9 @@ class Partial:
         try:
             descriptor = os.open(_plan_of(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            raise PartialError(f"{file} is half-done: go on with it, or remove {_plan_of(file)}.") from None
+            raise PartialError(
+                f"{file} is half-done: go on with it, or remove {_plan_of(file)} and {_partial_of(file)}."
+            ) from None
         with os.fdopen(descriptor, "wb") as lines:
             os.close(os.open(_partial_of(file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
             _append(lines, {"plan": plan})
@@ -95,17 +97,21 @@ class Partial:
     def resumed(cls, file: Path) -> Self:
         """Go on behind the last step that is safely on the disk. Raises PartialError when there is none to go on with."""
         try:
-            lines = _plan_of(file).read_bytes().split(b"\n")[:-1]  # what a crash left of a line has no end
+            written = _plan_of(file).read_bytes()
+            lines = written.split(b"\n")[:-1]  # what a crash left of a line has no end
             plan, *steps = [orjson.loads(line) for line in lines]
             known = [Step(end=s["end"], members=tuple(s["members"]), counted=s["counted"]) for s in steps]
             size = _partial_of(file).stat().st_size
             while known and size < known[-1].end:  # somebody has cut it short: what was cut off is made again
                 known.pop()
-            _rewrite(_plan_of(file), lines[: len(known) + 1])
+            kept = b"".join(line + b"\n" for line in lines[: len(known) + 1])
+            if kept != written:
+                _rewrite(_plan_of(file), kept)
             return cls(file, plan=plan["plan"], steps=known)
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             raise PartialError(
-                f"What was begun of {file} cannot be gone on with: remove {_plan_of(file)} and begin anew."
+                f"What was begun of {file} cannot be gone on with: "
+                f"remove {_plan_of(file)} and {_partial_of(file)}, and begin anew."
             ) from error
 
     @property
@@ -180,11 +186,11 @@ def _append(lines: IO[bytes], document: Mapping[str, Any]) -> None:
     os.fsync(lines.fileno())
 
 
-def _rewrite(plan: Path, lines: list[bytes]) -> None:
-    """Keep so many lines of a plan, and nothing of what a crash left behind them."""
+def _rewrite(plan: Path, kept: bytes) -> None:
+    """Keep so much of a plan, and nothing of what a crash left behind it."""
     aside = plan.with_name(f"{plan.name}.new")
     with aside.open("wb") as written:
-        written.write(b"".join(line + b"\n" for line in lines))
+        written.write(kept)
         written.flush()
         os.fsync(written.fileno())
     aside.replace(plan)

@@ -117,7 +117,7 @@ def test_what_nobody_said_is_missing(rows: Rows):
     [
         ("host", "h-00001", "host: school has no holder h-00001: name one of its people"),
         ("host", "h-00003", "host: h-00003 is a visitor too: name who receives them"),
-        ("until", "17:00", 'until: "17:00" is no day or time: write 2027-12-31, or 2027-12-31T17:00'),
+        ("until", "17:00", 'until: "17:00" is no day or time: write 2027-12-31, or 2027-12-31T17:00; 31-12-2027 is read day first'),
         ("until", "2026-05-30", "until: lies before the beginning: write a later end, or an earlier beginning"),
         ("until", "2027-05-30", "until: lies after the end of school's agreement: write 2026-12-31 or earlier"),
         ("until", "2026-12-30", None),

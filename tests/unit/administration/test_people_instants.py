@@ -46,10 +46,17 @@ def test_of_an_hour_that_comes_twice_a_right_has_the_less():
     assert read_instant(twice, ASSEN, ends=False) == utc("2027-10-31T01:30")
 
 
+def test_of_a_day_written_the_dutch_way_the_day_stands_first_and_that_is_told():
+    assert read_instant("3-4-2027", ASSEN, ends=False) == utc("2027-04-02T22:00")
+    with pytest.raises(ValueError, match=r'"3-14-2027" does not exist: .* \(the day stands first\)$'):
+        read_instant("3-14-2027", ASSEN, ends=False)
+
+
 def test_a_time_alone_is_today_where_a_person_types_it_and_nothing_in_a_file():
     assert read_instant("17:00", ASSEN, ends=True, today=TODAY) == utc("2026-11-25T16:00")
     with pytest.raises(
-        ValueError, match=r'"17:00" is no day or time: write 2027-12-31, or 2027-12-31T17:00$'
+        ValueError,
+        match=r'"17:00" is no day or time: write 2027-12-31, or 2027-12-31T17:00; 31-12-2027 is read day first$',
     ):
         read_instant("17:00", ASSEN, ends=True)
 

@@ -20,6 +20,7 @@ from tests.support.site_files import NOW, Site
 
 LATER = NOW + timedelta(days=1)
 BACK = GateId("back")
+GATES = {GateId("front"), BACK}
 
 
 def asking(gate: str = BACK, *, site: str = "fort", key: cose.SigningKey | None = None) -> bytes:
@@ -32,7 +33,7 @@ def unchanged(listing: TrustListing) -> TrustListing:
 
 def test_a_new_gate_is_admitted_by_the_next_version(fort: Site):
     key = cose.SigningKey.generate()
-    trust = admit_gate(fort.folder, asking(key=key), now=LATER)
+    trust = admit_gate(fort.folder, asking(key=key), gates=GATES, now=LATER)
     assert (trust.version, trust.listing.issued) == (2, LATER)
     assert trust.gates[key.kid].owner == BACK
     assert trust.listing.gates.keys() == {"front", "side-reader", "back"}
@@ -40,7 +41,7 @@ def test_a_new_gate_is_admitted_by_the_next_version(fort: Site):
 
 
 def test_the_next_version_reaches_the_folders_of_the_gates(fort: Site):
-    trust = admit_gate(fort.folder, asking(), now=LATER)
+    trust = admit_gate(fort.folder, asking(), gates=GATES, now=LATER)
     for gate in fort.folder.gates():
         assert fort.folder.read(in_gate(gate, TRUST)) == trust.document
 
@@ -91,7 +92,7 @@ def test_a_list_that_nobody_would_believe_is_not_put_in_place(fort: Site):
 def test_a_gate_with_a_key_gets_no_second_one_until_the_first_is_revoked(fort: Site):
     front = GateId("front")
     with pytest.raises(TrustListError, match="front has a key already"):
-        admit_gate(fort.folder, asking(front), now=LATER)
+        admit_gate(fort.folder, asking(front), gates=GATES, now=LATER)
 
     def revoked(listing: TrustListing) -> TrustListing:
         lost = replace(listing.gates[front], state=KeyState.REVOKED, revoked_from=LATER)
@@ -99,21 +100,30 @@ def test_a_gate_with_a_key_gets_no_second_one_until_the_first_is_revoked(fort: S
 
     renew_trust(fort.folder, revoked, now=LATER)
     key = cose.SigningKey.generate()
-    assert admit_gate(fort.folder, asking(front, key=key), now=LATER).gates[key.kid].owner == front
+    assert (
+        admit_gate(fort.folder, asking(front, key=key), gates=GATES, now=LATER).gates[key.kid].owner == front
+    )
 
 
 def test_a_key_of_the_site_is_no_key_for_a_gate(fort: Site):
     with pytest.raises(TrustListError, match="listed twice"):
-        admit_gate(fort.folder, asking(key=fort.signing("school")), now=LATER)
+        admit_gate(fort.folder, asking(key=fort.signing("school")), gates=GATES, now=LATER)
 
 
 @pytest.mark.parametrize(
     ("request_", "expected"),
-    [(b"", "not a signed enrolment request"), (asking(site="castle"), "for the site castle")],
+    [
+        (b"", "not a signed enrolment request"),
+        (asking(site="castle"), "for the site castle"),
+        (
+            asking("nowhere"),
+            r"Refused: enrolment-gate-unknown\. It is for a gate that .*\(nowhere\)",
+        ),
+    ],
 )
 def test_a_request_that_is_not_believed_changes_nothing(fort: Site, request_: bytes, expected: str):
     with pytest.raises(TrustListError, match=expected):
-        admit_gate(fort.folder, request_, now=LATER)
+        admit_gate(fort.folder, request_, gates=GATES, now=LATER)
     assert fort.folder.read(TRUST) == fort.founding.trust
 
 
