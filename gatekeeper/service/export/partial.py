@@ -142,16 +142,19 @@ class Partial:
         with self._zip.open(info, "w", force_zip64=True) as written:
             yield written
 
-    def step(self, counted: Mapping[str, int]) -> None:
-        """Put on the disk what was written since the last step; a crash loses it no more."""
+    def ended(self, counted: Mapping[str, int]) -> Step:
+        """End a step here; it counts once it is kept."""
         self._bytes.flush()
-        os.fsync(self._bytes.fileno())
         members = [_described(info) for info in self._zip.filelist[self._fresh :]]
-        done = Step(end=self._bytes.tell(), members=tuple(members), counted=dict(counted))
-        with self._beside.open("ab") as lines:
-            _append(lines, {"end": done.end, "members": done.members, "counted": done.counted})
         self._fresh = len(self._zip.filelist)
-        self.steps.append(done)
+        return Step(end=self._bytes.tell(), members=tuple(members), counted=dict(counted))
+
+    def keep(self, step: Step) -> None:
+        """Put on the disk what was written up to a step; a crash loses it no more. What comes next may be written meanwhile."""
+        os.fsync(self._bytes.fileno())
+        with self._beside.open("ab") as lines:
+            _append(lines, {"end": step.end, "members": step.members, "counted": step.counted})
+        self.steps.append(step)
 
     def finish(self) -> None:
         """Give the bundle its directory and its name."""

@@ -66,22 +66,31 @@ async def write_bundle(
         must_have_parquet()
     if not partial.steps:
         _put(partial, plan, {**_beside(plan), "checkpoint": plan.checkpoint})
-        partial.step({})
+        partial.keep(partial.ended({}))
     segments = list(zip_longest(segments_of(*plan.manifest.range), plan.expired))
     counts = sum((Counts(**step.counted) for step in partial.steps), Counts())
-    for segment, expired in segments[len(partial.steps) - 1 :]:
-        writing = _SegmentWriting(
-            partial=partial,
-            plan=plan,
-            source=source,
-            opener=opener,
-            segment=segment,
-            expired=expired,
-            progress=progress,
-        )
-        counted = await writing.run()
-        await asyncio.to_thread(partial.step, asdict(counted))
-        counts += counted
+    kept: asyncio.Task[None] | None = None
+    try:
+        for segment, expired in segments[len(partial.steps) - 1 :]:
+            writing = _SegmentWriting(
+                partial=partial,
+                plan=plan,
+                source=source,
+                opener=opener,
+                segment=segment,
+                expired=expired,
+                progress=progress,
+            )
+            counted = await writing.run()
+            step = partial.ended(asdict(counted))
+            if kept is not None:
+                await kept
+            # The disk takes its time: the next segment is written meanwhile.
+            kept = asyncio.create_task(asyncio.to_thread(partial.keep, step), name="keep")
+            counts += counted
+    finally:
+        if kept is not None:
+            await kept
     _put(partial, plan, _last(plan, counts))
     await asyncio.to_thread(partial.finish)
     return counts

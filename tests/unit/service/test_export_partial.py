@@ -20,7 +20,7 @@ def _write_from(partial: Partial, *, compress: bool = False) -> Iterator[None]:
             with partial.member(name, compress=compress) as written:
                 written.write(content)
                 yield
-        partial.step(counted)
+        partial.keep(partial.ended(counted))
         yield
 
 
