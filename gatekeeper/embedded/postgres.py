@@ -118,7 +118,7 @@ class EmbeddedPostgres:
             [
                 *(str(programs.folder / "initdb"), "-D", str(private_folder(draft, self._account))),
                 *(f"--username={_USER}", "--auth-local=trust", "--auth-host=reject"),
-                *("--encoding=UTF8", f"--locale={_LOCALE}", "--data-checksums"),
+                *("--encoding=UTF8", f"--locale={_LOCALE}", "--lc-collate=C", "--data-checksums"),
                 *(() if self._durable else ("--no-sync",)),
             ],
             account=self._account,

@@ -28,8 +28,8 @@ PEOPLE: Final = tuple(HolderId(f"holder-{number:04}") for number in range(2000))
 KEYS: Final = {person: hashlib.sha256(person.encode()).digest() for person in (*PEOPLE, NOBODY)}
 _SINGLES: Final = 400
 _TURN: Final = 50
-_ROUNDS: Final = 10
-_ROUND: Final = 20 * 256
+_ROUNDS: Final = 4
+_ROUND: Final = 50 * 256
 _ROWS: Final = """
     SELECT seq, body, sealed FROM entry JOIN personal USING (site_id, seq, at)
     WHERE site_id = $1 AND seq >= $2 ORDER BY seq

@@ -30,6 +30,7 @@ from gatekeeper.ports import (
     LedgerUnavailableError,
     Loaded,
     LogStart,
+    SealedEntry,
     SignedCheckpoint,
     SiteLostError,
     StoredChange,
@@ -51,6 +52,7 @@ __all__ = ["LEASE", "PostgresLedger"]
 LEASE = timedelta(seconds=3)
 _CHANGE_CHANNEL = "gatekeeper_change"
 _NOWHERE = (None, None)
+_NONE: tuple[Any, ...] = ((),) * len(SealedEntry._fields)
 _BEGINNING = LogStart(size=0, hashes=b"")
 _queries = Queries("gatekeeper.adapters.postgres", "ledger")
 
@@ -371,10 +373,11 @@ async def _put(connection: Any, site: SiteId, epoch: int, batch: Batch) -> None:
 
 def _log_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
     heads, entries, tiles = batch.heads, batch.entries, batch.tiles
-    first = entries[0].seq if entries else 0
-    if any(entry.seq != first + nth for nth, entry in enumerate(entries)):
+    seqs, instants, kinds, bodies, tenants, persons, sealed = zip(*entries, strict=True) if entries else _NONE
+    first = seqs[0] if seqs else 0
+    if seqs != tuple(range(first, first + len(seqs))):
         raise ValueError("the entries of a batch are numbered one after the other")
-    places = [(*entry.tenants, _NOWHERE, _NOWHERE)[:2] for entry in entries]
+    places = [(*one, _NOWHERE, _NOWHERE)[:2] for one in tenants]
     return [
         site,
         epoch,
@@ -385,16 +388,16 @@ def _log_arguments(site: SiteId, epoch: int, batch: Batch) -> list[Any]:
         [head.root for head in heads],
         # entries
         first,
-        _shortened([entry.at for entry in entries]),
-        [entry.kind for entry in entries],
-        [entry.body for entry in entries],
+        _shortened(instants),
+        kinds,
+        bodies,
         [tenant for (tenant, _), _ in places],
         [index for (_, index), _ in places],
         [owner for _, (owner, _) in places],
         [index for _, (_, index) in places],
         # personal parts
-        [entry.person for entry in entries],
-        [entry.personal for entry in entries],
+        persons,
+        sealed,
         # tiles
         [tree for tree, _ in tiles],
         [tile.level for _, tile in tiles],

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from gatekeeper.core.audit import Draft
 from gatekeeper.core.flow import Recorded
@@ -23,7 +22,7 @@ from gatekeeper.service.engine.sealing import Sealed, Sealer
 
 __all__ = ["Contents", "Recorder"]
 
-_AT_ONCE: Final = 16
+_AT_FIRST, _AT_MOST = 4, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,8 @@ class Recorder:
         Raises SiteLostError and DeletionOutdatedError.
         """
         await self.settled()
-        await self._commit(self.sealer.seal(contents.drafts), contents)
+        sealed = self.sealer.seal(contents.drafts)
+        await self._commit(sealed, _batch_of(sealed, contents))
 
     async def begin(self, contents: Contents) -> asyncio.Task[None]:
         """Seal a batch, wait until the one before it is in the log, begin to commit; give what ends when that is done.
@@ -66,14 +66,17 @@ class Recorder:
         Raises SiteLostError. What deletes is committed, never begun: it may be refused, and nothing may be sealed upon it.
         """
         sealing = self.sealer.begin(after=self._ahead)
-        for at in range(0, len(contents.drafts), _AT_ONCE):
-            # What is on its way is longer than a socket takes at once: between these the rest of it leaves.
+        drafts, many = contents.drafts, _AT_FIRST
+        while drafts:
+            # What is on its way is longer than a socket takes at once: soon the rest of it must leave.
             await asyncio.sleep(0)
-            sealing.add(contents.drafts[at : at + _AT_ONCE])
+            sealing.add(drafts[:many])
+            drafts, many = drafts[many:], min(2 * many, _AT_MOST)
         sealed = sealing.done()
+        batch = _batch_of(sealed, contents)
         await self.settled()
         self._ahead = sealed
-        self._under_way = asyncio.create_task(self._commit(sealed, contents), name="commit")
+        self._under_way = asyncio.create_task(self._commit(sealed, batch), name="commit")
         return self._under_way
 
     async def settled(self) -> None:
@@ -82,8 +85,7 @@ class Recorder:
             await self._under_way
             self._under_way = self._ahead = None
 
-    async def _commit(self, sealed: Sealed, contents: Contents) -> None:
-        batch = _batch_of(sealed, contents)
+    async def _commit(self, sealed: Sealed, batch: Batch) -> None:
         begun = time.perf_counter()
         await insist(
             lambda: self._ledger.commit(self._site, epoch=self._epoch, batch=batch), health=self._health
