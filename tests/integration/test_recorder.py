@@ -1,28 +1,36 @@
 """The recorder: a batch sealed while another is committed goes in after it, and is nothing without it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import asyncpg
 import pytest
-from structlog.testing import capture_logs
 
-from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
+from gatekeeper import cose
+from gatekeeper.adapters.mqtt import MqttSession
+from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading, migrate_site_database
 from gatekeeper.core.audit import Draft, Kind
+from gatekeeper.core.change import GuardChange
 from gatekeeper.embedded import EmbeddedPostgres
+from gatekeeper.model.messages import DECISION_TYPE, Answer, Verdict
 from gatekeeper.observe.health import Health
-from gatekeeper.ports import Inbound, SiteLostError
+from gatekeeper.ports import Inbound, SiteLostError, StoredChange
 from gatekeeper.service.engine import Engine
 from gatekeeper.service.engine.engine import MAX_BATCH, _Verified
 from gatekeeper.service.engine.intake import Arrival
 from gatekeeper.service.engine.recorder import Contents, Recorder
 from gatekeeper.transparency import Tree, leaf_hash
+from tests.support.databases import prepare_template
 from tests.support.engines import owning_engine
-from tests.support.fort import NOW, SCHOOL, SERGEANT, Fort, site_database
+from tests.support.fort import NOW, SCHOOL, SERGEANT, Fort
 from tests.support.proxy import FaultProxy
-from tests.support.sites import NOON, SITE, SmallSite
+from tests.support.sites import NOON, SITE, Sent
 from tests.support.waiting import eventually
+from tests.support.watched import Watched
 
 pytestmark = pytest.mark.integration
 
@@ -184,42 +192,121 @@ class _Noon:
         return NOON
 
 
+class _Spoken(MqttSession):
+    """A session without a link; it notes what it was to publish."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            url="mqtt://127.0.0.1:1", client_id="t", session_expiry=timedelta(0), receive_maximum=8
+        )
+        self.said: list[bytes] = []
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        self.said.append(payload)
+        return super().publish(topic, payload, qos=qos, retain=retain)
+
+
+@dataclass
+class _Running:
+    """An engine without a broker, and what stands around it."""
+
+    engine: Engine
+    site: Watched
+    dsn: str
+    spoken: _Spoken
+
+    def verified(self, sent: Sent) -> _Verified:
+        arrival = Arrival(Inbound(sent.topic, sent.wire, retained=False, receipt=(0, 0)), 0.0)
+        found = self.engine._verify(arrival, self.site.beacons)
+        assert isinstance(found, _Verified)
+        return found
+
+    def crowd(self, number: int) -> list[_Verified]:
+        """So many scans at another gate, of one who may not go in."""
+        return [self.verified(self.site.scan("armoury-in", "pupil")) for _ in range(number)]
+
+    @property
+    def committed(self) -> int:
+        return self.engine._recorder.sealer.size
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            self.engine._answering = tasks
+            stage = tasks.create_task(self.engine._sequence())
+            yield
+            stage.cancel()
+
+    @asynccontextmanager
+    async def commits_held(self) -> AsyncIterator[None]:
+        other = await asyncpg.connect(self.dsn)
+        try:
+            async with other.transaction():
+                await other.execute("SELECT FROM tree_head WHERE site_id = $1 FOR UPDATE", SITE)
+                yield
+        finally:
+            await other.close()
+
+
 @pytest.fixture
-async def engine(postgres_server: EmbeddedPostgres) -> AsyncIterator[tuple[Engine, SmallSite]]:
-    site, ledger = SmallSite(), PostgresLedger(await site_database(postgres_server))
-    yield await owning_engine(site, ledger, _Noon()), site
+async def running(
+    postgres_server: EmbeddedPostgres, clone_of: Callable[[str], Awaitable[str]]
+) -> AsyncIterator[_Running]:
+    await prepare_template(postgres_server, "migrated_without_a_site", migrate_site_database)
+    dsn = await clone_of("migrated_without_a_site")
+    site, ledger = Watched(), PostgresLedger(dsn)
+    engine, spoken = await owning_engine(site, ledger, _Noon()), _Spoken()
+    engine._parts = replace(engine._parts, transport=spoken)
+    yield _Running(engine, site, dsn, spoken)
     await ledger.close()
 
 
 async def test_in_a_crowd_the_next_batch_is_decided_meanwhile_and_nothing_is_said_before_its_commit(
-    engine: tuple[Engine, SmallSite], postgres_server: EmbeddedPostgres
+    running: _Running,
 ):
-    running, site = engine
-    crowd = [_verified(running, site) for _ in range(CROWD)]
-    dsn = await site_database(postgres_server)
-    other = await asyncpg.connect(dsn)
-    with capture_logs() as said:
-        async with asyncio.TaskGroup() as tasks:
-            running._answering = tasks
-            async with other.transaction():
-                await other.execute("SELECT FROM tree_head WHERE site_id = $1 FOR UPDATE", SITE)
-                running._verified += crowd
-                stage = tasks.create_task(running._sequence())
-                await eventually(lambda: running._flow.next_seq == CROWD)
-                assert not running._verified, "all are decided"
-                assert [line for line in said if line["event"] == "scan"] == []
-                assert running._recorder.sealer.size == 0
-            await eventually(lambda: running._recorder.sealer.size == CROWD)
-            await eventually(lambda: len([line for line in said if line["event"] == "scan"]) == CROWD)
-            stage.cancel()
-    await other.close()
-    told = [line["seq"] for line in said if line["event"] == "scan"]
-    assert told == sorted(told), "in the order of the log"
+    crowd = running.crowd(CROWD)
+    async with running.serving():
+        async with running.commits_held():
+            running.engine._verified += crowd
+            running.engine._work_waits.set()
+            await eventually(lambda: running.engine._flow.next_seq == CROWD)
+            assert not running.engine._verified, "all are decided"
+            assert (running.spoken.said, running.committed) == ([], 0)
+        await eventually(lambda: len(running.spoken.said) == CROWD)
+        assert running.committed == CROWD
+    entries = [_answer(wire).entry for wire in running.spoken.said]
+    assert entries == list(range(CROWD)), "in the order of the log"
 
 
-def _verified(engine: Engine, site: SmallSite) -> _Verified:
-    sent = site.scan("front-in", "sergeant")
-    arrival = Arrival(Inbound(sent.topic, sent.wire, retained=False, receipt=(0, 0)), 0.0)
-    found = engine._verify(arrival, site.beacons)
-    assert isinstance(found, _Verified)
-    return found
+async def test_a_guards_yes_is_not_said_with_what_was_asked_again_before_it_is_in_the_log(running: _Running):
+    """A gate repeats a scan that waits, in a crowd; the guard's word comes while that crowd is being committed."""
+    scan = running.site.scan("front-in", "sergeant")
+    async with running.serving():
+        running.engine._verified.append(running.verified(scan))
+        running.engine._work_waits.set()
+        await eventually(lambda: len(running.spoken.said) == 1)
+        (waiting,) = running.spoken.said
+        crowd = [running.verified(scan), *running.crowd(MAX_BATCH - 1)]
+        async with running.commits_held():
+            running.engine._verified += crowd
+            running.engine._work_waits.set()
+            await eventually(lambda: running.engine._flow.next_seq == MAX_BATCH)
+            yes = running.site.change(GuardChange(entry=0, yes=True), change_id=bytes(16))
+            running.engine._changes = [StoredChange(id=bytes(16), document=yes, name=None)]
+            running.engine._work_waits.set()
+            await eventually(lambda: running.engine._flow.next_seq > MAX_BATCH)
+            assert running.spoken.said == [waiting]
+        await eventually(lambda: len(running.spoken.said) == 1 + MAX_BATCH + 1)
+    again = running.spoken.said[1:-1]
+    granted = _answer(running.spoken.said[-1])
+    assert waiting in again, "it is answered as it was when its batch was sealed"
+    assert (granted.verdict, granted.message) == (Verdict.GRANTED, hashlib.sha256(scan.wire).digest())
+    assert running.spoken.said[-1] not in again
+
+
+def _answer(wire: bytes) -> Answer:
+    parsed = cose.parse(wire, typ=DECISION_TYPE)
+    assert isinstance(parsed, cose.Parsed)
+    answer = Answer.read(parsed.payload)
+    assert isinstance(answer, Answer)
+    return answer

@@ -6,7 +6,8 @@ Two stages run at once: while one batch is committed, the next is verified. Only
 everything is decided in order. Whatever waited while the last commit ran goes into the next one, at most 256. In a crowd
 the second stage runs ahead by one batch: the next is decided and sealed while one is committed, and said after it.
 
-INVARIANT: an answer is published, and a message acknowledged, only after the commit that holds its entry returned.
+INVARIANT: an answer is published, and a message acknowledged, only after the commit that holds its entry returned; what is
+published is what was committed, whatever was decided since (`_Work.fix`).
 INVARIANT: an engine that lost its site raises SiteLostError and is thrown away with its flow; it publishes nothing more.
 """
 
@@ -31,6 +32,7 @@ from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
+from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.supervise import Writes, expire_proposals, supervise
 from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.core.verify import PinDesk, Presented
@@ -143,7 +145,17 @@ class _Work:
 
     drafts: list[Draft]
     recorded: list[tuple[Arrival, Authentic, Recorded]]
-    repeated: list[tuple[Arrival, Authentic, Repeated]]
+    repeated: list[tuple[Arrival, Authentic, Receipt]]
+
+    def fix(self) -> None:
+        """Fix what is committed and said: a guard's word may change a receipt while it is on its way, and is no part of this."""
+        self.recorded = [
+            (arrival, authentic, replace(recorded, receipt=replace(recorded.receipt)))
+            for arrival, authentic, recorded in self.recorded
+        ]
+        self.repeated = [
+            (arrival, authentic, replace(receipt)) for arrival, authentic, receipt in self.repeated
+        ]
 
 
 class Engine:
@@ -261,6 +273,7 @@ class Engine:
             sealer=Sealer(self._site, trees=trees, keys=keys),
             ledger=self._parts.ledger,
             health=self._parts.health,
+            start=self._answering.create_task,
         )
         await self._open_trees()
 
@@ -497,6 +510,7 @@ class Engine:
         for one in verified:
             await self._take(one, now, work)
         topics = self._sign_answers(work)
+        work.fix()
         contents = Contents(drafts=work.drafts, recorded=[recorded for _, _, recorded in work.recorded])
         if len(work.drafts) >= _WORTH_OVERLAPPING:
             committed = await self._recorder.begin(contents)
@@ -527,8 +541,8 @@ class Engine:
             case Recorded():
                 work.drafts += outcome.drafts
                 work.recorded.append((one.arrival, one.authentic, outcome))
-            case Repeated():
-                work.repeated.append((one.arrival, one.authentic, outcome))
+            case Repeated(receipt=receipt):
+                work.repeated.append((one.arrival, one.authentic, receipt))
             case Refused(code=code, detail=detail):
                 metrics.refused(code.value).inc()
                 inbound = one.arrival.inbound
@@ -555,9 +569,8 @@ class Engine:
             transport.acknowledge(arrival.inbound)
             self._observe(arrival, authentic, recorded)
         now = self._parts.clock.now()
-        for arrival, authentic, repeated in work.repeated:
+        for arrival, authentic, receipt in work.repeated:
             metrics.repeated.inc()
-            receipt = repeated.receipt
             if still_valid(verdict=receipt.verdict, issued=receipt.issued, now=now):
                 topic = gate_topic(self._site, authentic.gate, Channel.DECISION, prefix=self._parts.prefix)
                 transport.publish(topic, receipt.signed)

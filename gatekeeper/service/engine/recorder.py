@@ -6,7 +6,7 @@ What was sealed so is committed only when the batch before it is in the log.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,9 +36,21 @@ class Contents:
 
 
 class Recorder:
-    """Writes the log of one site under one epoch; used by one task at a time."""
+    """Writes the log of one site under one epoch; used by one task at a time.
 
-    def __init__(self, site: SiteId, *, epoch: int, sealer: Sealer, ledger: Ledger, health: Health) -> None:
+    `start` starts the commits that go on while the next batch is sealed: a group of tasks ends them with itself.
+    """
+
+    def __init__(
+        self,
+        site: SiteId,
+        *,
+        epoch: int,
+        sealer: Sealer,
+        ledger: Ledger,
+        health: Health,
+        start: Callable[[Coroutine[None, None, None]], asyncio.Task[None]] = asyncio.create_task,
+    ) -> None:
         self.sealer = sealer
         self.grown = asyncio.Event()
         """Set at every commit; whoever waits for it clears it."""
@@ -48,6 +60,7 @@ class Recorder:
         self._epoch = epoch
         self._ledger = ledger
         self._health = health
+        self._start = start
         self._under_way: asyncio.Task[None] | None = None
         self._ahead: Sealed | None = None
 
@@ -65,10 +78,11 @@ class Recorder:
 
         Raises SiteLostError. What deletes is committed, never begun: it may be refused, and nothing may be sealed upon it.
         """
+        # What was sealed last may be in the log by now: then these are the log's trees.
         sealing = self.sealer.begin(after=self._ahead)
         drafts, many = contents.drafts, _AT_FIRST
         while drafts:
-            # What is on its way is longer than a socket takes at once: soon the rest of it must leave.
+            # The batch before is longer than a socket takes at once: the rest of it leaves when the loop turns, early on.
             await asyncio.sleep(0)
             sealing.add(drafts[:many])
             drafts, many = drafts[many:], min(2 * many, _AT_MOST)
@@ -76,7 +90,7 @@ class Recorder:
         batch = _batch_of(sealed, contents)
         await self.settled()
         self._ahead = sealed
-        self._under_way = asyncio.create_task(self._commit(sealed, batch), name="commit")
+        self._under_way = self._start(self._commit(sealed, batch))
         return self._under_way
 
     async def settled(self) -> None:

@@ -1,40 +1,19 @@
 """A grant that waits for a guard's word: yes opens, no and silence do not, and nothing opens in the meantime."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.change import GuardChange, LockdownChange
 from gatekeeper.core.facts import GuardsWord
-from gatekeeper.core.flow import Recorded, Repeated
-from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
+from gatekeeper.core.flow import Repeated
 from gatekeeper.core.supervise import APPLIED
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.messages import Answer, PassageOutcome, Verdict
 from gatekeeper.model.reasons import Reason
-from tests.support.sites import HOST, SITE, Sent, SmallSite, ground, issue, key_of, site_document
-
-
-class Watched(SmallSite):
-    """A small site whose yard wants a guard's eyes for twenty seconds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        document = site_document()
-        document["zone"][1]["rules"] = {"guard_check": {"seconds": 20}}
-        source = sign_policy(document, site=SITE, key=key_of(f"{HOST} signing"))
-        policy = compile_from(source, trust=self.flow.trust)
-        assert not isinstance(policy, PolicyRefused), policy
-        self.flow.adopt(policy, source=source, trust=self.flow.trust)
-
-    def ask(self) -> tuple[Sent, Recorded]:
-        sent = self.scan("front-in", "sergeant")
-        return sent, self.recorded(sent)
-
-    def say(self, entry: int, *, yes: bool) -> Any:
-        return self.supervise(GuardChange(entry=entry, yes=yes))
+from tests.support.sites import SITE, ground, issue, key_of
+from tests.support.watched import Watched
 
 
 @pytest.fixture
