@@ -299,6 +299,20 @@ async def test_the_exporter_gives_nothing_as_expired_that_no_entry_tells_of(grou
         await ground.plan(tree)
 
 
+async def test_a_hole_between_two_deletions_is_given_to_nobody_as_expired(ground: Ground):
+    """Whoever deletes entries, and has the log's own deletions go on behind them, has told of none."""
+    told = await ground.fort.run(
+        "SELECT seq, body FROM entry WHERE site_id = $1 AND kind = 'data.expired' AND body LIKE '%\"entries\"%' ORDER BY seq"
+    )
+    last = json.loads(told[-1]["body"])
+    moved = json.dumps(last | {"first": last["first"] + 5}, separators=(",", ":"), sort_keys=True).encode()
+    await ground.fort.run(
+        "UPDATE entry SET body = $3 WHERE site_id = $1 AND seq = $2", told[-1]["seq"], moved
+    )
+    with pytest.raises(MissingEntriesError, match="no entry says that they expired: 5 of them"):
+        await ground.plan(SITE_TREE)
+
+
 async def test_what_an_entry_says_that_was_altered_tells_of_nothing(ground: Ground):
     spoilt = json.dumps({"kind": "data.expired", "what": "entries"}, separators=(",", ":")).encode()
     await ground.fort.run("UPDATE entry SET body = $3 WHERE site_id = $1 AND seq = $2", LAST_TOLD, spoilt)

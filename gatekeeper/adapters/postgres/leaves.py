@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from gatekeeper.adapters.postgres.connection import connect, told_as_unavailable
@@ -78,7 +79,8 @@ class PostgresLeaves:
         rows = connection.cursor(_queries.deletions, self._site)
         deletions = [one async for row in rows if (one := _deletion(row, self._site)) is not None]
         told = deletions[-1].last + 1 if deletions else 0
-        untold = max(0, sizes.get(SITE_TREE, 0) - told)
+        between = (after.first - before.last - 1 for before, after in pairwise(deletions))
+        untold = max(0, sizes.get(SITE_TREE, 0) - told) + sum(map(abs, between))
         if tree != SITE_TREE:
             tenant = _tenant(tree)
             untold += (

@@ -6,6 +6,7 @@ tenant's tree shows less, and the report says what is then not known.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.core.export import Expiry, Manifest
@@ -27,12 +28,22 @@ def hold_expired(
     if expired is None:
         return
     of_site = manifest.tree == SITE_TREE and not hashes_only
+    first = min((one.first for one in deletions), default=0)
     told = max((one.last + 1 for one in deletions), default=0)
     if of_site and not manifest.selection:
         _hold_names(manifest, expired, deletions)
+        _hold_row(deletions)
         if told < manifest.begins and manifest.range[1] == manifest.size:
             raise fault(Fault.EXPIRED_UNTOLD, member="manifest.json", index=told)
-    report.unchecked += _unknown(manifest, expired, is_told=of_site and manifest.begins <= told)
+    is_told = of_site and first <= manifest.range[0] and manifest.begins <= told
+    report.unchecked += _unknown(manifest, expired, is_told=is_told)
+
+
+def _hold_row(deletions: Sequence[Deletion]) -> None:
+    """See that deletions join on: a log lets its oldest entries go, and leaves none out."""
+    for before, after in pairwise(deletions):
+        if after.first != before.last + 1:
+            raise fault(Fault.EXPIRED_UNTOLD, member="manifest.json", index=before.last + 1)
 
 
 def _hold_names(manifest: Manifest, expired: Expiry, deletions: Sequence[Deletion]) -> None:
