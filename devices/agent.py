@@ -27,6 +27,7 @@ from devices.core.events import (
     AnswerReceived,
     AskProof,
     BeaconReceived,
+    CallOut,
     CancelTimer,
     CardPresented,
     CheckpointReceived,
@@ -292,23 +293,34 @@ class GateAgent:
                 self._timers[timer] = loop.call_later(after.total_seconds(), self._fire, timer)
             case CancelTimer(timer=timer):
                 self._cancel(timer)
-            case Unlock(access_point=access_point, lasting=lasting):
-                if access_point in self._fittings:
-                    self._fittings[access_point].strike.release(lasting)
-            case Lock(access_point=access_point):
-                if access_point in self._fittings:
-                    self._fittings[access_point].strike.secure()
+            case Unlock() | Lock():
+                self._move_strike(effect)
             case AskProof(access_point=access_point, digest=digest):
                 presented = self._presented[access_point]
                 self._spawn(f"proof {access_point}", self._prove(access_point, presented, digest))
             case Show():
                 self._show(effect)
+            case CallOut():
+                self._call_out(effect)
             case KeepCheckpoints():
                 self._keep_checkpoints(effect)
             case Warn(why=why):
                 self._log.warning("the service sends what is not believed", why=why.value)
             case _:
                 assert_never(effect)
+
+    def _move_strike(self, moved: Unlock | Lock) -> None:
+        if moved.access_point in self._fittings:
+            strike = self._fittings[moved.access_point].strike
+            if isinstance(moved, Unlock):
+                strike.release(moved.lasting)
+            else:
+                strike.secure()
+
+    def _call_out(self, call: CallOut) -> None:
+        if call.access_point in self._fittings:
+            self._fittings[call.access_point].display.show(call.signal, reason=None, entry=None)
+        self._log.info("door", access_point=call.access_point, signal=call.signal.value)
 
     def _keep_checkpoints(self, kept: KeepCheckpoints) -> None:
         if self._checkpoints is not None:

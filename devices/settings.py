@@ -2,7 +2,7 @@
 
     gate.json         {"site", "gate", "prefix",
                        "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool}],
-                       "held_seconds"?: 1..3600 (30), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
+                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
     key.pem           the gate's own key, made here                             its owner's eyes only
     broker-password   one line                                                  its owner's eyes only
     anchor.json       where trust begins, put here by hand
@@ -39,7 +39,9 @@ GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", 
 _HELD: Final = 30
 _LONGEST_HELD: Final = 3600
 _OTHERS: Final = 0o077
-_KEYS: Final = frozenset({"site", "gate", "prefix", "access_points", "held_seconds", "bridge"})
+_KEYS: Final = frozenset(
+    {"site", "gate", "prefix", "access_points", "held_seconds", "warned_seconds", "bridge"}
+)
 _POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked"})
 _BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
 
@@ -171,7 +173,11 @@ def _doorways(written: Mapping[str, Any], bridge: BridgeSettings | None) -> tupl
     held = written.get("held_seconds", _HELD)
     if type(held) is not int or not 0 < held <= _LONGEST_HELD:
         raise SettingsError(f"gate.json: held_seconds is a whole number from 1 to {_LONGEST_HELD}.")
-    doorways = tuple(_doorway(point, bridge, timedelta(seconds=held)) for point in _points(written))
+    warned = written.get("warned_seconds", max(1, held * 2 // 3))
+    if type(warned) is not int or not 0 < warned <= held:
+        raise SettingsError("gate.json: warned_seconds is a whole number from 1 to held_seconds.")
+    waits = (timedelta(seconds=warned), timedelta(seconds=held))
+    doorways = tuple(_doorway(point, bridge, *waits) for point in _points(written))
     if len({doorway.id for doorway in doorways}) != len(doorways):
         raise SettingsError("gate.json names an access point twice.")
     return doorways
@@ -184,7 +190,9 @@ def _points(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return points
 
 
-def _doorway(point: Mapping[str, Any], bridge: BridgeSettings | None, held: timedelta) -> Doorway:
+def _doorway(
+    point: Mapping[str, Any], bridge: BridgeSettings | None, warned: timedelta, held: timedelta
+) -> Doorway:
     _know(point, _POINT_KEYS, "an access point")
     access_point = AccessPointId(_name(point, "id"))
     if point.get("direction") not in set(Direction):
@@ -207,6 +215,7 @@ def _doorway(point: Mapping[str, Any], bridge: BridgeSettings | None, held: time
         direction=Direction(point["direction"]),
         has_contact=has_contact,
         interlocked=interlocked,
+        warned=warned,
         held=held,
     )
 

@@ -33,6 +33,7 @@ from devices.core.events import (
     AnswerReceived,
     AskProof,
     BeaconReceived,
+    CallOut,
     CancelTimer,
     CardPresented,
     CheckpointReceived,
@@ -89,13 +90,15 @@ __all__ = ["Controller", "Doorway", "Limits"]
 class Doorway:
     """An access point as its gate knows it.
 
-    `interlocked` says that other doors wait until this one is shut; `held` is how long it may stay open.
+    `interlocked` says that other doors wait until this one is shut; `held` is how long it may stay open, `warned` how long
+    until it asks to be closed.
     """
 
     id: AccessPointId
     direction: Direction
     has_contact: bool
     interlocked: bool
+    warned: timedelta
     held: timedelta
 
 
@@ -430,17 +433,17 @@ class Controller:
                 self._do(Lock(access_point=lane.doorway.id))
             case DoorAct.AWAIT_OPENING:
                 self._start(lane, TimerKind.UNLOCK, lane.unlock)
-            case DoorAct.OPENING_AWAITED:
-                self._cancel(lane, TimerKind.UNLOCK)
             case DoorAct.AWAIT_CLOSING:
+                self._start(lane, TimerKind.WARNED, lane.doorway.warned)
                 self._start(lane, TimerKind.HELD, lane.doorway.held)
-            case DoorAct.CLOSING_AWAITED:
-                self._cancel(lane, TimerKind.HELD)
-            case DoorAct.TELL_CLOSED:
-                self._tell(StatusKind.CLOSED_AGAIN, lane.doorway.id)
-            case DoorAct.TELL_SHUT:
+            case DoorAct.OPENING_AWAITED | DoorAct.CLOSING_AWAITED:
+                for kind in _AWAITED[act]:
+                    self._cancel(lane, kind)
+            case DoorAct.ASK_TO_CLOSE | DoorAct.STOP_ASKING:
+                self._do(CallOut(lane.doorway.id, _CALLS[act]))
+            case DoorAct.TELL_CLOSED | DoorAct.TELL_SHUT:
                 # A scan under way may be granted already: its door would then count as shut while it is released.
-                if lane.doorway.interlocked and lane.scan is None:
+                if act is DoorAct.TELL_CLOSED or (lane.doorway.interlocked and lane.scan is None):
                     self._tell(StatusKind.CLOSED_AGAIN, lane.doorway.id)
             case DoorAct.TELL_TAKEN | DoorAct.TELL_NOT_TAKEN | DoorAct.TELL_FORCED | DoorAct.TELL_HELD:
                 # Without a contact nobody knows whether the grant was used, and the gate does not say so.
@@ -525,6 +528,8 @@ class Controller:
                 self._give_up(lane)
             case TimerKind.UNLOCK:
                 self._door(lane, DoorInput.UNLOCK_OVER)
+            case TimerKind.WARNED:
+                self._door(lane, DoorInput.OPEN_LONG)
             case TimerKind.HELD:
                 self._door(lane, DoorInput.OPEN_TOO_LONG)
             case _:
@@ -569,6 +574,11 @@ _WORTH_A_WORD: Final = frozenset(
         Ignored.CHECKPOINT_UNSIGNED,
     }
 )
+_AWAITED: Final = {
+    DoorAct.OPENING_AWAITED: (TimerKind.UNLOCK,),
+    DoorAct.CLOSING_AWAITED: (TimerKind.WARNED, TimerKind.HELD),
+}
+_CALLS: Final = {DoorAct.ASK_TO_CLOSE: Signal.CLOSE_DOOR, DoorAct.STOP_ASKING: Signal.READY}
 _OUTCOMES: Final = {
     DoorAct.TELL_TAKEN: PassageOutcome.TAKEN,
     DoorAct.TELL_NOT_TAKEN: PassageOutcome.NOT_TAKEN,

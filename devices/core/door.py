@@ -1,12 +1,12 @@
 """The state machine of one door: what its contact and its grants make of it.
 
     locked     closed, the strike holds          unlocked   closed, the strike is released for one passage
-    open       opened after a grant              held       open for too long
-    forced     opened without a grant
+    open       opened after a grant              warned     open for long: the door asks to be closed (pre-alarm)
+    forced     opened without a grant            held       open for too long (alarm)
 
 Rules. Only a grant releases the strike, and only while the door is closed. The strike is secured as soon as the door
 opens, so that it falls into the lock behind whoever went through. A door that was forced or held says so once, and says
-once that it is closed again. A door of an interlock, for which other doors wait, says that it is shut after every passage
+once that it is closed again; one that was warned of in time says nothing. A door of an interlock, for which other doors wait, says that it is shut after every passage
 too, and when its contact says closed while it is locked: its first word after a start, when the last may have been lost.
 What the table does not name changes nothing.
 
@@ -15,9 +15,9 @@ Whether a grant is one is not asked here (see `belief`); time is counted by the 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["TRANSITIONS", "DoorAct", "DoorInput", "DoorState", "step"]
+__all__ = ["ONVIF", "TRANSITIONS", "DoorAct", "DoorInput", "DoorState", "Onvif", "step"]
 
 
 class DoorState(StrEnum):
@@ -26,6 +26,7 @@ class DoorState(StrEnum):
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     OPEN = "open"
+    WARNED = "warned"
     FORCED = "forced"
     HELD = "held"
 
@@ -37,6 +38,7 @@ class DoorInput(StrEnum):
     OPENED = "opened"
     CLOSED = "closed"
     UNLOCK_OVER = "unlock-over"
+    OPEN_LONG = "open-long"
     OPEN_TOO_LONG = "open-too-long"
 
 
@@ -49,6 +51,8 @@ class DoorAct(StrEnum):
     OPENING_AWAITED = "opening-awaited"
     AWAIT_CLOSING = "await-closing"
     CLOSING_AWAITED = "closing-awaited"
+    ASK_TO_CLOSE = "ask-to-close"
+    STOP_ASKING = "stop-asking"
     TELL_TAKEN = "tell-taken"
     TELL_NOT_TAKEN = "tell-not-taken"
     TELL_FORCED = "tell-forced"
@@ -71,14 +75,36 @@ TRANSITIONS: Final[Mapping[tuple[DoorState, DoorInput], tuple[DoorState, Acts]]]
     (_S.UNLOCKED, _I.OPENED): (_S.OPEN, (_A.OPENING_AWAITED, _A.LOCK, _A.TELL_TAKEN, _A.AWAIT_CLOSING)),
     (_S.UNLOCKED, _I.UNLOCK_OVER): (_S.LOCKED, (_A.LOCK, _A.TELL_NOT_TAKEN)),
     (_S.OPEN, _I.CLOSED): (_S.LOCKED, (_A.CLOSING_AWAITED, _A.TELL_SHUT)),
-    (_S.OPEN, _I.OPEN_TOO_LONG): (_S.HELD, (_A.TELL_HELD,)),
+    (_S.OPEN, _I.OPEN_LONG): (_S.WARNED, (_A.ASK_TO_CLOSE,)),
+    (_S.OPEN, _I.OPEN_TOO_LONG): (_S.HELD, (_A.ASK_TO_CLOSE, _A.TELL_HELD)),
+    (_S.WARNED, _I.CLOSED): (_S.LOCKED, (_A.CLOSING_AWAITED, _A.STOP_ASKING, _A.TELL_SHUT)),
+    (_S.WARNED, _I.OPEN_TOO_LONG): (_S.HELD, (_A.TELL_HELD,)),
     # The door was forced while the scan was decided: whoever was granted is not let in through it.
     (_S.FORCED, _I.GRANT): (_S.FORCED, (_A.TELL_NOT_TAKEN,)),
     (_S.FORCED, _I.CLOSED): (_S.LOCKED, (_A.CLOSING_AWAITED, _A.LOCK, _A.TELL_CLOSED)),
-    (_S.FORCED, _I.OPEN_TOO_LONG): (_S.HELD, (_A.TELL_HELD,)),
+    (_S.FORCED, _I.OPEN_TOO_LONG): (_S.HELD, (_A.ASK_TO_CLOSE, _A.TELL_HELD)),
     (_S.HELD, _I.GRANT): (_S.HELD, (_A.TELL_NOT_TAKEN,)),
-    (_S.HELD, _I.CLOSED): (_S.LOCKED, (_A.LOCK, _A.TELL_CLOSED)),
+    (_S.HELD, _I.CLOSED): (_S.LOCKED, (_A.LOCK, _A.STOP_ASKING, _A.TELL_CLOSED)),
 }
+
+
+class Onvif(NamedTuple):
+    """What ONVIF's Door Control service (22.12, section 4.4) calls a state."""
+
+    mode: str
+    physical: str
+    alarm: str
+
+
+ONVIF: Final[Mapping[DoorState, Onvif]] = {
+    _S.LOCKED: Onvif("Locked", "Closed", "Normal"),
+    _S.UNLOCKED: Onvif("Accessed", "Closed", "Normal"),
+    _S.OPEN: Onvif("Locked", "Open", "Normal"),
+    _S.WARNED: Onvif("Locked", "Open", "Normal"),
+    _S.FORCED: Onvif("Locked", "Open", "DoorForcedOpen"),
+    _S.HELD: Onvif("Locked", "Open", "DoorOpenTooLong"),
+}
+"""A strike is secured as the door opens, so that its mode is Locked from then on. ONVIF has no name for the pre-alarm."""
 
 
 def step(state: DoorState, happened: DoorInput) -> tuple[DoorState, Acts]:

@@ -18,6 +18,7 @@ __all__ = [
     "AnswerReceived",
     "AskProof",
     "BeaconReceived",
+    "CallOut",
     "CancelTimer",
     "CardPresented",
     "CheckpointReceived",
@@ -61,6 +62,7 @@ class TimerKind(StrEnum):
     RESEND = "resend"
     DEADLINE = "deadline"
     UNLOCK = "unlock"
+    WARNED = "warned"
     HELD = "held"
     KEPT = "kept"
 
@@ -74,13 +76,15 @@ class Timer:
 
 
 class Signal(StrEnum):
-    """What the display of a reader says."""
+    """What the display of a reader says: of a badge, or of the door (`CLOSE_DOOR`, until `READY`)."""
 
     GRANTED = "granted"
     DENIED = "denied"
     WAITING = "waiting"
     BUSY = "busy"
     NO_SERVICE = "no-service"
+    CLOSE_DOOR = "close-door"
+    READY = "ready"
 
 
 # -- events ---------------------------------------------------------------------------------------------------------------
@@ -256,6 +260,14 @@ class Show:
     waited: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CallOut:
+    """Tell whoever stands at the door something of the door. It answers no badge."""
+
+    access_point: AccessPointId
+    signal: Signal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepCheckpoints:
     """Keep what is remembered of the log where a power cut does not reach it; `alarm` says what was just found out."""
@@ -272,5 +284,5 @@ class Warn:
 
 
 Effect: TypeAlias = (
-    Publish | AskProof | Unlock | Lock | StartTimer | CancelTimer | Show | KeepCheckpoints | Warn
+    Publish | AskProof | Unlock | Lock | StartTimer | CancelTimer | Show | CallOut | KeepCheckpoints | Warn
 )

@@ -127,6 +127,7 @@ class Gate:
                 direction=direction,
                 has_contact=contact,
                 interlocked=False,
+                warned=timedelta(seconds=20),
                 held=timedelta(seconds=30),
             )
             for name, direction, contact in _DOORS[gate]

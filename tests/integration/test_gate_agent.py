@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -182,6 +183,26 @@ async def test_reader_strike_contact_and_display_are_served(side: SiteSide):
     outcomes = [passage.outcome for passage in side.seen(Passage)]
     assert outcomes == [PassageOutcome.TAKEN, PassageOutcome.FORCED]
     assert [status.kind for status in side.seen(Status)] == [StatusKind.CLOSED_AGAIN]
+
+
+async def test_the_display_asks_for_a_door_to_be_closed_until_it_is(side: SiteSide):
+    settings = side.settings()
+    waits = timedelta(milliseconds=50)
+    settings = replace(
+        settings, doorways=tuple(replace(one, warned=waits, held=10 * waits) for one in settings.doorways)
+    )
+    reader, door = SimulatedReader(), SimulatedDoor()
+    link = GateLink(side.broker.url, gate=side.gate, password=PASSWORD)
+    async with side.serves(GateAgent(settings, link, fittings={IN: door.fittings(reader)})):
+        reader.hold(CARD)
+        await eventually(lambda: door.released is not None)
+        door.open()
+        await eventually(lambda: len(side.seen(Passage)) == 2)
+        door.close()
+        await eventually(lambda: bool(side.seen(Status)))
+    assert [signal for signal, _, _ in door.shown] == [Signal.GRANTED, Signal.CLOSE_DOOR, Signal.READY]
+    outcomes = [passage.outcome for passage in side.seen(Passage)]
+    assert outcomes == [PassageOutcome.TAKEN, PassageOutcome.HELD_OPEN]
 
 
 async def test_what_the_log_contradicts_is_on_disk_before_it_is_told(side: SiteSide):

@@ -14,7 +14,7 @@ INVARIANT: an engine that lost its site raises SiteLostError and is thrown away 
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -273,9 +273,13 @@ class Engine:
             sealer=Sealer(self._site, trees=trees, keys=keys),
             ledger=self._parts.ledger,
             health=self._parts.health,
-            start=self._answering.create_task,
+            start=self._start,
         )
         await self._open_trees()
+
+    def _start(self, commit: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start a commit among the engine's tasks: it ends with them."""
+        return self._answering.create_task(commit, name="commit")
 
     def _must_hold_our_keys(self, trust: Trust) -> None:
         if self._parts.decision_key.kid not in trust.decisions:

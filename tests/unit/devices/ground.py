@@ -244,6 +244,7 @@ class Talk:
                     direction=direction,
                     has_contact=has_contact,
                     interlocked=access_point in self._interlocked,
+                    warned=timedelta(seconds=20),
                     held=timedelta(seconds=30),
                 )
                 for access_point, direction, has_contact in _DOORS

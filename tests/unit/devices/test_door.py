@@ -8,6 +8,7 @@ import pytest
 
 from devices.core.door import TRANSITIONS, DoorAct, DoorInput, DoorState, step
 from devices.core.events import (
+    CallOut,
     CancelTimer,
     ContactClosed,
     ContactOpened,
@@ -50,9 +51,13 @@ def test_whoever_goes_through_after_a_grant_is_told_as_taken_and_the_strike_fall
     scan = talk.granted()
     effects = talk.happens(ContactOpened(IN))
     assert effects[:2] == [CancelTimer(timer=Timer(TimerKind.UNLOCK, IN)), Lock(access_point=IN)]
-    assert StartTimer(timer=Timer(TimerKind.HELD, IN), after=timedelta(seconds=30)) in effects
+    for kind, seconds in ((TimerKind.WARNED, 20), (TimerKind.HELD, 30)):
+        assert StartTimer(timer=Timer(kind, IN), after=timedelta(seconds=seconds)) in effects
     assert told(talk) == [(PassageOutcome.TAKEN, IN, digest(scan))]
-    assert talk.happens(ContactClosed(IN)) == [CancelTimer(timer=Timer(TimerKind.HELD, IN))]
+    assert talk.happens(ContactClosed(IN)) == [
+        CancelTimer(timer=Timer(TimerKind.WARNED, IN)),
+        CancelTimer(timer=Timer(TimerKind.HELD, IN)),
+    ]
     assert talk.controller.door(IN) is DoorState.LOCKED
     talk.scans()
 
@@ -96,6 +101,41 @@ def test_a_door_held_open_says_so_once_and_says_when_it_is_closed_again():
     ]
 
 
+def test_a_door_that_stays_open_asks_to_be_closed_before_it_tells_anybody():
+    talk = Talk.ready()
+    scan = talk.granted()
+    talk.happens(ContactOpened(IN))
+    assert talk.fires(TimerKind.WARNED) == [CallOut(IN, Signal.CLOSE_DOOR)]
+    assert talk.controller.door(IN) is DoorState.WARNED
+    effects = talk.happens(ContactClosed(IN))
+    assert CancelTimer(timer=Timer(TimerKind.HELD, IN)) in effects
+    assert effects[-1] == CallOut(IN, Signal.READY)
+    assert told(talk) == [(PassageOutcome.TAKEN, IN, digest(scan))]
+
+
+def test_a_door_that_was_asked_to_be_closed_in_vain_is_held():
+    talk = Talk.ready()
+    scan = talk.granted()
+    talk.happens(ContactOpened(IN))
+    talk.fires(TimerKind.WARNED)
+    talk.fires(TimerKind.HELD)
+    assert talk.controller.door(IN) is DoorState.HELD
+    assert only(CallOut, talk.happens(ContactClosed(IN))) == [CallOut(IN, Signal.READY)]
+    assert told(talk) == [
+        (PassageOutcome.TAKEN, IN, digest(scan)),
+        (PassageOutcome.HELD_OPEN, IN, digest(scan)),
+        (StatusKind.CLOSED_AGAIN, IN),
+    ]
+
+
+def test_a_door_calls_out_only_while_it_is_open_too_long():
+    """Whoever asked the door to be closed says when it need not be any more."""
+    for (state, _), (after, acts) in TRANSITIONS.items():
+        asks = {DoorState.WARNED, DoorState.HELD}
+        assert (DoorAct.ASK_TO_CLOSE in acts) == (state not in asks and after in asks), (state, after)
+        assert (DoorAct.STOP_ASKING in acts) == (state in asks and after not in asks), (state, after)
+
+
 def test_a_forced_door_that_stays_open_is_held_as_well():
     talk = Talk.ready()
     talk.happens(ContactOpened(IN))
@@ -103,13 +143,15 @@ def test_a_forced_door_that_stays_open_is_held_as_well():
     assert told(talk) == [(PassageOutcome.FORCED, IN, None), (PassageOutcome.HELD_OPEN, IN, None)]
 
 
-@pytest.mark.parametrize("opening", ["unlocked", "open", "forced", "held"])
+@pytest.mark.parametrize("opening", ["unlocked", "open", "warned", "forced", "held"])
 def test_a_card_waits_until_the_door_is_closed_and_locked(opening: str):
     talk = Talk.ready()
-    if opening in {"unlocked", "open", "held"}:
+    if opening in {"unlocked", "open", "warned", "held"}:
         talk.granted()
-    if opening in {"open", "forced", "held"}:
+    if opening in {"open", "warned", "forced", "held"}:
         talk.happens(ContactOpened(IN))
+    if opening == "warned":
+        talk.fires(TimerKind.WARNED)
     if opening == "held":
         talk.fires(TimerKind.HELD)
     assert talk.controller.door(IN) == opening

@@ -20,11 +20,11 @@ BRIDGE = {"kind": "tasmota", "topic": "tele/shed/SENSOR", "access_point": IN}
 
 def test_a_folder_in_order_is_read_whole(tmp_path: Path):
     settings = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY))
-    half_a_minute = timedelta(seconds=30)
+    waits = {"warned": timedelta(seconds=20), "held": timedelta(seconds=30)}
     assert (settings.site, settings.gate, settings.prefix) == (SITE, GATE, "gk")
     assert settings.doorways == (
-        Doorway(id=IN, direction=Direction.IN, has_contact=True, interlocked=False, held=half_a_minute),
-        Doorway(id=OUT, direction=Direction.OUT, has_contact=True, interlocked=False, held=half_a_minute),
+        Doorway(id=IN, direction=Direction.IN, has_contact=True, interlocked=False, **waits),
+        Doorway(id=OUT, direction=Direction.OUT, has_contact=True, interlocked=False, **waits),
     )
     assert settings.key.kid == KEY.kid
     assert settings.password == PASSWORD
@@ -41,6 +41,13 @@ def test_held_seconds_and_contacts_are_settings(tmp_path: Path):
     written = gate_file(held_seconds=90, access_points=[{"id": IN, "direction": "in", "contact": False}])
     (doorway,) = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, written)).doorways
     assert (doorway.has_contact, doorway.held) == (False, timedelta(seconds=90))
+    assert doorway.warned == timedelta(seconds=60), "two thirds of it"
+
+
+def test_when_a_door_asks_to_be_closed_is_a_setting(tmp_path: Path):
+    written = gate_file(held_seconds=90, warned_seconds=15, access_points=[{"id": IN, "direction": "in"}])
+    (doorway,) = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, written)).doorways
+    assert (doorway.warned, doorway.held) == (timedelta(seconds=15), timedelta(seconds=90))
 
 
 @pytest.mark.parametrize("interlocked", [True, False])
@@ -93,6 +100,9 @@ def test_a_bridge_has_a_reader_and_no_contact(tmp_path: Path, changes: dict[str,
         ({"access_points": [{"id": IN, "direction": "in"}] * 2}, "twice"),
         ({"held_seconds": 0}, "from 1 to 3600"),
         ({"held_seconds": True}, "from 1 to 3600"),
+        ({"warned_seconds": 0}, "from 1 to held_seconds"),
+        ({"warned_seconds": 31}, "from 1 to held_seconds"),
+        ({"warned_seconds": 1.5}, "from 1 to held_seconds"),
         ({"bridge": {"kind": "zigbee"}}, "only kind"),
         ({"bridge": {"kind": "tasmota", "topic": "tele/+/SENSOR"}}, "as in tele/shed/SENSOR"),
         ({"bridge": {"kind": "tasmota", "topic": "tele/shed/SENSOR"}}, "none of the gate's"),
