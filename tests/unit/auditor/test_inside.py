@@ -18,9 +18,21 @@ import pytest
 
 from gatekeeper.core.export import Expiry, Selection
 from gatekeeper.service.auditor import Known, verify_bundle
+from gatekeeper.service.auditor.archive import read_archive
 from gatekeeper.service.export.inside import verify_program
 from gatekeeper.transparency import leaf_hash
-from tests.support.bundles import OTHER_KEY, Asked, Made, bundle_of, log_of, packed, written
+from tests.support.bundles import (
+    OTHER_KEY,
+    Asked,
+    Made,
+    bundle_of,
+    log_of,
+    packed,
+    sparse,
+    with_wide_end,
+    with_wide_numbers,
+    written,
+)
 
 LOG = log_of(20, forgotten=lambda index: index == 4)
 MADE = bundle_of(LOG, Asked(within=(3, 15)))
@@ -138,6 +150,10 @@ HARMED: dict[str, Callable[[], bytes]] = {
     "a bit of a content": lambda: _flipped(WHOLE, 200),
     "a bit of a header": lambda: _flipped(WHOLE, 4),
     "a bit of the directory": lambda: _flipped(WHOLE, WHOLE.index(b"PK\x01\x02") + 6),
+    "a ZIP64 end that nothing needs": lambda: with_wide_end(WHOLE),
+    "a wide size that fits": lambda: with_wide_numbers(WHOLE, 24),
+    "wide sizes that fit": lambda: with_wide_numbers(WHOLE, 24, 20),
+    "a wide offset that fits": lambda: with_wide_numbers(WHOLE, 42),
     "a bit of the end": lambda: _flipped(WHOLE, len(WHOLE) - 1),
 }
 
@@ -176,6 +192,16 @@ def test_a_number_that_does_not_fit_is_no_fault(
     path.write_bytes(packed({"one.txt": bytes(500), "two.txt": b"2"}, compress=False))
     with zipfile.ZipFile(path) as archive:
         verify.must_be_plain(path, archive.infolist())
+
+
+@pytest.mark.parametrize("sizes", [[(1 << 31, 10), (1, 1)], [(1 << 33, 1 << 33), (1, 1)], [(0, 0)] * 0xFFFF])
+def test_the_program_reads_a_large_archive_as_the_command_does(
+    tmp_path: Path, program: Path, sizes: list[tuple[int, int]]
+):
+    path = sparse(tmp_path / "large.zip", sizes)
+    with zipfile.ZipFile(path) as archive, read_archive(path) as read:
+        _imported(program).must_be_plain(path, archive.infolist())
+        assert read.names == archive.namelist()
 
 
 def _bzip2() -> bytes:

@@ -153,7 +153,7 @@ def fields_of(one: zipfile.ZipInfo) -> tuple[int, int, int, int]:
 
 def directory_of(members: list[zipfile.ZipInfo], begin: int) -> bytes:
     """The end of a ZIP with these members, from `begin` on; numbers that are too large stand in fields of ZIP64."""
-    rows = b""
+    rows = bytearray()
     for one in members:
         name, size, packed, offset = (
             one.filename.encode(),
@@ -174,7 +174,7 @@ def directory_of(members: list[zipfile.ZipInfo], begin: int) -> bytes:
         rows += struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begin)
         rows += struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
         count, size, begin = min(count, 0xFFFF), min(size, FULL), min(begin, FULL)
-    return rows + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, begin, 0)
+    return bytes(rows) + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, begin, 0)
 
 
 # -- hashing -----------------------------------------------------------------------------------------------------
