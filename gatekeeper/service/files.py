@@ -1,5 +1,10 @@
-"""Files that are there whole or not at all, and what is said when one cannot be written."""
+"""Files that are there whole or not at all, and what is said when one cannot be written.
 
+A file system without hard links (FAT, some shares) cannot give a whole file a new name and replace nothing. There the name is
+taken first, by an empty file of our own, which the whole one replaces: a crash between the two leaves it empty.
+"""
+
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -10,6 +15,7 @@ __all__ = ["named", "try_place", "write_new", "write_whole"]
 
 _OWNER_ONLY = 0o600
 _A_BLOCK = bytes(4096)
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -23,13 +29,14 @@ def write_new(file: Path, content: bytes) -> None:
     """Write a file of the owner's alone. Raises FileExistsError when there is one, and never writes over it."""
     with _aside(file) as aside:
         _write(aside, content, _OWNER_ONLY)
-        os.link(aside, file)  # unlike a rename, a link replaces nothing
+        _settle(aside, file)
 
 
 def try_place(file: Path) -> None:
     """See that a file can be written where it is to be, and leave nothing there. Raises the OSError that writing it would."""
-    with _aside(file) as aside:
+    with _aside(file) as aside, _aside(file) as settled:
         _write(aside, _A_BLOCK, _OWNER_ONLY)
+        _settle(aside, settled)
 
 
 @contextmanager
@@ -62,3 +69,23 @@ def _write(file: Path, content: bytes, mode: int) -> None:
         written.write(content)
         written.flush()
         os.fsync(descriptor)
+
+
+def _settle(aside: Path, file: Path) -> None:
+    """Give a file that was written aside its name. Raises FileExistsError when something has that name."""
+    try:
+        os.link(aside, file)  # unlike a rename, a link replaces nothing
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _settle_without_links(aside, file)
+
+
+def _settle_without_links(aside: Path, file: Path) -> None:
+    # INVARIANT: what is replaced is the empty file that this has made.
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY))
+    try:
+        aside.replace(file)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise

@@ -1,5 +1,7 @@
 """What a command writes is a new file in a folder that is there; that is tried before anything is signed or logged."""
 
+import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +65,23 @@ def test_nothing_is_signed_where_a_file_cannot_be(what: str, registry: Registry,
     assert there.read_text() == "precious"
     assert [one.name for one in tmp_path.iterdir()] == [name]
     assert registry.log_size() == before
+
+
+@pytest.mark.parametrize("what", ["log", "own data"])
+def test_a_stick_without_hard_links_takes_new_files(
+    what: str, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    before, file = registry.log_size(), tmp_path / NAMES.get(what, "a.out")
+    registry.done(*OPTIONS[what], file)
+    there = {file, file.with_suffix(".json")} if what == "own data" else {file}
+    assert set(tmp_path.iterdir()) == there
+    assert all(one.stat().st_size for one in there)
+    assert registry.log_size() == before + 1
+    assert registry(*OPTIONS[what], file).code == 2
 
 
 @pytest.mark.parametrize("what", [what for what in OPTIONS if what not in {"proof", "own data"}])

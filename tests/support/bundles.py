@@ -1,6 +1,7 @@
 """Bundles made by hand: a small log of a tenant, an export of it, and the ZIP, each as the test wants it."""
 
 import io
+import struct
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ from gatekeeper.transparency import (
 
 __all__ = [
     "KEY", "NOON", "ORIGIN", "OTHER_KEY", "SITE", "TREE", "Asked", "Log", "Made", "bundle_of", "checkpoint_of",
-    "export_entry", "exported", "log_of", "note_of", "packed", "reader_of", "written",
+    "export_entry", "exported", "log_of", "note_of", "packed", "reader_of", "sparse", "with_wide_end", "with_wide_numbers", "written",
 ]  # fmt: skip
 
 SITE, TREE = SiteId("fort"), "tenant:school"
@@ -212,6 +213,45 @@ def packed(members: Mapping[str, bytes] | Sequence[tuple[str, bytes]], *, compre
             ) as member:
                 member.write(content)
     return whole.getvalue()
+
+
+def sparse(path: Path, sizes: Sequence[tuple[int, int]]) -> Path:
+    """A ZIP of members of such (sizes, packed sizes) as zipfile frames them, whose contents are a hole in the file."""
+    with path.open("wb") as file, zipfile.ZipFile(file, "w") as archive:
+        for number, (size, content) in enumerate(sizes):
+            info = zipfile.ZipInfo(f"{number}.txt")
+            info.compress_type = zipfile.ZIP_STORED if size == content else zipfile.ZIP_DEFLATED
+            info.header_offset, info.external_attr = file.tell(), 0o600 << 16
+            info.file_size, info.compress_size, info.CRC = size, content, 0
+            file.write(info.FileHeader(zip64=True))
+            file.seek(content, io.SEEK_CUR)
+            archive.filelist.append(info)
+            info.create_version = info.extract_version = 45
+            archive.start_dir = file.tell()  # type: ignore[attr-defined]
+        archive._didModify = True  # type: ignore[attr-defined]
+    return path
+
+
+def with_wide_end(content: bytes) -> bytes:
+    """The same ZIP with a ZIP64 end."""
+    *_, count, size, begin, _ = struct.unpack("<4s4H2LH", content[-22:])
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begin)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(content) - 22, 1)
+    return content[:-22] + wide + locator + content[-22:]
+
+
+def with_wide_numbers(content: bytes, *places: int) -> bytes:
+    """The same ZIP; in the first row of its directory, the numbers at these places stand in the field of ZIP64."""
+    *_, size, begin, _ = struct.unpack("<4s4H2LH", content[-22:])
+    row = bytearray(content[begin : begin + 46])
+    numbers = [struct.unpack_from("<L", row, at)[0] for at in places]
+    for at in places:
+        struct.pack_into("<L", row, at, 0xFFFFFFFF)
+    extra = struct.pack(f"<2H{len(numbers)}Q", 1, 8 * len(numbers), *numbers)
+    struct.pack_into("<H", row, 30, len(extra))
+    named = begin + 46 + struct.unpack_from("<H", row, 28)[0]
+    end = content[-22:-10] + struct.pack("<L", size + len(extra)) + content[-6:]
+    return content[:begin] + row + content[begin + 46 : named] + extra + content[named:-22] + end
 
 
 def written(made: Made, folder: Path, *, name: str = "bundle.zip", compress: bool = True) -> Path:

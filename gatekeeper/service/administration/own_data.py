@@ -1,7 +1,8 @@
 """All that a site knows of one person, for that person: to read, and for a machine (GDPR, articles 15 and 20).
 
-What stands in another's sealed part (whose guest one was, with whom one waited) is theirs, and is not opened for this. Whether
-a badge or a PIN cries for help is not written where whoever forces somebody could read it.
+What stands in another's sealed part (whose guest one was, with whom one waited) is theirs, and is not opened for this; of
+others in one's own entries only the number is told. Whether a badge or a PIN cries for help is not written where whoever
+forces somebody could read it.
 """
 
 import base64
@@ -94,10 +95,14 @@ class OwnData:
 
 
 def _quiet(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A movement without what says that somebody cried for help."""
+    """A movement without what says that somebody cried for help, and of others no more than how many they were."""
     told = {key: value for key, value in document.items() if key != "alarm"}
     if "reasons" in told:
-        told["reasons"] = [code for code in told["reasons"] if code != Reason.DURESS.code]
+        told["reasons"] = _without_duress(told["reasons"])
+    shadow = _without_duress(told.pop("shadow", ()))
+    if shadow:  # a list with nothing in it would say that something was taken out
+        told["shadow"] = shadow
+    told["personal"] = _counted(told["personal"], "party")
     match told["personal"]:
         case {"facts": dict(facts)}:
             kept = {
@@ -105,5 +110,16 @@ def _quiet(document: Mapping[str, Any]) -> dict[str, Any]:
                 for part in ("badge", "past")
                 if facts.get(part)
             }
+            if "past" in kept:
+                kept["past"] = _counted(kept["past"], "company", "visitors")
             told["personal"] = {**told["personal"], "facts": {**facts, **kept}}
     return told
+
+
+def _without_duress(codes: Iterable[str]) -> list[str]:
+    return [code for code in codes if code != Reason.DURESS.code]
+
+
+def _counted(fields: Mapping[str, Any], *others: str) -> dict[str, Any]:
+    """The fields, with the number of the people in some of them in their place."""
+    return {key: len(value) if key in others else value for key, value in fields.items()}

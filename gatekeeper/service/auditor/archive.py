@@ -2,8 +2,11 @@
 
     local header, content    as often as there are members, without a gap; sizes stand in the ZIP64 field
     central directory        the same members in the same order
-    [ZIP64 end, locator]     where a size or a number does not fit
+    [ZIP64 end, locator]     where the number of members, or where the directory begins, does not fit
     end                      the last 22 bytes: no comment, one disk
+
+A number fits up to 2^31 - 1, that of the members up to 2^16 - 1 (as Python's zipfile has it). One that fits stands in no field
+of ZIP64, but for the sizes in a local header, which always do; in the directory both sizes of a member do when one must.
 
 Programs that unpack archives forgive much, and each something else: what one shows, another may not. So that everybody sees
 what was verified, only the form is read that an export writes, in which there is nothing to choose: every field of a header is
@@ -49,6 +52,7 @@ _READABLE_BY_OWNER: Final = 0o600 << 16
 _ZIP_64: Final = 1
 _WIDE_SIZES: Final = struct.Struct("<2H2Q")
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
+_LARGEST_NARROW: Final = 0x7FFFFFFF
 _LARGEST_DIRECTORY: Final = 1 << 25
 
 
@@ -186,9 +190,11 @@ def _directory(descriptor: int) -> tuple[int, int, int]:
     if mark != _END_MARK or disk or first or here != count or comment:
         raise _unsound("its end")
     end, narrow = at, (count, size, begin)
-    if count == _FULL_16 or _FULL_32 in {size, begin} or _has_locator(descriptor, at):
+    if max(size, begin) > _LARGEST_NARROW or (count == _FULL_16 and _has_locator(descriptor, at)):
         end, count, size, begin = _directory_64(descriptor, at)
         if narrow != (min(count, _FULL_16), min(size, _FULL_32), min(begin, _FULL_32)):
+            raise _unsound("its end")
+        if count <= _FULL_16 and max(size, begin) <= _LARGEST_NARROW:
             raise _unsound("its end")
     if begin + size != end or size > _LARGEST_DIRECTORY:
         raise _unsound("its directory")
@@ -264,18 +270,24 @@ def _member(descriptor: int, row: _Listed) -> Member:
 
 
 def _wide(name: bytes, extra: bytes, *narrow: int) -> list[int]:
-    """Numbers that may stand in the ZIP64 field, in its order; no other field is known (APPNOTE 4.5.3)."""
-    wanted = [number == _FULL_32 for number in narrow]
+    """Size, packed size and offset, of which the ZIP64 field has those that do not fit; no other field is known (APPNOTE 4.5.3)."""
+    wide = [number == _FULL_32 for number in narrow]
     given: tuple[int, ...] = ()
     if extra:
         kind, length = struct.unpack_from("<2H", extra) if len(extra) >= 4 else (0, 0)
-        if kind != _ZIP_64 or length != len(extra) - 4 or length % 8:
+        if kind != _ZIP_64 or length != len(extra) - 4 or length % 8 or not length:
             raise _unsound("a further field of", name)
         given = struct.unpack_from(f"<{length // 8}Q", extra, 4)
-    if len(given) != sum(wanted):
+    if len(given) != sum(wide):
         raise _unsound("the sizes of", name)
     numbers = iter(given)
-    return [next(numbers) if wide else number for wide, number in zip(wanted, narrow, strict=True)]
+    size, packed, offset = (
+        next(numbers) if is_wide else number for is_wide, number in zip(wide, narrow, strict=True)
+    )
+    large = max(size, packed) > _LARGEST_NARROW
+    if wide != [large, large, offset > _LARGEST_NARROW]:
+        raise _unsound("the sizes of", name)
+    return [size, packed, offset]
 
 
 def _exactly(descriptor: int, at: int, length: int) -> bytes:

@@ -180,6 +180,25 @@ def test_that_somebody_cried_for_help_is_on_no_page_and_in_no_file():
     assert told["reasons"] == []
 
 
+def test_a_cry_for_help_that_is_only_reported_is_in_no_file_either():
+    duress, clearance = Reason.DURESS.code, Reason.CLEARANCE.code
+    for shadow, told in (([duress], None), ([clearance, duress], [clearance]), ([clearance], [clearance])):
+        cried = entry(2, "access.granted", reasons=[], shadow=shadow)
+        (movement,) = replace(OWN, entries=[cried]).document()["movements"]
+        assert movement.get("shadow") == told
+        assert told is not None or "shadow" not in movement
+
+
+def test_of_others_a_person_is_told_only_how_many_they_were():
+    guest = {"holder": "h-2", "tenant": "club", "kind": "visitor", "roles": ["club/guest"], "host": "h-4"}
+    past = {"company": [guest, {**guest, "holder": "h-3"}], "visitors": ["h-5"], "uses": 2}
+    waited = entry(2, "access.waiting", {"facts": {"badge": None, "past": past}, "party": ["h-2", "h-3"]})
+    (told,) = replace(OWN, entries=[waited]).document()["movements"]
+    assert told["personal"]["party"] == 2
+    assert told["personal"]["facts"]["past"] == {"company": 2, "visitors": 1, "uses": 2}
+    assert not re.search(r"h-[2-5]|club", json.dumps(told, default=str))
+
+
 def test_the_page_is_drawn_for_dark_screens_narrow_ones_and_paper():
     page = own_page(OWN, policy=POLICY).decode()
     for rule in ("prefers-color-scheme:dark", "max-width:46rem", "@page{size:A4", "@media print"):

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from gatekeeper.service.auditor import archive as archive_form
 from gatekeeper.service.auditor.archive import CHUNK, read_archive
 from gatekeeper.service.auditor.findings import Fault, Found
-from tests.support.bundles import packed
+from tests.support.bundles import packed, sparse, with_wide_end, with_wide_numbers
 
 MEMBERS = {"one.txt": b"first " * 100, "two.txt": b"", "three.txt": bytes(range(256)) * 2000}
 PLAIN = packed(MEMBERS)
@@ -136,6 +137,12 @@ FORMS: dict[str, Callable[[], bytes]] = {
     "a member hidden between": _hidden,
     "sizes behind the content": _streamed,
     "sizes in the narrow fields": lambda: _written("one.txt"),
+    "a ZIP64 end that nothing needs": lambda: with_wide_end(PLAIN),
+    "a wide size that fits": lambda: with_wide_numbers(PLAIN, 24),
+    "wide sizes that fit": lambda: with_wide_numbers(PLAIN, 24, 20),
+    "a wide offset that fits": lambda: with_wide_numbers(PLAIN, 42),
+    "wide numbers that fit": lambda: with_wide_numbers(PLAIN, 24, 20, 42),
+    "a field of ZIP64 without numbers": lambda: with_wide_numbers(PLAIN),
     "another version needed": lambda: _patched(PLAIN, b"PK\x01\x02\x2d\x03\x2d\x00", b"PK\x01\x02\x2d\x03\x2c\x00"),
 }  # fmt: skip
 
@@ -221,10 +228,46 @@ def test_a_number_that_does_not_fit_stands_in_the_wide_fields(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
-    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    monkeypatch.setattr(archive_form, "_LARGEST_NARROW", 100)
     wide = packed(MEMBERS)
     assert b"PK\x06\x06" in wide
     assert everything(wide, tmp_path) == MEMBERS
     for altered in _flipped(packed({"one.txt": b"1", "two.txt": b"2"}, compress=False)):
         with pytest.raises(Found):
             everything(altered, tmp_path)
+
+
+NARROW, FULL = 0x7FFFFFFF, 0xFFFFFFFF
+SIZES = [
+    [(NARROW - 1000, NARROW - 1000), (1, 1)],
+    [(NARROW, NARROW), (1, 1)],
+    [(NARROW + 1, 10), (1, 1)],
+    [(10, NARROW + 1), (1, 1)],
+    [(FULL, 10), (FULL + 1, FULL + 1), (1, 1), (NARROW, 10)],
+]
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_large_archive_is_read_as_zipfile_writes_it(tmp_path: Path, sizes: list[tuple[int, int]]):
+    with read_archive(sparse(tmp_path / "large.zip", sizes)) as archive:
+        assert [(one.size, one.packed) for one in archive.members.values()] == sizes
+
+
+@pytest.mark.parametrize("count", [0xFFFE, 0xFFFF, 0x10000])
+def test_an_archive_of_many_members_is_read_as_zipfile_writes_it(tmp_path: Path, count: int):
+    path = sparse(tmp_path / "many.zip", [(0, 0)] * count)
+    with read_archive(path) as archive:
+        assert len(archive.names) == count
+    if count == 0xFFFF:
+        assert fault_of(with_wide_end(path.read_bytes()), tmp_path) == Fault.ARCHIVE_FORM
+
+
+@pytest.mark.parametrize("limit", [FULL, NARROW + 1])
+def test_a_number_that_stands_in_a_narrow_field_and_does_not_fit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", limit)
+    path = sparse(tmp_path / "large.zip", [(NARROW + 1, 10), (1, 1)])
+    with pytest.raises(Found) as found:
+        read_archive(path)
+    assert found.value.finding.code == Fault.ARCHIVE_FORM

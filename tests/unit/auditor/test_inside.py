@@ -2,8 +2,10 @@
 
 import ast
 import importlib.util
+import io
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
@@ -16,9 +18,21 @@ import pytest
 
 from gatekeeper.core.export import Expiry, Selection
 from gatekeeper.service.auditor import Known, verify_bundle
+from gatekeeper.service.auditor.archive import read_archive
 from gatekeeper.service.export.inside import verify_program
 from gatekeeper.transparency import leaf_hash
-from tests.support.bundles import OTHER_KEY, Asked, Made, bundle_of, log_of, packed, written
+from tests.support.bundles import (
+    OTHER_KEY,
+    Asked,
+    Made,
+    bundle_of,
+    log_of,
+    packed,
+    sparse,
+    with_wide_end,
+    with_wide_numbers,
+    written,
+)
 
 LOG = log_of(20, forgotten=lambda index: index == 4)
 MADE = bundle_of(LOG, Asked(within=(3, 15)))
@@ -100,6 +114,7 @@ ALTERED: list[tuple[str, Callable[[], Made], str]] = [
     ("the manifest", lambda: MADE.with_member("manifest.json", b"[" * 100_000), "manifest.json: it is not in the form of a bundle"),
     ("a gap", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,', b'"withheld":[7,')), "the gap does not lie where it says"),
     ("a gap's width", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'"withheld":[6,9]', b'"withheld":[6,11]')), "more or fewer hashes"),
+    ("a hash too many in a gap", lambda: FILTERED.with_member(ENTRIES, FILTERED.members[ENTRIES].replace(b'="]}', b'=","AAAA"]}', 1)), "more or fewer hashes"),
     ("what expired", lambda: EXPIRED.with_member(FIRST, EXPIRED.members[FIRST].replace(b'"expired":[0,6]', b'"withheld":[0,6]')), "counts something else"),
     ("less that expired", lambda: EXPIRED.with_manifest(expired=Expiry(entries=5, told_by=None)), "the gap does not lie where it says"),
     ("more that expired", lambda: EXPIRED.with_manifest(expired=Expiry(entries=7, told_by=None)), "counts something else"),
@@ -135,6 +150,10 @@ HARMED: dict[str, Callable[[], bytes]] = {
     "a bit of a content": lambda: _flipped(WHOLE, 200),
     "a bit of a header": lambda: _flipped(WHOLE, 4),
     "a bit of the directory": lambda: _flipped(WHOLE, WHOLE.index(b"PK\x01\x02") + 6),
+    "a ZIP64 end that nothing needs": lambda: with_wide_end(WHOLE),
+    "a wide size that fits": lambda: with_wide_numbers(WHOLE, 24),
+    "wide sizes that fit": lambda: with_wide_numbers(WHOLE, 24, 20),
+    "a wide offset that fits": lambda: with_wide_numbers(WHOLE, 42),
     "a bit of the end": lambda: _flipped(WHOLE, len(WHOLE) - 1),
 }
 
@@ -173,6 +192,68 @@ def test_a_number_that_does_not_fit_is_no_fault(
     path.write_bytes(packed({"one.txt": bytes(500), "two.txt": b"2"}, compress=False))
     with zipfile.ZipFile(path) as archive:
         verify.must_be_plain(path, archive.infolist())
+
+
+@pytest.mark.parametrize("sizes", [[(1 << 31, 10), (1, 1)], [(1 << 33, 1 << 33), (1, 1)], [(0, 0)] * 0xFFFF])
+def test_the_program_reads_a_large_archive_as_the_command_does(
+    tmp_path: Path, program: Path, sizes: list[tuple[int, int]]
+):
+    path = sparse(tmp_path / "large.zip", sizes)
+    with zipfile.ZipFile(path) as archive, read_archive(path) as read:
+        _imported(program).must_be_plain(path, archive.infolist())
+        assert read.names == archive.namelist()
+
+
+def _bzip2() -> bytes:
+    """Members that are packed as no export packs them, and whole."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name, content in MADE.members.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_BZIP2
+            with archive.open(info, "w", force_zip64=True) as member:
+                member.write(content)
+    known = whole.getvalue().replace(b"PK\3\4\x2e", b"PK\3\4\x2d")
+    return known.replace(b"PK\1\2\x2e\3\x2e", b"PK\1\2\x2d\3\x2d")
+
+
+def _beyond() -> bytes:
+    """A member that says of itself that it ends beyond any file."""
+    name, sizes = b"one.txt", struct.pack("<2H2Q", 1, 16, 1 << 62, 1 << 62)
+    local = struct.pack(
+        "<4s5H3L2H", b"PK\3\4", 45, 0, 0, 0, 33, 0, 0xFFFFFFFF, 0xFFFFFFFF, len(name), len(sizes)
+    )
+    row = b"PK\1\2", 3 << 8 | 45, 45, 0, 0, 0, 33, 0, 0xFFFFFFFF, 0xFFFFFFFF, len(name), len(sizes)
+    central = struct.pack("<4s6H3L5H2L", *row, 0, 0, 0, 0o600 << 16, 0) + name + sizes
+    at = len(local + name + sizes)
+    return (
+        local + name + sizes + central + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(central), at, 0)
+    )
+
+
+def _named(name: str) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(name, b"content")
+    return whole.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [_bzip2(), _beyond(), _named("één.txt"), _named("\u2603")],
+    ids=["bzip2", "beyond", "é", "snow"],
+)
+def test_the_program_says_of_any_archive_what_it_is_on_any_screen(
+    tmp_path: Path, program: Path, content: bytes
+):
+    path = tmp_path / "hostile.zip"
+    path.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-S", str(program), str(path)],
+        capture_output=True, text=True, check=False, env={"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("INVALID: hostile.zip")
 
 
 def test_the_program_says_how_it_is_called(tmp_path: Path, program: Path):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import struct
@@ -32,6 +33,7 @@ from typing import IO
 
 SEGMENT = 1 << 18
 NARROW, FULL = 0x7FFFFFFF, 0xFFFFFFFF
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 GAP = re.compile(rb'\{"(withheld|expired)":\[(\d+),(\d+)\],"hashes":\[("[A-Za-z0-9+/=",]+")\]\}')
 OPENING = re.compile(rb'\{"index":(\d+),"opening":(.*)\}')
 
@@ -122,6 +124,7 @@ def must_be_plain(path: Path, members: list[zipfile.ZipInfo]) -> None:
     """See that a ZIP is as an export writes it, to the byte: nothing lies before, between or behind its members."""
     if len({one.filename for one in members}) != len(members):
         raise InvalidError(path.name + ": a member is there twice")
+    size = path.stat().st_size
     with path.open("rb") as file:
         at = 0
         for one in members:
@@ -130,11 +133,13 @@ def must_be_plain(path: Path, members: list[zipfile.ZipInfo]) -> None:
                 "<4s5H3L2H", b"PK\3\4", 45, 0, *fields_of(one), FULL, FULL, len(name), len(sizes)
             )
             header += name + sizes
+            if one.header_offset != at or one.compress_type not in METHODS or at > size:
+                raise InvalidError(f"{path.name}: {one.filename} does not lie there as an export writes it")
             file.seek(at)
-            if one.header_offset != at or file.read(len(header)) != header:
+            if file.read(len(header)) != header:
                 raise InvalidError(f"{path.name}: the header of {one.filename} is not as an export writes it")
             at += len(header) + one.compress_size
-        file.seek(at)
+        file.seek(min(at, size))
         if file.read() != directory_of(members, at):
             raise InvalidError(path.name + ": its directory is not as an export writes it")
 
@@ -148,7 +153,7 @@ def fields_of(one: zipfile.ZipInfo) -> tuple[int, int, int, int]:
 
 def directory_of(members: list[zipfile.ZipInfo], begin: int) -> bytes:
     """The end of a ZIP with these members, from `begin` on; numbers that are too large stand in fields of ZIP64."""
-    rows = b""
+    rows = bytearray()
     for one in members:
         name, size, packed, offset = (
             one.filename.encode(),
@@ -169,7 +174,7 @@ def directory_of(members: list[zipfile.ZipInfo], begin: int) -> bytes:
         rows += struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begin)
         rows += struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
         count, size, begin = min(count, 0xFFFF), min(size, FULL), min(begin, FULL)
-    return rows + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, begin, 0)
+    return bytes(rows) + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, begin, 0)
 
 
 # -- hashing -----------------------------------------------------------------------------------------------------
@@ -202,6 +207,8 @@ class Leaves:
             for text in json.loads(b"[" + gap.group(4) + b"]"):
                 # The largest subtree that begins here at a multiple of its own width, and ends within the gap.
                 width = end - index
+                if width < 1:
+                    raise InvalidError(where + ": the gap has more or fewer hashes than leaves need")
                 while width & (width - 1) or index % width:
                     width = largest_power_below(width)
                 yield index, width, base64.b64decode(text, validate=True), where
@@ -329,6 +336,8 @@ def check(bundle: Bundle) -> str:
 
 def main(words: list[str]) -> int:
     """Check the bundle that is named, or the one around this file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name in a bundle may have any letters
     if len(words) > 1 or (words and words[0].startswith("-")):
         print(__doc__.strip())
         return 0 if words in (["-h"], ["--help"]) else 2
@@ -342,6 +351,9 @@ def main(words: list[str]) -> int:
         return 1
     except OSError as error:
         print(f"Cannot check: {error.strerror or error}")
+        return 3
+    except MemoryError:
+        print(f"Cannot check: {bundle.reading} needs more memory than there is")
         return 3
     except MALFORMED:
         print(f"INVALID: {bundle.reading}: it is not in the form of a bundle")
