@@ -95,14 +95,18 @@ class OwnData:
 
 
 def _quiet(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A movement without what says that somebody cried for help, and of others no more than how many they were."""
+    """A movement without what says that somebody cried for help, and of others no more than how many they were.
+
+    Nor does it hold the scan: the badge itself is in it, and whoever reads the file could use it. Its hash is in `message`.
+    """
     told = {key: value for key, value in document.items() if key != "alarm"}
     if "reasons" in told:
         told["reasons"] = _without_duress(told["reasons"])
     shadow = _without_duress(told.pop("shadow", ()))
     if shadow:  # a list with nothing in it would say that something was taken out
         told["shadow"] = shadow
-    told["personal"] = _counted(told["personal"], "party")
+    personal = {key: value for key, value in told["personal"].items() if key != "scan"}
+    told["personal"] = _counted(personal, "party")
     match told["personal"]:
         case {"facts": dict(facts)}:
             kept = {

@@ -199,6 +199,15 @@ def test_of_others_a_person_is_told_only_how_many_they_were():
     assert not re.search(r"h-[2-5]|club", json.dumps(told, default=str))
 
 
+def test_no_file_holds_a_badge_that_could_be_shown_to_a_gate():
+    scanned = entry(3, "access.granted", {"scan": "QmFkZ2U=", "badge": "ab" * 16}, message="cd" * 32)
+    own = replace(OWN, entries=[scanned])
+    (told,) = own.document()["movements"]
+    assert (told["message"], told["personal"]["badge"]) == ("cd" * 32, "ab" * 16)
+    assert "QmFkZ2U=" not in json.dumps(own.document(), default=str)
+    assert "QmFkZ2U=" not in own_page(own, policy=POLICY).decode()
+
+
 def test_the_page_is_drawn_for_dark_screens_narrow_ones_and_paper():
     page = own_page(OWN, policy=POLICY).decode()
     for rule in ("prefers-color-scheme:dark", "max-width:46rem", "@page{size:A4", "@media print"):
