@@ -1,5 +1,7 @@
 """Writing bundles of a log of twenty tenants, each in a process of its own as the command is, beside COPY of the same bodies.
 
+The best of several rounds, of both.
+
 python -m tests.benchmarks.exporting DSN FILE WAY      one export; figures as JSON
 """
 
@@ -12,6 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +42,7 @@ from tests.support.checkpoints import signed_note, verifier_of
 __all__ = ["bundles_written"]
 
 ENTRIES: Final = 400_000
+_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ async def _bundles(folder: Path) -> dict[str, Any]:
     async with EmbeddedPostgres(folder / "postgres") as server:
         dsn = server.dsn()
         await _write_log(dsn)
-        floor = await _copy(dsn, folder / "copied")
+        floor = max([await _copy(dsn, folder / "copied") for _ in range(_ROUNDS)])
         half = range_spans(ENTRIES // 4, ENTRIES // 4 * 3, ENTRIES)
         figures: dict[str, Any] = {
             "entries": ENTRIES,
@@ -74,13 +78,18 @@ async def _bundles(folder: Path) -> dict[str, Any]:
             "copy_entries_per_s": floor,
         }
         for name in WAYS:
-            file = folder / f"{name}.zip"
-            command = [sys.executable, "-m", "tests.benchmarks.exporting", dsn, str(file), name]
-            said = await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.PIPE)
-            figures[name] = {**json.loads(said.stdout), "bytes_per_entry": file.stat().st_size / ENTRIES}
+            rounds = [await _exported(dsn, folder / f"{name}.zip", name) for _ in range(_ROUNDS)]
+            figures[name] = max(rounds, key=itemgetter("entries_per_s"))
             figures[name]["ratio_to_copy"] = figures[name]["entries_per_s"] / floor
-            file.unlink()
         return figures
+
+
+async def _exported(dsn: str, file: Path, name: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.exporting", dsn, str(file), name]
+    said = await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.PIPE)
+    size = file.stat().st_size  # noqa: ASYNC240 - nothing else runs
+    file.unlink()  # noqa: ASYNC240 - likewise
+    return {**json.loads(said.stdout), "bytes_per_entry": size / ENTRIES}
 
 
 async def _write_log(dsn: str) -> None:

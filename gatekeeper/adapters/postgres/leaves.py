@@ -18,7 +18,7 @@ from gatekeeper.service.export.source import Bodies, Bounds, SealedPart
 
 __all__ = ["PostgresLeaves"]
 
-_LARGE_BLOCK = 1 << 24
+_LARGE_BLOCK = 1 << 22
 _queries = Queries("gatekeeper.adapters.postgres", "leaves")
 
 
