@@ -4,7 +4,8 @@
     -- The last signed checkpoint of a tree.
     SELECT ...;
 
-One that begins with `-- continues: another` is that other's WITH list and its own, in one statement.
+One that begins with `-- continues: another` is that other's WITH list and its own, in one statement. The other stands before
+it in the file, and of its lines only the last one begins with SELECT.
 
 It knows no database and no driver.
 """

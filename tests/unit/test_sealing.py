@@ -82,6 +82,26 @@ def test_the_bodies_are_the_leaves_of_every_tree_they_stand_in(sealer: Sealer):
 
 def test_a_tree_that_no_entry_concerns_has_no_new_head(sealer: Sealer):
     assert [head.tree for head in sealer.seal([_draft(0, ARMY)]).heads] == ["site", "tenant:army"]
+    assert sealer.seal([]).heads == []
+
+
+def test_what_is_sealed_upon_a_batch_goes_on_where_that_one_ends(sealer: Sealer):
+    first = sealer.seal([_draft(0, ARMY), _draft(1)])
+    sealing = sealer.begin(after=first)
+    for draft in (_draft(2, ARMY), _draft(3, SCHOOL)):
+        sealing.add([draft])
+    second = sealing.done()
+    assert sealer.size == 0, "nothing is accepted"
+    assert [(head.tree, head.old_size, head.size) for head in second.heads] == [
+        ("site", 2, 4),
+        ("tenant:army", 1, 2),
+        ("tenant:school", 0, 1),
+    ]
+    sealer.accept(first)
+    sealer.accept(second)
+    grown = Tree.empty()
+    grown.append([leaf_hash(entry.body) for entry in (*first.entries, *second.entries)])
+    assert sealer.tree("site").root() == grown.root()
 
 
 def test_what_is_sealed_counts_only_when_it_is_accepted(sealer: Sealer):

@@ -18,8 +18,8 @@ from gatekeeper.transparency import Tile, Tree, leaf_hash
 
 __all__ = ["Sealed", "Sealer", "Sealing", "open_personal"]
 
-SealedPart = tuple[HolderId, bytes]
-"""Whose key sealed what is personal, and the nonce with what was sealed."""
+Encrypted = tuple[HolderId, bytes]
+"""Whose key encrypted what is personal, and the nonce with what was encrypted."""
 
 _NONCE_BYTES: Final = 12
 _CHANCE: Final = 16 + 16 + _NONCE_BYTES
@@ -91,8 +91,8 @@ class Sealer:
         """A batch is committed: its trees are the trees."""
         self._trees.update(sealed.trees)
 
-    def encrypt(self, person: HolderId | None, plaintext: bytes, seq: int, nonce: bytes) -> SealedPart:
-        """Seal what is personal under a person's key, or under nobody's where there is none."""
+    def encrypt(self, person: HolderId | None, plaintext: bytes, seq: int, nonce: bytes) -> Encrypted:
+        """Encrypt what is personal under a person's key, or under nobody's where there is none."""
         owner = person if person is not None and person in self._keys else NOBODY
         cipher = self._ciphers.get(owner)
         if cipher is None:
@@ -107,13 +107,13 @@ class Sealing:
         self,
         site: SiteId,
         trees: Mapping[str, Tree],
-        encrypt: Callable[[HolderId | None, bytes, int, bytes], SealedPart],
+        encrypt: Callable[[HolderId | None, bytes, int, bytes], Encrypted],
     ) -> None:
         self._site = site
         self._trees = trees
         self._encrypt = encrypt
         self._entries: list[SealedEntry] = []
-        self._leaves: dict[str, list[bytes]] = {SITE_TREE: []}
+        self._leaves: dict[str, list[bytes]] = {}
 
     def add(self, drafts: Sequence[Draft]) -> None:
         """Seal what comes next."""
@@ -134,7 +134,7 @@ class Sealing:
         return Sealed(entries=self._entries, tiles=tiles, heads=heads, trees=grown)
 
     def _seal(self, draft: Draft, chance: bytes) -> SealedEntry:
-        grows = [self._leaves[SITE_TREE]]
+        grows = [self._leaves.setdefault(SITE_TREE, [])]
         places = {SITE_TREE: draft.seq}
         tenants = []
         for tenant in draft.tenants:
@@ -148,11 +148,9 @@ class Sealing:
         leaf = leaf_hash(body)
         for leaves in grows:
             leaves.append(leaf)
-        person, personal = (
-            (None, None)
-            if plaintext is None
-            else self._encrypt(draft.person, plaintext, draft.seq, chance[32:])
-        )
+        person, personal = None, None
+        if plaintext is not None:
+            person, personal = self._encrypt(draft.person, plaintext, draft.seq, chance[32:])
         return SealedEntry(draft.seq, draft.at, draft.kind.value, body, tuple(tenants), person, personal)
 
 
