@@ -48,6 +48,19 @@ class Ignored(StrEnum):
     CHECKPOINT_REPEATED = "checkpoint-repeated"
     CHECKPOINT_OLD = "checkpoint-old"
     CHECKPOINT_TOLD = "checkpoint-told"
+    SNAPSHOT_FORGED = "snapshot-forged"
+    SNAPSHOT_MALFORMED = "snapshot-malformed"
+    SNAPSHOT_FOREIGN = "snapshot-foreign"
+    SNAPSHOT_OLD = "snapshot-old"
+    SNAPSHOT_REPEATED = "snapshot-repeated"
+    STANDING_FORGED = "standing-forged"
+    STANDING_MALFORMED = "standing-malformed"
+    STANDING_FOREIGN = "standing-foreign"
+    STANDING_OLD = "standing-old"
+    STANDING_REPEATED = "standing-repeated"
+    TRUST_FORGED = "trust-forged"
+    TRUST_OLD = "trust-old"
+    TRUST_REPEATED = "trust-repeated"
 
 
 def read_answer(wire: bytes, *, gate: GateId, topic: str, keys: cose.KeyRing) -> Answer | Ignored:

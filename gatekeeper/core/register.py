@@ -43,7 +43,15 @@ from gatekeeper.model.fields import (
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind, PinRecord
 
-__all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_holder", "read_term"]
+__all__ = [
+    "HOLDER_TYPE",
+    "HolderRecord",
+    "Register",
+    "holder_payload",
+    "read_holder",
+    "read_term",
+    "read_token",
+]
 
 HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
@@ -320,7 +328,7 @@ class Register:
             return remembered
         if len(self._read_tokens) >= _MAX_READ:
             self._read_tokens.clear()
-        badge = self._read_tokens[key] = _read_token(token, trust)
+        badge = self._read_tokens[key] = read_token(token, trust)
         return badge
 
     def holder_of(self, badge: BadgeId, *, trust: Trust) -> Holder | HolderRecord | None:
@@ -355,7 +363,8 @@ class Register:
         self._read_holders.clear()
 
 
-def _read_token(token: bytes, trust: Trust) -> Badge | None:
+def read_token(token: bytes, trust: Trust) -> Badge | None:
+    """Believe a token that an issuer of its tenant signed for this site, or None. Remembers nothing."""
     verified = cose.verify(token, keys=trust.issuers, typ=BADGE_TYPE, use=Use.ISSUER)
     if isinstance(verified, cose.Refused):
         return None

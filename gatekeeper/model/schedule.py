@@ -87,6 +87,18 @@ class Timetable:
             plan = self._days[day] = self._plan(day)
         return plan.open_sets[bisect_right(plan.starts, instant) - 1]
 
+    def stretches(self, since: float, until: float) -> list[tuple[float, int]]:
+        """When each stretch begins in which the same schedules are open, from one instant to another, and which these are."""
+        found: list[tuple[float, int]] = [(since, self.open_at(since))]
+        day = since // _DAY * _DAY
+        while day < until:
+            self.open_at(day)
+            plan = self._days[day // _DAY]
+            turns = zip(plan.starts, plan.open_sets, strict=True)
+            found += [(at, opens) for at, opens in turns if since < at < until and opens != found[-1][1]]
+            day += _DAY
+        return found
+
     def _plan(self, day: float) -> _DayPlan:
         begin = day * _DAY
         events: dict[float, int] = {begin: 0}
