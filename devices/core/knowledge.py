@@ -10,10 +10,11 @@ INVARIANT: what is held never goes back, not over a restart either: what is on d
 The site's roots sign the trust list, nobody else; it is believed from the anchor, as at the start.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from devices.core.belief import Ignored
 from gatekeeper import cose
@@ -32,8 +33,6 @@ from gatekeeper.model.snapshot import (
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic, standing_topic
 
 __all__ = ["Knowledge", "newer_trust", "status_uri"]
-
-_T = TypeVar("_T", Snapshot, Standing)
 
 
 def status_uri(trust: Trust, tenant: TenantId) -> str:
@@ -55,7 +54,7 @@ class Knowledge:
     digest: bytes | None = None
     """SHA-256 of the snapshot as it was signed: by this the log names what was decided from."""
 
-    def take_snapshot(self, wire: bytes, *, digest: Callable[[bytes], bytes]) -> Ignored | None:
+    def take_snapshot(self, wire: bytes) -> Ignored | None:
         """Take a snapshot, or say why not."""
         topic = gate_topic(self.trust.site, self.gate, Channel.POLICY, prefix=self.prefix)
         verified = cose.verify(
@@ -73,7 +72,7 @@ class Knowledge:
             return Ignored.SNAPSHOT_MALFORMED
         if (read.site, read.gate) != (self.trust.site, self.gate):
             return Ignored.SNAPSHOT_FOREIGN
-        held, arrived = self.snapshot, digest(wire)
+        held, arrived = self.snapshot, hashlib.sha256(wire).digest()
         if held is not None and (read.version, read.issued) <= (held.version, held.issued):
             return Ignored.SNAPSHOT_REPEATED if arrived == self.digest else Ignored.SNAPSHOT_OLD
         self.snapshot, self.digest, self.confirmed = read, arrived, read.issued

@@ -41,7 +41,7 @@ class Bearer:
     token: bytes
 
 
-def alone_at(policy: Policy, point: Point) -> Offline | None:
+def alone_at(policy: Policy, point: Point, *, alert: int) -> Offline | None:
     """What the zones on the way let a gate decide alone: what all of them allow, for the shortest time; None for nothing."""
     asked = [rules for _, rules in point.entered]
     protected = policy.zones[point.protected].rules
@@ -50,13 +50,13 @@ def alone_at(policy: Policy, point: Point) -> Offline | None:
     if len(found) < len(allowed):
         return None
     accepts = all(one.unseen is Unseen.ACCEPTED for one in found)
-    if not accepts and _asks_the_unseen(policy, point):
+    if not accepts and _asks_the_unseen(policy, point, alert):
         return None
     unseen = Unseen.ACCEPTED if accepts else Unseen.REFUSED
     return Offline(longest=min(one.longest for one in found), unseen=unseen)
 
 
-def _asks_the_unseen(policy: Policy, point: Point) -> bool:
+def _asks_the_unseen(policy: Policy, point: Point, alert: int) -> bool:
     """Whether a rule that can deny here asks what a gate which is alone cannot know."""
     others = any(
         policy.points[other].gate != point.gate for other in point.interlocked if other in policy.points
@@ -65,6 +65,8 @@ def _asks_the_unseen(policy: Policy, point: Point) -> bool:
         point.passback.mode in {AntiPassback.HARD, AntiPassback.TIMED}
         or point.travels
         or others
+        or policy.demands[alert].escort  # a host does not leave before the visitors he brought
+        or any(rules.escort is not None for _, rules in point.left)
         or any(_denies_by_crowd_or_place(rules) for _, rules in (*point.entered, *point.left))
     )
 
@@ -95,7 +97,7 @@ class Beforehand:
         alone = {
             point.id: (point, allowed)
             for point in self.policy.points.values()
-            if point.gate == gate and (allowed := alone_at(self.policy, point)) is not None
+            if point.gate == gate and (allowed := alone_at(self.policy, point, alert=self.alert)) is not None
         }
         hours: dict[tuple[int, ...], int] = {}
         classes: dict[tuple[str, tuple[tuple[AccessPointId, int], ...]], int] = {}

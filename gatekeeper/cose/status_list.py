@@ -9,7 +9,7 @@ The reader inflates no more than it was told to expect. Who signed a list, and w
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from gatekeeper.cose.cbor import DEFAULT, Bounds, encode
 from gatekeeper.cose.cwt import IAT, SUB, read_claims
@@ -44,7 +44,7 @@ class StatusList:
 
     @classmethod
     def of(cls, uri: str, statuses: Mapping[int, int], *, issued: int) -> "StatusList":
-        """Pack the statuses of tokens by their index; whatever is not named is valid. Raises ValueError for an index out of bounds."""
+        """Pack the statuses of tokens by their index, up to the highest that is named; what is between is valid. Raises ValueError for an index out of bounds."""
         size = (max(statuses, default=-1) // _PER_BYTE) + 1
         if size > MAX_STATUS_BYTES or min(statuses, default=0) < 0:
             raise ValueError("a status list holds two million tokens at most")
@@ -68,19 +68,21 @@ class StatusList:
 
 def read_status_list(payload: bytes, *, bounds: Bounds = DEFAULT) -> StatusList | Refused:
     """Read the verified claims of a list with four bits for each token; anything else in them is refused."""
-    claims = read_claims(payload, bounds=bounds)
+    claims: Any = read_claims(payload, bounds=bounds)
     match claims:
         case Refused():
             return claims
-        case {2: str(uri), 6: int(issued), 65533: {"bits": 4, "lst": bytes(compressed)} as listed} if (
-            len(claims) == 3 and len(listed) == 2 and listed["bits"] is not True
-        ):
+        case {2: str(uri), 6: int(issued), 65533: {"bits": int(bits), "lst": bytes(compressed)} as listed}:
             packed = _inflated(compressed)
-        case _:
-            packed = None
-    if packed is None:
-        return Refused(code=Refusal.CWT_CLAIMS, detail="status list")
-    return StatusList(uri=uri, issued=issued, packed=packed)
+            if (
+                len(claims) == 3
+                and len(listed) == 2
+                and type(bits) is int
+                and bits == _BITS
+                and packed is not None
+            ):
+                return StatusList(uri=uri, issued=issued, packed=packed)
+    return Refused(code=Refusal.CWT_CLAIMS, detail="status list")
 
 
 def _inflated(compressed: bytes) -> bytes | None:
