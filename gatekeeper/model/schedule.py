@@ -89,13 +89,14 @@ class Timetable:
 
     def stretches(self, since: float, until: float) -> list[tuple[float, int]]:
         """When each stretch begins in which the same schedules are open, from one instant to another, and which these are."""
-        found: list[tuple[float, int]] = [(since, self.open_at(since))]
+        found = [(since, self.open_at(since))]
         day = since // _DAY * _DAY
         while day < until:
             self.open_at(day)
             plan = self._days[day // _DAY]
-            turns = zip(plan.starts, plan.open_sets, strict=True)
-            found += [(at, opens) for at, opens in turns if since < at < until and opens != found[-1][1]]
+            for at, opens in zip(plan.starts, plan.open_sets, strict=True):
+                if since < at < until and opens != found[-1][1]:
+                    found.append((at, opens))
             day += _DAY
         return found
 
