@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
@@ -11,8 +11,12 @@ from gatekeeper.core.decide import decide
 from gatekeeper.core.facts import Factor, Facts, GuardsWord, Past, Request
 from gatekeeper.core.snapshots import Bearer, Beforehand, alone_at
 from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.ids import ScheduleId
 from gatekeeper.model.messages import ClockQuality
-from gatekeeper.model.rules import Offline, Unseen
+from gatekeeper.model.people import Names
+from gatekeeper.model.policy import Grant
+from gatekeeper.model.rules import Offline, SecondFactor, Unseen
+from gatekeeper.model.schedule import Schedule, Window
 from gatekeeper.model.snapshot import Snapshot
 from tests.support.rules_situations import Situation, situations
 from tests.support.rules_worlds import OF_THE_PAST, Rule, World, worlds
@@ -23,21 +27,44 @@ ALONE = [rule for rule in Rule if rule is not Rule.OFFLINE]
 OF_TIME = [
     Rule.HOURS, Rule.NARROW_PROFILES, Rule.AGREEMENTS, Rule.EVENTS, Rule.CALL_UPS, Rule.CERTIFICATES, Rule.PIN, Rule.INACTIVITY,
 ]  # fmt: skip
+OFFICES = st.builds(
+    lambda day, sunday, special: Schedule(
+        id=ScheduleId("office"),
+        names=Names(en="office", nl="kantoor"),
+        week=(day,) * 6 + (sunday,),
+        special_days=frozenset({date(2026, 4, 27), date(2026, 3, 29)}),
+        special=special,
+    ),
+    *3
+    * [st.sampled_from([(Window(480, 1020),), (Window(0, 150), Window(180, 1440)), (Window(60, 179),), ()])],
+)
 EXAMPLES = settings(max_examples=200)
 
 
 @st.composite
 def lonely(draw: st.DrawFn, *, among: list[Rule]) -> World:
-    """A site whose gates may be alone."""
+    """A site whose gates may be alone; often one where every right has hours."""
     of_time = [rule for rule in OF_TIME if rule in among]
     world = draw(worlds(among=among, most=5) | worlds(among=of_time, least=2, most=5))
     longest = draw(st.sampled_from([timedelta(hours=1), timedelta(days=1)]))
-    unseen = draw(st.sampled_from(Unseen))
+    offline = Offline(longest=longest, unseen=draw(st.sampled_from(Unseen)))
+    office = draw(OFFICES)
+    pin = SecondFactor(schedule=office.id) if draw(st.booleans()) and Rule.PIN in among else None
     zones = tuple(
-        replace(zone, rules=replace(zone.rules, offline=Offline(longest=longest, unseen=unseen)))
+        replace(
+            zone, rules=replace(zone.rules, offline=offline, second_factor=pin or zone.rules.second_factor)
+        )
         for zone in world.written.zones
     )
-    return world.but(zones=zones)
+    written = replace(world.written, zones=zones, schedules=(*world.written.schedules, office))
+    if draw(st.booleans()):
+        grants = tuple(
+            Grant(zone=zone.id, access_point=None, schedule=office.id, highest_alert=2) for zone in zones[:2]
+        )
+        written = replace(
+            written, profiles=tuple(replace(profile, grants=grants) for profile in written.profiles)
+        )
+    return replace(world, written=written)
 
 
 def snapshot_of(world: World, said: Situation, *, before: timedelta) -> Snapshot | None:
