@@ -95,7 +95,8 @@ class Timetable:
             self.open_at(day)
             plan = self._days[day // _DAY]
             for at, opens in zip(plan.starts, plan.open_sets, strict=True):
-                if since < at < until and opens != found[-1][1]:
+                # A plan ends with its day; what it says of midnight, the next day says.
+                if since < at < min(until, day + _DAY) and opens != found[-1][1]:
                     found.append((at, opens))
             day += _DAY
         return found
