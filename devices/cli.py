@@ -20,6 +20,7 @@ import typer
 from devices.agent import GateAgent
 from devices.app import make_gate
 from devices.checkpoint_file import memory_document
+from devices.journal_file import JournalInUseError
 from devices.link import BrokerUrlError
 from devices.logs import log_to_stderr
 from devices.settings import GateSettings, SettingsError, read_gate_folder
@@ -130,7 +131,10 @@ def run(
     _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
     if settings.bridge is None:
         _say("No hardware is fitted to it in this version: it reports and listens, and opens nothing.")
-    asyncio.run(_until_stopped(gate))
+    try:
+        asyncio.run(_until_stopped(gate))
+    except JournalInUseError as error:
+        _fail(str(error))
 
 
 def main() -> None:

@@ -2,12 +2,14 @@
 
     gate.json         {"site", "gate", "prefix",
                        "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool}],
-                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
+                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?},
+                       "journal_entries"?: 1000..1000000 (100000), "journal_mebibytes"?: 1..1024 (64)}
     key.pem           the gate's own key, made here                             its owner's eyes only
     broker-password   one line                                                  its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
+    journal*          what happened at the gate and is not told yet, written by itself (see `journal_file`)
 
 `contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
@@ -28,6 +30,7 @@ from devices.bridges.tasmota_format import is_reader_topic
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
+from devices.core.journal import JournalBounds
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
@@ -40,7 +43,17 @@ _HELD: Final = 30
 _LONGEST_HELD: Final = 3600
 _OTHERS: Final = 0o077
 _KEYS: Final = frozenset(
-    {"site", "gate", "prefix", "access_points", "held_seconds", "warned_seconds", "bridge"}
+    {
+        "site",
+        "gate",
+        "prefix",
+        "access_points",
+        "held_seconds",
+        "warned_seconds",
+        "bridge",
+        "journal_entries",
+        "journal_mebibytes",
+    }
 )
 _POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked"})
 _BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
@@ -61,7 +74,10 @@ class BridgeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """All that a gate needs to run. Without a `checkpoint_file` it remembers the log until it stops."""
+    """All that a gate needs to run. Without a `checkpoint_file` it remembers the log until it stops.
+
+    Without a `journal_folder` what happened at it waits in memory, until it is told or the gate stops.
+    """
 
     site: SiteId
     gate: GateId
@@ -73,6 +89,8 @@ class GateSettings:
     trust: Trust = field(repr=False)
     checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
     checkpoint_file: Path | None = None
+    journal_folder: Path | None = None
+    journal_bounds: JournalBounds = field(default=JournalBounds())
 
 
 def read_gate_folder(folder: Path) -> GateSettings:
@@ -101,6 +119,11 @@ def read_gate_folder(folder: Path) -> GateSettings:
         trust=trust,
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
+        journal_folder=folder,
+        journal_bounds=JournalBounds(
+            entries=_within(written, "journal_entries", (1000, 1_000_000), JournalBounds().entries),
+            octets=_within(written, "journal_mebibytes", (1, 1024), JournalBounds().octets >> 20) << 20,
+        ),
     )
 
 
@@ -234,6 +257,13 @@ def _bridge(written: Mapping[str, Any]) -> BridgeSettings | None:
     if not isinstance(access_point, str) or access_point not in points:
         raise SettingsError("gate.json: the bridge's access_point is none of the gate's.")
     return BridgeSettings(kind="tasmota", topic=topic, access_point=AccessPointId(access_point))
+
+
+def _within(written: Mapping[str, Any], key: str, bounds: tuple[int, int], otherwise: int) -> int:
+    number, (least, most) = written.get(key, otherwise), bounds
+    if type(number) is not int or not least <= number <= most:
+        raise SettingsError(f"gate.json: {key} is a whole number from {least} to {most}.")
+    return number
 
 
 def _name(written: Mapping[str, Any], key: str) -> str:

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 from urllib.parse import urlsplit
 
 from devices.agent import GateAgent, Outcome
-from devices.app import make_gate
+from devices.app import make_gate, open_journal
 from devices.bridges.tasmota import TasmotaBridge
 from devices.core.events import Signal
 from devices.hardware.simulated import SimulatedBadge
@@ -178,7 +179,11 @@ class Barracks:
         bridge = TasmotaBridge(link, topic=settings.bridge.topic)
         fittings = replace(bridge.fittings, display=door)
         return GateAgent(
-            settings, link, fittings={settings.bridge.access_point: fittings}, routes=bridge.routes
+            settings,
+            link,
+            open_journal=partial(open_journal, settings),
+            fittings={settings.bridge.access_point: fittings},
+            routes=bridge.routes,
         )
 
     # -- people ---------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
+from devices.core.journal import JournalFound
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.audit import Draft
@@ -180,7 +181,7 @@ class Play:
     def start(self, gate: GateId, *, at: int) -> None:
         """A gate starts, hears the beacon, and says hello."""
         started = self.gates[gate] = Gate.named(gate)
-        started.happens(Started(), at=at)
+        started.happens(Started(JournalFound(id=BootId(b"journal1"))), at=at)
         [hello] = published(started.happens(LinkUp(), at=at))
         started.happens(BeaconReceived(self.beacon().wire), at=at)
         self.brings(gate, hello, f"hello-of-{gate}", f"The gate {gate} has started.", at=at + 5)

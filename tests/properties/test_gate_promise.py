@@ -27,7 +27,6 @@ from devices.core.events import (
     Publish,
     Show,
     Signal,
-    Started,
     StartTimer,
     Timer,
     TimerFired,
@@ -71,7 +70,7 @@ class Gate(RuleBasedStateMachine):
         self.made: dict[AccessPointId, float] = {}
         self.beacons = 0
         self.unlocks = 0
-        self.do(self.talk.happens(Started()))
+        self.do(self.talk.happens(self.talk.started))
         self.do(self.talk.happens(LinkUp()))
         self.new_beacon()
 

@@ -17,7 +17,6 @@ from devices.core.events import (
     Publish,
     Show,
     Signal,
-    Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
@@ -280,7 +279,7 @@ def test_a_door_that_others_wait_for_says_once_that_it_is_closed_again(is_held: 
 
 def test_a_door_found_closed_at_the_start_is_secured_and_those_that_wait_for_it_are_told():
     talk = Talk(interlocked={IN})
-    talk.happens(Started())
+    talk.happens(talk.started)
     assert talk.happens(ContactClosed(IN)) == [Lock(access_point=IN)]
     assert talk.happens(ContactClosed(OUT)) == [Lock(access_point=OUT)]
     talk.happens(LinkUp())
@@ -289,7 +288,7 @@ def test_a_door_found_closed_at_the_start_is_secured_and_those_that_wait_for_it_
 
 def test_a_door_found_open_at_the_start_is_not_shut_until_it_closes():
     talk = Talk(interlocked={IN})
-    talk.happens(Started())
+    talk.happens(talk.started)
     talk.happens(LinkUp())
     talk.happens(ContactOpened(IN))
     assert told(talk) == [(PassageOutcome.FORCED, IN, None)]

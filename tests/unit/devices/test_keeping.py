@@ -11,7 +11,6 @@ from devices.core.events import (
     Publish,
     Show,
     Signal,
-    Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
@@ -84,7 +83,7 @@ def test_messages_of_all_channels_share_one_sequence_without_gaps():
 
 def test_what_happened_without_a_link_goes_out_in_order_when_it_is_back():
     talk = Talk()
-    talk.happens(Started())
+    talk.happens(talk.started)
     for access_point in (IN, OUT, PLAIN):
         assert only(Publish, talk.happens(TamperOpened(access_point))) == []
     talk.happens(LinkUp())
@@ -137,7 +136,7 @@ def test_numbers_rise_in_the_order_of_what_happened():
 
 def test_more_than_the_memory_holds_is_counted_as_lost():
     talk = Talk()
-    talk.happens(Started())
+    talk.happens(talk.started)
     for _ in range(MOST_WAITING + 3):
         talk.happens(TamperOpened(None))
     assert talk.controller.tally.lost == 3
