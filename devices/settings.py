@@ -8,6 +8,8 @@
     broker-password   one line                                                  its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
+    snapshot.cose     what the gate may decide alone, and what takes rights away: signed by the service, kept by the gate
+    standing.cose       itself (see `policy_files`); trust.cose too is replaced by a newer list that the site's roots signed
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
     journal*          what happened at the gate and is not told yet, written by itself (see `journal_file`)
 
@@ -31,6 +33,8 @@ from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
 from devices.core.journal import JournalBounds
+from devices.core.standby import Held
+from devices.policy_files import read_held
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
@@ -87,6 +91,9 @@ class GateSettings:
     key: cose.SigningKey = field(repr=False)
     password: str = field(repr=False)
     trust: Trust = field(repr=False)
+    anchor: Anchor | None = field(default=None, repr=False)
+    held: Held = field(default=Held(), repr=False)
+    policy_folder: Path | None = None
     checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
     checkpoint_file: Path | None = None
     journal_folder: Path | None = None
@@ -97,7 +104,7 @@ def read_gate_folder(folder: Path) -> GateSettings:
     """Read a gate's folder. Raises `SettingsError`."""
     written = _read_gate_file(folder / GATE)
     key = _read_key(folder / KEY)
-    trust = _read_trust(folder)
+    anchor, trust = _read_trust(folder)
     site, gate = SiteId(_name(written, "site")), GateId(_name(written, "gate"))
     if site != trust.site:
         raise SettingsError(f"{folder / GATE} is of the site {site}, its trust anchor of {trust.site}.")
@@ -117,6 +124,9 @@ def read_gate_folder(folder: Path) -> GateSettings:
         key=key,
         password=_read_secret(folder / PASSWORD).decode(errors="replace").strip("\r\n"),
         trust=trust,
+        anchor=anchor,
+        held=read_held(folder),
+        policy_folder=folder,
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
         journal_folder=folder,
@@ -145,7 +155,7 @@ def _read_key(path: Path) -> cose.SigningKey:
         raise SettingsError(f"{path} is no private key of a known form.") from error
 
 
-def _read_trust(folder: Path) -> Trust:
+def _read_trust(folder: Path) -> tuple[Anchor, Trust]:
     try:
         anchor = Anchor.from_json(_read(folder / ANCHOR).decode())
     except ValueError as error:
@@ -155,7 +165,7 @@ def _read_trust(folder: Path) -> Trust:
         raise SettingsError(f"{folder / TRUST} is not believed. {trust.code.sentence}")
     if not trust.decisions:
         raise SettingsError(f"{folder / TRUST} names no key that may decide: nothing would ever open.")
-    return trust
+    return anchor, trust
 
 
 def _read_checkpoints(path: Path) -> CheckpointMemory:

@@ -32,14 +32,18 @@ __all__ = [
     "Event",
     "JournalSettled",
     "KeepCheckpoints",
+    "KeepPolicy",
     "LinkDown",
     "LinkUp",
     "Lock",
+    "PolicyFile",
     "ProofGiven",
     "Publish",
     "Settle",
     "Show",
     "Signal",
+    "SnapshotReceived",
+    "StandingReceived",
     "StartTimer",
     "Started",
     "TamperCleared",
@@ -47,6 +51,7 @@ __all__ = [
     "Timer",
     "TimerFired",
     "TimerKind",
+    "TrustReceived",
     "Unlock",
     "WallTime",
     "Warn",
@@ -70,6 +75,7 @@ class TimerKind(StrEnum):
     UNLOCK = "unlock"
     WARNED = "warned"
     HELD = "held"
+    ALONE = "alone"
     KEPT = "kept"
     JOURNAL = "journal"
     HELD_CARD = "held-card"
@@ -158,6 +164,27 @@ class CheckpointReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotReceived:
+    """Bytes on the gate's own policy topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StandingReceived:
+    """Bytes on the site's standing topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReceived:
+    """Bytes on the site's trust topic."""
+
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ContactOpened:
     """The door's contact says open."""
 
@@ -223,6 +250,9 @@ Event: TypeAlias = (
     | AnswerReceived
     | BeaconReceived
     | CheckpointReceived
+    | SnapshotReceived
+    | StandingReceived
+    | TrustReceived
     | ContactOpened
     | ContactClosed
     | TamperOpened
@@ -327,6 +357,22 @@ class KeepCheckpoints:
     alarm: Contradiction | None = None
 
 
+class PolicyFile(StrEnum):
+    """What is kept of what the site says, by the name of its file."""
+
+    SNAPSHOT = "snapshot.cose"
+    STANDING = "standing.cose"
+    TRUST = "trust.cose"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPolicy:
+    """Keep what the site signed, in the place of what was kept before, whole or not at all."""
+
+    file: PolicyFile
+    wire: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Warn:
     """Say in the gate's own log, once, that the service sends what cannot be believed."""
@@ -346,5 +392,6 @@ Effect: TypeAlias = (
     | Show
     | CallOut
     | KeepCheckpoints
+    | KeepPolicy
     | Warn
 )

@@ -100,8 +100,6 @@ class Knowledge:
         held = self.standing
         if held is not None and (read.version, read.issued) <= (held.version, held.issued):
             return Ignored.STANDING_REPEATED if read == held else Ignored.STANDING_OLD
-        if held is not None and read.issued <= held.issued:
-            return Ignored.STANDING_OLD
         statuses = self._statuses(read)
         if statuses is None:
             return Ignored.STANDING_MALFORMED
