@@ -392,9 +392,10 @@ class Controller:
         lane.scan = self._up.send(scan, at=self._at)
         lane.patience = None
         self.tally.scans += 1
-        self._start(lane, TimerKind.ALONE, self._limits.alone)
         self._start(lane, TimerKind.RESEND, self._limits.resend)
         self._start(lane, TimerKind.DEADLINE, self._limits.deadline)
+        if self._standby.may_decide(lane.doorway.id):
+            self._start(lane, TimerKind.ALONE, self._limits.alone)
 
     def _scan_again(self, lane: _Lane) -> None:
         if lane.scan is not None:
@@ -583,8 +584,9 @@ class Controller:
         self._up.settle(sent, later=later)
         lane.scan = None
         self._cancel(lane, TimerKind.RESEND)
-        self._cancel(lane, TimerKind.ALONE)
         self._cancel(lane, TimerKind.DEADLINE)
+        if self._standby.may_decide(lane.doorway.id):
+            self._cancel(lane, TimerKind.ALONE)
 
     def _service_says(self, event: BeaconReceived | CheckpointReceived | PolicyEvent) -> None:
         match event:

@@ -95,7 +95,9 @@ pattern read {PREFIX}/v1/+/%u/policy
 """
 
 # What is for every gate is granted by name: a pattern without a name in it holds for readers too.
-_FOR_ALL = (f"topic read {PREFIX}/v1/+/beacon", f"topic read {PREFIX}/v1/+/checkpoint")
+_FOR_ALL = tuple(
+    f"topic read {PREFIX}/v1/+/{site_wide}" for site_wide in ("beacon", "checkpoint", "standing", "trust")
+)
 _RIGHTS_OF: dict[Role, tuple[str, ...]] = {
     "gate": _FOR_ALL,
     "bridge": (*_FOR_ALL, "topic read tele/#", "topic read stat/#", "topic write cmnd/#"),
