@@ -28,7 +28,19 @@ from typing import Any, Final
 from gatekeeper import cose
 from gatekeeper.cose import cbor
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, read_card
-from gatekeeper.model.fields import WRONG, blob, each, exactly, milliseconds, moment, name, text, typed, whole
+from gatekeeper.model.fields import (
+    UINT,
+    WRONG,
+    blob,
+    each,
+    exactly,
+    milliseconds,
+    moment,
+    name,
+    text,
+    typed,
+    whole,
+)
 from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, SiteId, TenantId, ZoneId
 from gatekeeper.model.messages import MessageMalformed
 
@@ -245,7 +257,7 @@ class Standing:
                 TenantId(name(tenant)): blob(document, MAX_STANDING_BYTES, least=1)
                 for tenant, document in typed(fields[7], dict).items()
             },
-            trust=whole(fields[8]),
+            trust=whole(fields[8], UINT),
             snapshots={
                 GateId(name(gate)): whole(version) for gate, version in typed(fields[9], dict).items()
             },
