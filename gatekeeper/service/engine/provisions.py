@@ -149,7 +149,7 @@ class Provisions:
             version, now = self._version, self._clock.now()
             try:
                 made = await asyncio.to_thread(self._made, flow(), version, now)
-            except Exception:
+            except Exception:  # noqa: BLE001 - see below
                 # A gate that is not provided is no reason to stop deciding for all the others.
                 metrics.snapshots_failed.inc()
                 _log.exception("no snapshots could be made")
