@@ -694,7 +694,7 @@ class Controller:
             checkpoint=newest.note if newest is not None else None,
             journal=self._up.journal.end,
         )
-        self._up.send(hello, at=self._at)
+        self._up.greet(hello, at=self._at)
         if event.journal.damaged:
             self._tell(StatusKind.JOURNAL_DAMAGED, None)
         for refused in self._standby.refused:

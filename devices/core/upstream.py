@@ -7,7 +7,9 @@
 What the journal does not take - its disk is full or broken, or too much waits - goes up in the boot's stream, from memory,
 as long as that has room; nothing that depends on its being on disk happens. That it is so is told there, once, when it begins.
 
-Published while there is a link, and again with growing patience until it is answered. It decides nothing.
+Published while there is a link, and again with growing patience until it is answered. Nothing of the journal is published
+before the hello was answered: it says how far the journal was written, and must not come after what was written later. It
+decides nothing.
 """
 
 from collections.abc import Callable
@@ -30,6 +32,7 @@ from devices.core.outbox import Outbox, Sent
 from devices.core.tally import Tally
 from gatekeeper.core.scan import UpwardMessage
 from gatekeeper.model.ids import AccessPointId, BootId
+from gatekeeper.model.messages import Hello
 
 __all__ = ["Upstream"]
 
@@ -60,6 +63,7 @@ class Upstream:
 
         self._linked = False
         self._full = False
+        self._greeting: Sent | None = None
         self._patience = {_KEPT: resend, _JOURNAL: resend}
 
     @property
@@ -83,6 +87,10 @@ class Upstream:
         sent = self._outbox.send(message, at=at)
         self.publish(sent)
         return sent
+
+    def greet(self, hello: Hello, *, at: float) -> None:
+        """Send the first message; the journal waits until it is answered."""
+        self._greeting = self.send(hello, at=at)
 
     def publish(self, sent: Sent) -> None:
         """Publish what was sent before, once more; without a link nothing happens."""
@@ -153,6 +161,9 @@ class Upstream:
                 self._patient_again(_KEPT)
                 self._send_waiting(at=at)
                 self._wait(_KEPT, begins=bool(self._outbox.kept))
+                if recorded is self._greeting:
+                    self._greeting = None
+                    self._forward()
             case Entry():
                 settled = self.journal.answered(digest)
                 if settled is not None:
@@ -208,7 +219,7 @@ class Upstream:
 
     def _forward(self) -> None:
         """Publish what is on disk and was not sent yet, as far as the service has room."""
-        if not self._linked:
+        if not self._linked or self._greeting is not None:
             return
         idle = not self.journal.unanswered
         for entry in self.journal.send():

@@ -76,6 +76,7 @@ class Kind(StrEnum):
     GATE_HELLO = "gate.hello"
     GATE_STATUS = "gate.status"
     GATE_GAP = "gate.gap"
+    GATE_CONFLICT = "gate.conflict"
     BADGE_CHANGED = "badge.changed"
     HOLDER_REGISTERED = "holder.registered"
     ALERT_CHANGED = "alert.changed"

@@ -32,6 +32,7 @@ from gatekeeper.model.messages import (
     ClockQuality,
     Credential,
     Hello,
+    JournalEnd,
     Passage,
     PassageOutcome,
     Scan,
@@ -44,6 +45,7 @@ from tests.unit.devices.ground import (
     CARD,
     GATE,
     IN,
+    JOURNAL,
     NO_RIGHTS,
     NOON,
     OUT,
@@ -73,6 +75,7 @@ def test_the_first_message_is_a_hello_with_sequence_one():
         agent="test",
         policy=None,
         checkpoint=None,
+        journal=JournalEnd(JOURNAL, 0),
     )
 
 
