@@ -13,6 +13,8 @@ from typing import Any
 from devices.core.controller import Controller, Doorway
 from devices.core.events import (
     AnswerReceived,
+    Append,
+    Appended,
     AskProof,
     BeaconReceived,
     CardPresented,
@@ -146,7 +148,9 @@ class Gate:
 
     def happens(self, event: Event, *, at: int) -> list[Effect]:
         wall = WallTime(NOON + timedelta(milliseconds=at), ClockQuality.SYNCHRONISED)
-        return self.controller.step(event, at=1000 + at / 1000, wall=wall)
+        effects = self.controller.step(event, at=1000 + at / 1000, wall=wall)
+        appended = [effect.number for effect in effects if isinstance(effect, Append)]
+        return effects + (self.happens(Appended(appended[-1]), at=at) if appended else [])
 
 
 def published(effects: list[Effect]) -> list[Publish]:
