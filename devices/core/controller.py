@@ -423,6 +423,8 @@ class Controller:
         decision = self._standby.decide(sent.message, lane.doorway.direction, wall=self._wall, at=self._at)
         if decision.granted:
             self._settle_scan(lane, sent, later=Ignored.ANSWER_LATE)
+            # Whatever the service may answer yet, nobody passes on it.
+            self._report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
             self._write_alone(lane, sent.message, decision)
 
     def _decide_alone(self, lane: _Lane, scan: Scan) -> None:

@@ -8,7 +8,7 @@ It is told everything and asked by the controller, which alone moves a strike. W
 older than the one held, another gate's, one that nobody signed - is told upward once a boot for each kind.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -107,7 +107,7 @@ class Standby:
             return refused
         self.time.heard(now.issued, at=at)
         # Said anew every minute: flash memory wears out, and an older confirmation on disk only makes the gate give up sooner.
-        same = before is not None and before.version == now.version
+        same = before is not None and replace(before, issued=now.issued) == now
         if same and self._kept_at is not None and now.issued - self._kept_at < _KEPT_EVERY:
             return None
         self._kept_at = now.issued

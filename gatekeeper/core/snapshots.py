@@ -43,7 +43,8 @@ class Bearer:
 
 def alone_at(policy: Policy, point: Point, *, alert: int) -> Offline | None:
     """What the zones on the way let a gate decide alone: what all of them allow, for the shortest time; None for nothing."""
-    asked = [rules for _, rules in point.entered]
+    # Nobody is kept from going outside by what outside does not say.
+    asked = [rules for zone, rules in point.entered if zone != policy.outside]
     protected = policy.zones[point.protected].rules
     allowed = [rules.offline for rules in (*asked, protected)]
     found = [one for one in allowed if one is not None]

@@ -25,7 +25,7 @@ KILLS = 25
 async def test_what_a_killed_gate_had_confirmed_arrives_once_and_in_order_over_a_killed_engine_too(
     server_folder: Path,
 ):
-    drawing = random.Random(20260302)  # noqa: S311 - where the power fails, not a secret
+    drawing = random.Random(20260302)
     told = server_folder / "confirmed"
     told.touch()
     async with barracks(server_folder) as site:
@@ -45,9 +45,8 @@ async def test_what_a_killed_gate_had_confirmed_arrives_once_and_in_order_over_a
             await grows(told, by=50, gate=gate)
             gate.terminate()
             await gate.wait()
-        async with site.engine():
-            async with busy_gate(site, folder, told, quiet=True):
-                await all_arrived(site, told)
+        async with site.engine(), busy_gate(site, folder, told, quiet=True):
+            await all_arrived(site, told)
         await assert_each_once_in_order(site, told)
         await site.assert_log_sound()
         assert not list(folder.glob("journal.damaged-*"))
@@ -67,7 +66,15 @@ async def busy_gate(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     module = "devices.cli" if quiet else "tests.acceptance.journal_gate"
     arguments = (
-        ("-c", f"from {module} import main; main()", "run", "--folder", str(folder), "--broker", site.broker.url)
+        (
+            "-c",
+            f"from {module} import main; main()",
+            "run",
+            "--folder",
+            str(folder),
+            "--broker",
+            site.broker.url,
+        )
         if quiet
         else ("-m", module, str(folder), site.broker.url, str(told))
     )
@@ -130,9 +137,10 @@ async def assert_each_once_in_order(site: Barracks, told: Path) -> None:
 
 def test_a_full_disk_keeps_all_that_it_confirmed_and_takes_more_when_there_is_room(tmp_path: Path):
     """The kernel itself says no: a child whose files may not grow beyond so many bytes, in the midst of an entry."""
-    from tests.unit.devices.test_journal_file import Pen, opened  # noqa: PLC0415
-    import resource  # noqa: PLC0415
-    import signal  # noqa: PLC0415
+    import resource
+    import signal
+
+    from tests.unit.devices.test_journal_file import Pen, opened
 
     assert JournalFile.open is not None and Channel.JOURNAL and gate_topic
     pid = os.fork()
