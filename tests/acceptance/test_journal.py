@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from devices.journal_file import JournalFile
 from devices.settings import read_gate_folder
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.model.topics import Channel, gate_topic
 from tests.acceptance.barracks import ROOT, SITE, Barracks, barracks
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.acceptance
 
-KILLS = 25
+KILLS = 12
 
 
 async def test_what_a_killed_gate_had_confirmed_arrives_once_and_in_order_over_a_killed_engine_too(
@@ -101,10 +100,8 @@ def confirmed(told: Path) -> list[tuple[str, int, str]]:
 
 async def grows(told: Path, *, by: int, gate: asyncio.subprocess.Process) -> None:
     wanted = len(confirmed(told)) + by
-    async with asyncio.timeout(60):
-        while len(confirmed(told)) < wanted:
-            assert gate.returncode is None, "the gate ended by itself"
-            await asyncio.sleep(0.005)
+    await eventually(lambda: gate.returncode is not None or len(confirmed(told)) >= wanted, within=60)
+    assert gate.returncode is None, "the gate ended by itself"
 
 
 async def arrived(site: Barracks) -> list[tuple[str, int, str]]:
@@ -121,9 +118,9 @@ async def arrived(site: Barracks) -> list[tuple[str, int, str]]:
 
 async def all_arrived(site: Barracks, told: Path) -> None:
     wanted = {digest for _, _, digest in confirmed(told)}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not wanted <= {digest for _, _, digest in await arrived(site)}:
-            await asyncio.sleep(0.1)
+            pass
 
 
 async def assert_each_once_in_order(site: Barracks, told: Path) -> None:
@@ -133,33 +130,3 @@ async def assert_each_once_in_order(site: Barracks, told: Path) -> None:
     # What was written and not confirmed may be there too: a killed process tells nobody what its disk has taken.
     assert set(said) <= set(entries)
     assert [number for _, number, _ in entries] == list(range(1, len(entries) + 1))
-
-
-def test_a_full_disk_keeps_all_that_it_confirmed_and_takes_more_when_there_is_room(tmp_path: Path):
-    """The kernel itself says no: a child whose files may not grow beyond so many bytes, in the midst of an entry."""
-    import resource
-    import signal
-
-    from tests.unit.devices.test_journal_file import Pen, opened
-
-    assert JournalFile.open is not None and Channel.JOURNAL and gate_topic
-    pid = os.fork()
-    if pid == 0:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        pen, count = Pen(opened(tmp_path)), 0
-        try:
-            while True:
-                pen.writes(1)
-                count += 1
-        except OSError:
-            pen.file.settle(pen.file.found.id, count // 2)  # noted in place: a full disk does not hinder it
-            os._exit(min(count, 255))
-    _, status = os.waitpid(pid, 0)
-    count = os.waitstatus_to_exitcode(status)
-    assert count > 50
-    file = opened(tmp_path)
-    assert (file.found.settled, file.found.written) == (count // 2, count)
-    Pen(file).writes(3)
-    file.close()
-    assert opened(tmp_path).found.written == count + 3

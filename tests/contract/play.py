@@ -32,7 +32,7 @@ from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.audit import Draft
 from gatekeeper.core.change import ChangeContent, GuardChange, sign_change
-from gatekeeper.core.flow import Flow, Recorded, Repeated
+from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.supervise import APPLIED, Supervised, Writes, supervise
 from gatekeeper.model.ids import AccessPointId, BootId, GateId
@@ -273,6 +273,15 @@ class Play:
         if done.settled is not None:
             self.drafts += done.settled.drafts
         return signed, done
+
+    def contradicts(self, gate: GateId, message: UpwardMessage, *, at: int) -> None:
+        """A gate says something else under a number that it has used: nothing but an entry comes of it."""
+        up = signed_as(message, gate, name="contradiction", says="")
+        authentic = authenticate(up.topic, up.wire, trust=self.flow.trust, prefix=PREFIX)
+        assert isinstance(authentic, Authentic), authentic
+        outcome = self.flow.take(authentic, None, now=moment(at))
+        assert isinstance(outcome, Refused), outcome
+        self.drafts += outcome.drafts
 
     def guard_says(self, waiting: Step, *, yes: bool, number: int, at: int) -> Word:
         """A guard's word on a scan that waits, and the answer that follows from it."""

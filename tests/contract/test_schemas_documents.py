@@ -160,10 +160,12 @@ def test_the_table_of_channels_is_that_of_the_asyncapi():
             assert "reserved" in typ
             continue
         [operation] = operations(name)
-        binding, message = operation["bindings"]["mqtt"], document()["components"]["messages"][name]
+        binding, carried = operation["bindings"]["mqtt"], sorted(document()["channels"][name]["messages"])
+        carriers = [document()["components"]["messages"][message] for message in carried]
         assert direction == {"send": "up", "receive": "down"}[operation["action"]]
         assert (qos, retained) == (str(binding["qos"]), "yes" if binding["retain"] else "no")
-        assert (by, typ) == (message["x-key-use"], message["x-typ"])
+        assert {by} == {message["x-key-use"] for message in carriers}
+        assert typ == "`, `".join(message["x-typ"] for message in carriers)
 
 
 def test_every_typ_of_the_code_is_named_and_no_other():
