@@ -17,7 +17,7 @@ reached (osdp_XWR and osdp_XRD are names in this library, no more): see README.m
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
@@ -65,8 +65,9 @@ class _State(StrEnum):
 class OsdpReader:
     """One reader on a bus: reader, display, and the switch that tells of tampering."""
 
-    def __init__(self, settings: OsdpSettings) -> None:
+    def __init__(self, settings: OsdpSettings, begin: Callable[[], None]) -> None:
         self.settings: Final = settings
+        self._begin: Final = begin
         self.keypad: Final[Keypad[Card]] = Keypad()
         #: what was told and presented nothing, by why
         self.no_card: Final[Counter[NoCard | Unread]] = Counter()
@@ -87,7 +88,8 @@ class OsdpReader:
         return self._state is _State.SECURE
 
     async def badges(self) -> AsyncIterator[NumberBadge]:
-        """Each card that is read, with what was typed for it."""
+        """Each card that is read, with what was typed for it; the first question begins the bus' turns."""
+        self._begin()
         while True:
             yield await self._waiting.get()
 
@@ -207,7 +209,7 @@ class OsdpBus:
 
     def __init__(self, settings: Sequence[OsdpSettings]) -> None:
         self._port: Final = SerialPort(settings[0].port, baud=settings[0].baud)
-        self.readers: Final = tuple(OsdpReader(each) for each in settings)
+        self.readers: Final = tuple(OsdpReader(each, self.start) for each in settings)
         # The library writes to stderr by itself, and what it writes is not for a log: silence.
         osdp_sys.set_loglevel(osdp_sys.LOG_EMERG)
         try:
@@ -223,7 +225,7 @@ class OsdpBus:
         self._turning: asyncio.Handle | None = None
 
     def start(self) -> None:
-        """Begin the turns, in the running loop."""
+        """Begin the turns, in the running loop; once is enough."""
         if self._turning is None:
             self._turning = asyncio.get_running_loop().call_soon(self._turn)
 
