@@ -27,7 +27,7 @@ from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.reasons import Reason
 
 if TYPE_CHECKING:
-    from devices.hardware.gpio import RequestLines
+    from devices.hardware.gpio import GpioLamps, GpioStrike, GpioSwitch, RequestLines, WiegandReader
     from devices.hardware.osdp import OsdpReader
 
 __all__ = ["KeypadDisplay", "described", "opened"]
@@ -131,7 +131,7 @@ class _Opening:
         for settings in ports.values():
             bus = OsdpBus(settings)
             self._stack.callback(bus.close)
-            self._osdp |= {(each.settings.port, each.settings.address): each for each in bus.readers}
+            self._osdp.update({(each.settings.port, each.settings.address): each for each in bus.readers})
 
     def fit(self, point: PointHardware) -> Fittings:
         """Open what one access point has of its own."""
@@ -151,7 +151,7 @@ class _Opening:
     def _strike(self, point: PointHardware) -> Strike:
         match point.strike:
             case LineStrike(line=line, fail=fail):
-                strike = self._gpio().GpioStrike(line, fail, **self._asked())
+                strike: GpioStrike = self._gpio().GpioStrike(line, fail, **self._asked())
                 self._stack.callback(strike.close)
                 return strike
             case OutputStrike(output=output):
@@ -165,7 +165,7 @@ class _Opening:
     def _reader(self, point: PointHardware) -> tuple[Reader, Display, Switch | None]:
         match point.reader:
             case WiegandSettings() as settings:
-                wiegand = self._gpio().WiegandReader(settings, **self._asked())
+                wiegand: WiegandReader = self._gpio().WiegandReader(settings, **self._asked())
                 self._stack.callback(wiegand.close)
                 return wiegand, KeypadDisplay(wiegand.keypad, self._lamps(point.lamps)), None
             case OsdpSettings(port=port, address=address):
@@ -181,14 +181,14 @@ class _Opening:
     def _switch(self, line: LineSettings | None) -> Switch | None:
         if line is None:
             return None
-        switch = self._gpio().GpioSwitch(line, **self._asked())
+        switch: GpioSwitch = self._gpio().GpioSwitch(line, **self._asked())
         self._stack.callback(switch.close)
         return switch
 
     def _lamps(self, lamps: LampSettings | None) -> Display | None:
         if lamps is None:
             return None
-        lit = self._gpio().GpioLamps(lamps, **self._asked())
+        lit: GpioLamps = self._gpio().GpioLamps(lamps, **self._asked())
         self._stack.callback(lit.close)
         return lit
 

@@ -20,7 +20,8 @@ from tests.support.waiting import eventually
 from tests.unit.devices.ground import GATE, SITE, Service
 
 pytestmark = pytest.mark.skipif(
-    not is_here(), reason="pcscd and its virtual reader (Debian: pcscd, vsmartcard-vpcd) are not here, or one runs already"
+    not is_here(),
+    reason="pcscd and its virtual reader (Debian: pcscd, vsmartcard-vpcd) are not here, or one runs already",
 )
 SERVICE = Service({GATE: cose.SigningKey.generate()})
 KEY = cose.SigningKey.generate()

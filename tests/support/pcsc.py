@@ -5,7 +5,6 @@ namespace of their own, where there is none but loopback; a card's socket is mad
 is connected, and is spoken to in frames: two bytes of length, then a command, or one byte: power off, on, reset, ask for the ATR.
 """
 
-import asyncio
 import ctypes
 import os
 import shutil
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from devices.hardware.software_card import SoftwareCard
+from tests.support.waiting import eventually
 
 __all__ = ["READER", "VirtualReader", "a_daemon", "is_here", "ready"]
 
@@ -68,9 +68,7 @@ def a_daemon(folder: Path) -> Iterator[VirtualReader]:
         f'FRIENDLYNAME "Gatekeeper Test"\nDEVICENAME /dev/null:{_PORT:#x}\nLIBPATH {_DRIVER}\nCHANNELID {_PORT:#x}\n'
     )
     start = f"ip link set lo up && exec /usr/sbin/pcscd --foreground --config {folder}"
-    with subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", start], stdout=subprocess.DEVNULL
-    ) as daemon:
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", start], stdout=subprocess.DEVNULL) as daemon:
         reader = VirtualReader(daemon)
         try:
             yield reader
@@ -81,9 +79,7 @@ def a_daemon(folder: Path) -> Iterator[VirtualReader]:
 
 async def ready() -> None:
     """Wait until the daemon answers."""
-    async with asyncio.timeout(10):
-        while not _SOCKET.exists():  # noqa: ASYNC110 - another process sets no event of ours
-            await asyncio.sleep(0.01)
+    await eventually(_SOCKET.exists)
 
 
 def _connected(pid: int) -> socket.socket:
