@@ -24,7 +24,7 @@ from devices.hardware.osdp_format import Unread  # noqa: E402
 from devices.hardware.ports import HardwareError  # noqa: E402
 from devices.hardware.settings import OsdpSettings  # noqa: E402
 from devices.hardware.wiegand_format import FORMATS, NoCard  # noqa: E402
-from tests.support.osdp_reader import ADDRESS, Cable, a_cable  # noqa: E402
+from tests.support.osdp_reader import ADDRESS, Cable, a_bus, a_cable  # noqa: E402
 from tests.support.waiting import eventually  # noqa: E402
 from tests.support.wiegand import frame_bits, spelled  # noqa: E402
 
@@ -143,6 +143,30 @@ async def test_what_is_no_card_is_counted(cable: Cable, bits: str, why: NoCard |
         reader.reads(bits)
         await eventually(lambda: gate.no_card[why] == 1)
         assert gate._waiting.empty()
+
+
+async def test_several_readers_share_a_port_each_with_its_own_key():
+    keys = {1: secrets.token_bytes(16), 2: secrets.token_bytes(16), 3: secrets.token_bytes(16)}
+    with a_bus(keys) as wires:
+        known = keys | {3: secrets.token_bytes(16)}
+        bus = OsdpBus(
+            [
+                OsdpSettings(port=wires.port, baud=9600, address=address, key=key, formats=(FORMATS["26"],))
+                for address, key in known.items()
+            ]
+        )
+        bus.start()
+        try:
+            first, second, third = bus.readers
+            await eventually(lambda: first.is_secure and second.is_secure)
+            for address, reader in wires.readers.items():
+                reader.reads(frame_bits(26, address))
+            assert (await soon(first.badges())).card.number == spelled(26, 1)
+            assert (await soon(second.badges())).card.number == spelled(26, 2)
+            assert not third.is_secure
+            assert third._waiting.empty()
+        finally:
+            bus.close()
 
 
 async def test_lamp_and_buzzer_do_what_the_gate_says(cable: Cable):

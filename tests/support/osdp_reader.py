@@ -2,16 +2,18 @@
 
 import os
 import pty
+import select
+import socket
 import threading
 import tty
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import osdp_sys
 from osdp import Capability, Channel, LibFlag, LogLevel, PDCapabilities, PDInfo, PeripheralDevice
 
-__all__ = ["ADDRESS", "Cable", "a_cable"]
+__all__ = ["ADDRESS", "Bus", "Cable", "a_bus", "a_cable"]
 
 ADDRESS = 101
 _ABLE = (
@@ -46,10 +48,10 @@ class _Wire(Channel):
 class SoftReader:
     """One reader that is powered."""
 
-    def __init__(self, fd: int, *, key: bytes | None, flags: Sequence[int]) -> None:
+    def __init__(self, fd: int, *, key: bytes | None, flags: Sequence[int], address: int = ADDRESS) -> None:
         self.commands: list[dict[str, Any]] = []
         self._device = PeripheralDevice(
-            PDInfo(ADDRESS, _Wire(fd), scbk=key, flags=list(flags)),
+            PDInfo(address, _Wire(fd), scbk=key, flags=list(flags)),
             PDCapabilities(_ABLE),
             log_level=LogLevel.Emergency,
             command_handler=self._take,
@@ -135,6 +137,48 @@ def _crc(data: bytes) -> int:
     return crc
 
 
+class Bus:
+    """A cable with several readers: each hears what the gate says, and the gate hears each."""
+
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        self._cable = Cable()
+        self.port = self._cable.port
+        self._ends: list[tuple[socket.socket, socket.socket]] = []
+        self.readers: dict[int, SoftReader] = {}
+        for address, key in keys.items():
+            ours, theirs = socket.socketpair()
+            os.set_blocking(theirs.fileno(), False)
+            self._ends.append((ours, theirs))
+            flags = (LibFlag.EnforceSecure,)
+            self.readers[address] = SoftReader(theirs.fileno(), key=key, flags=flags, address=address)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bus")
+        self._thread.start()
+
+    def close(self) -> None:
+        for reader in self.readers.values():
+            reader.power_off()
+        self._stop.set()
+        self._thread.join()
+        for end in self._ends:
+            for side in end:
+                side.close()
+        self._cable.close()
+
+    def _run(self) -> None:
+        far = self._cable.far
+        ours = [end[0] for end in self._ends]
+        while not self._stop.is_set():
+            ready, _, _ = select.select([far, *ours], [], [], 0.05)
+            for side in ready:
+                if side == far:
+                    said = os.read(far, 512)
+                    for end in ours:
+                        end.sendall(said)
+                else:
+                    os.write(far, side.recv(512))
+
+
 class Cable:
     """A pseudo-terminal: the gate opens `port`, readers hang on the other end."""
 
@@ -167,10 +211,24 @@ class Cable:
         os.close(self._far)
         self._near = self._far = -1
 
+    @property
+    def far(self) -> int:
+        """The readers' end."""
+        return self._far
+
     def close(self) -> None:
         self.power_off()
         if self._far >= 0:
             self.pull()
+
+
+@contextmanager
+def a_bus(keys: Mapping[int, bytes]) -> Iterator[Bus]:
+    bus = Bus(keys)
+    try:
+        yield bus
+    finally:
+        bus.close()
 
 
 @contextmanager
