@@ -221,6 +221,7 @@ class OsdpBus:
         self._factory_key = [False] * len(settings)
         self._online = [False] * len(settings)
         self._again: Final[dict[int, float]] = {}
+        self._told: Final[list[tuple[int, Mapping[str, Any]]]] = []
         self._reopen_at = 0.0
         self._turning: asyncio.Handle | None = None
 
@@ -259,6 +260,9 @@ class OsdpBus:
             self._mend(at)
             return
         self._panel.refresh()
+        told, self._told[:] = tuple(self._told), []
+        for index, event in told:
+            self.readers[index].told(event, at=at)
         secure = self._panel.sc_status()
         for index, reader in enumerate(self.readers):
             self._follow(index, reader, secure=bool(secure >> index & 1), at=at)
@@ -312,18 +316,20 @@ class OsdpBus:
                 self._restart(index)
 
     def _event(self, index: int, event: Mapping[str, Any]) -> int:
-        """What the library tells, within its turn. It must not raise."""
-        reader = self.readers[index]
-        if event["event"] == osdp_sys.EVENT_NOTIFICATION:
-            if event["type"] == osdp_sys.EVENT_NOTIFICATION_SC_STATUS:
-                self._factory_key[index] = event["arg1"] != 0
-            elif event["type"] == osdp_sys.EVENT_NOTIFICATION_PD_STATUS:
-                self._online[index] = event["arg0"] != 0
-                reader.failures += event["arg0"] == 0
-            return 0
-        # INVARIANT: asked of the library at this very event, and not of what was followed before it.
-        if self._factory_key[index] or not self._panel.sc_status() >> index & 1:
-            reader.no_card[Unread.INSECURE] += 1
-            return 0
-        reader.told(event, at=asyncio.get_running_loop().time())
+        """What the library tells, in the middle of its turn: it is kept until the turn is over. It must not raise."""
+        match event:
+            case {"event": osdp_sys.EVENT_NOTIFICATION, "type": kind, "arg0": first, "arg1": second}:
+                self._notice(index, kind, first, second)
+            # INVARIANT: asked of the library at this very event, and not of what was followed before it.
+            case _ if self._factory_key[index] or not self._panel.sc_status() >> index & 1:
+                self.readers[index].no_card[Unread.INSECURE] += 1
+            case _:
+                self._told.append((index, event))
         return 0
+
+    def _notice(self, index: int, kind: int, first: int, second: int) -> None:
+        if kind == osdp_sys.EVENT_NOTIFICATION_SC_STATUS:
+            self._factory_key[index] = second != 0
+        elif kind == osdp_sys.EVENT_NOTIFICATION_PD_STATUS:
+            self._online[index] = first != 0
+            self.readers[index].failures += first == 0

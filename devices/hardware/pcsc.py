@@ -24,7 +24,7 @@ from devices.hardware.ports import HardwareError
 __all__ = ["PcscReader"]
 
 _SYSTEM, _EXCLUSIVE, _T0_OR_T1, _RESET = 2, 1, 3, 1
-_EMPTY, _PRESENT, _MUTE, _CHANGED = 0x10, 0x20, 0x200, 0x2
+_PRESENT, _MUTE, _CHANGED = 0x20, 0x200, 0x2
 _GONE: Final = 0x4 | 0x8  # the reader is unknown, or unavailable
 _TIMEOUT: Final = 0x8010000A
 _WAIT_MS: Final = 250
@@ -149,7 +149,7 @@ class PcscReader:
     async def badges(self) -> AsyncIterator[CardBadge]:
         """Each badge that is put to the reader; it is there until the next question for one finds it gone."""
         while True:
-            await self._until(present=True)
+            seen = await self._present()
             card = await self._connect()
             if card is not None:
                 try:
@@ -158,11 +158,11 @@ class PcscReader:
                         self.no_badge[read] += 1
                     else:
                         yield read
-                    await self._until(present=False)
+                    await self._gone(seen)
                 finally:
                     await asyncio.get_running_loop().run_in_executor(self._talks, card.disconnect)
             else:
-                await self._until(present=False)
+                await self._gone(seen)
 
     def close(self) -> None:
         """Stop asking, and leave PC/SC."""
@@ -185,10 +185,21 @@ class PcscReader:
             self.no_badge[NoBadge.GONE] += 1
         return card
 
-    async def _until(self, *, present: bool) -> None:
-        wanted, state = (_PRESENT if present else _EMPTY), 0
-        while not state & wanted or state & _MUTE:
-            state = await asyncio.get_running_loop().run_in_executor(self._watches, self._look, state)
+    async def _present(self) -> int:
+        """Wait for a card that speaks."""
+        state = 0
+        while not state & _PRESENT or state & _MUTE:
+            state = await self._next_state(state)
+        return state
+
+    async def _gone(self, seen: int) -> None:
+        """Wait until the card that was seen is gone, though another may lie there already: the upper half counts them."""
+        state = seen
+        while state & _PRESENT and state >> 16 == seen >> 16:
+            state = await self._next_state(state)
+
+    async def _next_state(self, known: int) -> int:
+        return await asyncio.get_running_loop().run_in_executor(self._watches, self._look, known)
 
     def _look(self, known: int) -> int:
         """Wait a little for another state than the known one."""

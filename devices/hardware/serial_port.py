@@ -34,6 +34,8 @@ class SerialPort:
         self._fd = -1
         try:
             self._open()
+        except BlockingIOError as error:
+            raise HardwareError(f"{path}: another program has it") from error
         except OSError as error:
             raise HardwareError(f"{path}: {error.strerror or error}") from error
 

@@ -264,7 +264,7 @@ async def test_a_port_that_is_not_there_or_not_ours_is_told(cable: Cable):
     with pytest.raises(HardwareError, match="/dev/null: Inappropriate ioctl"):
         OsdpBus([settings(cable, port="/dev/null")])
     async with panel(cable):
-        with pytest.raises(HardwareError, match=rf"{cable.port}: Resource temporarily unavailable"):
+        with pytest.raises(HardwareError, match=rf"{cable.port}: another program has it"):
             OsdpBus([settings(cable)])
 
 
