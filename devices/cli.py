@@ -32,7 +32,7 @@ from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.ids import GateId, SiteId, is_name
 from gatekeeper.model.trees import SITE_TREE
 
-__all__ = ["app", "main"]
+__all__ = ["app", "failed_hardware", "main"]
 
 app = typer.Typer(
     name="gatekeeper-device",
@@ -141,10 +141,10 @@ def run(
     except (BrokerUrlError, HardwareError) as error:
         _fail(str(error))
     except ExceptionGroup as group:
-        broken, others = group.split(HardwareError)
-        if broken is None or others is not None:
+        broken = failed_hardware(group)
+        if broken is None:
             raise
-        _fail(f"Its hardware failed: {broken.exceptions[0]}")
+        _fail(f"Its hardware failed: {broken}.")
 
 
 def main() -> None:
@@ -159,6 +159,14 @@ async def _until_stopped(gate: GateAgent) -> None:
         loop.add_signal_handler(number, stop.set)
     async with gate:
         await stop.wait()
+
+
+def failed_hardware(group: ExceptionGroup) -> Exception | None:
+    """The first failure of hardware, when nothing else failed with it; else None: a defect keeps its traceback."""
+    broken, others = group.split(HardwareError)
+    while isinstance(broken, ExceptionGroup):
+        broken = broken.exceptions[0]
+    return broken if others is None else None
 
 
 def _say_hardware(settings: GateSettings) -> None:

@@ -16,6 +16,7 @@ import ctypes.util
 from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final
 
 from devices.hardware.key_bound import CardBadge, NoBadge, read_card_badge
@@ -121,10 +122,8 @@ class _Card:
         """Let the card go; one that is gone is gone."""
         if self._connected:
             self._connected = False
-            try:
+            with suppress(HardwareError):
                 self._library.call("SCardDisconnect", self._handle, _DWORD(_RESET))
-            except HardwareError:
-                return
 
 
 class PcscReader:
@@ -165,13 +164,15 @@ class PcscReader:
                 await self._gone(seen)
 
     def close(self) -> None:
-        """Stop asking, and leave PC/SC."""
+        """Stop asking, and leave PC/SC; a daemon that is gone has forgotten us already."""
         self._stopped = True
-        self._library.call("SCardCancel", self._watching)
+        with suppress(HardwareError):
+            self._library.call("SCardCancel", self._watching)
         for pool in (self._watches, self._talks):
             pool.shutdown(wait=True)
         for context in (self._watching, self._talking):
-            self._library.call("SCardReleaseContext", context)
+            with suppress(HardwareError):
+                self._library.call("SCardReleaseContext", context)
 
     async def _connect(self) -> _Card | None:
         def connected() -> _Card | None:

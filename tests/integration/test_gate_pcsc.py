@@ -9,15 +9,21 @@ from typing import Any
 
 import pytest
 
+from devices.app import make_gate
+from devices.cli import failed_hardware
+from devices.hardware.fake_chip import FakeChip
+from devices.hardware.fitting import opened as opened_points
 from devices.hardware.key_bound import NoBadge, reader_name
 from devices.hardware.pcsc import PcscReader
 from devices.hardware.ports import HardwareError
 from devices.hardware.software_card import SoftwareCard
 from gatekeeper import cose
+from gatekeeper.embedded import EmbeddedBroker
 from gatekeeper.model.messages import ByToken
+from tests.integration.gate_site import SiteSide, site_side
 from tests.support.pcsc import READER, VirtualReader, a_daemon, is_here, ready
 from tests.support.waiting import eventually
-from tests.unit.devices.ground import GATE, SITE, Service
+from tests.unit.devices.ground import GATE, IN, SITE, Service
 
 pytestmark = pytest.mark.skipif(
     not is_here(),
@@ -107,3 +113,33 @@ async def test_a_reader_that_pcsc_does_not_know_is_told(virtual: VirtualReader):
     (await opened()).close()
     with pytest.raises(HardwareError, match=f"PC/SC knows no reader Elsewhere 00 00; it has {READER}"):
         PcscReader("Elsewhere 00 00")
+
+
+async def test_a_daemon_that_goes_stops_the_gate_with_a_sentence(
+    virtual: VirtualReader, broker: EmbeddedBroker, tmp_path: Path
+):
+    (await opened()).close()
+    hardware = {
+        "reader": {"kind": "pcsc", "name": READER},
+        "strike": {"kind": "gpio", "chip": "/dev/gpiochip0", "line": 1, "fail": "secure"},
+    }
+    point = {"id": IN, "direction": "in", "contact": False, "hardware": hardware}
+    chip = FakeChip()
+
+    async def ended(side: SiteSide) -> None:
+        settings = side.settings(access_points=[point])
+        with opened_points(settings.hardware, request=chip.request_lines) as fittings:
+            async with side.serves(make_gate(settings, broker=broker.url, fittings=fittings)):
+                virtual.put(SoftwareCard(side.service.token(badge_key=KEY), KEY))
+                await eventually(lambda: chip.level(1))
+                virtual.end_daemon()
+                await asyncio.Event().wait()
+
+    async with site_side(broker, tmp_path / "gate") as side:
+        with pytest.raises(ExceptionGroup) as stopped:
+            await ended(side)
+    assert not chip.level(1), "and its door is held"
+    failed = failed_hardware(stopped.value)
+    assert isinstance(failed, HardwareError)
+    assert str(failed).startswith("PC/SC: ")
+    assert failed_hardware(ExceptionGroup("", [stopped.value, ValueError()])) is None

@@ -52,6 +52,12 @@ class VirtualReader:
         self._thread = threading.Thread(target=_answer, args=(self._card, card), name="card")
         self._thread.start()
 
+    def end_daemon(self) -> None:
+        """End the daemon, as a system that goes down does."""
+        self.take_away()
+        self._daemon.terminate()
+        self._daemon.wait()
+
     def take_away(self) -> None:
         """Take the card away."""
         if self._card is not None and self._thread is not None:
