@@ -12,8 +12,8 @@
 
 `contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
-without a contact cannot be one. `hardware` says what is fitted to it (`hardware/settings.py`). What is wrong is said in a sentence that names the file and what to do. A secret that
-others may read is refused: whoever read it can be this gate.
+without a contact cannot be one. `hardware` says what is fitted to it (`hardware/settings.py`). What is wrong is said in a
+sentence that names the file and what to do. A secret that others may read is refused: whoever read it can be this gate.
 """
 
 import json

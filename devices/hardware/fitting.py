@@ -5,7 +5,7 @@ libpcsclite. What cannot be had or opened raises `HardwareError`, and what was o
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from devices.hardware.gpio import GpioLamps, GpioStrike, GpioSwitch, RequestLines, WiegandReader
     from devices.hardware.osdp import OsdpReader
 
-__all__ = ["KeypadDisplay", "described", "opened"]
+__all__ = ["EitherSwitch", "KeypadDisplay", "described", "opened"]
 
 _ANSWERS: Final = frozenset({Signal.GRANTED, Signal.DENIED, Signal.NO_SERVICE, Signal.BUSY})
 
@@ -50,6 +50,35 @@ class KeypadDisplay:
             self._keypad.answered()
         if self._shown is not None:
             self._shown.show(signal, reason=reason, entry=entry)
+
+
+class EitherSwitch:
+    """True while any of its switches is: a housing beside a reader that tells of itself."""
+
+    def __init__(self, *switches: Switch) -> None:
+        self._switches: Final = switches
+
+    async def changes(self) -> AsyncIterator[bool]:
+        """True as soon as one is; the first False waits for the first word of each."""
+        moves = [switch.changes() for switch in self._switches]
+        states: list[bool | None] = [None] * len(moves)
+        asked = {asyncio.ensure_future(anext(each)): place for place, each in enumerate(moves)}
+        said: bool | None = None
+        try:
+            while True:
+                answered, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                for move in answered:
+                    place = asked.pop(move)
+                    states[place] = move.result()
+                    asked[asyncio.ensure_future(anext(moves[place]))] = place
+                    on = any(states)
+                    if on != said and (on or None not in states):
+                        said = on
+                        yield on
+        finally:
+            for move in asked:
+                move.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
 
 class _Dark:
@@ -137,14 +166,16 @@ class _Opening:
         """Open what one access point has of its own."""
         # INVARIANT: the strike is the first line that is taken, and so holds before anything can be read.
         strike = self._strike(point)
-        reader, display, tamper = self._reader(point)
+        reader, display, told = self._reader(point)
+        housing = self._switch(point.tamper)
+        tampers = [switch for switch in (housing, told) if switch is not None]
         return Fittings(
             reader=reader,
             strike=strike,
             contact=self._switch(point.contact),
             display=display,
             request_to_exit=self._switch(point.request_to_exit),
-            tamper=self._switch(point.tamper) or tamper,
+            tamper=EitherSwitch(*tampers) if len(tampers) > 1 else next(iter(tampers), None),
             fire=self._switch(point.fire),
         )
 

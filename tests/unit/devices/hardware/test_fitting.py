@@ -4,6 +4,8 @@ import asyncio
 import subprocess
 import sys
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import gpiod
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 from devices.cli import app
 from devices.core.events import Signal
 from devices.hardware.fake_chip import FakeChip
-from devices.hardware.fitting import KeypadDisplay, described, opened
+from devices.hardware.fitting import EitherSwitch, KeypadDisplay, described, opened
 from devices.hardware.keypad import Keypad
 from devices.hardware.ports import HardwareError
 from devices.hardware.settings import (
@@ -180,6 +182,42 @@ async def test_simulated_switches_say_how_they_are_and_each_turn():
     button.turn(on=True)
     button.turn(on=False)
     assert [await anext(changes), await anext(changes)] == [True, False]
+
+
+async def test_either_switch_is_on_while_one_is():
+    first, second = SimulatedSwitch(), SimulatedSwitch()
+    async with aclosing(EitherSwitch(first, second).changes()) as changes:
+        assert await anext(changes) is False
+        first.turn(on=True)
+        assert await anext(changes) is True
+        second.turn(on=True)
+        first.turn(on=False)
+        second.turn(on=False)
+        assert await anext(changes) is False
+
+
+async def test_either_switch_waits_for_no_word_of_the_other_when_one_is_on():
+    class Silent:
+        async def changes(self) -> AsyncIterator[bool]:
+            await asyncio.Event().wait()
+            yield False
+
+    housing = SimulatedSwitch()
+    housing.is_on = True
+    async with aclosing(EitherSwitch(Silent(), housing).changes()) as changes:
+        assert await anext(changes) is True
+
+
+async def test_either_switch_fails_as_one_of_its_switches_does():
+    class Broken:
+        async def changes(self) -> AsyncIterator[bool]:
+            yield False
+            raise HardwareError("the line is gone")
+
+    changes = EitherSwitch(Broken(), SimulatedSwitch()).changes()
+    assert await anext(changes) is False
+    with pytest.raises(HardwareError, match="the line is gone"):
+        await anext(changes)
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

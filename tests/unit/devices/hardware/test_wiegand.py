@@ -19,6 +19,7 @@ from devices.hardware.wiegand_format import (
     read_frame,
 )
 from gatekeeper.model.badges import Card, CardTechnology
+from gatekeeper.service.administration.people import read_card_number
 from tests.support.wiegand import frame_bits, key_bits, spelled
 
 PARITY = tuple(FORMATS.values())
@@ -68,6 +69,19 @@ def test_a_card_is_the_same_at_a_bridge(length: int, data: st.DataObject):
     uid = int(pulses[:-1] if length == 34 else pulses[1:-1], 2)
     reading = {"Time": "2026-11-29T07:30:00", "Wiegand": {"UID": uid, "Size": length}}
     assert read_frame(frame(pulses), PARITY) == read_sensor(json.dumps(reading).encode())
+
+
+@pytest.mark.parametrize(
+    ("written", "length", "number"),
+    [
+        ("wiegand:7774312/26", 26, 118 * 65_536 + 41_064),
+        ("wiegand:4302741608/34", 34, 7_774_312),
+        ("wiegand:524289/37", 37, 1 * 524_288 + 1),
+    ],
+)
+def test_a_card_is_issued_as_it_is_read(written: str, length: int, number: int):
+    """As README.md beside the hardware says to write them."""
+    assert read_card_number(written) == read_frame(frame(frame_bits(length, number)), PARITY)
 
 
 @given(LENGTHS, st.data())
