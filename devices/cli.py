@@ -164,9 +164,10 @@ async def _until_stopped(gate: GateAgent) -> None:
 def failed_hardware(group: ExceptionGroup) -> Exception | None:
     """The first failure of hardware, when nothing else failed with it; else None: a defect keeps its traceback."""
     broken, others = group.split(HardwareError)
-    while isinstance(broken, ExceptionGroup):
-        broken = broken.exceptions[0]
-    return broken if others is None else None
+    first: Exception | None = broken
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first if others is None else None
 
 
 def _say_hardware(settings: GateSettings) -> None:
