@@ -13,7 +13,6 @@ README.md beside this file. Nothing is decided here.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +25,7 @@ from devices.bridges.repeats import Repeats
 from devices.core.events import Signal
 from devices.hardware.bare import NumberBadge
 from devices.hardware.keypad import Keypad
+from devices.hardware.misreads import Misreads
 from devices.hardware.ports import HardwareError
 from devices.hardware.settings import Fail, LampSettings, LineSettings, Pull, WiegandSettings
 from devices.hardware.wiegand_format import (
@@ -235,7 +235,7 @@ class WiegandReader:
         self._formats: Final[Collection[WiegandFormat]] = settings.formats
         self.keypad: Final[Keypad[Card]] = Keypad()
         #: what was read and presented nothing, by why
-        self.no_card: Final[Counter[NoCard]] = Counter()
+        self.no_card: Final = Misreads(chip=settings.chip, d0=settings.d0, d1=settings.d1)
         self._repeats: Final = Repeats()
         self._frames: Final = FrameCollector()
         self._pending = False
@@ -293,7 +293,7 @@ class WiegandReader:
         at = asyncio.get_running_loop().time()
         match read_frame(frame, self._formats):
             case NoCard() as why:
-                self.no_card[why] += 1
+                self.no_card.note(why)
                 return None
             case Key() as key:
                 again = self.keypad.key(key, at=at)

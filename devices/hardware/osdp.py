@@ -16,7 +16,7 @@ reached (osdp_XWR and osdp_XRD are names in this library, no more): see README.m
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -30,6 +30,7 @@ from devices.bridges.repeats import Repeats
 from devices.core.events import Signal
 from devices.hardware.bare import NumberBadge
 from devices.hardware.keypad import Keypad
+from devices.hardware.misreads import Misreads
 from devices.hardware.osdp_format import (
     Unread,
     buzz,
@@ -42,7 +43,7 @@ from devices.hardware.osdp_format import (
 from devices.hardware.ports import HardwareError
 from devices.hardware.serial_port import SerialPort
 from devices.hardware.settings import OsdpSettings
-from devices.hardware.wiegand_format import Key, NoCard, read_frame
+from devices.hardware.wiegand_format import Key, read_frame
 from gatekeeper.model.badges import Card
 
 __all__ = ["OsdpBus", "OsdpReader", "OsdpStrike"]
@@ -70,7 +71,7 @@ class OsdpReader:
         self._begin: Final = begin
         self.keypad: Final[Keypad[Card]] = Keypad()
         #: what was told and presented nothing, by why
-        self.no_card: Final[Counter[NoCard | Unread]] = Counter()
+        self.no_card: Final = Misreads(port=settings.port, address=settings.address)
         self.commands: Final[deque[dict[str, Any]]] = deque(maxlen=_MOST_WAITING)
         self.capable: frozenset[int] = frozenset()
         #: how often a channel did not come about, or ended
@@ -147,19 +148,19 @@ class OsdpReader:
                 self._opened = bool(bytes(report)[:1] != b"\0")
                 self._moved.set()
             case _:
-                self.no_card[Unread.OTHER] += 1
+                self.no_card.note(Unread.OTHER)
 
     def _card(self, event: Mapping[str, Any], *, at: float) -> None:
         frame = raw_frame(event)
         read = frame if isinstance(frame, Unread) else read_frame(frame, self.settings.formats)
         if not isinstance(read, Card):
-            self.no_card[read if not isinstance(read, Key) else Unread.OTHER] += 1
+            self.no_card.note(read if not isinstance(read, Key) else Unread.OTHER)
         elif not self._repeats.is_repeat(read, at=at):
             self._present(NumberBadge(read, self.keypad.badge(read, at=at)))
 
     def _key(self, key: Key | None, *, at: float) -> None:
         if key is None:
-            self.no_card[Unread.KEY] += 1
+            self.no_card.note(Unread.KEY)
             return
         again = self.keypad.key(key, at=at)
         if again is not None:
@@ -177,6 +178,9 @@ class OsdpStrike:
     def __init__(self, reader: OsdpReader, *, output: int) -> None:
         self._reader: Final = reader
         self._output: Final = output
+        self._log: Final = structlog.get_logger().bind(
+            port=reader.settings.port, address=reader.settings.address, output=output
+        )
         self._again: asyncio.TimerHandle | None = None
 
     def release(self, lasting: timedelta) -> None:
@@ -186,7 +190,9 @@ class OsdpStrike:
         sent = osdp_sys.CAP_OUTPUT_CONTROL in self._reader.capable and self._reader.submit(
             released_output(self._output, piece)
         )
-        if sent and lasting > piece:
+        if not sent:
+            self._log.warning("the strike is not released: its reader is not there, or has no output")
+        elif lasting > piece:
             # A second before the piece ends, so that the strike does not drop in between.
             self._again = asyncio.get_running_loop().call_later(
                 piece.total_seconds() - 1, self.release, lasting - piece + timedelta(seconds=1)
@@ -322,7 +328,7 @@ class OsdpBus:
                 self._notice(index, kind, first, second)
             # INVARIANT: asked of the library at this very event, and not of what was followed before it.
             case _ if self._factory_key[index] or not self._panel.sc_status() >> index & 1:
-                self.readers[index].no_card[Unread.INSECURE] += 1
+                self.readers[index].no_card.note(Unread.INSECURE)
             case _:
                 self._told.append((index, event))
         return 0

@@ -13,13 +13,13 @@ package must be compiled on Linux, with tools that no gate has. Nothing of a car
 import asyncio
 import ctypes
 import ctypes.util
-from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
 from devices.hardware.key_bound import CardBadge, NoBadge, read_card_badge
+from devices.hardware.misreads import Misreads
 from devices.hardware.ports import HardwareError
 
 __all__ = ["PcscReader"]
@@ -133,7 +133,7 @@ class PcscReader:
         self._name: Final = name.encode()
         self._reader: Final = reader
         #: cards that presented nothing, by why
-        self.no_badge: Final[Counter[NoBadge]] = Counter()
+        self.no_badge: Final = Misreads(pcsc=name)
         self._library: Final = _Library()
         self._talking: Final = self._library.context()
         names = self._names()
@@ -154,7 +154,7 @@ class PcscReader:
                 try:
                     read = await read_card_badge(card, reader=self._reader)
                     if isinstance(read, NoBadge):
-                        self.no_badge[read] += 1
+                        self.no_badge.note(read)
                     else:
                         yield read
                     await self._gone(seen)
@@ -183,7 +183,7 @@ class PcscReader:
 
         card = await asyncio.get_running_loop().run_in_executor(self._talks, connected)
         if card is None:
-            self.no_badge[NoBadge.GONE] += 1
+            self.no_badge.note(NoBadge.GONE)
         return card
 
     async def _present(self) -> int:

@@ -4,8 +4,10 @@ import json
 import re
 from pathlib import Path
 
+from devices.hardware.key_bound import NoBadge
+from devices.hardware.osdp_format import Unread
 from devices.hardware.settings import PIECES, read_hardware, refuse_twice
-from devices.hardware.wiegand_format import FORMATS, format_named
+from devices.hardware.wiegand_format import FORMATS, NoCard, format_named
 from gatekeeper.model.ids import AccessPointId
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,12 @@ def test_the_example_of_the_readme_is_read():
     }
     refuse_twice(points)
     assert len(points) == 2
+
+
+def test_every_reason_why_something_read_is_no_badge_is_documented():
+    cards = README.split("## Cards that are numbers")[1].split("## Wiegand and lines")[0]
+    listed = re.findall(r"^\| ([a-z-]+) \|", cards, re.MULTILINE)
+    assert [code for code in listed if code != "why"] == [*NoCard, *Unread, *NoBadge]
 
 
 def test_every_format_of_the_readme_is_one():

@@ -17,10 +17,11 @@ import pytest
 osdp_sys = pytest.importorskip("osdp_sys", reason="libosdp is not installed: the extra `osdp` brings it")
 
 from osdp import LibFlag  # noqa: E402
+from structlog.testing import capture_logs  # noqa: E402
 
 from devices.core.events import Signal  # noqa: E402
 from devices.hardware.osdp import OsdpBus, OsdpReader, OsdpStrike  # noqa: E402
-from devices.hardware.osdp_format import Unread  # noqa: E402
+from devices.hardware.osdp_format import Unread, buzz  # noqa: E402
 from devices.hardware.ports import HardwareError  # noqa: E402
 from devices.hardware.settings import OsdpSettings  # noqa: E402
 from devices.hardware.wiegand_format import FORMATS, NoCard  # noqa: E402
@@ -212,6 +213,26 @@ async def test_a_strike_on_an_output_falls_by_the_readers_own_timer(cable: Cable
         assert outputs() == [(5, 30), (1, 0), (5, 200)], "what was said before the reader was there is gone"
         strike.secure()
         await eventually(lambda: len(outputs()) == 4)
+
+
+async def test_no_release_outlives_the_loss_of_the_reader(cable: Cable):
+    cable.power(key=KEY)
+    async with panel(cable) as gate:
+        await eventually(lambda: gate.is_secure)
+        strike = OsdpStrike(gate, output=0)
+        cable.power_off()
+        for _ in range(10):  # more than the library takes at once
+            strike.release(timedelta(seconds=3))
+        reader = cable.power(key=KEY)
+        await eventually(lambda: not gate.is_secure, within=20)
+        assert not gate.submit(buzz(Signal.DENIED))
+        with capture_logs() as said:
+            strike.release(timedelta(seconds=3))
+        assert said[0]["event"].startswith("the strike is not released")
+        await eventually(lambda: gate.is_secure, within=20)
+        gate.show(Signal.READY, reason=None, entry=None)
+        await eventually(lambda: any(told["command"] == osdp_sys.CMD_BUZZER for told in reader.commands))
+        assert not any(told["command"] == osdp_sys.CMD_OUTPUT for told in reader.commands)
 
 
 async def test_opening_the_reader_is_tampering_and_so_is_losing_it(cable: Cable):

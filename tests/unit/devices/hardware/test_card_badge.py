@@ -77,6 +77,10 @@ def cut(command: bytes, answer: bytes) -> bytes:
     return answer[:-10] + OK if command[:2] == AUTHENTICATE else answer
 
 
+def naming_another_key(command: bytes, answer: bytes) -> bytes:
+    return answer[:3] + bytes(64) + answer[67:] if command[:2] == AUTHENTICATE else answer
+
+
 def refusing(command: bytes, answer: bytes) -> bytes:
     return b"\x69\x85" if command[:2] == AUTHENTICATE else answer
 
@@ -93,7 +97,9 @@ def of_another_version(command: bytes, answer: bytes) -> bytes:
     return b"\x5c\x02\x02\x00" + OK if PKOC_APPLICATION in command else answer
 
 
-@pytest.mark.parametrize("hand", [spoiled, cut, refusing, gone, without_pkoc, of_another_version])
+@pytest.mark.parametrize(
+    "hand", [spoiled, cut, naming_another_key, refusing, gone, without_pkoc, of_another_version]
+)
 async def test_a_card_that_answers_wrongly_proves_nothing(hand: Callable[[bytes, bytes], bytes | None]):
     badge = await badge_on(Through(SoftwareCard(TOKEN, KEY), hand))
     assert await badge.prove(DIGEST) is None

@@ -11,6 +11,7 @@ from pathlib import Path
 import gpiod
 import pytest
 from gpiod.line import Direction
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from devices.cli import app
@@ -18,6 +19,7 @@ from devices.core.events import Signal
 from devices.hardware.fake_chip import FakeChip
 from devices.hardware.fitting import EitherSwitch, KeypadDisplay, described, opened
 from devices.hardware.keypad import Keypad
+from devices.hardware.misreads import Misreads
 from devices.hardware.ports import HardwareError
 from devices.hardware.settings import (
     Fail,
@@ -29,7 +31,7 @@ from devices.hardware.settings import (
     WiegandSettings,
 )
 from devices.hardware.simulated import SimulatedDoor, SimulatedReader, SimulatedSwitch
-from devices.hardware.wiegand_format import FORMATS, Key
+from devices.hardware.wiegand_format import FORMATS, Key, NoCard
 from gatekeeper import cose
 from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.reasons import Reason
@@ -218,6 +220,22 @@ async def test_either_switch_fails_as_one_of_its_switches_does():
     assert await anext(changes) is False
     with pytest.raises(HardwareError, match="the line is gone"):
         await anext(changes)
+
+
+def test_a_reader_that_reads_no_cards_says_why_and_fills_no_log():
+    misreads = Misreads(chip=CHIP)
+    with capture_logs() as said:
+        for _ in range(250):
+            misreads.note(NoCard.LENGTH)
+        misreads.note(NoCard.NOISE)
+    assert [(line["why"], line["times"]) for line in said] == [
+        ("wiegand-length", 1),
+        ("wiegand-length", 10),
+        ("wiegand-length", 100),
+        ("wiegand-noise", 1),
+    ]
+    assert {line["chip"] for line in said} == {CHIP}
+    assert misreads == {NoCard.LENGTH: 250, NoCard.NOISE: 1}
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

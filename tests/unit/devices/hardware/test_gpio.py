@@ -12,7 +12,7 @@ from devices.core.events import Signal
 from devices.hardware.gpio import GpioLamps, GpioStrike, GpioSwitch, WiegandReader
 from devices.hardware.ports import HardwareError
 from devices.hardware.settings import Fail, LampSettings, LineSettings, Pull, WiegandSettings
-from devices.hardware.wiegand_format import FORMATS, NoCard
+from devices.hardware.wiegand_format import FORMATS, FRAME_GAP, NoCard
 from gatekeeper.model.badges import Card, CardTechnology
 from gatekeeper.model.messages import ByCard
 from tests.support.gpio_chips import GPIO_SIM, Chip, a_fake_chip, a_kernel_chip
@@ -78,6 +78,24 @@ async def test_a_card_that_comes_while_the_loop_is_busy_is_read_all_the_same(chi
         numbers = [(await soon(badges)).card.number for _ in range(3)]
     assert numbers == [spelled(26, 1), spelled(34, 2), spelled(34, 3)]
     reader.close()
+
+
+async def test_a_loop_that_is_late_in_the_middle_of_a_card_takes_it_for_no_silence():
+    with a_fake_chip() as chip:
+        reader, bits, loop = reader_on(chip), frame_bits(26, 4711), asyncio.get_running_loop()
+        async with aclosing(reader.badges()) as badges:
+            waiting = asyncio.ensure_future(anext(badges))
+            send(chip, bits[:13])
+            await eventually(lambda: reader._pending)
+            late = loop.time() + 2 * FRAME_GAP
+            while loop.time() < late:  # the loop is busy with something else, and pulses come all the while
+                pass
+            for bit in bits[13:]:
+                chip.pulse(D1 if bit == "1" else D0)
+            async with asyncio.timeout(5):
+                assert (await waiting).card.number == spelled(26, 4711)
+        assert reader.no_card == {}
+        reader.close()
 
 
 async def test_what_is_no_card_is_counted_and_presented_to_nobody(chip: Chip):
