@@ -138,8 +138,10 @@ def run(
             _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
             _say_hardware(settings)
             asyncio.run(_until_stopped(gate))
-    except (BrokerUrlError, HardwareError) as error:
+    except BrokerUrlError as error:
         _fail(str(error))
+    except HardwareError as error:
+        _fail(f"Its hardware failed: {error}.")
     except ExceptionGroup as group:
         broken = failed_hardware(group)
         if broken is None:

@@ -21,6 +21,7 @@ from devices.hardware.settings import (
     OutputStrike,
     PcscSettings,
     PointHardware,
+    ReaderSettings,
     WiegandSettings,
 )
 from gatekeeper.model.ids import AccessPointId
@@ -145,7 +146,7 @@ class _Opening:
         self._request: Final = request
         self._osdp: Final[dict[tuple[str, int], OsdpReader]] = {}
 
-    def join_buses(self, readers: list[Any]) -> None:
+    def join_buses(self, readers: list[ReaderSettings]) -> None:
         """Open each serial port once, with all its readers."""
         ports: dict[str, list[OsdpSettings]] = {}
         for reader in readers:

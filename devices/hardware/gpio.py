@@ -285,6 +285,8 @@ class WiegandReader:
         for event in events:
             lost = self._sequence is not None and event.global_seqno != self._sequence + 1
             self._sequence = event.global_seqno
+            if lost:  # nobody knows whether before a silence or after it
+                self._frames.spoil()
             yield self._frames.pulse(int(event.line_offset == self._settings.d1), event.timestamp_ns)
             if lost:
                 self._frames.spoil()

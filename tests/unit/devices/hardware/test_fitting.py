@@ -271,5 +271,5 @@ def test_checking_names_the_hardware_and_what_cannot_be_opened(folder: Path):
 def test_a_gate_whose_hardware_cannot_be_opened_does_not_start(folder: Path):
     result = device("run", "--folder", str(folder), "--broker", "mqtt://127.0.0.1:1")
     assert result.exit_code == 1
-    assert result.stderr.strip().endswith("/dev/gpiochip77 line 3: No such file or directory")
+    assert "Its hardware failed: /dev/gpiochip77 line 3: No such file or directory." in result.stderr
     assert "is running" not in result.stderr

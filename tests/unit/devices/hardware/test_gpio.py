@@ -155,6 +155,21 @@ async def test_a_frame_of_which_the_kernel_lost_a_pulse_is_noise():
         reader.close()
 
 
+async def test_pulses_lost_between_two_cards_spoil_both():
+    with a_fake_chip() as chip:
+        reader = reader_on(chip)
+        async with aclosing(reader.badges()) as badges:
+            send(
+                chip, frame_bits(26, 5)
+            )  # has the length of a card, and may be the beginning of a longer one
+            chip.lose(D0)
+            chip.pulse(D0)
+            send(chip, frame_bits(26, 6), frame_bits(26, 7))
+            assert (await soon(badges)).card.number == spelled(26, 7)
+        assert reader.no_card == {NoCard.NOISE: 2}
+        reader.close()
+
+
 @pytest.mark.parametrize("active_low", [True, False])
 async def test_a_switch_says_how_it_is_and_then_each_change(chip: Chip, active_low: bool):  # noqa: FBT001
     chip.drive(LINE, high=active_low)
