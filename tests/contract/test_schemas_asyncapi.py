@@ -19,11 +19,12 @@ from devices.settings import GateSettings
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.core import trust as core_trust
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.flow import Recorded
 from gatekeeper.core.scan import Authentic, authenticate
 from gatekeeper.core.trust import Use
-from gatekeeper.model import messages
+from gatekeeper.model import messages, snapshot
 from gatekeeper.model.messages import LogCheckpoint
 from gatekeeper.model.topics import (
     PREFIX,
@@ -32,6 +33,8 @@ from gatekeeper.model.topics import (
     beacon_topic,
     checkpoint_topic,
     gate_topic,
+    standing_topic,
+    trust_topic,
     upward_filters,
 )
 from gatekeeper.ports import Inbound
@@ -41,7 +44,7 @@ from tests.contract import cddl, forgeries, readers, specimens
 from tests.contract.an_engine import engine
 from tests.contract.checkpoints import newest_checkpoint
 from tests.contract.play import Play, moment
-from tests.contract.vector_site import FRONT, SITE, key_of, trust
+from tests.contract.vector_site import FRONT, SITE, fresh_flow, key_of, trust
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 KEYWORDS = {
@@ -154,6 +157,8 @@ def test_there_is_a_channel_for_every_topic_and_no_other():
         **{channel.value: gate_topic(SITE, FRONT, channel) for channel in Channel},
         "beacon": beacon_topic(SITE),
         "checkpoint": checkpoint_topic(SITE),
+        "standing": standing_topic(SITE),
+        "trust": trust_topic(SITE),
     }
 
 
@@ -174,8 +179,8 @@ def test_what_goes_up_is_answered_on_the_decision_channel():
             assert operation["reply"]["channel"]["$ref"] == "#/channels/decision"
 
 
-@pytest.mark.parametrize("name", ["command", "policy"])
-def test_a_reserved_channel_has_no_payload_that_the_code_would_read(name: str):
+def test_a_reserved_channel_has_no_payload_that_the_code_would_read():
+    [name] = [name for name, channel in document()["channels"].items() if channel.get("x-reserved")]
     channel = document()["channels"][name]
     assert channel["x-reserved"] is True
     assert name not in readers.PAYLOADS
@@ -213,8 +218,9 @@ def test_a_gate_listens_to_every_channel_that_goes_down():
 def test_every_message_has_the_typ_of_the_code():
     typs = {
         name.removesuffix("_TYPE").lower(): value
-        for name, value in vars(messages).items()
-        if name.endswith("_TYPE") and isinstance(value, str)
+        for module in (messages, snapshot, core_trust)
+        for name, value in vars(module).items()
+        if name.endswith("_TYPE") and isinstance(value, str) and name != "AGREEMENT_TYPE"
     }
     assert {name: message["x-typ"] for name, message in document()["components"]["messages"].items()} == typs
 
@@ -247,6 +253,8 @@ def test_the_examples_and_vectors_of_a_message_exist_and_are_of_it(name: str):
         session["checkpoint"],
         *(step[way] for step in steps for way in ("up", "down") if way in step),
     ]
+    alone = json.loads((SCHEMAS / "vectors" / "alone.json").read_text("utf-8"))
+    said += [alone["trust"], *alone["snapshots"].values(), *alone["standings"].values()]
     rules = {one["name"]: one["rule"] for one in said}
     uses = {one["name"]: one["key"] for one in said}
     keys = json.loads((SCHEMAS / "vectors" / "keys.json").read_text("utf-8"))["keys"]
@@ -292,7 +300,7 @@ def test_what_a_gate_sends_has_the_quality_of_service_that_stands_here():
 
 
 def test_a_gate_asks_for_what_is_retained_where_something_is():
-    for name in ("decision", "beacon", "checkpoint"):
+    for name in ("decision", "beacon", "checkpoint", "policy", "standing", "trust"):
         route = routes()[spelled(document()["channels"][name]["address"])]
         assert route.retained is binding(name)["retain"]
         assert _options(route).retainHandling == (0 if route.retained else 2)
@@ -344,11 +352,24 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     await kept.something.wait()
     announcing.cancel()
     assert kept.published[-1]["payload"] == newest.wire
+    running._flow = fresh_flow()
+    providing = asyncio.create_task(running._provisions.run(lambda: running._flow))
+    async with asyncio.timeout(30):
+        while not {readers.topic_of(Channel.POLICY)} <= {call["topic"] for call in kept.published}:
+            kept.something.clear()
+            await kept.something.wait()
+    providing.cancel()
     sent = {call["topic"]: {"qos": call["qos"], "retain": call["retain"]} for call in kept.published}
     assert sent == {
         spelled(document()["channels"][name]["address"]): {
             "qos": binding(name)["qos"],
             "retain": binding(name)["retain"],
         }
-        for name in ("decision", "beacon", "checkpoint")
+        for name in ("decision", "beacon", "checkpoint", "standing", "trust")
+    } | {
+        readers.topic_of(Channel.POLICY, gate): {
+            "qos": binding("policy")["qos"],
+            "retain": binding("policy")["retain"],
+        }
+        for gate in trust().listing.gates
     }
