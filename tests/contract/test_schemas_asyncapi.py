@@ -353,23 +353,15 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     announcing.cancel()
     assert kept.published[-1]["payload"] == newest.wire
     running._flow = fresh_flow()
+    snapshots = {readers.topic_of(Channel.POLICY, gate) for gate in trust().listing.gates}
     providing = asyncio.create_task(running._provisions.run(lambda: running._flow))
     async with asyncio.timeout(30):
-        while not {readers.topic_of(Channel.POLICY)} <= {call["topic"] for call in kept.published}:
+        while not snapshots <= {call["topic"] for call in kept.published}:
             kept.something.clear()
             await kept.something.wait()
     providing.cancel()
     sent = {call["topic"]: {"qos": call["qos"], "retain": call["retain"]} for call in kept.published}
-    assert sent == {
-        spelled(document()["channels"][name]["address"]): {
-            "qos": binding(name)["qos"],
-            "retain": binding(name)["retain"],
-        }
-        for name in ("decision", "beacon", "checkpoint", "standing", "trust")
-    } | {
-        readers.topic_of(Channel.POLICY, gate): {
-            "qos": binding("policy")["qos"],
-            "retain": binding("policy")["retain"],
-        }
-        for gate in trust().listing.gates
-    }
+    channels = ("decision", "beacon", "checkpoint", "standing", "trust")
+    bindings = {spelled(document()["channels"][name]["address"]): binding(name) for name in channels}
+    bindings |= dict.fromkeys(snapshots, binding("policy"))
+    assert sent == {topic: {"qos": one["qos"], "retain": one["retain"]} for topic, one in bindings.items()}
