@@ -32,13 +32,13 @@ __all__ = ["Alone", "AloneDecision", "Inside", "decide_alone"]
 
 
 class Alone(StrEnum):
-    """What a gate that is alone says, and why. Codes are never reused."""
+    """What a gate that is alone says, and why, in the order in which it is asked. Codes are never reused."""
 
     GRANTED = "alone-granted"
     NO_POLICY = "alone-no-policy"
     NOT_HERE = "alone-not-here"
-    TOO_LONG = "alone-too-long"
     CLOCK = "alone-clock"
+    TOO_LONG = "alone-too-long"
     TRUST_OLD = "alone-trust-old"
     ALERT = "alone-alert"
     LOCKDOWN = "alone-lockdown"

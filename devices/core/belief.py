@@ -53,6 +53,7 @@ class Ignored(StrEnum):
     SNAPSHOT_FOREIGN = "snapshot-foreign"
     SNAPSHOT_OLD = "snapshot-old"
     SNAPSHOT_REPEATED = "snapshot-repeated"
+    SNAPSHOT_CLEARED = "snapshot-cleared"
     STANDING_FORGED = "standing-forged"
     STANDING_MALFORMED = "standing-malformed"
     STANDING_FOREIGN = "standing-foreign"

@@ -56,6 +56,8 @@ class Knowledge:
 
     def take_snapshot(self, wire: bytes) -> Ignored | None:
         """Take a snapshot, or say why not."""
+        if not wire:
+            return Ignored.SNAPSHOT_CLEARED
         topic = gate_topic(self.trust.site, self.gate, Channel.POLICY, prefix=self.prefix)
         verified = cose.verify(
             wire,

@@ -13,7 +13,7 @@ from gatekeeper.core.flow import Flow
 from gatekeeper.core.memory import NEVER_USED
 from gatekeeper.core.register import HolderRecord, read_holder
 from gatekeeper.core.snapshots import Bearer
-from gatekeeper.cose.status_list import INVALID, SUSPENDED, VALID
+from gatekeeper.cose.status_list import INVALID, MOST_STATUSES, SUSPENDED, VALID
 from gatekeeper.model.badges import Badge, BadgeState
 from gatekeeper.model.ids import HolderId, TenantId
 from gatekeeper.model.people import Holder
@@ -36,7 +36,8 @@ def statuses(flow: Flow) -> Mapping[TenantId, Mapping[int, int]]:
     found: dict[TenantId, dict[int, int]] = {tenant: {} for tenant in flow.policy.tenants}
     for record in flow.register.records():
         badge = flow.register.read_token(record.token, trust=flow.trust)
-        if badge is not None and badge.status_index is not None:
+        # One that no list can hold is not listed, and what is not listed does not count at a gate that is alone.
+        if badge is not None and badge.status_index is not None and badge.status_index < MOST_STATUSES:
             found.setdefault(badge.tenant, {})[badge.status_index] = _STATUS[record.state]
     return found
 

@@ -1,9 +1,9 @@
 """Token Status Lists (draft-ietf-oauth-status-list): what became of many tokens, in a few bits for each.
 
-    claims      { 2 sub: the list's URI   6 iat: seconds   65533 status_list: {"bits": 1 / 2 / 4 / 8, "lst": zlib} }
-    lst         status of token i in the bits from i * bits on, the lowest bits of a byte first; compressed with zlib (RFC 1950)
+    claims      { 2 sub: the list's URI   6 iat: seconds   65533 status_list: {"bits": 4, "lst": zlib} }
+    lst         status of token i in the bits from i * 4 on, the lowest bits of a byte first; compressed with zlib (RFC 1950)
 
-The reader inflates no more than it was told to expect. Who signed a list, and whether it is the newest, is asked elsewhere.
+Of the widths that the draft allows (1, 2, 4, 8 bits) ours is 4, and no other is read. A list that would inflate to more than a mebibyte is refused before it does. Who signed a list, and whether it is the newest, is asked elsewhere.
 """
 
 import zlib
@@ -18,6 +18,7 @@ from gatekeeper.cose.refusal import Refusal, Refused
 __all__ = [
     "INVALID",
     "MAX_STATUS_BYTES",
+    "MOST_STATUSES",
     "STATUS_LIST_TYPE",
     "SUSPENDED",
     "VALID",
@@ -32,6 +33,7 @@ _STATUS_LIST: Final = 65533
 _BITS: Final = 4
 _PER_BYTE: Final = 8 // _BITS
 _MASK: Final = (1 << _BITS) - 1
+MOST_STATUSES: Final = MAX_STATUS_BYTES * _PER_BYTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +47,10 @@ class StatusList:
     @classmethod
     def of(cls, uri: str, statuses: Mapping[int, int], *, issued: int) -> "StatusList":
         """Pack the statuses of tokens by their index, up to the highest that is named; what is between is valid. Raises ValueError for an index out of bounds."""
-        size = (max(statuses, default=-1) // _PER_BYTE) + 1
-        if size > MAX_STATUS_BYTES or min(statuses, default=0) < 0:
+        highest = max(statuses, default=-1)
+        if highest >= MOST_STATUSES or min(statuses, default=0) < 0:
             raise ValueError("a status list holds two million tokens at most")
+        size = highest // _PER_BYTE + 1
         packed = bytearray(size)
         for index, status in statuses.items():
             packed[index // _PER_BYTE] |= (status & _MASK) << _BITS * (index % _PER_BYTE)

@@ -67,8 +67,8 @@ max_queued_messages 100000
 max_inflight_messages 1000
 persistent_client_expiration 7d
 
-# Well above the 8 KiB of the largest scan: the service wants to see what is too large, and say so.
-max_packet_size 65536
+# Room for the largest snapshot, and well above the 8 KiB of a scan: the service wants to see what is too large, and say so.
+max_packet_size 16842752
 
 log_dest stderr
 log_type error
