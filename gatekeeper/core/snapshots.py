@@ -79,13 +79,15 @@ def _denies_by_crowd_or_place(rules: ZoneRules) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class Beforehand:
-    """The answers to all badges under one policy and alert state, from `since` until `until`; ask it for each gate."""
+    """The answers to all badges under one policy and alert state, from `since` until `until`; ask it for each gate of the same people."""
 
     policy: Policy
     alert: int
     since: datetime
     until: datetime
-    _known: dict[object, tuple[int, ...]] = field(default_factory=dict)
+    _known: dict[tuple[AccessPointId, int], tuple[int, ...]] = field(default_factory=dict)
+    _kinds: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _kind_of: dict[BadgeId, int] = field(default_factory=dict)
     _timeline: Sequence[tuple[float, int]] = ()
 
     def __post_init__(self) -> None:
@@ -105,15 +107,19 @@ class Beforehand:
         numbers: dict[HolderId, int] = {}
         rows: list[bytes] = []
         cards: dict[Card, bytes] = {}
+        known: dict[int, tuple[tuple[AccessPointId, int], ...]] = {}
         for one in people:
-            rights = [
-                (point.id, hours.setdefault(found, len(hours)))
-                for point, _ in alone.values()
-                if (found := self._hours(point, one))
-            ]
+            alike = self._alike(one)
+            rights = known.get(alike)
+            if rights is None:
+                rights = known[alike] = tuple(
+                    (point.id, hours.setdefault(found, len(hours)))
+                    for point, _ in alone.values()
+                    if (found := self._hours(point, one, alike))
+                )
             if not rights:
                 continue
-            kind = classes.setdefault((one.badge.tenant, tuple(rights)), len(classes))
+            kind = classes.setdefault((one.badge.tenant, rights), len(classes))
             number = numbers.setdefault(one.holder.id, len(numbers))
             rows.append(_row(one.badge.id, number, kind))
             if one.badge.card is not None:
@@ -136,36 +142,42 @@ class Beforehand:
             cards=cards,
         )
 
-    def _hours(self, point: Point, one: Bearer) -> tuple[int, ...]:
+    def _hours(self, point: Point, one: Bearer, alike: int) -> tuple[int, ...]:
         """When a badge opens an access point: stretches in whole seconds, half-open, never longer than they are."""
         if one.badge.max_uses is not None:
             return ()  # how often it was used, a gate that is alone does not know
-        key = (point.id, *self._asked_of(point, one))
-        known = self._known.get(key)
+        known = self._known.get((point.id, alike))
         if known is None:
-            known = self._known[key] = tuple(self._ask(point, one))
+            known = self._known[point.id, alike] = tuple(self._ask(point, one))
         return known
 
-    def _asked_of(self, point: Point, one: Bearer) -> tuple[object, ...]:
+    def _alike(self, one: Bearer) -> int:
+        """The number of all badges that are alike in what any access point asks."""
+        known = self._kind_of.get(one.badge.id)
+        if known is None:
+            asked = self._asked_of(one)
+            known = self._kind_of[one.badge.id] = self._kinds.setdefault(asked, len(self._kinds))
+        return known
+
+    def _asked_of(self, one: Bearer) -> tuple[object, ...]:
         """All that rules ask of a badge and its holder; dates beyond the horizon are alike.
 
-        INVARIANT: two who are alike in this get the same answer at every instant of the horizon.
+        INVARIANT: two who are alike in this get the same answer at every access point and instant of the horizon.
         """
-        badge, holder = one.badge, one.holder
-        agreement = self._agreement_of(badge)
+        badge, holder, idle = one.badge, one.holder, self.policy.rules.inactivity
+        life = self._life_by_agreement(badge)
         return (
             badge.tenant, badge.ceiling, badge.assurance, badge.kind, badge.epoch < one.epoch, badge.requires_trusted_time,
-            agreement is not None and badge.expires - badge.not_before <= agreement,
+            badge.max_uses is None, life is not None and badge.expires - badge.not_before <= life,
             self._clamped(badge.not_before), self._clamped(badge.expires),
             holder.tenant, holder.kind, holder.clearance, holder.profiles,
             self._clamped(holder.since), self._clamped(holder.until),
-            tuple((name, self._clamped(until)) for name, until in holder.certificates if name in point.certificates),
-            frozenset(event.id for event in point.events if holder.id in event.guests),
-            one.last_used if self.policy.rules.inactivity is not None else None,
-            badge.not_before if self.policy.rules.inactivity is not None else None,
+            tuple((name, self._clamped(until)) for name, until in holder.certificates),
+            frozenset(event.id for event in self.policy.rules.events if holder.id in event.guests),
+            None if idle is None else self._clamped((one.last_used or badge.not_before) + idle),
         )  # fmt: skip
 
-    def _agreement_of(self, badge: Badge) -> timedelta | None:
+    def _life_by_agreement(self, badge: Badge) -> timedelta | None:
         rights = self.policy.tenants.get(badge.tenant)
         return rights.agreement.badge_life if rights is not None and rights.agreement is not None else None
 

@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,6 +35,7 @@ from gatekeeper.model.places import Direction
 from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE, Snapshot, Standing
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic, standing_topic
 from gatekeeper.service.engine.provisions import Provisions
+from tests.acceptance.barracks import Program
 from tests.benchmarks.big_crowd import BEGIN, registered, signed_records
 from tests.benchmarks.big_site import HOST, SITE, big_document, big_trust, signing_key
 from tests.benchmarks.measure import per_call, percentiles
@@ -305,17 +305,16 @@ def _write_folder(folder: Path, snapshot: bytes | None, standing: bytes) -> None
 
 
 async def _resident_of(folder: Path, broker: str) -> float:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "devices.cli", "run", "--folder", str(folder), "--broker", broker,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr is not None
+    gate = await Program.start(
+        "devices.cli", "run", "--folder", str(folder), "--broker", broker, environment={}
+    )
     try:
-        async with asyncio.timeout(60):
-            while b"link up" not in await process.stderr.readline():
-                pass
-        status = Path(f"/proc/{process.pid}/status")
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status.read_text())[0]) / 1024
+        await gate.says("link up")
+        return _resident_mb(gate.process.pid)
     finally:
-        process.terminate()
-        await process.wait()
+        await gate.end()
+
+
+def _resident_mb(process: int) -> float:
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
