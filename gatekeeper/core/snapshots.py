@@ -24,6 +24,7 @@ from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId
 from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import AntiPassback, Enforcement, Offline, Unseen, ZoneRules
 from gatekeeper.model.snapshot import LocalPassback, Snapshot, SnapshotClass, SnapshotPoint
 
@@ -146,10 +147,19 @@ class Beforehand:
         """When a badge opens an access point: stretches in whole seconds, half-open, never longer than they are."""
         if one.badge.max_uses is not None:
             return ()  # how often it was used, a gate that is alone does not know
+        if not self._leads_here(point, one.holder):
+            return ()  # most badges at most doors: every other rule need not be asked
         known = self._known.get((point.id, alike))
         if known is None:
             known = self._known[point.id, alike] = tuple(self._ask(point, one))
         return known
+
+    def _leads_here(self, point: Point, holder: Holder) -> bool:
+        """Whether anything could: silence denies, unless it is only reported here."""
+        if Reason.NO_ACCESS_RIGHTS.code in point.shadow or point.events:
+            return True
+        openings = self.policy.profiles
+        return any(openings.get((holder.tenant, profile), {}).get(point.id) for profile in holder.profiles)
 
     def _alike(self, one: Bearer) -> int:
         """The number of all badges that are alike in what any access point asks."""
