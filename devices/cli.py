@@ -22,6 +22,7 @@ from devices.app import make_gate, opened_hardware
 from devices.checkpoint_file import memory_document
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
+from devices.holdings import told
 from devices.journal_file import JournalInUseError
 from devices.link import BrokerUrlError
 from devices.logs import log_to_stderr
@@ -77,7 +78,7 @@ def enrol(
 
 @app.command()
 def check(folder: Folder) -> None:
-    """Say whether a gate's folder is in order, which hardware it has and whether that can be opened, and which key it holds.
+    """Say whether a gate's folder is in order, what it may decide alone, which hardware it has and whether that can be opened, and which key it holds.
 
     Exit 1: something is not.
     """
@@ -87,6 +88,8 @@ def check(folder: Folder) -> None:
     )
     if not log_verifiers(settings.trust, SITE_TREE):
         _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
+    for sentence in told(settings):
+        _say(sentence)
     typer.echo(fingerprint(settings.key.public_der))
     _check_hardware(settings)
 
