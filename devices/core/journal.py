@@ -202,8 +202,10 @@ class Journal:
 
     def find(self, digest: bytes) -> Entry | Ignored:
         """The entry that an answer is for, or why there is none."""
-        later = Ignored.ANSWER_REPEATED if digest in self._answered else Ignored.ANSWER_UNKNOWN
-        return self._present.unanswered.get(digest) or self._former.unanswered.get(digest, later)
+        entry = self._present.unanswered.get(digest) or self._former.unanswered.get(digest)
+        if entry is not None:
+            return entry
+        return Ignored.ANSWER_REPEATED if digest in self._answered else Ignored.ANSWER_UNKNOWN
 
     def answered(self, digest: bytes) -> tuple[BootId, int] | None:
         """The service has written an entry down; gives how far its journal is answered when the disk should know."""

@@ -22,8 +22,8 @@ from tests.support.waiting import eventually
 
 __all__ = ["journal_at_work"]
 
-_APPENDED, _BATCH = 1000, 32
-_FORWARDED = 10_000
+_APPENDED, _BATCH = 1024, 32
+_FORWARDED = 3000
 _FULL = JournalBounds().entries
 
 
