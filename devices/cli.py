@@ -5,6 +5,7 @@
     checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
     run     be the gate
     simulate  let the people of an example site walk
+    conformance  examine a gate of another maker
 
 It makes no site and no trust list; those come from the site, by hand.
 """
@@ -20,6 +21,7 @@ import typer
 from devices.agent import GateAgent
 from devices.app import make_gate
 from devices.checkpoint_file import memory_document
+from devices.examination.command import conformance
 from devices.link import BrokerUrlError
 from devices.logs import log_to_stderr
 from devices.settings import GateSettings, SettingsError, read_gate_folder
@@ -40,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("simulate")(simulate)
+app.command("conformance")(conformance)
 _REFUSED = 1
 
 Folder = Annotated[
