@@ -4,6 +4,7 @@ Without being asked, beacons go out, and what is no question is recorded: every 
 at QoS 0 may be lost. A scan is for the trial that asked for it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -48,11 +49,11 @@ class Heard:
         """Whether it could be taken apart, and so all of it be looked at."""
         return self.message is not None or any(fault.requirement == "GK-G-015" for fault in self.faults)
 
-    def says_the_same_as(self, other: "Heard") -> bool:
-        """Whether it is the same message, if not the same bytes: its channel, boot and number are."""
-        if self.boot is None or self.number is None:
-            return self.wire == other.wire
-        return (self.channel, self.boot, self.number) == (other.channel, other.boot, other.number)
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What a message has in common with its copies, if not its bytes: channel, boot and number."""
+        numbered = self.boot is not None and self.number is not None
+        return (self.channel, self.boot, self.number) if numbered else (self.topic, self.wire)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class Stage:
 
         # What was heard and said.
         self.heard: Final[list[Heard]] = []
+        self._copies: Final[Counter[tuple[object, ...]]] = Counter()
         self.answers: Final[dict[bytes, Answered]] = {}
         self.asking = ""
 
@@ -139,8 +141,8 @@ class Stage:
             faults=reading.faults,
             copy=0,
         )
-        copies = sum(heard.says_the_same_as(before) for before in self.heard)
-        heard = replace(heard, copy=copies)
+        heard = replace(heard, copy=self._copies[heard.identity])
+        self._copies[heard.identity] += 1
         self.heard.append(heard)
         if heard.digest in self.answers:
             return heard, [Send(topic=self.service.decision_topic, wire=self.answers[heard.digest].wire)]
@@ -150,7 +152,7 @@ class Stage:
 
     def copies_of(self, first: Heard) -> list[Heard]:
         """A message and all its copies, in the order in which they came."""
-        return [one for one in self.heard if one.says_the_same_as(first)]
+        return [one for one in self.heard if one.identity == first.identity]
 
     @property
     def last_answered(self) -> float:

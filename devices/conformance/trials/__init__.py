@@ -108,7 +108,7 @@ TRIALS: Final = (
     _trial("a bearer badge", try_bearer, 125),
     _trial("a badge with a key", try_proof, 120, 121, 122),
     _trial("a badge and a PIN", try_pin, 130, 131),
-    _trial("checkpoints that repeat, contradict, are forged", try_checkpoints, 101, 102, 103, 105),
+    _trial("checkpoints that repeat, contradict, are forged", try_checkpoints, 100, 101, 102, 103, 104, 105),
     _trial("the link is cut, and comes back", try_lost_link, 93, contact=True),
     _trial("a door that says much, and no answers", try_window, 94, contact=True),
     _trial("a restart", try_restart, 33, 100, 104),

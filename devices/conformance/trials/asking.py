@@ -7,9 +7,9 @@ from devices.conformance.script import Ask, Do, Reply, Script, ask, listen, look
 from devices.conformance.site import CARD
 from devices.conformance.stage import BEACON_PERIOD, Heard, Stage
 from devices.conformance.trials.pieces import (
+    AFTERMATH,
     ARRIVAL,
     DEADLINE,
-    NEXT_COPY,
     CannotJudgeError,
     about,
     beating,
@@ -46,25 +46,25 @@ def try_first_words(stage: Stage) -> Script[None]:
     times = [first.at]
     lies = [
         stage.service.answer(first.digest, Verdict.RECORDED, issued=stage.wall, key="stranger"),
-        stage.service.answer(bytes(32), Verdict.RECORDED, issued=stage.wall),
         stage.service.answer(first.digest, Verdict.DENIED, issued=stage.wall),
+        None,
     ]
     for lie in lies:
         copy = yield from listen(4.0, copy_after(first, stage.now))
         if copy is None:
             break
         times.append(copy.at)
-        yield say(stage, lie)
+        if lie is not None:
+            yield say(stage, lie)
     gaps = [later - earlier for earlier, later in pairwise(times)]
     rhythm = bool(gaps) and all(about(gap, 0.3 * 2**number) for number, gap in enumerate(gaps))
     seen = ", ".join(f"{gap:.2f} s" for gap in gaps) or "it came once"
     stage.judge("GK-G-090", kept=rhythm, good=seen, bad=seen)
-    last = yield from listen(4.5, copy_after(first, stage.now))
     if gaps:
         stage.judge(
             "GK-G-092",
-            kept=last is not None,
-            good="it was sent on after a stranger's answer, an answer to another message and a denial",
+            kept=len(gaps) == len(lies),
+            good="it was sent on after a stranger's answer, and after a denial",
             bad="it was not sent on after an answer that is none",
         )
     stage.records = True
@@ -161,7 +161,7 @@ def try_silence(stage: Stage) -> Script[None]:
     )
     yield from look()
     yield grant(stage, scan)
-    yield from listen(NEXT_COPY)
+    yield from listen(AFTERMATH)
     moved = yield from has_moved(stage, scan, known=len(told))
     stage.judge("GK-G-074", kept=moved is None, good="nothing came of it", bad=str(moved))
     yield stage.settle(scan, Verdict.DENIED)

@@ -6,9 +6,8 @@ from devices.conformance.script import Script, listen, look
 from devices.conformance.service import LIES, SHORT
 from devices.conformance.stage import Heard, Stage
 from devices.conformance.trials.pieces import (
-    ARRIVAL,
+    AFTERMATH,
     DEADLINE,
-    NEXT_COPY,
     beating,
     goes_on,
     grant,
@@ -38,7 +37,7 @@ def try_lies(stage: Stage) -> Script[None]:
         if moved is not None and not explained:
             unexplained.append(moved)
         yield stage.settle(scan, Verdict.DENIED)
-        yield from listen(ARRIVAL + SHORT.total_seconds())
+        yield from listen(AFTERMATH)
     stage.judge(
         "GK-G-069",
         kept=not unexplained,
@@ -52,7 +51,6 @@ def _lies_about(stage: Stage, scan: Heard, pending: list[str]) -> Script[bool]:
     while pending and stage.now < scan.at + 0.7 * DEADLINE:
         requirement = pending.pop(0)
         yield say(stage, stage.service.lie(requirement, scan.digest, issued=stage.wall))
-        yield from listen(SHORT.total_seconds())
         went_on = yield from goes_on(stage, scan)
         told = stage.passages_of(scan)
         if not went_on or told:
@@ -75,7 +73,7 @@ def try_denial(stage: Stage) -> Script[None]:
         stage.failed("GK-G-072", "the scan was sent on after a denial")
         return
     yield grant(stage, scan)
-    yield from listen(NEXT_COPY)
+    yield from listen(AFTERMATH)
     moved = yield from has_moved(stage, scan)
     stage.judge("GK-G-072", kept=moved is None, good="nothing came of the grant after it", bad=str(moved))
 
@@ -88,7 +86,6 @@ def try_late(stage: Stage) -> Script[None]:
     valid = timedelta(milliseconds=500)
     yield from listen(max(0.0, scan.at + 1.0 - stage.now))
     yield grant(stage, scan, valid=valid)
-    yield from listen(SHORT.total_seconds())
     went_on = yield from goes_on(stage, scan)
     moved = yield from has_moved(stage, scan)
     stage.judge(
@@ -103,11 +100,11 @@ def try_once(stage: Stage) -> Script[None]:
     """Grant, and say it again."""
     yield from beating(stage)
     scan = yield from granted(stage, unlock=SHORT)
-    yield from listen(NEXT_COPY)
+    yield from listen(AFTERMATH)
     first = len(stage.passages_of(scan))
     yield from look()
     yield say(stage, stage.answers[scan.digest].wire)
-    yield from listen(NEXT_COPY)
+    yield from listen(AFTERMATH)
     moved = yield from has_moved(stage, scan, known=first)
     stage.judge("GK-G-073", kept=moved is None, good="nothing came of the second", bad=f"{moved}, again")
 
@@ -117,7 +114,7 @@ def try_waits(stage: Stage) -> Script[None]:
     yield from beating(stage)
     scan = yield from present(stage)
     yield from lives(stage, scan)
-    yield stage.settle(scan, Verdict.WAITING, valid=timedelta(seconds=2))
+    yield stage.settle(scan, Verdict.WAITING, valid=timedelta(seconds=1.5))
     went_on = yield from goes_on(stage, scan)
     moved = yield from has_moved(stage, scan)
     stage.judge(
@@ -128,14 +125,16 @@ def try_waits(stage: Stage) -> Script[None]:
     )
     yield stage.settle(scan, Verdict.WAITING, valid=timedelta(seconds=20))
     end = yield from listen(
-        max(0.0, scan.at + 3.0 - stage.now), is_passage(PassageOutcome.NOT_TAKEN, scan.digest)
+        max(0.0, scan.at + 2.5 - stage.now), is_passage(PassageOutcome.NOT_TAKEN, scan.digest)
     )
     after = f"{end.at - scan.at:.1f} s" if end is not None else "not within a second"
     stage.judge(
         "GK-G-077",
-        kept=end is not None and end.at - scan.at > 1.5,
-        good=f"given up after {after} of a wait of 2 s",
-        bad=f"given up after {after} of a wait of 2 s" if end else f"{after} given up after a wait of 2 s",
+        kept=end is not None and end.at - scan.at > 1.2,
+        good=f"given up after {after} of a wait of 1.5 s",
+        bad=f"given up after {after} of a wait of 1.5 s"
+        if end
+        else f"{after} given up after a wait of 1.5 s",
     )
 
 

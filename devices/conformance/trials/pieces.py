@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from devices.conformance.script import Ask, Do, Reply, Script, Send, ask, listen, look
+from devices.conformance.service import SHORT
 from devices.conformance.site import CARD
 from devices.conformance.stage import Heard, Stage
 from gatekeeper.model.messages import (
@@ -23,6 +24,7 @@ from gatekeeper.model.messages import (
 from gatekeeper.model.topics import Channel
 
 __all__ = [
+    "AFTERMATH",
     "ARRIVAL",
     "AT_THE_DOOR",
     "CROSSED",
@@ -65,10 +67,12 @@ CROSSED: Final = 0.25
 """Seconds in which a copy of a scan may still be on its way up when an answer goes down."""
 
 
-NEXT_COPY: Final = 1.0
+NEXT_COPY: Final = 0.9
 """Seconds within which a scan that is not settled is surely sent again."""
 
 
+AFTERMATH: Final = SHORT.total_seconds() + ARRIVAL
+"""Seconds within which a door with a contact tells of a strike that was released for a moment."""
 DEADLINE: Final = 5.0
 
 
@@ -101,7 +105,7 @@ def is_status(kind: StatusKind) -> Callable[[Heard], bool]:
 
 def copy_after(first: Heard, at: float) -> Callable[[Heard], bool]:
     """What tells a copy of a message that came after an instant."""
-    return lambda one: one.at > at and one.says_the_same_as(first)
+    return lambda one: one.at > at and one.identity == first.identity
 
 
 def present(stage: Stage, badge: str = CARD, *, pin: str | None = None) -> Script[Heard]:
@@ -133,7 +137,7 @@ def present_in_vain(requirement: str, stage: Stage, good: str) -> Script[None]:
             sentence=f"Hold the badge '{CARD}' to the reader.",
             badge=CARD,
             wanted=lambda one: one.channel == Channel.SCAN,
-            within=1.0,
+            within=0.7,
         )
     )
     if isinstance(came, Heard):
@@ -154,7 +158,7 @@ def goes_on(stage: Stage, scan: Heard) -> Script[bool]:
 
 def lives(stage: Stage, scan: Heard) -> Script[None]:
     """Be sure that a scan is sent again; if it is not, nothing shows what a gate believes of answers to it."""
-    if not (yield from goes_on(stage, scan)):
+    if (yield from listen(NEXT_COPY, copy_after(scan, stage.now))) is None:
         raise CannotJudgeError("the scan is not sent again, so nothing shows what the gate believes")
 
 
