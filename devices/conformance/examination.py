@@ -122,8 +122,12 @@ class Examination:
         stage.passed("GK-G-002", f"its key is {stage.question.record.kid.hex()}, and it signed the request")
         for trial in TRIALS:
             if self._is_asked_for(trial):
-                self.trial = trial.asks
-                yield from perform(trial, stage)
+                self.trial = stage.asking = trial.asks
+                # INVARIANT: silence is no obedience: a gate that was never heard keeps nothing.
+                if trial is TRIALS[0] or stage.heard:
+                    yield from perform(trial, stage)
+                else:
+                    stage.undecided(trial.judges, "nothing was heard of the gate")
         stage.asking = "the whole conversation"
         judge_throughout(stage)
         for topic in (stage.service.beacon_topic, stage.service.checkpoint_topic):

@@ -80,7 +80,7 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("032", _C, "Under one number there are the same bytes, however often they are sent."),
     ("033", _C, "Every start draws a new boot id."),
     # The beacon.
-    ("040", _C, "A scan carries the newest beacon's value, and is made again when beacons come back."),
+    ("040", _C, "A scan carries the newest beacon's value."),
     ("041", _C, "Before a beacon was heard, no scan is made."),
     ("042", _C, "After three periods without a new beacon, no scan is made."),
     ("043", _C, "The same beacon again does not count as a new one."),
@@ -125,11 +125,7 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("085", _I, "A door of an interlock is reported as closed again after every passage."),
     ("086", _I, "A door of an interlock is reported as closed after a start."),
     # Sending again.
-    (
-        "090",
-        _C,
-        "What is kept is sent again after 300 ms, and then twice as long each time up to five seconds.",
-    ),
+    ("090", _C, "What is kept is sent again after 300 ms, and then after twice as long each time."),
     ("091", _C, "What was recorded, and a scan that was answered, is not sent again."),
     ("092", _C, "Only an answer that is believed ends the sending of what is kept."),
     (

@@ -63,7 +63,11 @@ class Person(Driver):
         how = "y or n, or 'cannot'" if asked.do is Do.LOOK else "Enter when it is done, or 'cannot'"
         sys.stderr.write(f"> {asked.sentence} [{how}] ")
         sys.stderr.flush()
-        line = await self._lines.get()
+        try:
+            line = await self._lines.get()
+        except asyncio.CancelledError:
+            sys.stderr.write("- noticed.\n")
+            raise
         if line is None or line.strip().lower() == "cannot":
             return _NO
         if asked.do is not Do.LOOK:

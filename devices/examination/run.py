@@ -89,17 +89,19 @@ class Run:
         """Examine until it is finished."""
         examination = self._examination
         async with asyncio.TaskGroup() as group:
-            self._do(examination.begin(at=time.monotonic()), group)
-            while not examination.finished:
+            effects = examination.begin(at=time.monotonic())
+            while True:
+                self._do(effects, group)
+                if examination.finished:
+                    break
+                effects = []
                 match await self._arrivals.next(examination.due):
                     case Arrival(topic=topic, wire=wire, qos=qos, retained=retained, at=at):
                         effects = examination.hear(topic, wire, qos=qos, retained=retained, at=at)
-                    case _Told(number=number, reply=reply):
-                        current = number == self._asked
-                        effects = examination.reply(reply, at=time.monotonic()) if current else []
+                    case _Told(number=number, reply=reply) if number == self._asked:
+                        effects = examination.reply(reply, at=time.monotonic())
                     case None:
                         effects = examination.wake(at=time.monotonic())
-                self._do(effects, group)
             self._let_go()
 
     def _do(self, effects: list[Effect], group: asyncio.TaskGroup) -> None:

@@ -52,7 +52,6 @@ class Trial:
 
 def perform(trial: Trial, stage: Stage) -> Script[None]:
     """Make one trial, and leave the gate as it was found."""
-    stage.asking = trial.asks
     why = "nothing showed it"
     try:
         if trial.needs_contact and not stage.question.has_contact:
@@ -102,9 +101,9 @@ TRIALS: Final = (
     _trial("a badge, granted twice", try_once, 73),
     _trial("a badge, and two waits", try_waits, 75, 77),
     _trial("a badge, a wait, and a grant after five seconds", try_long_wait, 76),
-    _trial("beacons that stop, repeat, are old or forged", try_beacons, 42, 43, 44, 45),
+    _trial("beacons that stop, repeat, are old or forged", try_beacons, 40, 42, 43, 44, 45),
     _trial("somebody enters; the door is forced", try_door, 80, 82, 84, contact=True, interlock=(85,)),
-    _trial("the door is left open", try_held, 83, contact=True),
+    _trial("the door is left open", try_held, 83, 84, contact=True),
     _trial("a bearer badge", try_bearer, 125),
     _trial("a badge with a key", try_proof, 120, 121, 122),
     _trial("a badge and a PIN", try_pin, 130, 131),

@@ -19,6 +19,7 @@ from devices.conformance.trials.pieces import (
     has_moved,
     is_passage,
     judge_hello,
+    judge_still,
     named,
     present,
     present_in_vain,
@@ -162,8 +163,8 @@ def try_silence(stage: Stage) -> Script[None]:
     yield from look()
     yield grant(stage, scan)
     yield from listen(AFTERMATH)
-    moved = yield from has_moved(stage, scan, known=len(told))
-    stage.judge("GK-G-074", kept=moved is None, good="nothing came of it", bad=str(moved))
+    sight = yield from has_moved(stage, scan, known=len(told))
+    judge_still(stage, "GK-G-074", sight, good="nothing came of it")
     yield stage.settle(scan, Verdict.DENIED)
 
 

@@ -8,12 +8,14 @@ from devices.conformance.stage import Heard, Stage
 from devices.conformance.trials.pieces import (
     AFTERMATH,
     DEADLINE,
+    Sight,
     beating,
     goes_on,
     grant,
     granted,
     has_moved,
     is_passage,
+    judge_still,
     lives,
     named,
     present,
@@ -28,22 +30,19 @@ def try_lies(stage: Stage) -> Script[None]:
     """Present a badge, and say every lie about it."""
     yield from beating(stage)
     pending = list(LIES)
-    unexplained: list[str] = []
+    sights: list[Sight] = []
     while pending:
         scan = yield from present(stage)
         yield from lives(stage, scan)
         explained = yield from _lies_about(stage, scan, pending)
-        moved = yield from has_moved(stage, scan)
-        if moved is not None and not explained:
-            unexplained.append(moved)
+        sight = yield from has_moved(stage, scan)
+        # What a lie that was believed has moved is found under the lie.
+        sights.append(Sight(moved=None, certain=True) if explained else sight)
         yield stage.settle(scan, Verdict.DENIED)
         yield from listen(AFTERMATH)
-    stage.judge(
-        "GK-G-069",
-        kept=not unexplained,
-        good="no strike moved for anything that was not to be believed",
-        bad="; ".join(unexplained),
-    )
+    moved = next((sight.moved for sight in sights if sight.moved is not None), None)
+    whole = Sight(moved=moved, certain=all(sight.certain for sight in sights))
+    judge_still(stage, "GK-G-069", whole, good="no strike moved for anything that was not to be believed")
 
 
 def _lies_about(stage: Stage, scan: Heard, pending: list[str]) -> Script[bool]:
@@ -74,8 +73,8 @@ def try_denial(stage: Stage) -> Script[None]:
         return
     yield grant(stage, scan)
     yield from listen(AFTERMATH)
-    moved = yield from has_moved(stage, scan)
-    stage.judge("GK-G-072", kept=moved is None, good="nothing came of the grant after it", bad=str(moved))
+    sight = yield from has_moved(stage, scan)
+    judge_still(stage, "GK-G-072", sight, good="nothing came of the grant after it")
 
 
 def try_late(stage: Stage) -> Script[None]:
@@ -87,13 +86,11 @@ def try_late(stage: Stage) -> Script[None]:
     yield from listen(max(0.0, scan.at + 1.0 - stage.now))
     yield grant(stage, scan, valid=valid)
     went_on = yield from goes_on(stage, scan)
-    moved = yield from has_moved(stage, scan)
-    stage.judge(
-        "GK-G-068",
-        kept=went_on and moved is None,
-        good="the scan was sent on after a grant, valid for 0.5 s, that came after 1 s",
-        bad=moved or "a grant, valid for 0.5 s, that came after 1 s settled the scan",
-    )
+    sight = yield from has_moved(stage, scan)
+    if not went_on:
+        sight = Sight(moved="a grant, valid for 0.5 s, that came after 1 s settled the scan", certain=True)
+    good = "the scan was sent on after a grant, valid for 0.5 s, that came after 1 s"
+    judge_still(stage, "GK-G-068", sight, good=good)
 
 
 def try_once(stage: Stage) -> Script[None]:
@@ -105,8 +102,8 @@ def try_once(stage: Stage) -> Script[None]:
     yield from look()
     yield say(stage, stage.answers[scan.digest].wire)
     yield from listen(AFTERMATH)
-    moved = yield from has_moved(stage, scan, known=first)
-    stage.judge("GK-G-073", kept=moved is None, good="nothing came of the second", bad=f"{moved}, again")
+    sight = yield from has_moved(stage, scan, known=first)
+    judge_still(stage, "GK-G-073", sight, good="nothing came of the second")
 
 
 def try_waits(stage: Stage) -> Script[None]:
@@ -116,13 +113,10 @@ def try_waits(stage: Stage) -> Script[None]:
     yield from lives(stage, scan)
     yield stage.settle(scan, Verdict.WAITING, valid=timedelta(seconds=1.5))
     went_on = yield from goes_on(stage, scan)
-    moved = yield from has_moved(stage, scan)
-    stage.judge(
-        "GK-G-075",
-        kept=went_on and moved is None,
-        good="the scan was sent on",
-        bad=moved or "the scan was not sent on",
-    )
+    sight = yield from has_moved(stage, scan)
+    if not went_on:
+        sight = Sight(moved="the scan was not sent on", certain=True)
+    judge_still(stage, "GK-G-075", sight, good="the scan was sent on")
     yield stage.settle(scan, Verdict.WAITING, valid=timedelta(seconds=20))
     end = yield from listen(
         max(0.0, scan.at + 2.5 - stage.now), is_passage(PassageOutcome.NOT_TAKEN, scan.digest)

@@ -5,6 +5,7 @@ more, and a door with a contact tells what came of a released strike. Whoever st
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -33,6 +34,7 @@ __all__ = [
     "MOST",
     "NEXT_COPY",
     "CannotJudgeError",
+    "Sight",
     "about",
     "asked",
     "beating",
@@ -46,6 +48,7 @@ __all__ = [
     "is_scan",
     "is_status",
     "judge_hello",
+    "judge_still",
     "lives",
     "named",
     "present",
@@ -162,13 +165,33 @@ def lives(stage: Stage, scan: Heard) -> Script[None]:
         raise CannotJudgeError("the scan is not sent again, so nothing shows what the gate believes")
 
 
-def has_moved(stage: Stage, scan: Heard, *, known: int = 0) -> Script[str | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What was seen of a strike: what moved it, or nothing; and whether anybody could have seen it."""
+
+    moved: str | None
+    certain: bool
+
+
+def has_moved(stage: Stage, scan: Heard, *, known: int = 0) -> Script[Sight]:
     """What shows that a strike was released: a passage more than was known, or what whoever stands there saw."""
     passages = stage.passages_of(scan)
     if len(passages) > known:
-        return f"the gate reported {passages[-1].outcome.name.lower().replace('_', '-')}"
+        return Sight(moved=f"the gate reported {named([passages[-1].outcome])}", certain=True)
     released = yield from look()
-    return "the strike was released" if released else None
+    certain = released is not None or stage.question.has_contact
+    return Sight(moved="the strike was released" if released else None, certain=certain)
+
+
+def judge_still(stage: Stage, requirement: str, sight: Sight, *, good: str) -> None:
+    """Find that a strike was left alone, or not."""
+    if sight.moved is not None:
+        stage.failed(requirement, sight.moved)
+    elif sight.certain:
+        stage.passed(requirement, good)
+    else:
+        # INVARIANT: what nobody could see is not found to be in order.
+        stage.undecided([requirement], "nobody could tell whether the strike was released")
 
 
 def granted(
