@@ -66,7 +66,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came of asking: whether it was done; and of looking, whether a strike was released since a badge was last shown."""
+    """What came of asking: whether it was done; and of looking, whether the strike was released since the last question."""
 
     done: bool
     released: bool | None = None
@@ -95,8 +95,6 @@ def ask(question: Ask) -> "Script[Heard | Reply]":
 
 
 def look() -> Script[bool | None]:
-    """Ask whether a strike was released since a badge was last shown; None when nobody can tell."""
-    came = yield Ask(
-        do=Do.LOOK, sentence="Was the strike released since the badge was last held to the reader?"
-    )
+    """Ask whether the strike was released since the last question; None when nobody can tell."""
+    came = yield Ask(do=Do.LOOK, sentence="Was the strike released since you were last asked for something?")
     return came.released if isinstance(came, Reply) and came.done else None

@@ -53,13 +53,16 @@ class Person(Driver):
     def __init__(self) -> None:
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
+        self._gone = False
         threading.Thread(target=self._read, name="terminal", daemon=True).start()
 
     @override
     async def obey(self, asked: Ask) -> Reply:
         # What was typed before the question answers another.
         while not self._lines.empty():
-            self._lines.get_nowait()
+            self._gone |= self._lines.get_nowait() is None
+        if self._gone:
+            return _NO
         how = "y or n, or 'cannot'" if asked.do is Do.LOOK else "Enter when it is done, or 'cannot'"
         sys.stderr.write(f"> {asked.sentence} [{how}] ")
         sys.stderr.flush()
@@ -68,6 +71,7 @@ class Person(Driver):
         except asyncio.CancelledError:
             sys.stderr.write("- noticed.\n")
             raise
+        self._gone = line is None
         if line is None or line.strip().lower() == "cannot":
             return _NO
         if asked.do is not Do.LOOK:

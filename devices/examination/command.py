@@ -24,7 +24,7 @@ from devices.link import BrokerUrl, BrokerUrlError
 from gatekeeper.core.enrolment import EnrolmentRequest
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
-from gatekeeper.model.topics import PREFIX
+from gatekeeper.model.topics import PREFIX, beacon_topic
 
 __all__ = ["conformance"]
 
@@ -139,6 +139,7 @@ async def _examined(question: Question, broker: _Broker, driver: str | None, onl
     session = ExaminerSession(
         broker.url,
         below=f"{question.prefix}/v1/{question.site}/{question.gate}",
+        probe=beacon_topic(question.site, prefix=question.prefix),
         arrived=arrivals.arrived,
         login=broker.login,
         password=broker.password,

@@ -36,13 +36,17 @@ class BrokerRefusedError(Exception):
 
 
 class ExaminerSession:
-    """A session for the length of a block. What arrives is given to `arrived` in the event loop."""
+    """A session for the length of a block. What arrives is given to `arrived` in the event loop.
+
+    `below` is the gate's own topic; `probe` is a topic of the service, on which nothing retained is left.
+    """
 
     def __init__(
         self,
         url: BrokerUrl,
         *,
         below: str,
+        probe: str,
         arrived: Arrived,
         login: str | None = None,
         password: str | None = None,
@@ -50,6 +54,7 @@ class ExaminerSession:
     ) -> None:
         self._url: Final = url
         self._filter: Final = f"{below}/+"
+        self._probe: Final = probe
         self._arrived: Final = arrived
         self._loop = asyncio.get_running_loop()
         self._ready: Final[asyncio.Future[None]] = self._loop.create_future()
@@ -64,6 +69,7 @@ class ExaminerSession:
         client.on_socket_open = _without_delay
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
+        client.on_publish = self._published
         client.on_message = self._received
         self._client: Final = client
 
@@ -115,11 +121,22 @@ class ExaminerSession:
         client.subscribe([(self._filter, options)])
 
     def _subscribed(
-        self, _client: Client, _userdata: Any, _mid: int, codes: list[ReasonCode], _properties: Any
+        self, client: Client, _userdata: Any, _mid: int, codes: list[ReasonCode], _properties: Any
     ) -> None:
         refused = next((str(code) for code in codes if code.is_failure), None)
-        why = f"The broker refuses {self._filter}: {refused}." if refused is not None else None
-        self._loop.call_soon_threadsafe(self._tell, why)
+        if refused is not None:
+            self._loop.call_soon_threadsafe(
+                self._tell, f"The broker does not let {self._filter} be read: {refused}."
+            )
+            return
+        # What is refused at QoS 0 nobody is told; so ask once at QoS 1.
+        client.publish(self._probe, b"", qos=1, retain=True)
+
+    def _published(
+        self, _client: Client, _userdata: Any, _mid: int, code: ReasonCode, _properties: Any
+    ) -> None:
+        refused = f"The broker does not let {self._probe} be written: {code}." if code.is_failure else None
+        self._loop.call_soon_threadsafe(self._tell, refused)
 
     def _received(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         arrived = (message.topic, bytes(message.payload), message.qos, message.retain, time.monotonic())

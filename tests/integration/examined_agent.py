@@ -17,13 +17,13 @@ from devices.link import GateLink
 from devices.settings import read_gate_folder
 from gatekeeper import cose
 from gatekeeper.core.enrolment import enrolment_request
-from gatekeeper.model.ids import AccessPointId, GateId, SiteId
+from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import ByCard, ByToken
 from gatekeeper.model.places import Direction
 from gatekeeper.model.topics import PREFIX
 from tests.support.proxy import FaultProxy
 
-SITE, DOOR = SiteId("conformance"), AccessPointId("door")
+DOOR = AccessPointId("door")
 PASSWORD = "made at test time"
 
 
@@ -46,10 +46,10 @@ class AgentAtTheGate(Driver):
     def __init__(self, place: ExaminationFolder, own: Path, gate: GateId, proxy: FaultProxy) -> None:
         self.place, self.own, self.gate, self.proxy = place, own, gate, proxy
         self.key = cose.SigningKey.generate()
-        request = place.request_of(gate, enrolment_request(site=SITE, gate=gate, key=self.key))
+        request = place.request_of(gate, enrolment_request(site=place.site, gate=gate, key=self.key))
         assert place.admit(request, at=datetime.now(UTC))
         self.question = Question(
-            site=SITE,
+            site=place.site,
             gate=gate,
             prefix=PREFIX,
             access_point=DOOR,
@@ -108,7 +108,7 @@ class AgentAtTheGate(Driver):
 
     async def begin(self) -> None:
         written = {
-            "site": SITE,
+            "site": self.place.site,
             "gate": self.gate,
             "prefix": PREFIX,
             "access_points": [{"id": DOOR, "direction": "in", "interlocked": True}],

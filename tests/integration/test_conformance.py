@@ -22,11 +22,11 @@ from devices.conformance.throughout import THROUGHOUT
 from devices.conformance.trials import TRIALS
 from devices.examination.folder import ExaminationFolder
 from devices.examination.run import Arrivals, Run
-from devices.examination.session import ExaminerSession
+from devices.examination.session import BrokerRefusedError, ExaminerSession
 from devices.link import BrokerUrl
 from gatekeeper.embedded import EmbeddedBroker
-from gatekeeper.model.ids import GateId
-from tests.integration.examined_agent import PASSWORD, SITE, AgentAtTheGate
+from gatekeeper.model.ids import GateId, SiteId
+from tests.integration.examined_agent import PASSWORD, AgentAtTheGate
 from tests.support.proxy import to_broker
 
 pytestmark = pytest.mark.integration
@@ -103,11 +103,13 @@ async def examined_agent(
     gate, examiner = GateId(f"own-{number}"), f"service.own-{number}"
     await broker.admit(gate, PASSWORD, role="gate")
     await broker.admit(examiner, PASSWORD, role="service")
-    place = ExaminationFolder(folder / gate, site=SITE)
+    site = SiteId(f"site-of-{gate}")
+    place = ExaminationFolder(folder / gate, site=site)
     arrivals = Arrivals()
     session = ExaminerSession(
         BrokerUrl.parse(broker.url),
-        below=f"gk/v1/{SITE}/{gate}",
+        below=f"gk/v1/{site}/{gate}",
+        probe=f"gk/v1/{site}/beacon",
         arrived=arrivals.arrived,
         login=examiner,
         password=PASSWORD,
@@ -132,16 +134,16 @@ async def examined_stranger(
     await broker.admit(examiner, PASSWORD, role="service")
     password = written_password(folder)
     foreign = [sys.executable, "-m", "tests.contract.foreign_gate"]
-    own, site = folder / "own", folder / "site"
-    await ended([*foreign, "enrol", "--gate", gate, "--own", str(own)])
+    own, site, name = folder / "own", folder / "site", f"site-of-{gate}"
+    await ended([*foreign, "enrol", "--site", name, "--gate", gate, "--own", str(own)])
     driver = [*foreign, "run", "--gate", gate, "--own", str(own), "--site-folder", str(site)]
     driver += ["--broker", broker.url, "--password-file", str(password), "--held", "0.5"]
     command = [sys.executable, "-c", "from devices.cli import main; main()", "conformance"]
-    command += ["--broker", broker.url, "--gate", gate, "--folder", str(site), "--json"]
+    command += ["--broker", broker.url, "--gate", gate, "--folder", str(site), "--site", name, "--json"]
     command += ["--request", str(own / "request.cose"), "--held", "0.5", "--period", "0.3"]
     command += ["--login", examiner, "--password-file", str(password), "--driver", shlex.join(driver)]
-    for name in asked:
-        command += ["--only", name]
+    for requirement in asked:
+        command += ["--only", requirement]
     report: dict[str, Any] = json.loads(await ended(command))
     assert json.loads((site / "report.json").read_text()) == report
     return report
@@ -152,6 +154,22 @@ def written_password(folder: Path) -> Path:
     path = folder / "password"
     path.write_text(f"{PASSWORD}\n")
     return path
+
+
+async def test_whoever_may_not_speak_for_the_service_is_told_so(broker: EmbeddedBroker):
+    gate = GateId("no-examiner")
+    await broker.admit(gate, PASSWORD, role="gate")
+    session = ExaminerSession(
+        BrokerUrl.parse(broker.url),
+        below=f"gk/v1/fort/{gate}",
+        probe="gk/v1/fort/beacon",
+        arrived=Arrivals().arrived,
+        login=gate,
+        password=PASSWORD,
+    )
+    with pytest.raises(BrokerRefusedError, match=r"does not let gk/v1/fort/beacon be written"):
+        async with session:
+            pass
 
 
 async def ended(command: list[str]) -> bytes:

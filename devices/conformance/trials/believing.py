@@ -97,7 +97,10 @@ def try_once(stage: Stage) -> Script[None]:
     """Grant, and say it again."""
     yield from beating(stage)
     scan = yield from granted(stage, unlock=SHORT)
-    yield from listen(AFTERMATH)
+    if stage.question.has_contact:
+        yield from listen(2.0, is_passage(PassageOutcome.NOT_TAKEN, scan.digest))
+    else:
+        yield from listen(AFTERMATH)
     first = len(stage.passages_of(scan))
     yield from look()
     yield say(stage, stage.answers[scan.digest].wire)

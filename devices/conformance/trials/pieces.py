@@ -70,7 +70,7 @@ CROSSED: Final = 0.25
 """Seconds in which a copy of a scan may still be on its way up when an answer goes down."""
 
 
-NEXT_COPY: Final = 0.9
+NEXT_COPY: Final = 1.2
 """Seconds within which a scan that is not settled is surely sent again."""
 
 
