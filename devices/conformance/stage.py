@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from devices.conformance.findings import Ledger, Outcome
-from devices.conformance.reading import CHANNELS, UNREAD, Fault, Message, read
+from devices.conformance.reading import CHANNELS, UNREAD, Fault, Message, Reading, read
 from devices.conformance.script import Script, Send, send
 from devices.conformance.service import SHORT, Service
 from devices.conformance.site import Question
@@ -80,6 +80,7 @@ class Stage:
 
         # What was heard and said.
         self.heard: Final[list[Heard]] = []
+        self._readings: Final[dict[tuple[str, bytes], Reading]] = {}
         self._copies: Final[Counter[tuple[object, ...]]] = Counter()
         self.answers: Final[dict[bytes, Answered]] = {}
         self.asking = ""
@@ -127,7 +128,7 @@ class Stage:
     def hear(self, topic: str, wire: bytes, *, qos: int, retained: bool) -> tuple[Heard, list[Send]]:
         """Write down what came, and give what is answered without asking."""
         known = topic.rsplit("/", maxsplit=1)[-1] in CHANNELS
-        reading = read(wire, topic=topic, record=self.question.record) if known else UNREAD
+        reading = self._read(topic, wire) if known else UNREAD
         heard = Heard(
             at=self.now,
             topic=topic,
@@ -149,6 +150,14 @@ class Stage:
         if self.records and known and heard.channel != Channel.SCAN:
             return heard, [self.settle(heard, Verdict.RECORDED)]
         return heard, []
+
+    def _read(self, topic: str, wire: bytes) -> Reading:
+        """Read bytes once, however often they come."""
+        reading = self._readings.get((topic, wire))
+        if reading is None:
+            reading = read(wire, topic=topic, record=self.question.record)
+            self._readings[topic, wire] = reading
+        return reading
 
     def copies_of(self, first: Heard) -> list[Heard]:
         """A message and all its copies, in the order in which they came."""
