@@ -53,12 +53,13 @@ class Trial:
 def perform(trial: Trial, stage: Stage) -> Script[None]:
     """Make one trial, and leave the gate as it was found."""
     why = "nothing showed it"
-    try:
-        if trial.needs_contact and not stage.question.has_contact:
-            raise CannotJudgeError("the access point has no contact")  # noqa: TRY301 - as any trial does
-        yield from trial.play(stage)
-    except CannotJudgeError as reason:
-        why = str(reason)
+    if trial.needs_contact and not stage.question.has_contact:
+        why = "the access point has no contact"
+    else:
+        try:
+            yield from trial.play(stage)
+        except CannotJudgeError as reason:
+            why = str(reason)
     if not stage.question.interlocked:
         stage.undecided(trial.needs_interlock, "the access point is of no interlock")
     stage.undecided((one for one in trial.judges if stage.ledger.of(one) is None), why)

@@ -85,9 +85,9 @@ def try_restart(stage: Stage) -> Script[None]:
             stage.failed("GK-G-033", "no hello was heard of the gate after its restart")
         raise CannotJudgeError("the gate could not be restarted, or did not come back")
     said, drawn = came.message, (came.boot or b"").hex()
-    is_new = came.boot not in boots
-    stage.judge("GK-G-033", kept=is_new, good="a new one", bad=f"{drawn}, as before")
-    if is_new:
+    is_new = came.boot is not None and came.boot not in boots
+    stage.judge("GK-G-033", kept=is_new, good="a new one", bad=f"{drawn or 'none'}, as before")
+    if came.boot not in boots:
         judge_hello(stage, came)
     if isinstance(said, Hello) and stage.note is not None:
         note = said.checkpoint

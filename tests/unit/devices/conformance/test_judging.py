@@ -33,6 +33,11 @@ def test_a_wrong_gate_fails_on_what_it_breaks_and_on_nothing_else(kind: type[Hal
     assert exit_code(findings) == 1
 
 
+def test_there_is_a_wrong_gate_for_every_requirement_that_a_trial_judges():
+    broken = {f"GK-G-{number:03}" for numbers in WRONG.values() for number in numbers}
+    assert broken == JUDGED - {"GK-G-002"}  # a request is refused before there is a trial
+
+
 def test_a_door_without_a_contact_is_judged_by_who_looks():
     asked = question(KEY, has_contact=False, interlocked=False)
     findings = examined(asked, HallGate(asked, KEY))

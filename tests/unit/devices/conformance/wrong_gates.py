@@ -5,19 +5,32 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import cbor2
 from typing_extensions import override
 
+from devices.conformance.script import Ask, Do, Reply
+from devices.conformance.site import Question
 from devices.core.belief import Beacons, Ignored, read_answer
 from devices.core.checkpoints import CheckpointMemory, Checkpoints
 from devices.core.controller import Controller, Limits
+from devices.core.events import Event, LinkDown
 from devices.core.outbox import Outbox, Sent
 from gatekeeper import cose
 from gatekeeper.core.trust import Use
 from gatekeeper.model.ids import BootId
-from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Verdict
+from gatekeeper.model.messages import (
+    CHECKPOINT_TYPE,
+    DECISION_TYPE,
+    Answer,
+    ByToken,
+    Hello,
+    Passage,
+    PassageOutcome,
+    Scan,
+    Verdict,
+)
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic
 from tests.unit.devices.conformance.hall import GATE, SITE, HallGate
 
@@ -467,8 +480,7 @@ class OldChance(HallGate):
 class ProvesElsewhere(HallGate):
     """Has the badge sign for another direction."""
 
-    @override
-    def __init__(self, asked: Any, key: cose.SigningKey) -> None:
+    def __init__(self, asked: Question, key: cose.SigningKey) -> None:
         other = next(way for way in type(asked.direction) if way is not asked.direction)
         super().__init__(replace(asked, direction=other), key)
 
@@ -477,6 +489,237 @@ class PlainPin(HallGate):
     @override
     def sealed(self, pin: str) -> bytes | None:
         return pin.encode().ljust(89, b"\0")
+
+
+# -- and the rest ---------------------------------------------------------------------------------------------------------
+
+
+def changed(payload: bytes, changes: Mapping[int, Any]) -> bytes:
+    fields = cose.decode(payload) | changes
+    return cose.encode({key: value for key, value in fields.items() if value is not None})
+
+
+class SaysTooMuch(WrongBytes):
+    class outbox(SpoiltOutbox):  # noqa: N801
+        @override
+        def write(self, sent: Sent, payload: bytes, *, typ: str, topic: str) -> bytes:
+            if isinstance(sent.message, Hello):
+                payload = changed(payload, {5: "a gate" * 2000})
+            return self.signed(payload, typ=typ, topic=topic)
+
+
+class CountsFromTwo(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        made._outbox._next = 2
+
+
+class SaysAnotherDoor(WrongBytes):
+    class outbox(SpoiltOutbox):  # noqa: N801
+        @override
+        def write(self, sent: Sent, payload: bytes, *, typ: str, topic: str) -> bytes:
+            if isinstance(sent.message, Scan):
+                payload = changed(payload, {5: "window"})
+            return self.signed(payload, typ=typ, topic=topic)
+
+
+class TellsNoTime(WrongBytes):
+    class outbox(SpoiltOutbox):  # noqa: N801
+        @override
+        def write(self, sent: Sent, payload: bytes, *, typ: str, topic: str) -> bytes:
+            return self.signed(changed(payload, {9: None}), typ=typ, topic=topic)
+
+
+class SendsDigests(WrongBytes):
+    """Sends what has no key as the digest of its token."""
+
+    class outbox(SpoiltOutbox):  # noqa: N801
+        @override
+        def write(self, sent: Sent, payload: bytes, *, typ: str, topic: str) -> bytes:
+            scan = sent.message
+            if isinstance(scan, Scan) and isinstance(scan.credential, ByToken) and scan.proof is None:
+                payload = changed(payload, {6: [2, hashlib.sha256(scan.credential.token).digest()]})
+            return self.signed(payload, typ=typ, topic=topic)
+
+
+class KnowsNoWindow(WrongBytes):
+    class outbox(SpoiltOutbox):  # noqa: N801
+        @override
+        def send_waiting(self, *, at: float) -> list[Sent]:
+            sent = []
+            while self._waiting:
+                sent.append(self.send(self._waiting.popleft(), at=at))
+            return sent
+
+
+class FirstBeacon(Beacons):
+    """Keeps the value of the first it hears."""
+
+    first: ClassVar[bytes | None] = None
+
+    @override
+    def fresh(self, *, at: float) -> bytes | None:
+        fresh = Beacons.fresh(self, at=at)
+        if fresh is not None and type(self).first is None:
+            type(self).first = fresh
+        return fresh and type(self).first
+
+
+class KeepsTheFirstBeacon(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        kept, FirstBeacon.first = made._beacons, None
+        made._beacons = FirstBeacon(site=kept.site, topic=kept.topic, keys=kept.keys)  # type: ignore[misc]
+
+
+class NoBeacon(Beacons):
+    @override
+    def fresh(self, *, at: float) -> bytes | None:
+        return bytes(16) if self.newest is None else Beacons.fresh(self, at=at)
+
+
+class ScansWithoutABeacon(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        kept = made._beacons
+        made._beacons = NoBeacon(site=kept.site, topic=kept.topic, keys=kept.keys)  # type: ignore[misc]
+
+
+class TakesAStrangersBeacon(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        kept, stranger = made._beacons, self.asked.keys["stranger"].record(use=Use.DECISION, owner="service")
+        kept.keys = MappingProxyType({**kept.keys, stranger.kid: stranger})
+
+
+class BelievesAnyTyp(HallGate):
+    class controller_type(ForgivingController):  # noqa: N801
+        @override
+        def forgive(self, wire: bytes) -> Answer | None:
+            verified = cose.verify(
+                wire,
+                keys=self._trust.decisions,
+                typ=CHECKPOINT_TYPE,
+                use=Use.DECISION,
+                external_aad=DECISIONS.encode(),
+            )
+            answer = None if isinstance(verified, cose.Refused) else Answer.read(verified.payload)
+            return answer if isinstance(answer, Answer) else None
+
+
+class ReadsAnyVersion(HallGate):
+    class controller_type(ForgivingController):  # noqa: N801
+        @override
+        def forgive(self, wire: bytes) -> Answer | None:
+            verified = cose.verify(
+                wire,
+                keys=self._trust.decisions,
+                typ=DECISION_TYPE,
+                use=Use.DECISION,
+                external_aad=DECISIONS.encode(),
+            )
+            if isinstance(verified, cose.Refused):
+                return None
+            answer = Answer.read(changed(verified.payload, {0: 1}))
+            return answer if isinstance(answer, Answer) and answer.gate == GATE else None
+
+
+class OpensForEveryBadge(HallGate):
+    """Its strike is wired to the reader."""
+
+    @override
+    def present(self, badge: str, pin: str | None) -> None:
+        super().present(badge, pin)
+        self.released = True
+
+
+class StrikeOutOfOrder(HallGate):
+    @override
+    def obey(self, asked: Ask, at: float) -> Reply:
+        reply = super().obey(asked, at)
+        return Reply(done=True, released=False) if asked.do is Do.LOOK else reply
+
+
+class OpensWhatItGaveUp(HallGate):
+    class controller_type(ForgivingController):  # noqa: N801
+        @override
+        def find(self, answer: Answer) -> Sent | Ignored:
+            found = super().find(answer)
+            if found is Ignored.ANSWER_LATE and answer.verdict is Verdict.GRANTED:
+                sent: Sent = self.__dict__["given_up"]
+                self._outbox._unanswered[sent.digest] = sent
+                for lane in self._lanes.values():
+                    lane.patience = timedelta(minutes=1)
+                return sent
+            return found
+
+        @override
+        def _give_up(self, lane: Any) -> None:
+            self.__dict__["given_up"] = lane.scan
+            super()._give_up(lane)
+
+
+class OpensOnAWait(HallGate):
+    class controller_type(ForgivingController):  # noqa: N801
+        @override
+        def bent(self, answer: Answer) -> Answer:
+            waits = answer.verdict is Verdict.WAITING
+            return (
+                replace(answer, verdict=Verdict.GRANTED, unlock=timedelta(seconds=0.2)) if waits else answer
+            )
+
+
+class NobodyEverEnters(HallGate):
+    class controller_type(Controller):  # noqa: N801
+        @override
+        def _report(self, lane: Any, outcome: PassageOutcome, *, scan: bytes | None) -> None:
+            taken = outcome is PassageOutcome.TAKEN
+            super()._report(lane, PassageOutcome.NOT_TAKEN if taken else outcome, scan=scan)
+
+
+class PatientDoor(HallGate):
+    """Lets its door stand open for an hour."""
+
+    def __init__(self, asked: Question, key: cose.SigningKey) -> None:
+        super().__init__(replace(asked, held=timedelta(hours=1)), key)
+
+
+class SaysHelloForEver(HallGate):
+    """Says its hello again with every twentieth message."""
+
+    @override
+    def say(self, topic: str, wire: bytes, qos: int) -> None:
+        said = self.__dict__.setdefault("said", [])
+        said.append((topic, wire))
+        super().say(topic, wire, qos)
+        if len(said) % 20 == 0:
+            super().say(*said[0], qos)
+
+
+class ForgetsWithTheLink(HallGate):
+    @override
+    def happens(self, event: Event) -> None:
+        if isinstance(event, LinkDown) and self.controller is not None:
+            self.controller._outbox._unanswered.clear()
+        super().happens(event)
+
+
+class TellsNothing(HallGate):
+    """Takes no contradiction for one."""
+
+    class controller_type(Controller):  # noqa: N801
+        @override
+        def _checkpoint(self, wire: bytes) -> None:
+            self._checkpoints._has_told = True
+            super()._checkpoint(wire)
+
+
+class RemembersStrangersNotes(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        stranger = self.asked.keys["stranger"].record(use=Use.DECISION, owner="service")
+        ring = MappingProxyType({**self.trust.decisions, stranger.kid: stranger})
+        made._checkpoints._decisions = ring  # type: ignore[misc]
 
 
 WRONG: Mapping[type[HallGate], set[int]] = {
@@ -519,5 +762,26 @@ WRONG: Mapping[type[HallGate], set[int]] = {
     OldChance: {121},
     ProvesElsewhere: {120},
     PlainPin: {130, 131},
+    SaysTooMuch: {16, 30, 31, 33},
+    CountsFromTwo: {30, 31},
+    SaysAnotherDoor: {50},
+    TellsNoTime: {122},
+    SendsDigests: {125},
+    KnowsNoWindow: {94},
+    KeepsTheFirstBeacon: {40},
+    ScansWithoutABeacon: {41},
+    TakesAStrangersBeacon: {45},
+    BelievesAnyTyp: {63},
+    ReadsAnyVersion: {65},
+    OpensForEveryBadge: {68, 69, 72, 75},
+    StrikeOutOfOrder: {70, 76},
+    OpensWhatItGaveUp: {74},
+    OpensOnAWait: {75, 76, 77},
+    NobodyEverEnters: {80},
+    PatientDoor: {83},
+    SaysHelloForEver: {91},
+    ForgetsWithTheLink: {93},
+    TellsNothing: {101, 102},
+    RemembersStrangersNotes: {100, 104},
 }
 """What each breaks, and nothing else."""
