@@ -70,7 +70,7 @@ def try_first_words(stage: Stage) -> Script[None]:
         )
     stage.records = True
     yield stage.settle(first, Verdict.RECORDED)
-    yield from shut_after_start(stage)
+    yield from shut_after_start(stage, since=0)
 
 
 def try_no_beacon(stage: Stage) -> Script[None]:

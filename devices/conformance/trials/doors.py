@@ -35,7 +35,8 @@ def try_door(stage: Stage) -> Script[None]:
     )
     found = [passage.outcome for passage in stage.passages_of(scan)]
     stage.judge("GK-G-080", kept=taken, good="taken, with the scan", bad=f"{named(found)} of the scan")
-    shut = yield from asked(Do.CLOSE, "Close the door.", is_status(StatusKind.CLOSED_AGAIN), within=1.0)
+    patience = 3.0 if stage.question.interlocked else ARRIVAL
+    shut = yield from asked(Do.CLOSE, "Close the door.", is_status(StatusKind.CLOSED_AGAIN), within=patience)
     if stage.question.interlocked:
         stage.judge("GK-G-085", kept=shut, good="closed-again came", bad="no closed-again came")
     before = len(stage.heard)
@@ -45,7 +46,8 @@ def try_door(stage: Stage) -> Script[None]:
         is_status(StatusKind.CLOSED_AGAIN),
         within=2.0,
     )
-    said = [one.message for one in stage.heard[before:] if isinstance(one.message, Passage)]
+    new = [one.message for one in stage.heard[before:] if one.copy == 0]
+    said = [one for one in new if isinstance(one, Passage)]
     forced = [(one.outcome, one.scan) for one in said] == [(PassageOutcome.FORCED, None)]
     bad = named(one.outcome for one in said) + (" with a scan" if any(one.scan for one in said) else "")
     stage.judge("GK-G-082", kept=forced, good="forced, without a scan", bad=bad)

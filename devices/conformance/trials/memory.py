@@ -71,6 +71,7 @@ def try_checkpoints(stage: Stage) -> Script[None]:
 
 def try_restart(stage: Stage) -> Script[None]:
     """Restart the gate, and hear what it remembers."""
+    before = len(stage.heard)
     boots = {one.boot for one in stage.heard if one.boot is not None}
     came = yield from ask(
         Ask(
@@ -99,4 +100,4 @@ def try_restart(stage: Stage) -> Script[None]:
             good="neither is in the hello",
             bad="one of them is in the hello",
         )
-    yield from shut_after_start(stage)
+    yield from shut_after_start(stage, since=before)

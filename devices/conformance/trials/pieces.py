@@ -70,7 +70,7 @@ CROSSED: Final = 0.25
 """Seconds in which a copy of a scan may still be on its way up when an answer goes down."""
 
 
-NEXT_COPY: Final = 1.2
+NEXT_COPY: Final = 1.0
 """Seconds within which a scan that is not settled is surely sent again."""
 
 
@@ -262,13 +262,12 @@ def judge_hello(stage: Stage, first: Heard) -> None:
     )
 
 
-def shut_after_start(stage: Stage) -> Script[None]:
-    """Judge whether a door of an interlock is told as shut after a start."""
+def shut_after_start(stage: Stage, *, since: int) -> Script[None]:
+    """Judge whether a door of an interlock is told as shut after a start, which so many messages were heard before."""
     if not stage.question.interlocked:
         return
-    boot = stage.heard[-1].boot
     shut = is_status(StatusKind.CLOSED_AGAIN)
-    said = any(shut(one) and one.boot == boot for one in stage.heard)
+    said = any(shut(one) for one in stage.heard[since:])
     if not said:
         said = (yield from listen(6.0, shut)) is not None
     stage.judge("GK-G-086", kept=said, good="closed-again came", bad="no closed-again came")

@@ -753,7 +753,7 @@ WRONG: Mapping[type[HallGate], set[int]] = {
     IgnoresSilence: {42, 43},
     TakesAnyBeacon: {43, 44},
     Forgetful: {100},
-    AlwaysTheSameBoot: {32, 33},
+    AlwaysTheSameBoot: {32, 33, 86},
     CriesWolf: {103},
     TellsItAgain: {105},
     TakenWithoutOpening: {81},
