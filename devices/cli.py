@@ -7,7 +7,7 @@
     simulate  let the people of an example site walk
     conformance  examine a gate of another maker
 
-It makes no site and no trust list; those come from the site, by hand.
+It makes no site and no trust list, but for a throw-away one to examine with; those come from the site, by hand.
 """
 
 import asyncio
