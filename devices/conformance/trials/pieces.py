@@ -121,7 +121,7 @@ def present(stage: Stage, badge: str = CARD, *, pin: str | None = None) -> Scrip
             badge=badge,
             pin=pin,
             wanted=is_scan,
-            within=4.0,
+            within=10.0,
         )
     )
     if isinstance(came, Heard):
