@@ -12,7 +12,7 @@ from typing import Protocol
 from devices.core.events import Signal
 from gatekeeper.model.messages import Credential
 
-__all__ = ["Badge", "Contact", "Display", "Fittings", "HardwareError", "Reader", "Strike"]
+__all__ = ["Badge", "Contact", "Display", "Fittings", "HardwareError", "Reader", "Strike", "Switch"]
 
 
 class HardwareError(Exception):
@@ -65,6 +65,14 @@ class Contact(Protocol):
         ...
 
 
+class Switch(Protocol):
+    """Feels one thing that is so or is not: a button to leave, an opened housing, a fire alarm."""
+
+    def changes(self) -> AsyncIterator[bool]:
+        """True as it becomes so, False as it ends, without end; first how it is."""
+        ...
+
+
 class Display(Protocol):
     """Tells whoever stands at the reader. `reason` is a BACnet number, `entry` a place in the log."""
 
@@ -75,9 +83,14 @@ class Display(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fittings:
-    """The hardware of one access point. A door without a contact has None."""
+    """The hardware of one access point. What a door does not have is None.
+
+    `tamper` is true while a housing is open, `heard` while a reader that reports by itself does.
+    """
 
     reader: Reader
     strike: Strike
     contact: Contact | None
     display: Display
+    tamper: Switch | None = None
+    heard: Switch | None = None
