@@ -1,24 +1,64 @@
 """The one place where a gate is put together: its folder and a broker become an agent with a link and its fittings."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, assert_never
 
 from devices.agent import GateAgent
+from devices.bridges.esp_rfid import EspRfidBridge
+from devices.bridges.onvif import OnvifBridge
+from devices.bridges.settings import (
+    BridgeSettings,
+    EspRfidSettings,
+    OnvifSettings,
+    TasmotaSettings,
+    UhppotedSettings,
+)
 from devices.bridges.tasmota import TasmotaBridge
-from devices.link import GateLink
+from devices.bridges.uhppoted import UhppotedBridge
+from devices.hardware.ports import Fittings
+from devices.link import GateLink, Route
 from devices.settings import GateSettings
+from gatekeeper.model.ids import AccessPointId
 
 __all__ = ["make_gate"]
 
 
+class _Bridged(NamedTuple):
+    """What a bridge brings to an agent."""
+
+    fittings: Mapping[AccessPointId, Fittings]
+    routes: Mapping[str, Route]
+
+
 def make_gate(settings: GateSettings, *, broker: str, authority: Path | None = None) -> GateAgent:
-    """Make the gate of these settings: a bridge with the fittings of its reader, any other gate without.
+    """Make the gate of these settings: a bridge with the fittings of its device, any other gate without.
 
     `authority` is the file of certificates (PEM) that the broker's must come from. Raises `BrokerUrlError`.
     """
     link = GateLink(broker, gate=settings.gate, password=settings.password, authority=authority)
     if settings.bridge is None:
         return GateAgent(settings, link)
-    bridge = TasmotaBridge(link, topic=settings.bridge.topic)
-    return GateAgent(
-        settings, link, fittings={settings.bridge.access_point: bridge.fittings}, routes=bridge.routes
-    )
+    bridged = _bridge(link, settings, settings.bridge)
+    return GateAgent(settings, link, fittings=bridged.fittings, routes=bridged.routes)
+
+
+def _bridge(link: GateLink, gate: GateSettings, settings: BridgeSettings) -> _Bridged:
+    publish = partial(link.publish, qos=0)
+    contacts = frozenset(doorway.id for doorway in gate.doorways if doorway.has_contact)
+    match settings:
+        case TasmotaSettings():
+            tasmota = TasmotaBridge(link, topic=settings.topic)
+            return _Bridged({settings.access_point: tasmota.fittings}, tasmota.routes)
+        case EspRfidSettings():
+            esp_rfid = EspRfidBridge(publish, settings, contacts=contacts)
+            return _Bridged(esp_rfid.fittings, esp_rfid.routes)
+        case UhppotedSettings():
+            uhppoted = UhppotedBridge(publish, settings, gate=gate.gate, contacts=contacts)
+            return _Bridged(uhppoted.fittings, uhppoted.routes)
+        case OnvifSettings():
+            onvif = OnvifBridge(publish, settings, contacts=contacts)
+            return _Bridged(onvif.fittings, onvif.routes)
+        case _:
+            assert_never(settings)

@@ -53,15 +53,27 @@ def test_a_pure_package_imports_only_what_is_allowed_and_asks_no_clock(package: 
     files = sorted((ROOT / package).rglob("*.py"))
     assert files
     for file in files:
-        tree = ast.parse(file.read_text("utf-8"))
-        foreign = {module for module in _imports(tree) if not _allowed(module, PACKAGES[package])}
-        assert not foreign, f"{file} imports {foreign}"
-        called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        clocks = [node.attr for node in called if isinstance(node, ast.Attribute) and node.attr in CLOCKS]
-        opened = [
-            node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
-        ]
-        assert not clocks + opened, f"{file} calls {clocks + opened}"
+        _assert_pure(file, PACKAGES[package])
+
+
+def test_what_reads_and_writes_the_messages_of_stock_devices_is_pure():
+    formats = sorted((ROOT / "devices/bridges").glob("*_format.py"))
+    assert len(formats) > 3
+    beside = {"strict_json", "overheard", "repeats"}
+    for file in (*formats, *(ROOT / f"devices/bridges/{name}.py" for name in beside)):
+        _assert_pure(file, {"gatekeeper.model", *(f"devices.bridges.{name}" for name in beside)})
+
+
+def _assert_pure(file: Path, own: set[str]) -> None:
+    tree = ast.parse(file.read_text("utf-8"))
+    foreign = {module for module in _imports(tree) if not _allowed(module, own)}
+    assert not foreign, f"{file} imports {foreign}"
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    clocks = [node.attr for node in called if isinstance(node, ast.Attribute) and node.attr in CLOCKS]
+    opened = [
+        node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
+    ]
+    assert not clocks + opened, f"{file} calls {clocks + opened}"
 
 
 SERVER_ONLY = (
