@@ -19,6 +19,7 @@ import typer
 
 from devices.agent import GateAgent
 from devices.app import make_gate
+from devices.bridges.settings import bridged
 from devices.checkpoint_file import memory_document
 from devices.link import BrokerUrlError
 from devices.logs import log_to_stderr
@@ -79,6 +80,8 @@ def check(folder: Folder) -> None:
     _say(
         f"{settings.gate} at {settings.site} is in order, with version {settings.trust.version} of the trust list."
     )
+    if settings.bridge is not None:
+        _say(f"It is a bridge, at {', '.join(sorted(bridged(settings.bridge)))}.")
     if not log_verifiers(settings.trust, SITE_TREE):
         _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
     typer.echo(fingerprint(settings.key.public_der))

@@ -104,7 +104,7 @@ class Tamper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """A door's own alarm is raised, or not."""
+    """A door's own alarm is raised, or its monitor is at fault; or neither."""
 
     at: datetime
     raised: bool
@@ -210,8 +210,10 @@ def _state(local: str, at: datetime, content: dict[str, Any]) -> State | Overhea
     match local.rpartition("/")[2], content.get("State"):
         case "DoorPhysicalState", "Open" | "Closed" as state:
             return DoorState(at=at, opened=state == "Open")
-        case "DoorPhysicalState", "Unknown" | "Fault":
+        case "DoorPhysicalState", "Unknown":
             return DoorState(at=at, opened=None)
+        case "DoorPhysicalState", "Fault":
+            return Alarm(at=at, raised=True)
         case "DoorTamper", "TamperDetected" | "NotInTamper" as state:
             return Tamper(at=at, opened=state == "TamperDetected")
         case "DoorTamper", "Unknown":

@@ -143,7 +143,7 @@ def test_what_follows_somebody_elses_decision_is_no_new_touch(external: object):
         (PHYSICAL, "Open", DoorState(at=AT, opened=True)),
         (PHYSICAL, "Closed", DoorState(at=AT, opened=False)),
         (PHYSICAL, "Unknown", DoorState(at=AT, opened=None)),
-        (PHYSICAL, "Fault", DoorState(at=AT, opened=None)),
+        (PHYSICAL, "Fault", Alarm(at=AT, raised=True)),
         (TAMPER, "TamperDetected", Tamper(at=AT, opened=True)),
         (TAMPER, "NotInTamper", Tamper(at=AT, opened=False)),
         (TAMPER, "Unknown", Tamper(at=AT, opened=None)),
