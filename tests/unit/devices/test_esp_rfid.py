@@ -4,7 +4,7 @@ The messages are those of README-MQTT.md of github.com/esprfid/esp-rfid, and wha
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -324,6 +324,8 @@ async def test_the_echo_of_our_own_command_is_nothing_to_notice():
     assert shed.notices.counted == {Overheard.OTHER: 1}
     tell(shed, OPENED_BY_MQTT | {"hostname": "barn"})
     assert shed.notices.counted[Overheard.OPENED_ITSELF] == 1
+    tell(shed, OPENED_BY_BUTTON)
+    assert shed.notices.counted[Overheard.OPENED_ITSELF] == 2
 
 
 async def test_the_sensor_of_a_device_is_the_contact_of_the_door_that_has_one():
@@ -337,24 +339,28 @@ async def test_the_sensor_of_a_device_is_the_contact_of_the_door_that_has_one():
 
 async def test_a_card_and_a_door_keep_their_order():
     shed = bridge()
-    seen: list[object] = []
+    seen: list[tuple[str, object]] = []
     front = shed.fittings[FRONT]
     assert front.contact is not None
 
-    async def watch(items: AsyncIterator[Any], note: Callable[[object], None] = seen.append) -> None:
+    def note(by: str, item: Any) -> None:
+        seen.append((by, item if by == "contact" else item.credential.card.number[-1]))
+
+    async def watch(by: str, items: AsyncIterator[Any]) -> None:
         async for item in items:
-            note(item)
+            note(by, item)
 
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(watch(items)) for items in (front.reader.badges(), front.contact.changes())
+            group.create_task(watch("reader", front.reader.badges())),
+            group.create_task(watch("contact", front.contact.changes())),
         ]
         tell(shed, DENIED, DOOR_OPEN, DENIED | {"uid": "1"}, DOOR_CLOSED, DENIED | {"uid": "2"})
         for _ in range(20):
             await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
-    assert [type(item) is bool for item in seen] == [False, True, False, True, False]
+    assert seen == [("reader", 0xE8), ("contact", True), ("reader", 1), ("contact", False), ("reader", 2)]
 
 
 async def test_a_device_that_falls_silent_is_told_as_lost_and_as_heard_when_it_is_back():
@@ -365,6 +371,7 @@ async def test_a_device_that_falls_silent_is_told_as_lost_and_as_heard_when_it_i
     assert await anext(told) is False, "never heard"
     tell(shed, BOOT)
     assert await anext(told) is True
-    assert await anext(told) is False
+    tell(shed, HEARTBEAT)
+    assert await anext(told) is False, "heard twice is told once"
     tell(shed, DENIED)
     assert await anext(told) is True

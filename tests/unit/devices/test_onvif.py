@@ -118,7 +118,7 @@ def test_a_token_that_is_spelled_like_a_card_is_one(token: str):
         (GRANTED, {"CredentialToken": "wiegand-0"}),
         (GRANTED, {"CredentialToken": "wiegand-" + "00" * 17}),
         (GRANTED, {"CredentialToken": ""}),
-        (NOT_FOUND, NUMBER | {"IdentifierType": "pt:PIN", "IdentifierValue": "1234"}),
+        (NOT_FOUND, NUMBER | {"IdentifierType": "pt:PIN", "IdentifierValue": "123456"}),
         (NOT_FOUND, NUMBER | {"IdentifierValue": "00763AE8"}),
         (NOT_FOUND, NUMBER | {"IdentifierValue": "000000"}),
         (NOT_FOUND, NUMBER | {"FormatType": "WIEGAND37"}),
