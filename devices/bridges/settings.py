@@ -14,7 +14,7 @@ eyes only; how that is read is the caller's affair. What these devices write and
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
@@ -198,7 +198,7 @@ def _tasmota(written: Mapping[str, Any], points: tuple[str, ...]) -> TasmotaSett
 
 
 def _esp_rfid(written: Mapping[str, Any], points: tuple[str, ...]) -> EspRfidSettings:
-    if written.get("cards") not in set(CardForm):
+    if written.get("cards") not in tuple(CardForm):
         raise BridgeSettingsError(f"cards of an esp-rfid bridge is one of {', '.join(CardForm)}.")
     doors = tuple(_esp_rfid_door(door, points) for door in _doors(written))
     _one_of_each("access_point", [door.access_point for door in doors])
@@ -211,7 +211,7 @@ def _esp_rfid(written: Mapping[str, Any], points: tuple[str, ...]) -> EspRfidSet
             )
         if len({other.ip for other in beside}) > 1:
             raise BridgeSettingsError(f"{door.hostname} has one ip.")
-    _one_of_each("ip", sorted({(door.ip, door.hostname) for door in doors}), key=lambda pair: pair[0])
+    _one_of_each("ip", [ip for ip, _ in {(door.ip, door.hostname) for door in doors}])
     return EspRfidSettings(
         topic=_topic(written.get("topic"), "rfid"),
         cards=CardForm(written["cards"]),
@@ -353,8 +353,8 @@ def _whole(
     return number
 
 
-def _one_of_each(name: str, values: list[Any], *, key: Callable[[Any], object] = lambda value: value) -> None:
-    if len({key(value) for value in values}) != len(values):
+def _one_of_each(name: str, values: Sequence[Hashable]) -> None:
+    if len(set(values)) != len(values):
         raise BridgeSettingsError(f"two doors of the bridge have the same {name}.")
 
 

@@ -149,6 +149,8 @@ def test_a_contact_that_no_device_tells_of_for_that_door_alone_is_refused(
         (ESP_RFID | {"topic": "rfid/"}, "as in rfid"),
         (ESP_RFID | {"topic": None}, "as in rfid"),
         (ESP_RFID | {"cards": "wiegand"}, "mifare, wiegand-26"),
+        (ESP_RFID | {"cards": []}, "mifare, wiegand-26"),
+        ({"kind": ["esp-rfid"]}, "kind of a bridge is one of"),
         (ESP_RFID | {"heartbeat_seconds": 0}, "heartbeat_seconds is a whole number from 1 to 3600"),
         (ESP_RFID | {"access_point": IN}, "access_point is no setting of a bridge"),
         (ESP_RFID | {"doors": []}, "list of doors"),
