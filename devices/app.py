@@ -45,6 +45,7 @@ def make_gate(settings: GateSettings, *, broker: str, authority: Path | None = N
 
 
 def _bridge(link: GateLink, gate: GateSettings, settings: BridgeSettings) -> _Bridged:
+    # INVARIANT: what opens a door is sent at QoS 0 and, as by this link always, not retained: none comes later.
     publish = partial(link.publish, qos=0)
     contacts = frozenset(doorway.id for doorway in gate.doorways if doorway.has_contact)
     match settings:

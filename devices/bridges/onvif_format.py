@@ -8,8 +8,8 @@ r"""What an ONVIF access controller publishes as an event broker's client (`onvi
     PREFIX/onvif-ej/Door/State/DoorPhysicalState/&D1
         {"UtcTime":"2026-02-03T04:05:06Z","Source":{"DoorToken":"D1"},"Data":{"State":"Open"}}
 
-Looked at: ONVIF Core specification, "Event Broker" (topic structure, JSON event payload); Access Control service 22.12,
-"Notification topics"; Door Control service, "Notification topics". What is odd about it:
+Looked at: github.com/onvif/specs: Core, "Event Broker" (topic structure, JSON event payload); AccessControl and DoorControl,
+"Notification topics". What is odd about it:
 
 - The namespace of ONVIF's own topics is dropped (`tns1:Door/State` is `Door/State`), and some devices write it all the same: both are heard.
 - Numbers, `true` and `false` may stand with or without quotes. `Key` is deprecated and allowed.
