@@ -1,6 +1,7 @@
 """The one place where a gate is put together: its folder and a broker become an agent with a link and its fittings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, assert_never
@@ -17,12 +18,14 @@ from devices.bridges.settings import (
 )
 from devices.bridges.tasmota import TasmotaBridge
 from devices.bridges.uhppoted import UhppotedBridge
+from devices.hardware.fitting import opened
+from devices.hardware.key_bound import reader_name
 from devices.hardware.ports import Fittings
 from devices.link import GateLink, Route
 from devices.settings import GateSettings
 from gatekeeper.model.ids import AccessPointId
 
-__all__ = ["make_gate"]
+__all__ = ["make_gate", "opened_hardware"]
 
 
 class _Bridged(NamedTuple):
@@ -32,16 +35,30 @@ class _Bridged(NamedTuple):
     routes: Mapping[str, Route]
 
 
-def make_gate(settings: GateSettings, *, broker: str, authority: Path | None = None) -> GateAgent:
-    """Make the gate of these settings: a bridge with the fittings of its device, any other gate without.
+@contextmanager
+def opened_hardware(settings: GateSettings) -> Iterator[dict[AccessPointId, Fittings]]:
+    """Open what gate.json names, for the length of a block. Raises `HardwareError`."""
+    with opened(settings.hardware, called=reader_name(settings.site, settings.gate)) as fittings:
+        yield fittings
+
+
+def make_gate(
+    settings: GateSettings,
+    *,
+    broker: str,
+    authority: Path | None = None,
+    fittings: Mapping[AccessPointId, Fittings] | None = None,
+) -> GateAgent:
+    """Make the gate of these settings, with the hardware that was opened for it, and with a bridge if it has one.
 
     `authority` is the file of certificates (PEM) that the broker's must come from. Raises `BrokerUrlError`.
     """
     link = GateLink(broker, gate=settings.gate, password=settings.password, authority=authority)
+    fitted = dict(fittings or {})
     if settings.bridge is None:
-        return GateAgent(settings, link)
+        return GateAgent(settings, link, fittings=fitted)
     bridged = _bridge(link, settings, settings.bridge)
-    return GateAgent(settings, link, fittings=bridged.fittings, routes=bridged.routes)
+    return GateAgent(settings, link, fittings={**fitted, **bridged.fittings}, routes=bridged.routes)
 
 
 def _bridge(link: GateLink, gate: GateSettings, settings: BridgeSettings) -> _Bridged:

@@ -1,7 +1,7 @@
 """What the agent needs of the metal at one access point.
 
 Everything is called in the event loop and must not block it. A badge that breaks off raises `HardwareError` and has proved
-nothing; a reader, strike or contact that raises it stops the agent, whose service manager starts it anew.
+nothing; a reader, strike, contact or switch that raises it stops the agent, whose service manager starts it anew.
 """
 
 from collections.abc import AsyncIterator
@@ -85,12 +85,15 @@ class Display(Protocol):
 class Fittings:
     """The hardware of one access point. What a door does not have is None.
 
-    `tamper` is true while a housing is open, `heard` while a reader that reports by itself does.
+    `request_to_exit` is true while somebody asks to leave, `tamper` while a housing is open or its reader is not there,
+    `fire` while the fire panel says so, `heard` while a reader that reports by itself does.
     """
 
     reader: Reader
     strike: Strike
     contact: Contact | None
     display: Display
+    request_to_exit: Switch | None = None
     tamper: Switch | None = None
+    fire: Switch | None = None
     heard: Switch | None = None

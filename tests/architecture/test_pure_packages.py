@@ -30,6 +30,14 @@ PACKAGES = {
         "gatekeeper.transparency",
     },
 }
+FORMATS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [
+        *(ROOT / "devices").glob("*/*_format.py"),
+        ROOT / "devices/hardware/keypad.py",
+        *(ROOT / "devices/bridges" / f"{name}.py" for name in ("strict_json", "overheard", "repeats")),
+    ]
+)
 CLOCKS = {"now", "utcnow", "today"}
 
 
@@ -53,27 +61,34 @@ def test_a_pure_package_imports_only_what_is_allowed_and_asks_no_clock(package: 
     files = sorted((ROOT / package).rglob("*.py"))
     assert files
     for file in files:
-        _assert_pure(file, PACKAGES[package])
+        tree = ast.parse(file.read_text("utf-8"))
+        foreign = {module for module in _imports(tree) if not _allowed(module, PACKAGES[package])}
+        assert not foreign, f"{file} imports {foreign}"
+        _assert_asks_nothing(file, tree)
 
 
-def test_what_reads_and_writes_the_messages_of_stock_devices_is_pure():
-    formats = sorted((ROOT / "devices/bridges").glob("*_format.py"))
-    assert len(formats) > 3
-    beside = {"strict_json", "overheard", "repeats"}
-    for file in (*formats, *(ROOT / f"devices/bridges/{name}.py" for name in beside)):
-        _assert_pure(file, {"gatekeeper.model", *(f"devices.bridges.{name}" for name in beside)})
-
-
-def _assert_pure(file: Path, own: set[str]) -> None:
-    tree = ast.parse(file.read_text("utf-8"))
-    foreign = {module for module in _imports(tree) if not _allowed(module, own)}
-    assert not foreign, f"{file} imports {foreign}"
+def _assert_asks_nothing(file: Path, tree: ast.AST) -> None:
     called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     clocks = [node.attr for node in called if isinstance(node, ast.Attribute) and node.attr in CLOCKS]
     opened = [
         node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
     ]
     assert not clocks + opened, f"{file} calls {clocks + opened}"
+
+
+def test_what_reads_the_bytes_of_hardware_and_bridges_does_no_input_and_no_output():
+    assert len(FORMATS) > 4
+    for name in FORMATS:
+        tree = ast.parse((ROOT / name).read_text("utf-8"))
+        _assert_asks_nothing(ROOT / name, tree)
+        foreign = {
+            module
+            for module in _imports(tree)
+            if module not in STANDARD
+            and not module.startswith(("devices.core.", "gatekeeper.model."))
+            and f"{module.replace('.', '/')}.py" not in FORMATS
+        }
+        assert not foreign, f"{name} imports {foreign}"
 
 
 SERVER_ONLY = (
