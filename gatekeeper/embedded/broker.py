@@ -2,7 +2,7 @@
 
 Two listeners, because one setting must differ. On the main one everybody logs in, and the client id *is* the user
 name, so nobody evicts another by taking their client id (a second connection with the same login evicts the
-first: give each connection a login of its own). On the listener for readers, stock devices (Tasmota and the like)
+first: give each connection a login of its own). On the listener for readers, stock devices (Tasmota, esp-rfid and the like)
 connect without a login, reach only their own topics, and keep the client id that they chose.
 
 Deliberately not the broker of a real site: no TLS, and whoever is on this machine is on the readers' listener, where
@@ -83,6 +83,13 @@ _RIGHTS = f"""\
 topic write tele/#
 topic write stat/#
 topic read cmnd/#
+topic write rfid/send
+topic read rfid/cmd
+topic write uhppoted/gateway/events
+topic write uhppoted/gateway/events/live
+topic write uhppoted/gateway/replies/#
+topic read uhppoted/gateway/requests/#
+topic write onvif/#
 
 # Every login, below its own name.
 pattern write {PREFIX}/v1/+/%u/scan
@@ -92,13 +99,26 @@ pattern write {PREFIX}/v1/+/%u/hello
 pattern read {PREFIX}/v1/+/%u/decision
 pattern read {PREFIX}/v1/+/%u/command
 pattern read {PREFIX}/v1/+/%u/policy
+
+# What a bridge asked uhppoted-mqtt for, and what became of it.
+pattern read uhppoted/gateway/replies/%u
 """
 
 # What is for every gate is granted by name: a pattern without a name in it holds for readers too.
 _FOR_ALL = (f"topic read {PREFIX}/v1/+/beacon", f"topic read {PREFIX}/v1/+/checkpoint")
 _RIGHTS_OF: dict[Role, tuple[str, ...]] = {
     "gate": _FOR_ALL,
-    "bridge": (*_FOR_ALL, "topic read tele/#", "topic read stat/#", "topic write cmnd/#"),
+    "bridge": (
+        *_FOR_ALL,
+        "topic read tele/#",
+        "topic read stat/#",
+        "topic write cmnd/#",
+        "topic read rfid/send",
+        "topic write rfid/cmd",
+        "topic read uhppoted/gateway/events/#",
+        "topic write uhppoted/gateway/requests/device/door/lock:open",
+        "topic read onvif/#",
+    ),
     "service": (f"topic readwrite {PREFIX}/#",),
 }
 

@@ -69,7 +69,7 @@ async def heard(broker: EmbeddedBroker, username: str | None, topic: str) -> boo
     Sites that were served before may have left their beacons with the broker: those are anybody's to hear.
     """
     port, password = (broker.readers_port, None) if username is None else (broker.port, SECRET)
-    sender = {"tele": None, "cmnd": "acl-bridge"}.get(topic.split("/", maxsplit=1)[0], "service.speaker")
+    sender = {"cmnd": "acl-bridge", "gk": "service.speaker"}.get(topic.split("/", maxsplit=1)[0])
     sender_port, sender_password = (broker.readers_port, None) if sender is None else (broker.port, SECRET)
     async with mqtt_client(port, username, password) as listener:
         await listener.subscribe("#")
@@ -106,6 +106,22 @@ async def heard(broker: EmbeddedBroker, username: str | None, topic: str) -> boo
         (None, "tele/door/SENSOR", True),
         (None, "stat/door/RESULT", True),
         (None, "cmnd/door/POWER", False),
+        (None, "rfid/send", True),
+        (None, "rfid/cmd", False),
+        ("acl-bridge", "rfid/cmd", True),
+        ("acl-bridge", "rfid/send", False),
+        ("acl-gate-a", "rfid/cmd", False),
+        (None, "uhppoted/gateway/events", True),
+        (None, "uhppoted/gateway/events/live", True),
+        (None, "uhppoted/gateway/replies/acl-bridge", True),
+        (None, "uhppoted/gateway/requests/device/door/lock:open", False),
+        ("acl-bridge", "uhppoted/gateway/requests/device/door/lock:open", True),
+        ("acl-bridge", "uhppoted/gateway/requests/device/card:put", False),
+        ("acl-bridge", "uhppoted/gateway/events", False),
+        ("acl-gate-a", "uhppoted/gateway/requests/device/door/lock:open", False),
+        (None, "onvif/front/onvif-ej/Door/State/DoorPhysicalState/&D1", True),
+        (None, "gk/onvif-ej/Door/State/DoorPhysicalState/&D1", False),
+        ("acl-bridge", "onvif/front/onvif-ej/Door/State/DoorPhysicalState/&D1", False),
         (None, "gk/v1/assen/acl-gate-a/scan", False),
         (None, "gk/v1/assen/acl-gate-a/decision", False),
         (None, "gk/v1/assen/beacon", False),
@@ -131,6 +147,13 @@ async def test_each_publishes_where_it_may_and_nowhere_else(
         ("acl-gate-a", "gk/v1/assen/acl-gate-b/scan", False),
         ("acl-gate-a", "tele/door/SENSOR", False),
         ("acl-bridge", "tele/door/SENSOR", True),
+        ("acl-bridge", "rfid/send", True),
+        ("acl-bridge", "uhppoted/gateway/events/live", True),
+        ("acl-bridge", "uhppoted/gateway/replies/acl-bridge", True),
+        ("acl-bridge", "uhppoted/gateway/replies/acl-gate-a", False),
+        ("acl-bridge", "onvif/front/onvif-ej/Door/State/DoorPhysicalState/&D1", True),
+        ("acl-gate-a", "rfid/send", False),
+        (None, "rfid/send", False),
         ("acl-bridge", "gk/v1/assen/acl-gate-a/decision", False),
         ("service.acl", "gk/v1/assen/acl-gate-a/scan", True),
         ("service.acl", "tele/door/SENSOR", False),
