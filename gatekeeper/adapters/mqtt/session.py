@@ -81,7 +81,14 @@ class MqttSession:
         key_file: Path | None = None,
         open_limit: timedelta = timedelta(seconds=10),
         pause_cap: timedelta = timedelta(seconds=5),
+        will: tuple[str, bytes] | None = None,
+        what_stands: bool = False,
     ) -> None:
+        """Prepare a session; `open` connects.
+
+        `will` is a topic and what the broker retains there when it loses us. With `what_stands` every link brings what the
+        broker retains under the filters, and nothing of our own comes back; else what it retains never comes.
+        """
         try:
             self._address = BrokerAddress.parse(url, password=password)
         except InvalidAddressError as error:
@@ -94,6 +101,8 @@ class MqttSession:
         self._terms = _connect_terms(session_expiry, receive_maximum)
         self._back_off = BackOff(cap=pause_cap)
         self._log = structlog.get_logger().bind(broker=str(self._address), client_id=client_id)
+        self._will = will
+        self._what_stands = what_stands
         self._protocol = self._make_protocol()
 
         # what the opener gave
@@ -336,7 +345,10 @@ class MqttSession:
     async def _subscribe(self, filters: Sequence[str], wire: Wire) -> None:
         if not filters:
             return
-        options = SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=2)
+        stands = self._what_stands
+        options = SubscribeOptions(
+            qos=1, noLocal=stands, retainAsPublished=True, retainHandling=0 if stands else 2
+        )
         _, packet_id = self._protocol.subscribe([(topic, options) for topic in filters])
         reasons = await self._confirmation(packet_id, wire)
         if len(reasons) != len(filters):
@@ -418,6 +430,9 @@ class MqttSession:
         )
         if self._address.username is not None:
             protocol.username_pw_set(self._address.username, self._address.password)
+        if self._will is not None:
+            topic, payload = self._will
+            protocol.will_set(topic, payload, qos=1, retain=True)
         protocol.max_queued_messages_set(QUEUED_OUT)
         protocol.on_connect = self._connected
         protocol.on_subscribe = protocol.on_unsubscribe = self._confirmed
