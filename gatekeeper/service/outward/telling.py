@@ -29,8 +29,10 @@ from gatekeeper.core.export.onvif import (
     state_filters,
     topic_prefix,
 )
-from gatekeeper.model.ids import SiteId
-from gatekeeper.model.policy import Policy
+from gatekeeper.core.flow import Flow
+from gatekeeper.core.trust import KeyState
+from gatekeeper.model.ids import AccessPointId, SiteId
+from gatekeeper.model.policy import Point, Policy
 from gatekeeper.observe.metrics import metrics
 from gatekeeper.ports import Clock, Inbound, LedgerUnavailableError, StoredTrees, Transport, TransportError
 from gatekeeper.service.engine.beside import Owner
@@ -80,8 +82,7 @@ class OutwardEvents:
         self._clock = clock
         self._pause = pause
 
-        # How far the log is told, and under which policy.
-        self._policy: Policy
+        # How far the log is told.
         self._doors: DoorStates
         self._told = 0
         self._recalled = 0
@@ -93,6 +94,7 @@ class OutwardEvents:
         self._strays: set[str] = set()
 
         # The link.
+        self._filters: list[str] = []
         self._opened = False
         self._linked = asyncio.Event()
         self._anew = False
@@ -101,10 +103,11 @@ class OutwardEvents:
     async def run(self, owner: Owner) -> None:
         """Go on until cancelled."""
         # Before anything is waited for: as it was taken over, and nothing that is not committed.
-        self._policy, self._told = owner.flow.policy, owner.size
+        flow, self._told = owner.flow, owner.size
         self._recalled = max(0, self._told - RECALLED)
-        self._doors = DoorStates(self._policy, lockdowns=owner.flow.lockdowns, at=self._clock.now())
-        self._show_entities()
+        self._filters = self._filters_of(flow.policy)
+        self._doors = DoorStates(_points_of(flow), lockdowns=flow.lockdowns, at=self._clock.now())
+        self._show_entities(flow)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_growth(owner), name="outward growth")
             try:
@@ -171,11 +174,9 @@ class OutwardEvents:
     def _adopt(self, owner: Owner, entry: PublicEntry) -> None:
         """Take a policy when the log says that it is in force; it may be that the flow has a newer one, which is said later."""
         version = entry.told(_IN_FORCE.get(entry.kind or "", ""))
-        policy = owner.flow.policy
-        if version is not None and version == policy.version.hex():
-            self._policy = policy
-            self._doors.adopt(policy, at=entry.at)
-            self._show_entities()
+        if version is not None and version == owner.flow.policy.version.hex():
+            self._doors.adopt(_points_of(owner.flow), at=entry.at)
+            self._show_entities(owner.flow)
 
     async def _entries(self, first: int, end: int) -> list[PublicEntry]:
         """The entries [first, end) that are still there and unaltered."""
@@ -212,11 +213,17 @@ class OutwardEvents:
         else:
             del self._wanted[topic]
 
-    def _show_entities(self) -> None:
+    def _show_entities(self, flow: Flow) -> None:
         """Tell of the doors of the policy in force, to a Home Assistant if there is one."""
         self._want(presence_topic(self._site, prefix=self._prefix), _HERE)
         if self._home:
-            found = discovered(self._policy, prefix=self._prefix, home=self._home, program=self._program)
+            found = discovered(
+                flow.policy,
+                _points_of(flow).values(),
+                prefix=self._prefix,
+                home=self._home,
+                program=self._program,
+            )
             for topic in self._entities - found.keys():
                 self._want(topic, b"")
             for topic, payload in found.items():
@@ -232,13 +239,13 @@ class OutwardEvents:
     async def _open(self) -> None:
         if not self._opened:
             await self._transport.open(
-                filters=self._filters(), on_message=self._on_message, on_link=self._on_link
+                filters=self._filters, on_message=self._on_message, on_link=self._on_link
             )
             self._opened = True
 
-    def _filters(self) -> list[str]:
+    def _filters_of(self, policy: Policy) -> list[str]:
         states = state_filters(self._below)
-        return [*states, discovery_filter(self._policy, home=self._home)] if self._home else states
+        return [*states, discovery_filter(policy, home=self._home)] if self._home else states
 
     def _on_message(self, inbound: Inbound) -> None:
         """Something is retained under our topics; whether it is still of anybody is seen when it is known what is the case."""
@@ -273,6 +280,12 @@ class OutwardEvents:
         self._transport.publish(presence_topic(self._site, prefix=self._prefix), _GONE, qos=1, retain=True)
         await self._transport.close()
         metrics.outward_connected.set(0)
+
+
+def _points_of(flow: Flow) -> Mapping[AccessPointId, Point]:
+    """The access points whose gates are believed: of one that is dismissed nothing is known any more."""
+    gates = {gate for gate, key in flow.trust.listing.gates.items() if key.state is KeyState.ACTIVE}
+    return {name: point for name, point in flow.policy.points.items() if point.gate in gates}
 
 
 _IN_FORCE: Final[Mapping[str, str]] = {Kind.POLICY_CHANGED: "to", Kind.TRUST_CHANGED: "policy"}

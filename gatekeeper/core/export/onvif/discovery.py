@@ -6,7 +6,7 @@ The form is that of single-component discovery (Home Assistant, integration MQTT
 write nothing. A device is a gate.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -81,13 +81,15 @@ def discovery_filter(policy: Policy, *, home: str) -> str:
     return f"{home}/+/{_node(policy)}/+/config"
 
 
-def discovered(policy: Policy, *, prefix: str, home: str, program: str) -> Mapping[str, bytes]:
-    """Every entity of a site by its topic; `home` is Home Assistant's prefix, `program` this program's version."""
+def discovered(
+    policy: Policy, points: Iterable[Point], *, prefix: str, home: str, program: str
+) -> Mapping[str, bytes]:
+    """Every entity of these access points of a site by its topic; `home` is Home Assistant's prefix, `program` this program's version."""
     return {
         f"{home}/{entity.component}/{_node(policy)}/{point.id}-{entity.what}/config": orjson.dumps(
             _entity(entity, point, policy, prefix=prefix, program=program)
         )
-        for point in policy.points.values()
+        for point in points
         for entity in _ENTITIES
     }
 

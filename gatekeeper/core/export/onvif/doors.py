@@ -23,10 +23,11 @@ from gatekeeper.core.audit import Kind, timestamp
 from gatekeeper.core.export.feeds import PublicEntry
 from gatekeeper.core.export.onvif.events import OnvifEvent, Topic
 from gatekeeper.model.ids import AccessPointId, GateId
-from gatekeeper.model.policy import Point, Policy
+from gatekeeper.model.policy import Point
 
 __all__ = ["DoorStates"]
 
+Points = Mapping[AccessPointId, Point]
 _Word = str | bool
 _Key = tuple[AccessPointId, Topic]
 
@@ -86,34 +87,33 @@ class _Door:
 
 
 class DoorStates:
-    """The states of a site's doors. `at` is since when what is not known is not known."""
+    """The states of doors. `at` is since when what is not known is not known."""
 
-    def __init__(self, policy: Policy, *, lockdowns: Collection[str], at: datetime) -> None:
+    def __init__(self, points: Points, *, lockdowns: Collection[str], at: datetime) -> None:
         self._doors: dict[AccessPointId, _Door] = {}
         self._gates: set[GateId] = set()
         self._lockdowns = frozenset(lockdowns)
         self._words: dict[_Key, tuple[_Word, str]] = {}
         self._changed: dict[_Key, None] = {}
-        self._points: Mapping[AccessPointId, Point] = {}
+        self._points: Points = {}
         self._of_gate: Mapping[GateId, list[Point]] = {}
         self._tells_closing: frozenset[AccessPointId] = frozenset()
-        self.adopt(policy, at=timestamp(at))
+        self.adopt(points, at=timestamp(at))
 
-    def adopt(self, policy: Policy, *, at: str) -> None:
-        """Go on under another policy: a door that it does not know is told of no more, one at another gate is a new one."""
+    def adopt(self, points: Points, *, at: str) -> None:
+        """Go on with these doors: one that is not among them is told of no more, one at another gate is a new one."""
         of_gate = defaultdict(list)
-        for point in policy.points.values():
+        for point in points.values():
             of_gate[point.gate].append(point)
-        moved = {name for name, point in self._points.items() if point.gate != _gate_of(policy, name)}
-        self._points, self._of_gate = policy.points, dict(of_gate)
-        self._tells_closing = frozenset(
-            door for point in policy.points.values() for door in point.interlocked
-        )
-        former = {name: door for name, door in self._doors.items() if name not in moved}
-        self._doors = {name: former.get(name, _Door()) for name in policy.points}
-        for key in [key for key in self._words if key[0] not in policy.points]:
+        same = {
+            name for name, one in self._points.items() if name in points and points[name].gate == one.gate
+        }
+        self._points, self._of_gate = points, dict(of_gate)
+        self._tells_closing = frozenset(door for point in points.values() for door in point.interlocked)
+        self._doors = {name: self._doors[name] if name in same else _Door() for name in points}
+        for key in [key for key in self._words if key[0] not in points]:
             self._put(key, None)
-        self._say(policy.points.values(), at=at)
+        self._say(points.values(), at=at)
 
     def take(self, entry: PublicEntry) -> None:
         """Take one entry, in order."""
@@ -193,8 +193,3 @@ class DoorStates:
         if point.gate not in self._gates:
             return "Unknown"
         return "Locked" if door.released is None else "Accessed"
-
-
-def _gate_of(policy: Policy, name: AccessPointId) -> GateId | None:
-    point = policy.points.get(name)
-    return point.gate if point is not None else None
