@@ -12,7 +12,7 @@ INVARIANT: nothing that it meets ends the engine beside which it runs; it takes 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -22,6 +22,8 @@ from gatekeeper.core.audit import SITE_TREE, Kind
 from gatekeeper.core.export.feeds import PublicEntry, read_public
 from gatekeeper.core.export.onvif import (
     DoorStates,
+    OnvifEvent,
+    configuration_events,
     discovered,
     discovery_filter,
     events_of,
@@ -158,24 +160,27 @@ class OutwardEvents:
             # INVARIANT: at most once: what is begun is not begun again.
             self._told = entry.seq + 1
             self._doors.take(entry)
-            self._adopt(owner, entry)
-            await self._tell(entry, late=size - entry.seq > MOST_BEHIND)
+            await self._tell(
+                [*events_of(entry), *self._adopted(owner, entry)], late=size - entry.seq > MOST_BEHIND
+            )
             await self._pause(0)
         self._told = end
         metrics.outward_position.set(end)
 
-    async def _tell(self, entry: PublicEntry, *, late: bool) -> None:
-        for event in events_of(entry):
-            if late:
-                metrics.outward("dropped").inc()
-            else:
-                await self._send(event.address(self._below), event.payload(), retain=False)
+    async def _tell(self, events: Sequence[OnvifEvent], *, late: bool) -> None:
+        if late:
+            metrics.outward("dropped").inc(len(events))
+            return
+        for event in events:
+            await self._send(event.address(self._below), event.payload(), retain=False)
 
-    def _adopt(self, owner: Owner, entry: PublicEntry) -> None:
-        """Take a policy when the log says that it is in force; it may be that the flow has a newer one, which is said later."""
+    def _adopted(self, owner: Owner, entry: PublicEntry) -> Iterator[OnvifEvent]:
+        """Take a policy when the log says that it is in force; the flow may have a newer one, which is said later."""
         version = entry.told(_IN_FORCE.get(entry.kind or "", ""))
         if version is not None and version == owner.flow.policy.version.hex():
-            self._doors.adopt(_points_of(owner.flow), at=entry.at)
+            before, after = self._doors.points, _points_of(owner.flow)
+            yield from configuration_events(before, after, at=entry.at)
+            self._doors.adopt(after, at=entry.at)
             self._show_entities(owner.flow)
 
     async def _entries(self, first: int, end: int) -> list[PublicEntry]:

@@ -12,6 +12,7 @@ from gatekeeper.core.export.onvif.doors import DoorStates
 from gatekeeper.core.export.onvif.events import (
     OnvifEvent,
     Topic,
+    configuration_events,
     events_of,
     presence_topic,
     state_filters,
@@ -22,6 +23,7 @@ __all__ = [
     "DoorStates",
     "OnvifEvent",
     "Topic",
+    "configuration_events",
     "discovered",
     "discovery_filter",
     "events_of",

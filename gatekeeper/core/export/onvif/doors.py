@@ -21,13 +21,12 @@ from datetime import datetime, timedelta
 
 from gatekeeper.core.audit import Kind, timestamp
 from gatekeeper.core.export.feeds import PublicEntry
-from gatekeeper.core.export.onvif.events import OnvifEvent, Topic
+from gatekeeper.core.export.onvif.events import OnvifEvent, Points, Topic
 from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.policy import Point
 
 __all__ = ["DoorStates"]
 
-Points = Mapping[AccessPointId, Point]
 _Word = str | bool
 _Key = tuple[AccessPointId, Topic]
 
@@ -99,6 +98,11 @@ class DoorStates:
         self._of_gate: Mapping[GateId, list[Point]] = {}
         self._tells_closing: frozenset[AccessPointId] = frozenset()
         self.adopt(points, at=timestamp(at))
+
+    @property
+    def points(self) -> Points:
+        """The doors that are told of."""
+        return self._points
 
     def adopt(self, points: Points, *, at: str) -> None:
         """Go on with these doors: one that is not among them is told of no more, one at another gate is a new one."""

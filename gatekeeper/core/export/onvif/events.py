@@ -9,7 +9,7 @@ INVARIANT: a credential's token is the entry that granted or denied, never the b
 one person from another no better than the log's public part does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -18,11 +18,22 @@ import orjson
 
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.export.feeds import PublicEntry
-from gatekeeper.model.ids import SiteId, is_name
+from gatekeeper.model.ids import AccessPointId, SiteId, is_name
+from gatekeeper.model.policy import Point
 from gatekeeper.model.reasons import OnvifReason, Reason
 
-__all__ = ["OnvifEvent", "Topic", "events_of", "presence_topic", "state_filters", "topic_prefix"]
+__all__ = [
+    "OnvifEvent",
+    "Points",
+    "Topic",
+    "configuration_events",
+    "events_of",
+    "presence_topic",
+    "state_filters",
+    "topic_prefix",
+]
 
+Points = Mapping[AccessPointId, Point]
 _PAYLOAD: Final = "onvif-ej"
 
 
@@ -38,6 +49,10 @@ class Topic(StrEnum):
     DURESS = "AccessControl/Duress"
     REQUEST = "AccessControl/Request/Credential"
     REQUEST_TIMEOUT = "AccessControl/Request/Timeout"
+    POINT_CHANGED = "Configuration/AccessPoint/Changed"
+    POINT_REMOVED = "Configuration/AccessPoint/Removed"
+    DOOR_CHANGED = "Configuration/Door/Changed"
+    DOOR_REMOVED = "Configuration/Door/Removed"
     ENABLED = "AccessPoint/State/Enabled"
     MODE = "Door/State/DoorMode"
     PHYSICAL = "Door/State/DoorPhysicalState"
@@ -52,7 +67,7 @@ class Topic(StrEnum):
     @property
     def source(self) -> str:
         """The name of the item that says what it is about."""
-        return "DoorToken" if self.startswith("Door/") else "AccessPointToken"
+        return "DoorToken" if "Door" in self.split("/")[:2] else "AccessPointToken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +113,18 @@ def events_of(entry: PublicEntry) -> tuple[OnvifEvent, ...]:
     if entry.body.get("alarm") is True and Reason.DURESS.code in entry.listed("reasons"):
         told = (*told, (Topic.DURESS, {**_credential(entry), "Reason": Reason.DURESS.code}))
     return tuple(OnvifEvent(topic=topic, token=point, at=entry.at, data=items) for topic, items in told)
+
+
+def configuration_events(before: Points, after: Points, *, at: str) -> Iterator[OnvifEvent]:
+    """What a change of policy or trust list is in ONVIF's events: which doors came, are otherwise, and went."""
+    for token in dict.fromkeys([*before, *after]):
+        if before.get(token) != after.get(token):
+            changed = token in after
+            for topic in (
+                Topic.POINT_CHANGED if changed else Topic.POINT_REMOVED,
+                Topic.DOOR_CHANGED if changed else Topic.DOOR_REMOVED,
+            ):
+                yield OnvifEvent(topic=topic, token=token, at=at, data={})
 
 
 _Told = tuple[tuple[Topic, Mapping[str, str | bool]], ...]
