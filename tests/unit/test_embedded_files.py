@@ -43,10 +43,19 @@ async def test_a_name_that_could_widen_rights_is_no_login(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "role"), [("service.assen", "gate"), ("service.one", "bridge"), ("gate-a", "service")]
+    ("name", "role"),
+    [
+        ("service.assen", "gate"),
+        ("service.one", "bridge"),
+        ("gate-a", "service"),
+        ("outward.assen", "gate"),
+        ("outward.assen", "service"),
+        ("service.assen", "integrator"),
+        ("gate-a", "outward"),
+    ],
 )
-async def test_a_service_is_named_so_and_nothing_else_is(name: str, role: Role, tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedServerError, match="services, and only they"):
+async def test_who_is_of_a_site_is_named_so_and_nobody_else_is(name: str, role: Role, tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedServerError, match="who is of a site, and nobody else, is named after it"):
         await EmbeddedBroker(tmp_path).admit(name, "p", role=role)
 
 
