@@ -44,7 +44,10 @@ _RELOAD_LIMIT = 1.0
 _RELOAD_ATTEMPTS = 5
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 _SITE_ROLES = ("service", "outward", "integrator")
-_SITE_NAME = re.compile(rf"({'|'.join(_SITE_ROLES)})\.([a-z0-9-]{{1,32}})")
+# Of those who integrate there may be several, `integrator-<which>.<site>`: each connection needs a login of its own.
+_SITE_NAME = re.compile(
+    rf"({'|'.join(_SITE_ROLES)})(?:(?<=integrator)-[a-z0-9-]{{1,32}})?\.[a-z0-9-]{{1,32}}"
+)
 # A dot, which no gate's name can have: no gate can be called so that it gets a service's rights.
 # Below the ports that the kernel gives to outgoing connections: a client that keeps knocking on a closed port from
 # within that range ends up connected to itself, and then the server cannot have its port back.
