@@ -195,7 +195,7 @@ def test_a_lockdown_is_told_and_so_is_its_end(registry: Registry):
     assert found["AccessPoint/State/Enabled/&side-in"] is True
     registry("lockdown", "off", "gate:front")
     (waiting,) = registry("proposal", "list", "--json").document["proposals"]
-    registry.done("proposal", "approve", waiting["proposal"], "--operator", "officer")
+    registry.done("proposal", "approve", waiting["proposal"], "--operator", "admin")
     registry.wait_until(lambda: mode() == "Locked")
 
 
