@@ -45,7 +45,7 @@ def policy() -> Policy:
 @cache
 def events() -> tuple[tuple[PublicEntry, OnvifEvent], ...]:
     """Every event that those entries are, as if the last change of policy took all doors away and brought them back."""
-    told = [(entry, event) for entry in public_entries() for event in events_of(entry)]
+    told = [(entry, event) for entry in public_entries() for event in events_of(entry, policy().points)]
     changed = next(entry for entry in public_entries() if entry.kind == "policy.changed")
     for before, after in ((policy().points, {}), ({}, policy().points)):
         told += [(changed, event) for event in configuration_events(before, after, at=changed.at)]

@@ -161,7 +161,8 @@ class OutwardEvents:
             self._told = entry.seq + 1
             self._doors.take(entry)
             await self._tell(
-                [*events_of(entry), *self._adopted(owner, entry)], late=size - entry.seq > MOST_BEHIND
+                [*events_of(entry, self._doors.points), *self._adopted(owner, entry)],
+                late=size - entry.seq > MOST_BEHIND,
             )
             await self._pause(0)
         self._told = end

@@ -4,7 +4,8 @@ A fold over entries: the same entries give the same words. What they do not tell
 word (an alarm) there is none. Doors are access points here: each has a strike and a contact of its own.
 
     Enabled            no lockdown is in force here
-    DoorMode           what the service has ordered: Locked, Accessed after a grant, LockedDown; Unknown until the gate is heard
+    DoorMode           what the service has ordered: Locked, Accessed after a grant, LockedDown; Unknown until the gate is heard,
+                       and while it tells of fire, for it may have released its doors
     DoorPhysicalState  what the contact said: a gate tells of every closing only at a door that others wait for, else only
                        of one after an alarm; so an ordinary door is Unknown from a passage on
     DoorAlarm          DoorForcedOpen or DoorOpenTooLong until the door is closed again, or somebody was let through it
@@ -33,24 +34,33 @@ _Key = tuple[AccessPointId, Topic]
 
 @dataclass(slots=True)
 class _Door:
-    """What was heard of one door. `released` is until when a grant may hold its strike open; `heard` the last boot and number."""
+    """What was heard of one door; `heard` is the last boot and number.
+
+    `released` is until when its strike may be released, `granted` the entry of the grant that it was released on, if any.
+    """
 
     physical: str = "Unknown"
     alarm: str | None = None
     tamper: str = "Unknown"
+    burning: bool = False
     released: datetime | None = None
+    granted: int | None = None
     heard: tuple[str, int] | None = None
 
     def hear(self, entry: PublicEntry, *, unlock: timedelta, tells_closing: bool) -> None:
         """Take what an entry says of this door, which is released for so long, and of whose every closing the gate tells or not."""
         match entry.kind:
             case Kind.ACCESS_GRANTED:
-                self.released = entry.instant + unlock
+                self.released, self.granted = entry.instant + unlock, entry.seq
             case Kind.GATE_HELLO:
-                self.physical, self.released, self.heard = "Unknown", None, None
+                self.physical, self.burning, self.released, self.heard = "Unknown", False, None, None
             case Kind.GATE_STATUS:
-                self._report(entry)
-            case Kind.PASSAGE_NOT_TAKEN if self._is_news(entry):
+                self._report(entry, unlock=unlock)
+            case Kind.PASSAGE_NOT_TAKEN if self._is_news(entry) and entry.number("grant") in {
+                None,
+                self.granted,
+            }:
+                # Else it is released again by now, on the next grant.
                 self.released = None
             case Kind.PASSAGE_TAKEN if self._is_news(entry):
                 # Nobody is let through a door that stands open, so one that was forced or held was closed before.
@@ -63,7 +73,7 @@ class _Door:
             case _:
                 pass
 
-    def _report(self, entry: PublicEntry) -> None:
+    def _report(self, entry: PublicEntry, *, unlock: timedelta) -> None:
         match entry.told("status"):
             case "tamper":
                 self.tamper = "TamperDetected"
@@ -71,6 +81,11 @@ class _Door:
                 self.tamper = "NotInTamper"
             case "offline":
                 self.physical = "Unknown"
+            case "fire" | "fire_cleared" as said:
+                # A door that is released for a fire is opened without a word.
+                self.physical, self.burning = "Unknown", said == "fire"
+            case "exit_requested" | "opened" if entry.told("access_point"):
+                self.released, self.granted = entry.instant + unlock, None
             case "closed_again" if entry.told("access_point") and self._is_news(entry):
                 self.physical, self.alarm = "Closed", "Normal"
             case _:
@@ -192,6 +207,8 @@ class DoorStates:
         yield Topic.TAMPER, door.tamper
 
     def _mode(self, point: Point, door: _Door, *, free: bool) -> str:
+        if door.burning:
+            return "Unknown"
         if not free:
             return "LockedDown"
         if point.gate not in self._gates:

@@ -18,7 +18,7 @@ import orjson
 
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.export.feeds import PublicEntry
-from gatekeeper.model.ids import AccessPointId, SiteId, is_name
+from gatekeeper.model.ids import AccessPointId, SiteId
 from gatekeeper.model.policy import Point
 from gatekeeper.model.reasons import OnvifReason, Reason
 
@@ -41,6 +41,7 @@ class Topic(StrEnum):
     """Every topic that is told of, without ONVIF's namespace `tns1:`, which MQTT has no place for."""
 
     GRANTED = "AccessControl/AccessGranted/Credential"
+    GRANTED_ANONYMOUS = "AccessControl/AccessGranted/Anonymous"
     TAKEN = "AccessControl/AccessTaken/Credential"
     TAKEN_ANONYMOUS = "AccessControl/AccessTaken/Anonymous"
     NOT_TAKEN = "AccessControl/AccessNotTaken/Credential"
@@ -104,15 +105,18 @@ def state_filters(prefix: str) -> list[str]:
     return [f"{prefix}/{_PAYLOAD}/{topic}/+" for topic in Topic if topic.is_state]
 
 
-def events_of(entry: PublicEntry) -> tuple[OnvifEvent, ...]:
-    """What an entry is in ONVIF's events, in order; nothing for most kinds. States are not here: see `DoorStates`."""
-    tell, point = _TELLERS.get(entry.kind or ""), entry.told("access_point")
-    if tell is None or point is None or not is_name(point):
+def events_of(entry: PublicEntry, points: Points) -> tuple[OnvifEvent, ...]:
+    """What an entry is in ONVIF's events, in order; nothing for most kinds. States are not here: see `DoorStates`.
+
+    INVARIANT: of a door that is not one of its gate's own, nothing that a gate says is told.
+    """
+    tell, point = _TELLERS.get(entry.kind or ""), points.get(AccessPointId(entry.told("access_point") or ""))
+    if tell is None or point is None or point.gate != entry.told("gate"):
         return ()
     told = tell(entry)
     if entry.body.get("alarm") is True and Reason.DURESS.code in entry.listed("reasons"):
         told = (*told, (Topic.DURESS, {**_credential(entry), "Reason": Reason.DURESS.code}))
-    return tuple(OnvifEvent(topic=topic, token=point, at=entry.at, data=items) for topic, items in told)
+    return tuple(OnvifEvent(topic=topic, token=point.id, at=entry.at, data=items) for topic, items in told)
 
 
 def configuration_events(before: Points, after: Points, *, at: str) -> Iterator[OnvifEvent]:
@@ -168,6 +172,17 @@ def _not_taken(entry: PublicEntry) -> _Told:
     return () if grant is None else ((Topic.NOT_TAKEN, _credential(entry, grant)),)
 
 
+def _reported(entry: PublicEntry) -> _Told:
+    """Somebody was let through without a badge: on the button inside, or by an operator's command."""
+    match entry.told("status"):
+        case "exit_requested":
+            return ((Topic.GRANTED_ANONYMOUS, {}),)
+        case "opened":
+            return ((Topic.GRANTED_ANONYMOUS, {"External": True}),)
+        case _:
+            return ()
+
+
 _TELLERS: Final[Mapping[str, Callable[[PublicEntry], _Told]]] = {
     Kind.ACCESS_GRANTED: _granted,
     Kind.ACCESS_ACCOMPANIED: _granted,
@@ -177,4 +192,5 @@ _TELLERS: Final[Mapping[str, Callable[[PublicEntry], _Told]]] = {
     Kind.OFFLINE_DENIED: _denied,
     Kind.PASSAGE_TAKEN: _taken,
     Kind.PASSAGE_NOT_TAKEN: _not_taken,
+    Kind.GATE_STATUS: _reported,
 }

@@ -196,6 +196,37 @@ def test_a_gate_that_was_alone_and_one_that_is_back_say_nothing_of_closed_doors(
     assert talk.status("closed_again", None) == {}, "of which door is not said"
 
 
+@pytest.mark.parametrize("status", ["exit_requested", "opened"])
+def test_who_is_let_through_without_a_badge_has_the_door_released_for_a_while(talk: Talk, status: str):
+    assert talk.status(status) == {f"{IN} DoorMode": "Accessed"}
+    assert talk.hears("passage.taken") == {f"{IN} DoorMode": "Locked", f"{IN} DoorAlarm": "Normal"}
+    talk.status(status)
+    talk.doors.pass_time(talk.now + points()[IN].unlock)
+    assert talk.told() == {f"{IN} DoorMode": "Locked"}
+
+
+def test_of_fire_nothing_is_known_but_that_it_is_over(talk: Talk):
+    of_front = [point.id for point in points().values() if point.gate == FRONT]
+    talk.status("closed_again")
+    assert talk.status("fire", None) == {
+        f"{IN} DoorPhysicalState": "Unknown",
+        **{f"{door} DoorMode": "Unknown" for door in of_front},
+    }
+    talk.doors.take(talk.entry("lockdown.changed", scope="site", on=True))
+    talk.told()
+    assert talk.word(Topic.MODE) == "Unknown", "fire goes before everything at the gate"
+    assert talk.status("fire_cleared", None) == {f"{door} DoorMode": "LockedDown" for door in of_front}
+
+
+def test_a_grant_that_was_not_used_ends_not_the_next_one(talk: Talk):
+    talk.hears("access.granted")
+    first = talk.seq
+    talk.hears("access.granted")
+    assert talk.hears("passage.not-taken", grant=first) == {}
+    assert talk.word(Topic.MODE) == "Accessed"
+    assert talk.hears("passage.not-taken", grant=first + 1) == {f"{IN} DoorMode": "Locked"}
+
+
 def test_a_lockdown_is_in_force_where_its_scope_is(talk: Talk):
     scope = f"gate:{FRONT}"
     of_front = [point.id for point in points().values() if scope in point.scopes]

@@ -35,8 +35,11 @@ def entry(kind: str, **fields: Any) -> PublicEntry:
     return found
 
 
+POINTS = fresh_flow().policy.points
+
+
 def said(kind: str, **fields: Any) -> list[tuple[str, dict[str, Any]]]:
-    return [(event.topic.value, dict(event.data)) for event in events_of(entry(kind, **fields))]
+    return [(event.topic.value, dict(event.data)) for event in events_of(entry(kind, **fields), POINTS)]
 
 
 OWN = {"CredentialToken": "entry-41"}
@@ -66,6 +69,13 @@ OWN = {"CredentialToken": "entry-41"}
             [("AccessControl/AccessNotTaken/Credential", {"CredentialToken": "entry-39"})],
         ),
         ("passage.not-taken", {"scan": "00"}, []),
+        ("gate.status", {"status": "exit_requested"}, [("AccessControl/AccessGranted/Anonymous", {})]),
+        (
+            "gate.status",
+            {"status": "opened", "command": "00"},
+            [("AccessControl/AccessGranted/Anonymous", {"External": True})],
+        ),
+        ("gate.status", {"status": "closed_again"}, []),
         ("passage.forced", {}, []),
         ("passage.held-open", {}, []),
     ],
@@ -75,7 +85,7 @@ def test_what_a_kind_of_entry_is(kind: str, fields: dict[str, Any], expected: li
 
 
 def test_every_other_kind_is_no_event():
-    at_doors = {kind for kind in Kind if kind.startswith(("access.", "passage."))}
+    at_doors = {kind for kind in Kind if kind.startswith(("access.", "passage.")) or kind is Kind.GATE_STATUS}
     for kind in set(Kind) - at_doors:
         assert said(kind, reason="granted", reasons=["duress"]) == [], kind
 
@@ -144,13 +154,21 @@ def test_duress_is_told_beside_once_when_it_is_an_alarm(kind: str):
     assert duress not in said(kind, reason="granted", reasons=["granted"], alarm=True), "a stolen badge's"
 
 
-@pytest.mark.parametrize("point", [None, "", "UPPER", "a/b", "a+", "#", "x" * 33, ["front-in"]])
-def test_an_access_point_that_is_no_name_makes_no_topic(point: Any):
+@pytest.mark.parametrize("point", [None, "", "elsewhere", "front-in/", "+", "#", 7, ["front-in"]])
+def test_of_an_access_point_that_the_site_does_not_have_nothing_is_told(point: Any):
     assert said("access.granted", access_point=point, reasons=[]) == []
 
 
+@pytest.mark.parametrize("kind", ["access.granted", "access.denied", "passage.taken", "access.accompanied"])
+@pytest.mark.parametrize("gate", [None, "inner", "nobody"])
+def test_what_a_gate_says_of_anothers_door_is_not_told(kind: str, gate: str | None):
+    assert said(kind, gate=gate, reasons=[]) == []
+    assert said(kind, access_point="house-in", reasons=[]) == []
+    assert said(kind, reasons=[]) != []
+
+
 def test_the_payload_is_onvif_s_json_and_the_topic_names_the_source():
-    (event,) = events_of(entry("access.denied", reason="denied-pin-wrong"))
+    (event,) = events_of(entry("access.denied", reason="denied-pin-wrong"), POINTS)
     assert event.address(topic_prefix(SITE, prefix="gk")) == (
         "gk/fort/onvif-ej/AccessControl/Denied/Credential/&front-in"
     )
@@ -161,7 +179,7 @@ def test_the_payload_is_onvif_s_json_and_the_topic_names_the_source():
 
 
 def test_an_event_without_items_has_no_data():
-    (event,) = events_of(entry("passage.taken"))
+    (event,) = events_of(entry("passage.taken"), POINTS)
     assert json.loads(event.payload()).keys() == {"UtcTime", "Source"}
 
 
@@ -180,7 +198,7 @@ def test_states_are_subscribed_to_and_nothing_else():
 
 
 def test_doors_that_came_that_are_otherwise_and_that_went_are_told_and_those_that_stay_are_not():
-    points = fresh_flow().policy.points
+    points = POINTS
     stays, changes, goes, *_ = points
     before = {name: points[name] for name in (stays, changes, goes)}
     after = {
