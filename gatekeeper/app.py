@@ -67,6 +67,7 @@ __all__ = [
 
 _RUNNING = "running.json"
 _SESSION = timedelta(days=7)
+_QUEUED_OUTWARD = 64
 _SITE_DATABASE, _VAULT_DATABASE = "gatekeeper", "gatekeeper_vault"
 _log = structlog.get_logger("gatekeeper")
 
@@ -272,6 +273,7 @@ def _outward(
         password=_outward_password(settings, site_folder(settings, site)),
         will=(presence_topic(site, prefix=settings.prefix), b"offline"),
         what_stands=True,
+        queued_out=_QUEUED_OUTWARD,
     )
     outward = OutwardEvents(
         site=site,

@@ -94,6 +94,7 @@ class Broker:
             pause_cap=timedelta(milliseconds=50),
             will=(presence_topic(self.site, prefix="gk"), b"offline"),
             what_stands=True,
+            queued_out=64,
         )
 
     @asynccontextmanager
