@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from gatekeeper.adapters.mqtt.address import BrokerAddress, InvalidAddressError
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import (
     Premises,
@@ -90,6 +91,11 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
     timestamp_authority(settings)
     for setting in ("broker_password_file", "onvif_password_file"):
         _must_be_text(setting, getattr(settings, setting))
+    if settings.onvif_broker:
+        try:
+            BrokerAddress.parse(settings.onvif_broker)
+        except InvalidAddressError as error:
+            raise SettingError(f"onvif_broker cannot be used. {error}") from None
     try:
         with socket.create_server((settings.http_host, settings.http_port)):
             pass

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from devices.agent import GateAgent
 from devices.app import make_gate
 from devices.hardware.simulated import SimulatedBadge
 from devices.settings import read_gate_folder
+from gatekeeper import app
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.badges import Card, CardTechnology
 from tests.integration.people_site import IN, OUT, Registry, served_site
@@ -24,24 +26,18 @@ from tests.support.site_files import SMALL
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-PASSWORD = "made at test time"
-
 
 @pytest.fixture(scope="module")
 def served(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: EmbeddedPostgres, broker: EmbeddedBroker
 ) -> Iterator[Registry]:
     """A site that is told of from its second start on."""
-    folder = tmp_path_factory.mktemp("outward")
-    password = folder / "password"
-    password.write_text(PASSWORD)
-    with served_site(folder, postgres_server, broker) as registry:
-        asyncio.run(broker.admit(f"outward.{registry.site}", PASSWORD, role="outward"))
-        asyncio.run(broker.admit(f"integrator.{registry.site}", PASSWORD, role="integrator"))
+    with served_site(tmp_path_factory.mktemp("outward"), postgres_server, broker) as registry:
+        asyncio.run(app._admit(broker, replace(registry.settings, onvif=True)))
         with registry.unserved():
             registry.environment = {
                 "GATEKEEPER_ONVIF": "true",
-                "GATEKEEPER_ONVIF_PASSWORD_FILE": str(password),
+                "GATEKEEPER_ONVIF_PASSWORD_FILE": str(registry.folder.root / "keys" / "outward-password"),
                 "GATEKEEPER_HOMEASSISTANT": "homeassistant",
             }
         yield registry
@@ -66,7 +62,8 @@ async def at_the_gate(registry: Registry) -> AsyncIterator[GateAgent]:
 
 @asynccontextmanager
 async def integrator(registry: Registry, *filters: str) -> AsyncIterator[MqttClient]:
-    async with mqtt_client(registry.broker.port, f"integrator.{registry.site}", PASSWORD) as client:
+    password = registry.folder.read_secret("keys/integrator-password").decode()
+    async with mqtt_client(registry.broker.port, f"integrator.{registry.site}", password) as client:
         for one in filters:
             await client.subscribe(one)
         yield client
