@@ -2,10 +2,10 @@
 
     log -> read (committed bodies alone) -> events at QoS 1 -> states that changed, retained -> what is gone, deleted
 
-The log is its queue: while the broker is away nothing is read, and what was missed is told when it is back, the last few
-thousand entries of it; of those before, events are dropped and counted, and states follow all the same. It has no cursor
-that lasts: it begins at the end of the log as the engine took it over. So over a crash events are told at most once, and
-states are right again, recalled from as many of the last entries; what those do not say is unknown.
+The log is its queue: what came while the broker was away is told when it is back, the last `MOST_BEHIND` entries of it; of
+those before, events are dropped and counted, and states follow all the same. It has no cursor that lasts: it begins at the
+end of the log as the engine took it over. So over a crash events are told at most once, and states are right again,
+recalled from the last `RECALLED` entries; what those do not say is unknown.
 
 INVARIANT: nothing is told that is not in the log for certain, and no personal part is read.
 INVARIANT: nothing that it meets ends the engine beside which it runs; it takes an entry a turn of the loop, and half of its time.
@@ -201,9 +201,9 @@ class OutwardEvents:
         self._doors.pass_time(self._clock.now())
         for state in self._doors.changes():
             self._want(state.address(self._below), state.payload() if state.data else b"")
-        if self._anew:
+        anew, self._anew = self._anew, False
+        if anew:
             # The broker may have lost what it retained, or hold what a former engine said.
-            self._anew = False
             self._due |= self._wanted
         strays, self._strays = self._strays, set()
         self._due |= dict.fromkeys(strays - self._wanted.keys(), b"")
@@ -212,6 +212,9 @@ class OutwardEvents:
             del self._due[topic]
             await self._send(topic, payload, retain=True)
             await self._pause(0)
+        if anew:
+            # Now what stands there is ours, and of now.
+            await self._send(presence_topic(self._site, prefix=self._prefix), _HERE, retain=True)
 
     def _want(self, topic: str, payload: bytes) -> None:
         """Have this retained, or with nothing in it nothing; of two words that wait under one topic the later one goes."""
@@ -224,21 +227,16 @@ class OutwardEvents:
             del self._wanted[topic]
 
     def _show_entities(self, flow: Flow) -> None:
-        """Tell of the doors of the policy in force, to a Home Assistant if there is one."""
-        self._want(presence_topic(self._site, prefix=self._prefix), _HERE)
-        if self._home:
-            found = discovered(
-                flow.policy,
-                _points_of(flow).values(),
-                prefix=self._prefix,
-                home=self._home,
-                program=self._program,
-            )
-            for topic in self._entities - found.keys():
-                self._want(topic, b"")
-            for topic, payload in found.items():
-                self._want(topic, payload)
-            self._entities = frozenset(found)
+        """Tell a Home Assistant, if there is one, of the doors of the policy in force."""
+        if not self._home:
+            return
+        points = _points_of(flow).values()
+        found = discovered(flow.policy, points, prefix=self._prefix, home=self._home, program=self._program)
+        for topic in self._entities - found.keys():
+            self._want(topic, b"")
+        for topic, payload in found.items():
+            self._want(topic, payload)
+        self._entities = frozenset(found)
 
     def _until_due(self) -> float | None:
         due = self._doors.next_due

@@ -128,6 +128,7 @@ class DoorStates:
             name for name, one in self._points.items() if name in points and points[name].gate == one.gate
         }
         self._points, self._of_gate = points, dict(of_gate)
+        self._gates &= of_gate.keys()
         self._tells_closing = frozenset(door for point in points.values() for door in point.interlocked)
         self._doors = {name: self._doors[name] if name in same else _Door() for name in points}
         for key in [key for key in self._words if key[0] not in points]:

@@ -277,6 +277,16 @@ def test_a_door_that_stays_is_as_it_was_and_one_that_comes_is_not_known(talk: Ta
     assert talk.word(Topic.ALARM) == "DoorForcedOpen"
 
 
+def test_a_gate_that_was_dismissed_and_comes_back_is_heard_of_anew(talk: Talk):
+    others = {name: point for name, point in points().items() if point.gate != FRONT}
+    talk.doors.adopt(others, at=timestamp(talk.now))
+    talk.doors.adopt(points(), at=timestamp(talk.now))
+    talk.told()
+    assert talk.word(Topic.MODE) == "Unknown"
+    talk.hears("gate.hello", None)
+    assert talk.word(Topic.MODE) == "Locked"
+
+
 def test_a_door_at_another_gate_is_another_door(talk: Talk):
     talk.hears("passage.forced")
     moved = points() | {IN: replace(points()[IN], gate=INNER)}
