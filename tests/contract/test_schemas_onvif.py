@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from gatekeeper.core.export.onvif import OnvifEvent, Topic, presence_topic, topic_prefix
 from gatekeeper.model.reasons import OnvifReason, Reason
+from tests.contract.test_schemas_asyncapi import KEYWORDS
 from tests.contract.test_schemas_entries import made
 from tests.contract.vector_site import SITE
 from tests.support.outward_page import PAGE, entities, events, page, policy, public_entries, states
@@ -110,6 +111,18 @@ def test_an_integrator_receives_every_channel_and_states_alone_are_retained():
     for address, name in channels().items():
         assert bindings[name]["qos"] == 1
         assert bindings[name]["retain"] is ("/State/" in address or name == "outward"), name
+
+
+def test_objects_have_the_keywords_of_asyncapi_3():
+    assert document()["asyncapi"] == "3.0.0"
+    assert set(document()) == KEYWORDS["document"]
+    parts = [(kind, document()[kind]) for kind in ("servers", "channels", "operations")]
+    parts += [(kind, document()["components"][kind]) for kind in ("parameters", "messages")]
+    for kind, objects in parts:
+        for name, one in objects.items():
+            assert set(one) <= KEYWORDS[kind] | {"contentType"}, f"{kind}/{name}"
+    for name, channel in document()["channels"].items():
+        assert set(re.findall(r"{(\w+)}", channel["address"])) == set(channel["parameters"]), name
 
 
 def test_every_reference_leads_to_something_and_every_component_is_referred_to():

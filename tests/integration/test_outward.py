@@ -27,7 +27,7 @@ from gatekeeper.service.outward import OutwardEvents, telling
 from tests.contract.vector_site import FRONT, fresh_flow
 from tests.support.fort import Fort
 from tests.support.mqtt import MqttClient, mqtt_client
-from tests.support.proxy import FaultProxy, to_broker
+from tests.support.proxy import Direction, FaultProxy, to_broker
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -312,6 +312,26 @@ async def test_what_came_while_the_broker_was_away_is_told_when_it_is_back(site:
         await at.proxy.accept()
         assert (await told(client, "AccessGranted"))["Data"] == {"CredentialToken": f"entry-{site.size - 2}"}
         await at.stands(f"Door/State/DoorAlarm/&{IN}", "DoorForcedOpen")
+
+
+async def test_a_broker_that_takes_nothing_any_more_holds_nobody_up_and_misses_nothing(
+    site: Site, at: Broker
+):
+    async with telling_of(site, at), at.integrator(f"{at.below}/AccessControl/#") as client:
+        first = site.size
+        for way in Direction:
+            at.proxy.swallow(way)
+        for _ in range(5):
+            async with asyncio.timeout(5):
+                await site.write(*[Kind.ACCESS_GRANTED] * 64, reasons=[])
+        assert site.size == first + 320, "the log grows, whoever listens"
+        for way in Direction:
+            at.proxy.deliver(way)
+        at.proxy.cut()
+        wanted = {f"entry-{seq}" for seq in range(first, site.size)}
+        heard: set[str] = set()
+        while heard != wanted:
+            heard.add((await told(client, "AccessGranted"))["Data"]["CredentialToken"])
 
 
 async def test_of_what_is_too_late_events_are_dropped_and_counted_and_states_follow(
