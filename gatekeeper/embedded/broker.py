@@ -29,8 +29,11 @@ from gatekeeper.embedded.mosquitto_program import find_mosquitto, libraries_besi
 
 __all__ = ["PREFIX", "EmbeddedBroker", "Role", "free_port", "password_hash"]
 
-Role = Literal["gate", "bridge", "service"]
-"""What a login may do: a gate its own topics; a bridge also the readers'; a service everything of ours."""
+Role = Literal["gate", "bridge", "service", "outward", "integrator"]
+"""What a login may do: a gate its own topics; a bridge also the readers'; a service everything of ours.
+
+Who tells outward of a site, and who integrates with it, reach what is told and nothing of the gates'; only the former writes.
+"""
 
 PREFIX = "gk"
 LOOPBACK = "127.0.0.1"
@@ -40,7 +43,11 @@ _START_ATTEMPTS = 3
 _RELOAD_LIMIT = 1.0
 _RELOAD_ATTEMPTS = 5
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
-_SERVICE_NAME = re.compile(r"service\.[a-z0-9-]{1,32}")
+_SITE_ROLES = ("service", "outward", "integrator")
+# Of those who integrate there may be several, `integrator-<which>.<site>`: each connection needs a login of its own.
+_SITE_NAME = re.compile(
+    rf"({'|'.join(_SITE_ROLES)})(?:(?<=integrator)-[a-z0-9-]{{1,32}})?\.[a-z0-9-]{{1,32}}"
+)
 # A dot, which no gate's name can have: no gate can be called so that it gets a service's rights.
 # Below the ports that the kernel gives to outgoing connections: a client that keeps knocking on a closed port from
 # within that range ends up connected to itself, and then the server cannot have its port back.
@@ -106,6 +113,12 @@ pattern read uhppoted/gateway/replies/%u
 
 # What is for every gate is granted by name: a pattern without a name in it holds for readers too.
 _FOR_ALL = (f"topic read {PREFIX}/v1/+/beacon", f"topic read {PREFIX}/v1/+/checkpoint")
+_TOLD = (
+    f"{PREFIX}/{{site}}/onvif-ej/#",
+    f"{PREFIX}/{{site}}/outward",
+    # Whatever Home Assistant's prefix is.
+    "+/+/gatekeeper-{site}/+/config",
+)
 _RIGHTS_OF: dict[Role, tuple[str, ...]] = {
     "gate": _FOR_ALL,
     "bridge": (
@@ -120,6 +133,8 @@ _RIGHTS_OF: dict[Role, tuple[str, ...]] = {
         "topic read onvif/#",
     ),
     "service": (f"topic readwrite {PREFIX}/#",),
+    "outward": tuple(f"topic readwrite {told}" for told in _TOLD),
+    "integrator": tuple(f"topic read {told}" for told in _TOLD),
 }
 
 
@@ -310,11 +325,13 @@ def _chosen(port: int | None) -> int:
 
 
 def _require_name(username: str, role: Role) -> None:
-    if not (_NAME.fullmatch(username) or _SERVICE_NAME.fullmatch(username)):
+    of_site = _SITE_NAME.fullmatch(username)
+    if not (of_site or _NAME.fullmatch(username)):
         raise EmbeddedServerError(f"{username!r} is no name for a login: use 1 to 32 of a-z, 0-9 and '-'.")
-    if (_SERVICE_NAME.fullmatch(username) is not None) != (role == "service"):
+    if (of_site[1] if of_site else None) != (role if role in _SITE_ROLES else None):
         raise EmbeddedServerError(
-            f"{username!r} cannot be a {role}: services, and only they, are named 'service.<name>'."
+            f"{username!r} cannot log in as a {role}: who is of a site, and nobody else, is named after it: "
+            f"{', '.join(f'{of_it}.<site>' for of_it in _SITE_ROLES)}."
         )
 
 
@@ -338,9 +355,15 @@ def _passwords(logins: dict[str, _Login]) -> str:
 
 def _rights(logins: dict[str, _Login]) -> str:
     sections = (
-        "\n".join((f"\nuser {name}", *_RIGHTS_OF[login.role], "")) for name, login in sorted(logins.items())
+        "\n".join((f"\nuser {name}", *_rights_of(name, login.role), ""))
+        for name, login in sorted(logins.items())
     )
     return _RIGHTS + "".join(sections)
+
+
+def _rights_of(name: str, role: Role) -> list[str]:
+    _, _, site = name.partition(".")
+    return [line.format(site=site) for line in _RIGHTS_OF[role]]
 
 
 def password_hash(password: str, *, salt: bytes | None = None, iterations: int = 1000) -> str:
