@@ -5,8 +5,9 @@
     checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
     run     be the gate
     simulate  let the people of an example site walk
+    conformance  examine a gate of another maker
 
-It makes no site and no trust list; those come from the site, by hand.
+It makes no site and no trust list, but for a throw-away one to examine with; those come from the site, by hand.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from devices.agent import GateAgent
 from devices.app import make_gate, opened_hardware
 from devices.bridges.settings import bridged
 from devices.checkpoint_file import memory_document
+from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
 from devices.link import BrokerUrlError
@@ -43,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("simulate")(simulate)
+app.command("conformance")(conformance)
 _REFUSED = 1
 
 Folder = Annotated[
