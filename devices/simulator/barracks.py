@@ -16,7 +16,8 @@ Somebody costs memory while they sit: a badge, a day. A task and a line cost onl
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from devices.agent import GateAgent, Outcome
@@ -51,6 +52,7 @@ __all__ = ["EVACUATION_LASTS", "Barracks", "Pace", "Walker"]
 
 EVACUATION_LASTS: Final = timedelta(minutes=40)
 _DAY: Final = timedelta(days=1)
+_A_MOMENT: Final = timedelta(milliseconds=1)
 _ARRIVING: Final = timedelta(minutes=15)
 _BETWEEN_DOORS: Final = timedelta(minutes=1)
 _BEHIND_SECONDS: Final = 1.0
@@ -60,10 +62,9 @@ _LONGEST_ANSWER: Final = 70.0
 _LAST_WORDS: Final = 14.0
 _LOOK_EVERY: Final = 0.05
 _SECONDS_BETWEEN_PEOPLE: Final = 0.05
-_MOST_WALKING: Final = 200
+_MOST_WALKING: Final = 2000
+_PLANNED_AT_ONCE: Final = 200
 _WHEREABOUTS: Final = "whereabouts.json"
-
-_Act: TypeAlias = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,8 @@ class Walker:
     day: int = 0
     forgets: bool = False
     passed: int = 0
-    walk: asyncio.Task[None] | None = None
+    walks: bool = False
+    later: list[Callable[[], None]] = field(default_factory=list)
 
     def learn(self, door: Point, reason: int) -> None:
         """Give a door up that said to have no right for this person: it will say so tomorrow."""
@@ -143,11 +145,13 @@ class Barracks:
         # What is under way.
         self._stop = asyncio.Event()
         self._clock: DayClock | None = None
-        self._agenda: list[tuple[timedelta, int, Walker | None, _Act]] = []
+        self._agenda: list[tuple[timedelta, int, bool, Callable[[], object]]] = []
+        self._walking: set[asyncio.Task[None]] = set()
         self._numbers: Final = count()
         self._lines: Final[dict[AccessPointId, asyncio.Lock]] = {
             point: asyncio.Lock() for point in self._policy.points
         }
+        self._waiting: Final[Counter[AccessPointId]] = Counter()
         self._free: Final[dict[GateId, float]] = {}
         self._passed_at: Final[dict[AccessPointId, float]] = {}
 
@@ -268,49 +272,51 @@ class Barracks:
         async with asyncio.TaskGroup() as walks:
             self._walks, self._tele = walks, tele
             while self._agenda and not self._stop.is_set():
-                at, _, walker, act = heappop(self._agenda)
+                at, _, waits_for_all, act = heappop(self._agenda)
                 await clock.until(at)
                 if not clock.waits:
-                    await self._in_turn(walker)
+                    await self._in_turn(all_of_them=waits_for_all)
                 if not self._stop.is_set():
                     act()
 
-    async def _in_turn(self, walker: Walker | None) -> None:
-        """At any speed: nobody is asked to be elsewhere before they arrived, and not everybody walks at once."""
-        walking = {one.walk for one in (walker,) if one is not None and one.walk is not None}
-        if walking:
-            await self._unless_stopped(asyncio.wait(walking))
-        while (
-            len(under_way := [one.walk for one in self._walkers if one.walk is not None]) >= _MOST_WALKING
-            and not self._stop.is_set()
-        ):
-            await self._unless_stopped(asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED))
+    async def _in_turn(self, *, all_of_them: bool) -> None:
+        """At any speed not everybody walks at once, and a roll is called when nobody does."""
+        most = 1 if all_of_them else _MOST_WALKING
+        while len(self._walking) >= most and not self._stop.is_set():
+            await self._unless_stopped(asyncio.wait(self._walking, return_when=asyncio.FIRST_COMPLETED))
 
     def _plan(self, day: int) -> None:
-        """Put one day of everybody on the agenda, and the next midnight."""
+        """Put one day on the agenda, the next midnight too; a few people at a time, for gates do not wait."""
         begins, midnight = self._pace.begins if day == 0 else timedelta(), day * _DAY
         ground = ground_of(self._policy, (walker.person for walker in self._walkers))
-        drawing = random.Random(f"{self._seed}/{day}/arriving")  # noqa: S311 - plausible people, not secrets
-        for walker in self._walkers:
+        for first in range(0, len(self._walkers), _PLANNED_AT_ONCE):
+            some = self._walkers[first : first + _PLANNED_AT_ONCE]
+            self._on(midnight + begins, partial(self._plan_some, some, ground, day))
+        for at, gate in power_cuts(sorted(self._posts), self._weather.faults, seed=self._seed, day=day):
+            if at > begins:
+                self._on(midnight + at, self._posts[gate].cut_power)
+        evacuation = self._pace.evacuation
+        if evacuation is not None and evacuation > begins:
+            over = midnight + evacuation + EVACUATION_LASTS
+            self._on(midnight + evacuation - _A_MOMENT, self._call_roll, waits_for_all=True)
+            self._on(over - _A_MOMENT, self._call_off, waits_for_all=True)
+        if self._pace.days is None or day + 1 < self._pace.days:
+            self._on(midnight + _DAY, partial(self._plan, day + 1))
+
+    def _plan_some(self, walkers: Sequence[Walker], ground: Ground, day: int) -> None:
+        begins, midnight = self._pace.begins if day == 0 else timedelta(), day * _DAY
+        for walker in walkers:
             plan = self._plan_of(walker, ground, day)
-            now = plan.step_at(begins) if day == 0 else None
             if day == 0:
-                late = midnight + begins + drawing.random() * _ARRIVING
-                there = now or Step(begins, self._policy.outside, Errand.LEAVE)
-                self._on(late, walker, partial(self._set_out, walker, there, day, forgets=plan.forgets))
+                # Who should be in already comes first, or goes, if a former run left them where they should not be.
+                there = plan.step_at(begins) or Step(begins, ground.outside, Errand.LEAVE)
+                key = f"{self._seed}/late/{walker.person.holder}"
+                late = random.Random(key).random() * _ARRIVING  # noqa: S311 - plausible people, not secrets
+                self._on(begins + late, partial(self._set_out, walker, there, day, forgets=plan.forgets))
             for step in plan.steps:
                 if step.at > begins:
                     act = partial(self._set_out, walker, step, day, forgets=plan.forgets)
-                    self._on(midnight + step.at, walker, act)
-        for at, gate in power_cuts(sorted(self._posts), self._weather.faults, seed=self._seed, day=day):
-            if at > begins:
-                self._on(midnight + at, None, self._posts[gate].cut_power)
-        evacuation = self._pace.evacuation
-        if evacuation is not None and evacuation > begins:
-            self._on(midnight + evacuation, None, self._call_roll)
-            self._on(midnight + evacuation + EVACUATION_LASTS, None, self._call_off)
-        if self._pace.days is None or day + 1 < self._pace.days:
-            self._on(midnight + _DAY, None, partial(self._plan, day + 1))
+                    self._on(midnight + step.at, act)
 
     def _plan_of(self, walker: Walker, ground: Ground, day: int) -> Day:
         lives, evacuation = walker.person.lives, self._pace.evacuation
@@ -320,11 +326,8 @@ class Barracks:
         until = evacuation + EVACUATION_LASTS
         return evacuated(plan, outside=ground.outside, since=evacuation, until=until)
 
-    def _on(self, at: timedelta, walker: Walker | None, act: Callable[[], object]) -> None:
-        def done() -> None:
-            act()
-
-        heappush(self._agenda, (at, next(self._numbers), walker, done))
+    def _on(self, at: timedelta, act: Callable[[], object], *, waits_for_all: bool = False) -> None:
+        heappush(self._agenda, (at, next(self._numbers), waits_for_all, act))
 
     def _call_roll(self) -> None:
         inside = sum(walker.zone != self._policy.outside for walker in self._walkers)
@@ -339,11 +342,18 @@ class Barracks:
     # -- the walk -----------------------------------------------------------------------------------------------------
 
     def _set_out(self, walker: Walker, step: Step, day: int, *, forgets: bool) -> None:
+        if walker.walks and not self._running_clock.waits:
+            # Time does not wait for them, so what they mean to do next waits until they have arrived.
+            walker.later.append(partial(self._set_out, walker, step, day, forgets=forgets))
+            return
         if walker.day != day:
             walker.day, walker.passed = day, 0
         walker.goal, walker.errand, walker.forgets = step.zone, step.errand, forgets
-        if walker.walk is None and walker.zone != walker.goal:
-            walker.walk = self._walks.create_task(self._walk(walker), name=walker.person.holder)
+        if not walker.walks and walker.zone != walker.goal:
+            walker.walks = True
+            walk = self._walks.create_task(self._walk(walker), name=walker.person.holder)
+            self._walking.add(walk)
+            walk.add_done_callback(self._walking.discard)
 
     async def _walk(self, walker: Walker) -> None:
         """Go door by door, round those that are not for this person, until there or turned away."""
@@ -356,11 +366,15 @@ class Barracks:
                 if not await self._through(walker, way[0]) and way[0] in walker.doors:
                     return
         finally:
-            walker.walk = None
+            walker.walks = False
+            while walker.later and not walker.walks:
+                walker.later.pop(0)()
 
     async def _through(self, walker: Walker, door: Point) -> bool:
         """Wait in line, and go through one door or not."""
+        self._waiting[door.id] += 1
         async with self._lines[door.id]:
+            self._waiting[door.id] -= 1
             await self._gate_free(door.gate)
             if self._stop.is_set():
                 return False
@@ -441,17 +455,20 @@ class Barracks:
             return False
         self._judge(walker, door)
         post = self._posts[door.gate]
-        if how is not Manner.PROPERLY:
-            self._seen.manners[how] += 1
+        if how is Manner.HOLDS_OPEN and self._waiting[door.id]:
+            how = Manner.PROPERLY  # nobody stands chatting in a door with people behind them
         if how is Manner.WALKS_AWAY:
+            self._seen.manners[how] += 1
             self._seen.passages["not-taken"] += 1
             return False
         badge = walker.person.shown_at(door)
         if how is Manner.TWICE and badge is not None:
+            self._seen.manners[how] += 1
             post.offer(door.id, badge)
         self._seen.passages["taken"] += 1
         post.feel(door.id, opened=True)
         if how is Manner.HOLDS_OPEN:
+            self._seen.manners[how] += 1
             await self._running_clock.really(post.held_seconds + _LOOK_EVERY)
         post.feel(door.id, opened=False)
         return True

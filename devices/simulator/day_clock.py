@@ -40,6 +40,7 @@ class DayClock:
         """Wait for a time, or until told to stop."""
         if self.waits:
             await self.passed(at - self.now)
+        await asyncio.sleep(0)  # gates go on, however much was to be done at this time
         self._latest = max(self._latest, at)
 
     async def passed(self, lasting: timedelta) -> None:

@@ -187,6 +187,7 @@ class FaultyLink(GateLink):
             policy=secrets.token_bytes(32),
             entry=1,
         )
+        self._weather.injected["forge-grant"] += 1
         topic = self._decision_topic
         wire = cose.sign(
             grant.payload(), key=self._weather.stranger, typ=DECISION_TYPE, external_aad=topic.encode()
