@@ -172,6 +172,7 @@ class Barracks:
                 with StockReaders(*where) as tele:
                     self._clock = DayClock(speed=self._pace.speed, begins=self._pace.begins, stop=stop)
                     self._walkers = self._chosen(people)
+                    self._weather.calm = False
                     await self._walk_all(tele)
                     self._clock.end()
                     await self._last_words()
@@ -298,7 +299,8 @@ class Barracks:
         evacuation = self._pace.evacuation
         if evacuation is not None and evacuation > begins:
             over = midnight + evacuation + EVACUATION_LASTS
-            self._on(midnight + evacuation - _A_MOMENT, self._call_roll, waits_for_all=True)
+            begin = partial(self._call_roll, midnight + evacuation)
+            self._on(midnight + evacuation - _A_MOMENT, begin, waits_for_all=True)
             self._on(over - _A_MOMENT, self._call_off, waits_for_all=True)
         if self._pace.days is None or day + 1 < self._pace.days:
             self._on(midnight + _DAY, partial(self._plan, day + 1))
@@ -329,10 +331,9 @@ class Barracks:
     def _on(self, at: timedelta, act: Callable[[], object], *, waits_for_all: bool = False) -> None:
         heappush(self._agenda, (at, next(self._numbers), waits_for_all, act))
 
-    def _call_roll(self) -> None:
+    def _call_roll(self, at: timedelta) -> None:
         inside = sum(walker.zone != self._policy.outside for walker in self._walkers)
-        at = _time_of(self._running_clock.now)
-        self._seen.evacuations.append(Evacuation(at=at, inside=inside, left_inside=inside))
+        self._seen.evacuations.append(Evacuation(at=_time_of(at), inside=inside, left_inside=inside))
 
     def _call_off(self) -> None:
         last = self._seen.evacuations.pop()

@@ -3,7 +3,7 @@
     controller -> publish -> [watch] -> faults -> broker          broker -> faults -> [watch] -> agent
 
 What a stock reader and its bridge say to each other is left alone. Calm, every message goes as it is; so a simulation
-ends with its last words said.
+begins with every gate at work, and ends with its last words said.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class Weather:
 
     faults: Faults
     injected: Injected = field(default_factory=Injected)
-    calm: bool = False
+    calm: bool = True
     stranger: cose.SigningKey = field(default_factory=cose.SigningKey.generate, repr=False)
 
 

@@ -15,7 +15,6 @@ import math
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import Premises, site_folder
 from gatekeeper.cli.audit import verify_site
+from gatekeeper.cli.compared import compare
 from gatekeeper.cli.feed import Feed, Screen
 from gatekeeper.cli.names import Names
 from gatekeeper.cli.options import Data, run
@@ -42,7 +42,7 @@ from gatekeeper.observe.logging import configure
 from gatekeeper.service.administration.folder import PEOPLE
 from gatekeeper.service.auditor import Known
 
-__all__ = ["demo"]
+__all__ = ["demo", "with_open_hours"]
 
 _SITE_FILE = "johan-willem-friso/site.toml"
 _LAST_WORDS_SECONDS = 60
@@ -124,7 +124,7 @@ def _found_as_asked(settings: Settings, site: SiteId, walk: _Walk, *, open_hours
         say("The site is there already: its hours stay as they are.")
 
 
-def _open(document: dict[str, Any]) -> dict[str, Any]:
+def with_open_hours(document: dict[str, Any]) -> dict[str, Any]:
     """The site file with every schedule open at all hours."""
     schedules = [
         {key: schedule[key] for key in ("id", "name") if key in schedule} | {"windows": [_ALWAYS]}
@@ -151,7 +151,10 @@ async def _demo(
     else:
         say("Founding the example site: keys, agreements, gates, people.")
         await found(
-            settings, file, people=max(walk.people, size), amended=_open if open_hours else lambda same: same
+            settings,
+            file,
+            people=max(walk.people, size),
+            amended=with_open_hours if open_hours else lambda same: same,
         )
     stop = stop_signal()
     async with served(settings, site) as there:
@@ -230,25 +233,7 @@ async def _compare(
     settings: Settings, site: SiteId, reading: PostgresReading, seen: Mapping[str, Any], begun: int
 ) -> dict[str, Any]:
     """Hold what the gates saw against what the log holds."""
-    granted: dict[int, Mapping[str, Any]] = {}
-    recorded = dict(seen["recorded"])
-    messages: Counter[str] = Counter()
-    entries = 0
-    async for entry in reading.entries(site, since=begun):
-        entries += 1
-        body = json.loads(entry.body)
-        if entry.kind == "access.granted":
-            granted[entry.seq] = body
-        if "message" in body and entry.kind != "access.waiting":  # the last word on it is another entry
-            messages[body["message"]] += 1
-            if recorded.get(entry.seq) == body["message"]:
-                del recorded[entry.seq]
-    orphans = [
-        opening
-        for opening in seen["openings"]
-        if granted.get(opening["entry"], {}).get("message") != opening["message"]
-        or granted[opening["entry"]]["access_point"] != opening["access_point"]
-    ]
+    compared = await compare(seen, reading.entries(site, since=begun))
     report, _ = await verify_site(settings, site, known=Known(), bar=False)
     checkpoint = await reading.newest_checkpoint(site, tree=SITE_TREE)
     return {
@@ -264,12 +249,12 @@ async def _compare(
         "evacuations": seen["evacuations"],
         "faults": seen["faults"],
         "promises": seen["promises"],
-        "recorded_elsewhere": len(recorded),
-        "recorded_twice": sum(times > 1 for times in messages.values()),
-        "entries": entries,
+        "recorded_elsewhere": compared.recorded_elsewhere,
+        "recorded_twice": compared.recorded_twice,
+        "entries": compared.entries,
         "dead_letters": sum((await reading.dead_letters(site)).values()),
         "opened": len(seen["openings"]),
-        "opened_without_entry": len(orphans),
+        "opened_without_entry": compared.opened_without_entry,
         "decision_latency_ms": seen["latency_ms"],
         "checkpoint": None
         if checkpoint is None

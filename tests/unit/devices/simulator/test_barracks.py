@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from devices.core.events import Signal
-from devices.settings import SettingsError
 from devices.core.tally import Tally, Unlocked
+from devices.settings import SettingsError
 from devices.simulator.barracks import Barracks, Walker
 from devices.simulator.people import ground_of, read_people
 from gatekeeper.model.ids import AccessPointId, GateId

@@ -1,6 +1,7 @@
 """The promises that the simulator holds a site to: each is broken here once, and told."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +24,7 @@ from gatekeeper.model.policy import Policy, compile_policy
 from gatekeeper.model.site_file import read_site
 from gatekeeper.model.topics import PREFIX, Channel
 from tests.support.site_files import example_site
-from tests.unit.devices.ground import CARD, GATE, IN, NOON, OTHER_GATE, OUT, SITE, Service, topic
+from tests.unit.devices.ground import CARD, GATE, IN, NOON, OTHER_GATE, OUT, Service, topic
 
 KEY, OTHER_KEY = cose.SigningKey.generate(), cose.SigningKey.generate()
 SERVICE = Service({GATE: KEY, OTHER_GATE: OTHER_KEY})
@@ -111,7 +112,7 @@ def test_a_grant_that_is_repeated_is_no_second_grant(promises: Promises):
     ],
     ids=["denied", "a stranger's", "for another gate", "moved", "of another scan", "cut short"],
 )
-def test_nothing_else_excuses_an_open_door(lie, promises: Promises):
+def test_nothing_else_excuses_an_open_door(lie: Callable[[bytes], bytes], promises: Promises):
     asked = scan()
     _ask(promises, asked)
     _hear(promises, lie(asked))
@@ -205,7 +206,7 @@ def policy() -> Policy:
     ],
 )
 def test_a_right_is_a_profile_at_its_hours_and_a_way_out_has_none(
-    point: str, profile: str, tenant: str, hour: int, right: bool, policy: Policy
+    point: str, profile: str, tenant: str, hour: int, policy: Policy, *, right: bool
 ):
     at = TEN + timedelta(hours=hour)
     place = policy.points[AccessPointId(point)]
