@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from devices.hardware.simulated import SimulatedBadge
+from devices.settings import SettingsError
 from devices.simulator.days import Ground, Inhabitant
 from devices.simulator.routes import route
 from gatekeeper import cose
@@ -46,8 +47,13 @@ class SimulatedPerson:
 
 
 def read_people(path: Path) -> list[SimulatedPerson]:
-    """Read the people that the ceremony made for an example site."""
-    return [_person(written) for written in json.loads(path.read_text("utf-8"))]
+    """Read the people that the ceremony made for an example site. Raises `SettingsError` for what it did not make."""
+    try:
+        return [_person(written) for written in json.loads(path.read_text("utf-8"))]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{path} holds no people as a ceremony of this version writes them: found the site anew."
+        ) from error
 
 
 def _person(written: Mapping[str, Any]) -> SimulatedPerson:

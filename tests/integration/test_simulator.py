@@ -1,5 +1,6 @@
 """The simulated barracks on a real broker and database: whole days, and what people do that they should not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from gatekeeper.adapters.postgres import PostgresReading
 from tests.acceptance.barracks import SITE, barracks
 from tests.acceptance.barracks import Barracks as Site
 from tests.integration.simulated import lived, simulated
+from tests.support.waiting import found
 
 pytestmark = pytest.mark.integration
 
@@ -65,9 +67,16 @@ async def test_who_follows_or_forgets_is_known_to_be_astray_and_the_site_believe
 async def test_a_door_that_is_held_open_is_told_as_held(site: Site):
     """The gates' own patience is real: half a minute, at any speed."""
     habits = Habits(walks_away=0, holds_open=1)
-    seen = await lived(
-        simulated(site, habits=habits, begins=timedelta(hours=2), evacuation=None), people=8, scans=6
-    )
+    people = simulated(site, habits=habits, begins=timedelta(hours=7), evacuation=None)
+    stop = asyncio.Event()
+
+    async def told() -> bool | None:
+        return await _kinds(site, "passage.held-open") > 0 or None
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(people.live(people=3, stop=stop))
+        assert await found(told, within=90)
+        stop.set()
+    seen = people.report()
     assert seen["manners"]["holds-open"] > 0
     assert seen["promises"]["kept"]
-    assert await _kinds(site, "passage.held-open") > 0

@@ -64,6 +64,14 @@ def test_the_people_of_the_site_have_their_badges_in_their_pockets(folder: Path)
     assert bare.card[0] in {"mifare", "wiegand"}
 
 
+@pytest.mark.parametrize("content", ["", "[{}]", '{"a": 1}', "[1]"])
+def test_people_of_another_version_are_told_with_what_to_do(content: str, tmp_path: Path):
+    file = tmp_path / "people.json"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match="found the site anew"):
+        read_people(file)
+
+
 async def test_a_badge_with_a_key_proves_itself_and_a_bearer_badge_does_not(folder: Path):
     people = read_people(folder / "people.json")
     key_bound, bearer = people[0].badge, people[2].badge
