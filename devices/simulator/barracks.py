@@ -57,6 +57,7 @@ _ARRIVING: Final = timedelta(minutes=15)
 _BETWEEN_DOORS: Final = timedelta(minutes=1)
 _BEHIND_SECONDS: Final = 1.0
 _BUSY_PAUSE: Final = 0.2
+_NO_SERVICE_PAUSE: Final = 0.5
 _TRIES: Final = 3
 _LONGEST_ANSWER: Final = 70.0
 _LAST_WORDS: Final = 14.0
@@ -490,7 +491,8 @@ class Barracks:
                 left -= self._stop.is_set()
             elif outcome is None or outcome.reason is None:  # the power went, or nobody answered
                 left -= 1
-                await self._running_clock.passed(_BETWEEN_DOORS / 6)
+                # By the wall's clock: where there is no service, no day should race by unseen.
+                await self._running_clock.really(_NO_SERVICE_PAUSE)
                 left = 0 if self._stop.is_set() else left
             else:
                 return outcome

@@ -117,7 +117,7 @@ def report_table(report: Mapping[str, Any]) -> Table:
     kept = (
         f"{promises['openings']} openings, {promises['opened_without_grant']} without a grant; "
         f"{promises['let_in_without_right']} let in without a right; {promises['recorded']} messages recorded, "
-        f"{promises['recorded_twice']} twice, {promises['unrecorded']} not, {promises['lost_with_power']} lost with the power"
+        f"{promises['recorded_twice']} twice, {promises['unrecorded']} not yet, {promises['lost_with_power']} lost with the power"
     )
     for name, text in (
         ("people", f"{report['people']}, {report['inside']} of them on the ground"),

@@ -68,7 +68,8 @@ class Barracks:
         return self.engine(when="standing by")
 
     @contextlib.asynccontextmanager
-    async def people(self, count: int, *, speed: float, faults: str = "") -> AsyncIterator["Program"]:
+    async def people(self, count: int, *, speed: float = 0, faults: str = "") -> AsyncIterator["Program"]:
+        """People who walk, as fast as the site answers: whatever the hour, there is somebody at a door."""
         people = await Program.start(
             "devices.cli", "simulate", "--folder", str(self.site), "--broker", self.broker.url,
             "--readers", self.broker.readers_url, "--people", str(count), "--speed", str(speed), "--faults", faults,
