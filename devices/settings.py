@@ -1,18 +1,19 @@
 """The gate's folder, read once at the start; a gate whose folder is not in order does not start.
 
     gate.json         {"site", "gate", "prefix",
-                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool}],
+                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...}}],
                        "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
     key.pem           the gate's own key, made here                             its owner's eyes only
     broker-password   one line                                                  its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
+    another name      the key of an OSDP reader (see hardware/settings.py)     its owner's eyes only
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
 
 `contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
-without a contact cannot be one. What is wrong is said in a sentence that names the file and what to do. A secret that
-others may read is refused: whoever read it can be this gate.
+without a contact cannot be one. `hardware` says what is fitted to it (`hardware/settings.py`). What is wrong is said in a
+sentence that names the file and what to do. A secret that others may read is refused: whoever read it can be this gate.
 """
 
 import json
@@ -28,6 +29,7 @@ from devices.bridges.tasmota_format import is_reader_topic
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
+from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
@@ -42,7 +44,7 @@ _OTHERS: Final = 0o077
 _KEYS: Final = frozenset(
     {"site", "gate", "prefix", "access_points", "held_seconds", "warned_seconds", "bridge"}
 )
-_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked"})
+_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "hardware"})
 _BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
 
 
@@ -68,6 +70,7 @@ class GateSettings:
     prefix: str
     doorways: tuple[Doorway, ...]
     bridge: BridgeSettings | None
+    hardware: Mapping[AccessPointId, PointHardware] = field(default_factory=dict)
     key: cose.SigningKey = field(repr=False)
     password: str = field(repr=False)
     trust: Trust = field(repr=False)
@@ -90,12 +93,14 @@ def read_gate_folder(folder: Path) -> GateSettings:
             f"and put its new trust list into {folder}."
         )
     bridge = _bridge(written)
+    doorways = _doorways(written, bridge)
     return GateSettings(
         site=site,
         gate=gate,
         prefix=_name(written, "prefix"),
-        doorways=_doorways(written, bridge),
+        doorways=doorways,
         bridge=bridge,
+        hardware=_hardware(written, doorways, bridge, folder),
         key=key,
         password=_read_secret(folder / PASSWORD).decode(errors="replace").strip("\r\n"),
         trust=trust,
@@ -218,6 +223,30 @@ def _doorway(
         warned=warned,
         held=held,
     )
+
+
+def _hardware(
+    written: Mapping[str, Any], doorways: tuple[Doorway, ...], bridge: BridgeSettings | None, folder: Path
+) -> Mapping[AccessPointId, PointHardware]:
+    fitted: dict[AccessPointId, PointHardware] = {}
+    for point, doorway in zip(_points(written), doorways, strict=True):
+        if "hardware" not in point:
+            continue
+        if bridge is not None and bridge.access_point == doorway.id:
+            raise SettingsError(f"gate.json: {doorway.id} is bridged, so it has no hardware of its own.")
+        try:
+            fitted[doorway.id] = read_hardware(
+                point["hardware"],
+                has_contact=doorway.has_contact,
+                read_secret=lambda name: _read_secret(folder / name),
+            )
+        except HardwareSettingsError as error:
+            raise SettingsError(f"gate.json: the hardware of {doorway.id}: {error}") from error
+    try:
+        refuse_twice(fitted)
+    except HardwareSettingsError as error:
+        raise SettingsError(f"gate.json: {error}") from error
+    return fitted
 
 
 def _bridge(written: Mapping[str, Any]) -> BridgeSettings | None:

@@ -30,6 +30,10 @@ PACKAGES = {
         "gatekeeper.transparency",
     },
 }
+FORMATS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [*(ROOT / "devices").glob("*/*_format.py"), ROOT / "devices/hardware/keypad.py"]
+)
 CLOCKS = {"now", "utcnow", "today"}
 
 
@@ -62,6 +66,19 @@ def test_a_pure_package_imports_only_what_is_allowed_and_asks_no_clock(package: 
             node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
         ]
         assert not clocks + opened, f"{file} calls {clocks + opened}"
+
+
+def test_what_reads_the_bytes_of_hardware_and_bridges_does_no_input_and_no_output():
+    assert len(FORMATS) > 4
+    for name in FORMATS:
+        foreign = {
+            module
+            for module in _imports(ast.parse((ROOT / name).read_text("utf-8")))
+            if module not in STANDARD
+            and not module.startswith(("devices.core.", "gatekeeper.model."))
+            and f"{module.replace('.', '/')}.py" not in FORMATS
+        }
+        assert not foreign, f"{name} imports {foreign}"
 
 
 SERVER_ONLY = (
