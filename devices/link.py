@@ -14,6 +14,7 @@ import queue
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -124,6 +125,16 @@ class GateLink:
         self._loop = None
         self._up = False
         self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+
+    async def vanish(self) -> None:
+        """Be gone without a goodbye, as when the power is cut: for simulations."""
+        self._loop = None
+        self._up = False
+        plug = self._client.socket()
+        if isinstance(plug, socket.socket):
+            with suppress(OSError):  # the broker was quicker
+                plug.shutdown(socket.SHUT_RDWR)
         await asyncio.to_thread(self._client.loop_stop)
 
     def publish(self, topic: str, payload: bytes, *, qos: int) -> None:
