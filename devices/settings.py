@@ -4,7 +4,8 @@
                        "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool}],
                        "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
     key.pem           the gate's own key, made here                             its owner's eyes only
-    broker-password   one line                                                  its owner's eyes only
+    broker-password   one line; not asked for where tls.pem is                  its owner's eyes only
+    tls.pem           key and certificate for the broker (see `certificate`)    its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
@@ -25,10 +26,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from devices.bridges.tasmota_format import is_reader_topic
+from devices.certificate import TLS, CertificateError, read_certificate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
 from gatekeeper import cose
+from gatekeeper.core.certificates import gate_of
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
@@ -69,10 +72,12 @@ class GateSettings:
     doorways: tuple[Doorway, ...]
     bridge: BridgeSettings | None
     key: cose.SigningKey = field(repr=False)
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
     trust: Trust = field(repr=False)
     checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
     checkpoint_file: Path | None = None
+    certificate: Path | None = None
+    """The file with which it connects to the broker; without one it has a password."""
 
 
 def read_gate_folder(folder: Path) -> GateSettings:
@@ -89,7 +94,7 @@ def read_gate_folder(folder: Path) -> GateSettings:
             f"The trust list does not hold the key of {gate}: have the site admit this gate's enrolment request, "
             f"and put its new trust list into {folder}."
         )
-    bridge = _bridge(written)
+    bridge, certificate = _bridge(written), _certificate(folder / TLS, site, gate)
     return GateSettings(
         site=site,
         gate=gate,
@@ -97,11 +102,29 @@ def read_gate_folder(folder: Path) -> GateSettings:
         doorways=_doorways(written, bridge),
         bridge=bridge,
         key=key,
-        password=_read_secret(folder / PASSWORD).decode(errors="replace").strip("\r\n"),
+        password=None if certificate is not None else _read_password(folder / PASSWORD),
         trust=trust,
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
+        certificate=certificate,
     )
+
+
+def _certificate(file: Path, site: SiteId, gate: GateId) -> Path | None:
+    if not file.exists():
+        return None
+    _read_secret(file)
+    try:
+        owner = gate_of(read_certificate(file), site=site)
+    except CertificateError as error:
+        raise SettingsError(f"{error} Enrol this gate again.") from error
+    if owner != gate:
+        raise SettingsError(f"{file} is no certificate of {gate} at {site}. Enrol this gate again.")
+    return file
+
+
+def _read_password(file: Path) -> str:
+    return _read_secret(file).decode(errors="replace").strip("\r\n")
 
 
 def _read_gate_file(path: Path) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.logging import configure
 from gatekeeper.observe.metrics import REGISTRY
 from gatekeeper.service.administration.folder import DECISION_KEY, LOG_KEY
+from gatekeeper.service.identity.authority_files import read_authority
 
 __all__ = ["accepted", "must_be_able_to_serve", "serve", "served", "stop_signal"]
 
@@ -87,6 +88,8 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         folder.read_key(place)
     witness_parts(settings)
     timestamp_authority(settings)
+    if settings.enrolment_url:
+        read_authority(folder)
     if settings.broker_password_file is not None:
         try:
             settings.broker_password_file.read_text()

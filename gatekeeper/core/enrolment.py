@@ -48,6 +48,13 @@ class EnrolmentRefusal(StrEnum):
     KEY = "enrolment-key"
     PROOF = "enrolment-proof"
     GATE_UNKNOWN = "enrolment-gate-unknown"
+    OTHER_SITE = "enrolment-other-site"
+    CODE = "enrolment-code"
+    TLS_KEY = "enrolment-tls-key"
+    KEY_KNOWN = "enrolment-key-known"
+    NOT_WAITING = "enrolment-not-waiting"
+    IDENTITY = "enrolment-identity"
+    LATER = "enrolment-later"
 
     @property
     def sentence(self) -> str:
@@ -61,6 +68,13 @@ _SENTENCES = {
     EnrolmentRefusal.KEY: "The key in the enrolment request must not be used.",
     EnrolmentRefusal.PROOF: "The enrolment request is not signed with the key that it names.",
     EnrolmentRefusal.GATE_UNKNOWN: "It is for a gate that the policy in force does not have: it is put into the site file first.",
+    EnrolmentRefusal.OTHER_SITE: "It is for another site.",
+    EnrolmentRefusal.CODE: "The code is wrong, used, or older than ten minutes: ask an operator for another.",
+    EnrolmentRefusal.TLS_KEY: "The key of the certificate request is not the TLS key that the enrolment request names.",
+    EnrolmentRefusal.KEY_KNOWN: "The gate has another key that counts: it is revoked before another is admitted.",
+    EnrolmentRefusal.NOT_WAITING: "No such request waits: it was never made, or another came after it.",
+    EnrolmentRefusal.IDENTITY: "The certificate that was shown is no gate's that counts now, or the request is another gate's.",
+    EnrolmentRefusal.LATER: "The desk is busy, or no engine runs the site: ask again.",
 }
 
 

@@ -29,6 +29,7 @@ from gatekeeper.core import (
     supervise,
     trust,
 )
+from gatekeeper.core.certificates import CertificateRefusal
 from gatekeeper.core.change import MAX_CHANGE_BYTES, ChangeRefusal
 from gatekeeper.core.enrolment import EnrolmentRefusal
 from gatekeeper.core.policy_document import MAX_POLICY_BYTES, PolicyRefusal
@@ -96,6 +97,7 @@ def test_reasons_have_numbers_and_codes_of_their_own():
         ("Policies", PolicyRefusal),
         ("Changes", ChangeRefusal),
         ("Enrolment", EnrolmentRefusal),
+        ("Certificates", CertificateRefusal),
         ("Exports", ExportRefusal),
         ("Exports of the log", LogExportRefusal),
         ("Time stamps", TimestampRefusal),

@@ -41,7 +41,7 @@ from gatekeeper.service.identity.authority_files import (
     write_broker_files,
 )
 
-__all__ = ["DEPLOYED", "SITE", "Pass", "SiteBroker", "forged_certificate", "site_broker"]
+__all__ = ["DEPLOYED", "SITE", "Pass", "SiteBroker", "forged_certificate", "site_broker", "start_mosquitto"]
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "mosquitto"
 SITE = SiteId("assen")
@@ -168,7 +168,9 @@ async def site_broker(folder: Path) -> AsyncIterator[SiteBroker]:
     for place in (AUTHORITY, BROKER_CRL, BROKER_ACL):
         _carry(site.root / place, folder / Path(place).name)
     port = free_port()
-    (folder / "mosquitto.conf").write_text(_filled_in(folder, port))
+    (folder / "mosquitto.conf").write_text(
+        _filled_in(folder, port, (DEPLOYED / "mosquitto.conf").read_text())
+    )
     for file in ("server-cert.pem", "server-key.pem", "mosquitto.conf"):
         shutil.chown(folder / file, account.uid, account.gid)
     broker = SiteBroker(folder, port, authority, await _started(folder))
@@ -194,9 +196,26 @@ async def _started(folder: Path) -> Child:
     return child
 
 
-def _filled_in(folder: Path, port: int) -> str:
+@asynccontextmanager
+async def start_mosquitto(folder: Path, port: int) -> AsyncIterator[Child]:
+    """Run the broker on the files that `gatekeeper ca broker` wrote, for the length of a block."""
+    _put_in_place(folder, port)
+    child = await _started(folder)
+    try:
+        yield child
+    finally:
+        await child.stop()
+
+
+def _put_in_place(folder: Path, port: int) -> None:
+    account, configuration = server_account(), folder / "mosquitto.conf"
+    configuration.write_text(_filled_in(folder, port, configuration.read_text()))
+    for file in (folder, *folder.iterdir()):
+        shutil.chown(file, account.uid, account.gid)
+
+
+def _filled_in(folder: Path, port: int, text: str) -> str:
     """The deployed configuration with this test's paths and port; nothing else is changed, and all of it was there."""
-    text = (DEPLOYED / "mosquitto.conf").read_text()
     for deployed, here in (
         ("listener 8883\n", f"listener {port} 127.0.0.1\n"),
         ("/etc/mosquitto/gatekeeper/", f"{folder}/"),

@@ -2,6 +2,7 @@
 
     ca/key.pem            the authority's key                               its owner's eyes only
     ca/ca.pem             its certificate: carried to the broker, to gates and to the service
+    ca/desk.pem           the enrolment desk's own key and certificate      its owner's eyes only
     ca/issued/<serial>.json   {"name", "until", "revoked"?}, one a certificate, before anybody gets it
     broker/crl.pem        the certificates that count no more
     broker/acl            who may say what at the broker; a revoked gate nothing
@@ -44,9 +45,12 @@ __all__ = [
     "BROKER_ACL",
     "BROKER_CRL",
     "SERVER_LIFE",
+    "broker_configuration",
     "broker_rights",
+    "certify_desk",
     "found_authority",
     "has_authority",
+    "is_standing",
     "issue_to_gate",
     "issue_to_server",
     "issue_to_service",
@@ -62,6 +66,7 @@ BROKER_ACL: Final = "broker/acl"
 SERVER_LIFE: Final = timedelta(days=365)
 _KEY: Final = "ca/key.pem"
 _ISSUED: Final = "ca/issued"
+_DESK: Final = "ca/desk.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,19 @@ def issue_to_server(
     return _keep(folder, hosts[0], certificate, now)
 
 
+def certify_desk(folder: SiteFolder, host: str, *, now: datetime) -> Path:
+    """The enrolment desk's own key and certificate, made anew: the file that holds both."""
+    key, pem = make_tls_key()
+    certificate = issue_to_server(folder, read_authority(folder), [host], key.public_key(), now=now)
+    folder.write_private(_DESK, pem + to_pem(certificate))
+    return folder.root / _DESK
+
+
+def is_standing(folder: SiteFolder, serial: int) -> bool:
+    """Whether a certificate of this number was made here, and was not taken back."""
+    return any(one.serial == serial and one.revoked is None for one in _issued(folder))
+
+
 def revoke_certificates(folder: SiteFolder, name: str, *, now: datetime) -> int:
     """Take back every certificate that a name has and that has not ended; says how many those are."""
     standing = [
@@ -205,13 +223,18 @@ def broker_rights(site: SiteId, *, prefix: str, revoked_gates: Collection[GateId
 
     The broker asks it for every message of a session that is there already, which its list of revoked certificates is not.
     """
-    rights = _template().read_text("utf-8").replace("gk/v1/SITE/", f"{prefix}/v1/{site}/")
+    rights = _deployed("acl").decode().replace("gk/v1/SITE/", f"{prefix}/v1/{site}/")
     rights = rights.replace("gk/onvif-ej/", f"{prefix}/onvif-ej/").replace("service.SITE", service_name(site))
     denied = "".join(f"\nuser {gate}\ntopic deny #\n" for gate in sorted(revoked_gates))
     return rights + (f"\n# Revoked: also in a session that was there before.\n{denied}" if denied else "")
 
 
-def _template() -> Path:
+def broker_configuration() -> bytes:
+    """The broker's configuration, as in deploy/mosquitto."""
+    return _deployed("mosquitto.conf")
+
+
+def _deployed(name: str) -> bytes:
     root = Path(gatekeeper.__file__).parent
-    installed = root / "mosquitto" / "acl"
-    return installed if installed.exists() else root.parent / "deploy" / "mosquitto" / "acl"
+    installed = root / "mosquitto" / name
+    return (installed if installed.exists() else root.parent / "deploy" / "mosquitto" / name).read_bytes()
