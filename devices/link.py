@@ -14,6 +14,7 @@ import queue
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -130,22 +131,18 @@ class GateLink:
         """Start connecting, and keep connected until closed. Does not wait for the broker."""
         self._loop = asyncio.get_running_loop()
         self._routes, self._on_link = dict(routes), on_link
-        self._connect()
-
-    async def begin_anew(self) -> None:
-        """Hang up and connect again, with the certificate that is on the disk now; what was not sent is dropped."""
-        if self._loop is None:
-            return
-        if self._tls is not None and self._certificate is not None:
-            self._tls.load_cert_chain(self._certificate)
-        self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
-        self._tell_link(False)  # noqa: FBT003 - the link is down
-        self._connect()
-
-    def _connect(self) -> None:
         self._client.connect_async(self._url.host, self._url.port, keepalive=_KEEP_ALIVE, clean_start=True)
         self._client.loop_start()
+
+    def begin_anew(self) -> None:
+        """Hang up, and connect again with the certificate that is on the disk now; what is on its way is dropped."""
+        if self._tls is not None and self._certificate is not None:
+            self._tls.load_cert_chain(self._certificate)
+        plug: Any = self._client.socket()
+        if plug is not None:
+            # Below TLS, whose state is the other thread's: that thread finds the connection lost, and makes another.
+            with suppress(OSError):
+                socket.socket.shutdown(plug, socket.SHUT_RDWR)
 
     async def close(self) -> None:
         """Say goodbye and stop the thread. Nothing is delivered afterwards."""
@@ -153,6 +150,8 @@ class GateLink:
         self._up = False
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        # paho leaves the pair of sockets with which its thread is woken to the garbage collector.
+        self._client._reset_sockets()  # noqa: SLF001 - there is no other way to close them
 
     def publish(self, topic: str, payload: bytes, *, qos: int) -> None:
         """Send, never retained; without a link it is dropped."""

@@ -76,7 +76,7 @@ class CertificateRenewal:
                 "certificate not renewed", why=str(error), hours_left=round(left.total_seconds() / 3600, 1)
             )
             return False
-        await self._link.begin_anew()
+        self._link.begin_anew()
         self._log.info("certificate renewed")
         return True
 

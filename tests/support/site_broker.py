@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gatekeeper import cose
 from gatekeeper.adapters.mqtt import MqttSession
-from gatekeeper.core.certificates import Authority, LeafKey, service_name, to_pem
+from gatekeeper.core.certificates import Authority, LeafKey, RevokedCertificate, service_name, to_pem
 from gatekeeper.core.trust import Anchor
 from gatekeeper.embedded.broker import free_port
 from gatekeeper.embedded.child import Child, until
@@ -89,7 +89,7 @@ class SiteBroker:
         """The service's pass, as the site issues it."""
         key, pem = make_tls_key()
         certificate = issue_to_service(self.site, self.authority, key.public_key(), now=datetime.now(UTC))
-        return self.passed(service_name(SITE), certificate, pem)
+        return self.passed(service_name(self.authority.site), certificate, pem)
 
     def passed(self, name: str, certificate: x509.Certificate, key: bytes) -> Pass:
         """A certificate and its key as files."""
@@ -108,7 +108,7 @@ class SiteBroker:
         pass_ = self.service()
         return MqttSession(
             url=self.url,
-            client_id=service_name(SITE),
+            client_id=service_name(self.authority.site),
             session_expiry=timedelta(0) if fresh else timedelta(days=7),
             receive_maximum=64,
             ca_file=pass_.authority,
@@ -128,6 +128,13 @@ class SiteBroker:
         now = datetime.now(UTC)
         assert revoke_certificates(self.site, name, now=now) > 0
         write_broker_files(self.site, self.authority, prefix="gk", revoked_gates=(), now=now)
+        await self.carry(BROKER_CRL)
+
+    async def revoke_serial(self, serial: int) -> None:
+        """Put one certificate on the broker's list, and leave all others."""
+        now = datetime.now(UTC)
+        listed = self.authority.revocations([RevokedCertificate(serial=serial, at=now)], now=now)
+        self.site.write(BROKER_CRL, to_pem(listed))
         await self.carry(BROKER_CRL)
 
     async def saved(self) -> None:
@@ -152,15 +159,16 @@ class SiteBroker:
 
 
 @asynccontextmanager
-async def site_broker(folder: Path) -> AsyncIterator[SiteBroker]:
-    """Start a broker with the deployed configuration, for the length of a block."""
+async def site_broker(folder: Path, anchor: Anchor | None = None) -> AsyncIterator[SiteBroker]:
+    """Start a broker with the deployed configuration, for the length of a block; of the anchor's site, else of one made up."""
     account = server_account()
     folder = private_folder(settle(folder, account) / "mosquitto", account)
     now, site = datetime.now(UTC), SiteFolder(folder / "site")
-    roots = (cose.SigningKey.generate().public_der,)
-    anchor = Anchor(site=SITE, host=TenantId("host"), threshold=1, roots=roots)
+    if anchor is None:
+        roots = (cose.SigningKey.generate().public_der,)
+        anchor = Anchor(site=SITE, host=TenantId("host"), threshold=1, roots=roots)
     site.write("anchor.json", anchor.to_json().encode())
-    authority = found_authority(site, site=SITE, prefix="gk", now=now)
+    authority = found_authority(site, site=anchor.site, prefix="gk", now=now)
     key, pem = make_tls_key()
     certificate = issue_to_server(site, authority, ["127.0.0.1"], key.public_key(), now=now)
     (folder / "server-cert.pem").write_bytes(to_pem(certificate))
