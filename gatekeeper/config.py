@@ -148,7 +148,7 @@ class Settings:
         if not 1 <= self.certificate_hours <= 2160:
             raise SettingError("certificate_hours is a number of hours from 1 to 2160.")
         if self.broker_certificate is not None and not self.broker.startswith("mqtts://"):
-            raise SettingError("broker_certificate is for a broker that is reached as mqtts://...")
+            raise SettingError("broker_certificate is for a broker that is reached as mqtts://host:port.")
 
 
 def _is_http_url(url: str) -> bool:

@@ -90,9 +90,6 @@ def admit(
     which = the_site(settings)
     folder = site_folder(settings, which)
     document = _request(folder, request)
-    asked = believe_request(document, site=which)
-    say(f"{asked.gate} shows this fingerprint, or it is not {asked.gate}:")
-    typer.echo(asked.fingerprint)
     handed_in, signed = run(_admit(settings, which, folder, document))
     if handed_in.outcome is not None and handed_in.outcome.code == APPLIED:
         publish_trust(folder, signed)
@@ -105,6 +102,14 @@ def revoke(name: Gate, *, settings: Settings) -> None:
     """Revoke a gate's key: nothing that it says counts from now on; and take its certificates back."""
     which = the_site(settings)
     folder = site_folder(settings, which)
+    trust = run(_trust_in_force(settings, which))
+    known = trust.listing.gates.get(GateId(name))
+    if known is not None and known.state is KeyState.REVOKED:
+        # It came in force when this command had ended, or what follows from it was stopped.
+        say(f"The key of {name} is revoked already.")
+        keep_trust(settings, which, trust.document)
+        _take_back(settings, folder, trust, GateId(name))
+        return
     handed_in, signed = run(_revoke(settings, which, folder, GateId(name)))
     if handed_in.outcome is not None and handed_in.outcome.code == APPLIED:
         publish_trust(folder, signed)
@@ -158,6 +163,8 @@ def keep_trust(settings: Settings, site: SiteId, document: bytes | None) -> None
     trust = read_trust(document, anchor=folder.read_anchor(), not_below=read_current_trust(folder).version)
     if isinstance(trust, Trust):
         publish_trust(folder, trust)
+        if has_authority(folder):
+            _tell_broker(settings, folder, trust)
 
 
 async def _inviter(settings: Settings, site: SiteId) -> tuple[OperatorId, frozenset[GateId]]:
@@ -177,6 +184,9 @@ async def _admit(
         current, _ = await believed(reading, settings, site)
         gates = await _gates_in_force(reading, settings, site)
         signed = admit_gate(folder, current, request, gates=gates, now=datetime.now(UTC))
+        asked = believe_request(request, site=site)
+        say(f"{asked.gate} shows this fingerprint, or it is not {asked.gate}:")
+        typer.echo(asked.fingerprint)
         return await _hand_in(reading, settings, site, signed, Deed.WIDEN_TRUST), signed
 
 
@@ -226,14 +236,23 @@ def _take_back(settings: Settings, folder: SiteFolder, trust: Trust, gate: GateI
     """Take a gate's certificates back, and write what the broker reads anew."""
     if not has_authority(folder):
         return
-    revoked = [name for name, key in trust.listing.gates.items() if key.state is KeyState.REVOKED]
-    now = datetime.now(UTC)
     with folder.alone():
-        count = revoke_certificates(folder, gate, now=now)
-        write_broker_files(
-            folder, read_authority(folder), prefix=settings.prefix, revoked_gates=revoked, now=now
-        )
+        count = revoke_certificates(folder, gate, now=datetime.now(UTC))
+    _tell_broker(settings, folder, trust)
     say(
         f"{count} certificate{'' if count == 1 else 's'} taken back. Carry {folder.root / 'broker'} (crl.pem, acl) to the broker "
         "and have it read them (systemctl reload mosquitto): the session that is there is mute then, and no other begins."
     )
+
+
+def _tell_broker(settings: Settings, folder: SiteFolder, trust: Trust) -> None:
+    """Write what the broker reads anew: whom the trust list revokes has no rights there, and who is admitted again has."""
+    revoked = [name for name, key in trust.listing.gates.items() if key.state is KeyState.REVOKED]
+    with folder.alone():
+        write_broker_files(
+            folder,
+            read_authority(folder),
+            prefix=settings.prefix,
+            revoked_gates=revoked,
+            now=datetime.now(UTC),
+        )

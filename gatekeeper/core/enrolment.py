@@ -1,13 +1,13 @@
 """How a gate asks to belong to a site: a document that proves it holds the key it names.
 
-    enrolment request   signed by the gate's own new key, site as external AAD   {0 1, 1 site, 2 gate, 3 algorithm, 4 SPKI,
-                                                                                  5 SHA-256 of the TLS key's SPKI}
+    enrolment request   signed by the gate's own new key, site as external AAD   {0 1, 1 site, 2 gate, 3 algorithm, 4 SPKI}
+    with a TLS key                                                               {0 2, ..., 5 SHA-256 of the TLS key's SPKI}
 
 The key is made at the gate and never leaves it. The request proves possession, nothing else: anyone can make one in
 any gate's name. That the key is that gate's is what a person says, who compares the fingerprint shown at the gate with
 the one shown at the site before the key goes into the trust list.
 
-Field 5 is there when the gate also wants a certificate for the broker (see `certificates`): the key that is believed says
+Version 2 is for a gate that also wants a certificate for the broker (see `certificates`): the key that is believed says
 which TLS key is that gate's too, at first and at every renewal. So one fingerprint covers both keys, and who has stolen only
 the TLS key gets no other certificate with it.
 """
@@ -37,7 +37,8 @@ ENROLMENT_TYPE: Final = "application/pacs-enrol+cose"
 _VERSION: Final = 1
 _GROUP: Final = 4
 _DIGEST: Final = 32
-_FIELDS: Final = frozenset(range(6))
+_VERSION_WITH_TLS: Final = 2
+_FIELDS: Final = {_VERSION: set(range(5)), _VERSION_WITH_TLS: set(range(6))}
 
 
 class EnrolmentRefusal(StrEnum):
@@ -112,7 +113,7 @@ def enrolment_request(*, site: SiteId, gate: GateId, key: cose.SigningKey, tls: 
     """Ask for a gate's place at a site, with the gate's own key; `tls` is its TLS key, as SubjectPublicKeyInfo in DER."""
     fields: dict[int, Any] = {0: _VERSION, 1: site, 2: gate, 3: int(key.algorithm), 4: key.public_der}
     if tls is not None:
-        fields[5] = hashlib.sha256(tls).digest()
+        fields |= {0: _VERSION_WITH_TLS, 5: hashlib.sha256(tls).digest()}
     return cose.sign(cbor.encode(fields), key=key, typ=ENROLMENT_TYPE, external_aad=site.encode())
 
 
@@ -150,9 +151,8 @@ def _request(content: Any) -> EnrolmentRequest:
             3: int(algorithm),
             4: bytes(spki),
         } if (
-            content.keys() <= _FIELDS
-            and version == _VERSION
-            and version is not True
+            type(version) is int
+            and content.keys() == _FIELDS.get(version)
             and is_name(site)
             and is_name(gate)
         ):

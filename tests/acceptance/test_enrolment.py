@@ -25,7 +25,7 @@ from tests.support.site_broker import start_mosquitto
 from tests.support.site_files import SMALL
 from tests.support.waiting import found
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 SITE, GATE = SiteId("fort"), GateId("front")
 SCAN = f"gk/v1/{SITE}/{GATE}/scan"
@@ -59,7 +59,7 @@ class Ground:
         """Type a command, and hear what it says on stdout and stderr."""
         program = await Program.start(module, *words, environment=self.environment)
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 out, err = await program.process.communicate()
         finally:
             await program.end()
@@ -124,6 +124,7 @@ async def test_a_gate_is_invited_compared_by_two_certified_heard_and_revoked(gro
         # The former gate is revoked by one person, and its place is free.
         _, said = await ground.say("gate", "revoke", GATE)
         assert "Done" in said
+        assert f"user {GATE}\ntopic deny #" in ground.site.read("broker/acl").decode()
         code, _ = await ground.say("gate", "enroll", GATE)
 
         asking = ("--site", SITE, "--gate", GATE, "--out", str(device), "--url", ground.desk)
@@ -157,6 +158,7 @@ async def test_a_gate_is_invited_compared_by_two_certified_heard_and_revoked(gro
         ]
         assert lists[0].listing.gates[GATE].state is KeyState.ACTIVE
         assert lists[0].version == lists[1].version, "the site's folder has the list in force too"
+        assert "deny" not in ground.site.read("broker/acl").decode(), "and the gate has its rights again"
 
         running = await Program.start(
             "devices.cli", "run", "--folder", str(device), "--broker", f"mqtts://127.0.0.1:{ground.broker_port}",
@@ -200,6 +202,8 @@ async def test_a_gate_is_invited_compared_by_two_certified_heard_and_revoked(gro
         with pytest.raises(MqttRefusedError):
             async with mqtt_client(ground.broker_port, tls=tls):
                 pass
+        _, said = await ground.say("gate", "revoke", GATE)
+        assert "revoked already" in said
         _, said = await ground.say("enrol", *asking, *trusting, "--code", code, module="devices.cli", code=1)
         assert "enrolment-code" in said, "a code is used once"
 
