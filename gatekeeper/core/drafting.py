@@ -46,6 +46,15 @@ __all__ = [
 ]
 
 _ALARMING: Final = {BadgeState.STOLEN: Reason.BADGE_STOLEN, BadgeState.REVOKED: Reason.REVOKED}
+_ALARMING_STATUSES: Final = {
+    StatusKind.LOG_ROLLED_BACK: "log-rolled-back",
+    StatusKind.POLICY_REFUSED: "policy-refused",
+    StatusKind.CLOCK_DOUBTED: "clock-doubted",
+    StatusKind.JOURNAL_FULL: "journal-full",
+    StatusKind.JOURNAL_DAMAGED: "journal-damaged",
+    StatusKind.FIRE: "fire",
+    StatusKind.COMMAND_REFUSED: "command-refused",
+}
 _PASSAGES: Final = {
     PassageOutcome.TAKEN: Kind.PASSAGE_TAKEN,
     PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
@@ -64,8 +73,8 @@ def alarms_of(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
 
 
 def alarms_of_status(status: Status) -> tuple[str, ...]:
-    """Why somebody must look at once: a gate remembers another log than this one."""
-    return ("log-rolled-back",) if status.kind is StatusKind.LOG_ROLLED_BACK else ()
+    """Why somebody must look at once: fire, or a gate that was told what cannot be, or doubts its own clock or journal."""
+    return (_ALARMING_STATUSES[status.kind],) if status.kind in _ALARMING_STATUSES else ()
 
 
 def draft_of_decision(
@@ -191,6 +200,8 @@ def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at:
     """What a gate reports of itself, or of one of its doors."""
     where = _place(policy, status.access_point) if status.access_point is not None else {}
     fields = {**where, **_origin(authentic), "status": status.kind.name.lower()}
+    if status.command is not None:
+        fields["command"] = status.command.hex()
     if alarms_of_status(status):
         fields["alarm"] = True
     return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)

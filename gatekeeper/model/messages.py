@@ -121,6 +121,18 @@ class StatusKind(IntEnum):
     TAMPER_CLEARED = 3
     CLOSED_AGAIN = 4
     LOG_ROLLED_BACK = 5
+    POLICY_REFUSED = 6
+    CLOCK_DOUBTED = 7
+    JOURNAL_FULL = 8
+    JOURNAL_DAMAGED = 9
+    LOCKED_DOWN = 10
+    RELEASED = 11
+    EXIT_REQUESTED = 12
+    FIRE = 13
+    FIRE_CLEARED = 14
+    RESTARTING = 15
+    OPENED = 16
+    COMMAND_REFUSED = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +275,11 @@ class Passage(Upward):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Upward):
-    """A gate speaks of itself or of one of its doors."""
+    """A gate speaks of itself or of one of its doors; `command` is the SHA-256 of the command message that made it."""
 
     kind: StatusKind
     access_point: AccessPointId | None
+    command: bytes | None = None
 
     def payload(self) -> bytes:
         """The CBOR to be signed by the gate on its status topic."""
@@ -274,12 +287,14 @@ class Status(Upward):
         fields[5] = int(self.kind)
         if self.access_point is not None:
             fields[6] = self.access_point
+        if self.command is not None:
+            fields[7] = self.command
         return cbor.encode(fields)
 
     @classmethod
     def read(cls, payload: bytes) -> "Status | MessageMalformed":
         """Read a verified status payload."""
-        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6), build=cls._of)
+        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6, 7), build=cls._of)
 
     @classmethod
     def _of(cls, fields: Mapping[int, Any]) -> "Status":
@@ -287,6 +302,7 @@ class Status(Upward):
             **_upward_of(fields),
             kind=StatusKind(whole(fields[5], len(StatusKind) - 1)),
             access_point=AccessPointId(name(fields[6])) if 6 in fields else None,
+            command=octets(fields[7], 32) if 7 in fields else None,
         )
 
 

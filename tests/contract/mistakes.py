@@ -71,7 +71,7 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("scan-decided-offline", "scan-that-was-recorded-offline", {10: 2}, _MALFORMED, "Denied or granted."),
     ("passage-forced", "passage-of-an-unknown-outcome", {6: 4}, _MALFORMED, ""),
     ("passage-taken", "passage-after-half-a-scan", {7: bytes(16)}, _MALFORMED, ""),
-    ("status-online", "status-of-an-unknown-kind", {5: 6}, _MALFORMED, ""),
+    ("status-online", "status-of-an-unknown-kind", {5: 18}, _MALFORMED, ""),
     ("status-online", "status-in-the-year-10000", {3: 253_402_300_800_000}, _MALFORMED, ""),
     ("hello", "hello-without-a-word", {5: ""}, _MALFORMED, ""),
     ("hello", "hello-of-65-characters", {5: "a" * 65}, _MALFORMED, ""),

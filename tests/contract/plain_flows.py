@@ -64,7 +64,9 @@ def _messages(site: SmallSite) -> None:
             site.recorded(site.passage("front-out", outcome, scan=grant, **more))
         for kind in StatusKind:
             for place in (None, "front-in", NOWHERE):
-                site.recorded(site.status("front", kind, access_point=place, **more))
+                for command in (None, bytes(32)):
+                    said = {"access_point": place, "command": command, **more}
+                    site.recorded(site.status("front", kind, **said))
         site.recorded(site.hello("front", **more))
         site.recorded(site.hello("front", policy=bytes(32), checkpoint=b"a checkpoint", **more))
     site.skip("front", 100)

@@ -155,6 +155,9 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "status-closed-again": Status(
             **_UP, kind=StatusKind.CLOSED_AGAIN, access_point=AccessPointId("front-in")
         ),
+        "status-locked-down": Status(
+            **_UP, kind=StatusKind.LOCKED_DOWN, access_point=None, command=digest(b"a command to lock down")
+        ),
         "status-log-rolled-back": Status(**_UP, kind=StatusKind.LOG_ROLLED_BACK, access_point=None),
         "hello": Hello(**_UP, agent="a-gate/1.0", policy=None, checkpoint=None),
         "hello-that-remembers": Hello(

@@ -353,12 +353,20 @@ def test_every_status_has_its_word(kind: StatusKind, site: SmallSite):
     assert (draft.kind, draft.public["status"]) == (Kind.GATE_STATUS, kind.name.lower())
 
 
-def test_only_a_log_that_was_rolled_back_is_an_alarm_among_what_gates_tell_of_themselves(site: SmallSite):
+def test_what_a_gate_must_not_have_met_is_an_alarm_and_nothing_else_that_it_tells_of_itself(site: SmallSite):
+    alarming = {
+        StatusKind.LOG_ROLLED_BACK: "log-rolled-back",
+        StatusKind.POLICY_REFUSED: "policy-refused",
+        StatusKind.CLOCK_DOUBTED: "clock-doubted",
+        StatusKind.JOURNAL_FULL: "journal-full",
+        StatusKind.JOURNAL_DAMAGED: "journal-damaged",
+        StatusKind.FIRE: "fire",
+        StatusKind.COMMAND_REFUSED: "command-refused",
+    }
     for kind in StatusKind:
         recorded = site.recorded(site.status("front", kind))
-        rolled_back = kind is StatusKind.LOG_ROLLED_BACK
-        assert recorded.alarms == (("log-rolled-back",) if rolled_back else ())
-        assert entry(recorded).public.get("alarm", False) is rolled_back
+        assert recorded.alarms == ((alarming[kind],) if kind in alarming else ())
+        assert entry(recorded).public.get("alarm", False) is (kind in alarming)
 
 
 def test_a_status_of_the_gate_itself_names_no_door(site: SmallSite):

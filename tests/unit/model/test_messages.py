@@ -244,7 +244,29 @@ def test_the_numbers_on_the_wire_stay_what_they_are():
     for numbers, names in (
         (PassageOutcome, ["TAKEN", "NOT_TAKEN", "FORCED", "HELD_OPEN"]),
         (ClockQuality, ["NONE", "FREE_RUNNING", "SYNCHRONISED"]),
-        (StatusKind, ["ONLINE", "OFFLINE", "TAMPER", "TAMPER_CLEARED", "CLOSED_AGAIN", "LOG_ROLLED_BACK"]),
+        (
+            StatusKind,
+            [
+                "ONLINE",
+                "OFFLINE",
+                "TAMPER",
+                "TAMPER_CLEARED",
+                "CLOSED_AGAIN",
+                "LOG_ROLLED_BACK",
+                "POLICY_REFUSED",
+                "CLOCK_DOUBTED",
+                "JOURNAL_FULL",
+                "JOURNAL_DAMAGED",
+                "LOCKED_DOWN",
+                "RELEASED",
+                "EXIT_REQUESTED",
+                "FIRE",
+                "FIRE_CLEARED",
+                "RESTARTING",
+                "OPENED",
+                "COMMAND_REFUSED",
+            ],
+        ),
     ):
         assert [(int(one), one.name) for one in numbers] == list(enumerate(names))
     assert [int(card) for card in (CardTechnology.MIFARE, CardTechnology.WIEGAND)] == [0, 1]
