@@ -15,7 +15,9 @@ from gatekeeper.cli.options import Data, Site, quiet_settings
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.certificates import to_pem
+from gatekeeper.core.trust import KeyState
 from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.service.administration.trust_list import read_current_trust
 from gatekeeper.service.identity.authority_files import (
     AUTHORITY,
     BROKER_ACL,
@@ -40,8 +42,14 @@ def init(data: Data = None, site: Site = None) -> None:
     """Make the site's certificate authority: a key and a certificate in the site's folder, used for nothing else."""
     settings = quiet_settings(data=data, site=site)
     folder = _folder(settings)
-    which = folder.read_anchor().site
-    authority = found_authority(folder, site=which, prefix=settings.prefix, now=datetime.now(UTC))
+    which, gates = folder.read_anchor().site, read_current_trust(folder).listing.gates
+    authority = found_authority(
+        folder,
+        site=which,
+        prefix=settings.prefix,
+        now=datetime.now(UTC),
+        revoked_gates=[gate for gate, key in gates.items() if key.state is KeyState.REVOKED],
+    )
     say(
         f"{which} has a certificate authority until {authority.certificate.not_valid_after_utc:%Y-%m-%d}. Its key is in "
         f"{folder.root / 'ca'}, for the eyes of the service only."

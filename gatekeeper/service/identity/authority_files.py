@@ -90,14 +90,16 @@ def has_authority(folder: SiteFolder) -> bool:
     return folder.holds(_KEY)
 
 
-def found_authority(folder: SiteFolder, *, site: SiteId, prefix: str, now: datetime) -> Authority:
+def found_authority(
+    folder: SiteFolder, *, site: SiteId, prefix: str, now: datetime, revoked_gates: Collection[GateId] = ()
+) -> Authority:
     """Make the site's authority and its empty list of revoked certificates. Raises `SiteFolderError` when there is one."""
     key, pem = make_tls_key()
     certificate = authority_certificate(site, key=key, serial=_serial(), now=now)
     folder.keep_secret(_KEY, pem)
     folder.write(AUTHORITY, to_pem(certificate))
     authority = Authority(site=site, certificate=certificate, key=key)
-    write_broker_files(folder, authority, prefix=prefix, revoked_gates=(), now=now)
+    write_broker_files(folder, authority, prefix=prefix, revoked_gates=revoked_gates, now=now)
     return authority
 
 
@@ -138,7 +140,8 @@ def issue_to_server(
 ) -> x509.Certificate:
     """Issue the certificate of a server by its host names."""
     certificate = authority.for_server(hosts, key, serial=_serial(), now=now, life=SERVER_LIFE)
-    return _keep(folder, hosts[0], certificate, now)
+    # No gate's name has a colon: a gate that is called as a host is keeps that host's certificate out of its own end.
+    return _keep(folder, f"server:{hosts[0]}", certificate, now)
 
 
 def certify_desk(folder: SiteFolder, host: str, *, now: datetime) -> Path:

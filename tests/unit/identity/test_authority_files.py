@@ -17,6 +17,7 @@ from gatekeeper.service.identity.authority_files import (
     found_authority,
     is_standing,
     issue_to_gate,
+    issue_to_server,
     make_tls_key,
     read_authority,
     revoke_certificates,
@@ -78,6 +79,17 @@ def test_what_has_ended_is_forgotten_and_what_has_not_is_remembered_over_a_resta
     issue_to_gate(folder, read_authority(folder), OTHER, key.public_key(), now=later, life=WEEK)
     assert not (folder.root / f"ca/issued/{short.serial_number:040x}.json").exists()
     assert (folder.root / f"ca/issued/{long.serial_number:040x}.json").exists()
+
+
+def test_a_gate_that_is_called_as_the_broker_takes_nothing_of_the_broker_s_back(folder: SiteFolder):
+    key, _ = make_tls_key()
+    server = issue_to_server(folder, read_authority(folder), [GATE], key.public_key(), now=NOON)
+    own = issued(folder)
+    assert revoke_certificates(folder, GATE, now=NOON) == 1
+    assert (is_standing(folder, server.serial_number), is_standing(folder, own.serial_number)) == (
+        True,
+        False,
+    )
 
 
 def test_serial_numbers_are_twenty_octets_that_nobody_foretells(folder: SiteFolder):
