@@ -17,10 +17,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from devices.agent import GateAgent
-from devices.app import gate_on, make_link
+from devices.app import gate_on, make_link, opened_hardware
+from devices.bridges.settings import bridged
 from devices.certificate import read_certificate
 from devices.checkpoint_file import memory_document
 from devices.enrolling import enrol
+from devices.hardware.fitting import described, opened
+from devices.hardware.ports import HardwareError
 from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
 from devices.renewal import CertificateRenewal
@@ -31,7 +34,7 @@ from gatekeeper.core.enrolment import fingerprint
 from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.trees import SITE_TREE
 
-__all__ = ["app", "main"]
+__all__ = ["app", "failed_hardware", "main"]
 
 app = typer.Typer(
     name="gatekeeper-device",
@@ -51,14 +54,20 @@ Folder = Annotated[
 
 @app.command()
 def check(folder: Folder) -> None:
-    """Say whether a gate's folder is in order, and which key it holds."""
+    """Say whether a gate's folder is in order, which hardware it has and whether that can be opened, and which key it holds.
+
+    Exit 1: something is not.
+    """
     settings = _settings(folder)
     _say(
         f"{settings.gate} at {settings.site} is in order, with version {settings.trust.version} of the trust list."
     )
+    if settings.bridge is not None:
+        _say(f"It is a bridge, at {', '.join(sorted(bridged(settings.bridge)))}.")
     if not log_verifiers(settings.trust, SITE_TREE):
         _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
     typer.echo(fingerprint(settings.key.public_der))
+    _check_hardware(settings)
 
 
 @app.command()
@@ -103,7 +112,10 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Be this gate until stopped (SIGINT or SIGTERM); a bridge, when gate.json has one."""
+    """Be this gate until stopped (SIGINT or SIGTERM), with the hardware and the bridge that gate.json gives it.
+
+    Exit 1: it cannot start, or its hardware failed; a service manager starts it anew.
+    """
     log_to_stderr()
     settings = _settings(folder)
     try:
@@ -113,11 +125,19 @@ def run(
         _fail(str(error))
     except OSError as error:
         _fail(f"{authority} cannot be used: {error.strerror or error}.")
-    gate = gate_on(link, settings)
-    _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
-    if settings.bridge is None:
-        _say("No hardware is fitted to it in this version: it reports and listens, and opens nothing.")
-    asyncio.run(_until_stopped(gate, renewal))
+    try:
+        with opened_hardware(settings) as fittings:
+            gate = gate_on(link, settings, fittings=fittings)
+            _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
+            _say_hardware(settings)
+            asyncio.run(_until_stopped(gate, renewal))
+    except HardwareError as error:
+        _fail(f"Its hardware failed: {error}.")
+    except ExceptionGroup as group:
+        broken = failed_hardware(group)
+        if broken is None:
+            raise
+        _fail(f"Its hardware failed: {broken}.")
 
 
 def main() -> None:
@@ -151,6 +171,38 @@ def _renewal(
         )
         return None
     return CertificateRenewal(settings, link, SiteDesk(desk, authority=authority), folder=folder)
+
+
+def failed_hardware(group: ExceptionGroup) -> Exception | None:
+    """The first failure of hardware, when nothing else failed with it; else None: a defect keeps its traceback."""
+    broken, others = group.split(HardwareError)
+    first: Exception | None = broken
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first if others is None else None
+
+
+def _say_hardware(settings: GateSettings) -> None:
+    for access_point, point in settings.hardware.items():
+        _say(f"{access_point}: {described(point)}.")
+    by_bridge = bridged(settings.bridge) if settings.bridge is not None else frozenset()
+    for door in settings.doorways:
+        if door.id not in settings.hardware.keys() | by_bridge:
+            _say(f"{door.id}: no hardware is named in gate.json, so it reads nothing and opens nothing.")
+
+
+def _check_hardware(settings: GateSettings) -> None:
+    _say_hardware(settings)
+    closed = False
+    for access_point, point in settings.hardware.items():
+        try:
+            with opened({access_point: point}):
+                _say(f"{access_point}: can be opened.")
+        except HardwareError as error:
+            closed = True
+            _say(f"{access_point}: cannot be opened: {error}.")
+    if closed:
+        raise typer.Exit(_REFUSED)
 
 
 def _settings(folder: Path) -> GateSettings:

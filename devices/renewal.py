@@ -55,7 +55,12 @@ class CertificateRenewal:
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
-            wait = self.until_due()
+            try:
+                wait = self.until_due()
+            except (CertificateError, OSError) as error:
+                # It cannot be renewed then, and the gate goes on for as long as the broker lets it.
+                self._log.warning("certificate not renewed", why=str(error))
+                wait = _LOOKS
             if wait > timedelta(0):
                 # Not in one go: a clock that is set meanwhile must not put it off for days.
                 await asyncio.sleep(min(wait, _LOOKS).total_seconds())
@@ -71,10 +76,7 @@ class CertificateRenewal:
         try:
             await asyncio.to_thread(self._replace)
         except (DeskAwayError, DeskRefusedError, CertificateError, OSError) as error:
-            left = read_certificate(self._folder / TLS).not_valid_after_utc - self._clock()
-            self._log.warning(
-                "certificate not renewed", why=str(error), hours_left=round(left.total_seconds() / 3600, 1)
-            )
+            self._log.warning("certificate not renewed", why=str(error))
             return False
         self._link.begin_anew()
         self._log.info("certificate renewed")
