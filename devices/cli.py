@@ -26,6 +26,7 @@ from devices.enrolling import enrol
 from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
+from devices.journal_file import JournalInUseError
 from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
 from devices.renewal import CertificateRenewal
@@ -134,6 +135,8 @@ def run(
             _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
             _say_hardware(settings)
             asyncio.run(_until_stopped(gate, renewal))
+    except JournalInUseError as error:
+        _fail(str(error))
     except HardwareError as error:
         _fail(f"Its hardware failed: {error}.")
     except ExceptionGroup as group:

@@ -6,18 +6,21 @@ keeps on its disk.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from devices.agent import GateAgent
+from devices.app import open_journal
 from devices.bridges.settings import TasmotaSettings
 from devices.bridges.tasmota import TasmotaBridge
 from devices.core.events import Signal, WallTime
 from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Display, Fittings, Strike
+from devices.link import Route
 from devices.settings import GateSettings, read_gate_folder
 from devices.simulator.faults import skew_of
 from devices.simulator.faulty_link import FaultyLink, Weather
@@ -181,15 +184,28 @@ class Post:
         )
         if self._bridge is None or self.stock is None:
             fittings = {door.id: self._fittings(door.id) for door in settings.doorways}
-            return GateAgent(settings, link, fittings=fittings, wall_clock=self._wall_clock), link
+            return self._agent_of(link, fittings), link
         bridge, point = TasmotaBridge(link, topic=self._bridge.topic), self._bridge.access_point
         fitted = replace(
             bridge.fittings, strike=self._strike(point, bridge.fittings.strike), display=self.stock
         )
-        agent = GateAgent(
-            settings, link, fittings={point: fitted}, routes=bridge.routes, wall_clock=self._wall_clock
+        return self._agent_of(link, {point: fitted}, routes=bridge.routes), link
+
+    def _agent_of(
+        self,
+        link: FaultyLink,
+        fittings: Mapping[AccessPointId, Fittings],
+        *,
+        routes: Mapping[str, Route] | None = None,
+    ) -> GateAgent:
+        return GateAgent(
+            self.settings,
+            link,
+            open_journal=partial(open_journal, self.settings),
+            fittings=fittings,
+            routes=routes,
+            wall_clock=self._wall_clock,
         )
-        return agent, link
 
     def _fittings(self, point: AccessPointId) -> Fittings:
         display: Display = _NoDisplay()
