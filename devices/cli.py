@@ -41,6 +41,8 @@ app = typer.Typer(
 )
 app.command("simulate")(simulate)
 _REFUSED = 1
+RESTART = 75
+"""What `run` exits with when the service has the gate start anew (EX_TEMPFAIL of sysexits.h: do it again)."""
 
 Folder = Annotated[
     Path, typer.Option(help="The gate's folder: gate.json, key.pem, anchor.json, trust.cose ...")
@@ -120,7 +122,10 @@ def run(
         Path | None, typer.Option(help="The certificates that the broker's must come from (PEM).")
     ] = None,
 ) -> None:
-    """Be this gate until stopped (SIGINT or SIGTERM); a bridge, when gate.json has one."""
+    """Be this gate until stopped (SIGINT or SIGTERM); a bridge, when gate.json has one.
+
+    Exit 75: the service has it start anew; whoever keeps it running does so.
+    """
     log_to_stderr()
     settings = _settings(folder)
     try:
@@ -130,7 +135,9 @@ def run(
     _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
     if settings.bridge is None:
         _say("No hardware is fitted to it in this version: it reports and listens, and opens nothing.")
-    asyncio.run(_until_stopped(gate))
+    if asyncio.run(_until_stopped(gate)):
+        _say(f"{settings.gate} ends because an operator has it start anew.")
+        raise typer.Exit(RESTART)
 
 
 def main() -> None:
@@ -138,13 +145,18 @@ def main() -> None:
     app()
 
 
-async def _until_stopped(gate: GateAgent) -> None:
+async def _until_stopped(gate: GateAgent) -> bool:
+    """Be a gate until it is stopped, or told to start anew; whether it was the latter."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with gate:
-        await stop.wait()
+        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(gate.restart_asked())]
+        done, others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+    return ends[1] in done
 
 
 def _settings(folder: Path) -> GateSettings:

@@ -1,7 +1,9 @@
 """The gate's folder, read once at the start; a gate whose folder is not in order does not start.
 
     gate.json         {"site", "gate", "prefix",
-                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool}],
+                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool,
+                                          "exit"?: "wired" | "released", "on_fire"?: "nothing" | "release"}],
+                       "interlocks"?: [[access point, access point ...]],
                        "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
     key.pem           the gate's own key, made here                             its owner's eyes only
     broker-password   one line                                                  its owner's eyes only
@@ -11,7 +13,13 @@
 
 `contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
-without a contact cannot be one. What is wrong is said in a sentence that names the file and what to do. A secret that
+without a contact cannot be one. `interlocks` are those whose doors are all at this gate: it then looks itself that the
+others are shut before it releases one.
+
+`exit` says what the exit button of a door does. "wired" (so it is, unless written otherwise): it breaks the circuit of the
+strike itself, and the gate only hears of it. "released": the gate releases the strike; only where no law asks that people
+get out without a computer. `on_fire` says what the fire panel's input does: "nothing", or "release". The panel belongs in
+the circuit of the strikes, too: the input is an aid beside that. What is wrong is said in a sentence that names the file and what to do. A secret that
 others may read is refused: whoever read it can be this gate.
 """
 
@@ -19,7 +27,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +35,7 @@ from typing import Any, Final
 from devices.bridges.tasmota_format import is_reader_topic
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
-from devices.core.controller import Doorway
+from devices.core.controller import Doorway, Exit
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
@@ -40,9 +48,9 @@ _HELD: Final = 30
 _LONGEST_HELD: Final = 3600
 _OTHERS: Final = 0o077
 _KEYS: Final = frozenset(
-    {"site", "gate", "prefix", "access_points", "held_seconds", "warned_seconds", "bridge"}
+    {"site", "gate", "prefix", "access_points", "held_seconds", "warned_seconds", "bridge", "interlocks"}
 )
-_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked"})
+_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "exit", "on_fire"})
 _BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
 
 
@@ -180,7 +188,35 @@ def _doorways(written: Mapping[str, Any], bridge: BridgeSettings | None) -> tupl
     doorways = tuple(_doorway(point, bridge, *waits) for point in _points(written))
     if len({doorway.id for doorway in doorways}) != len(doorways):
         raise SettingsError("gate.json names an access point twice.")
-    return doorways
+    return _with_partners(doorways, written.get("interlocks", []))
+
+
+def _with_partners(doorways: tuple[Doorway, ...], interlocks: object) -> tuple[Doorway, ...]:
+    """The doorways, each with those that must be shut before it is released."""
+    felt = [doorway.id for doorway in doorways if doorway.has_contact]
+    match interlocks:
+        case [*read] if all(
+            isinstance(group, list) and len(group) > 1 and all(door in felt for door in group)
+            for group in read
+        ):
+            groups: list[list[AccessPointId]] = read
+            return tuple(
+                replace(
+                    doorway,
+                    partners=frozenset(
+                        door
+                        for group in groups
+                        if doorway.id in group
+                        for door in group
+                        if door != doorway.id
+                    ),
+                )
+                for doorway in doorways
+            )
+        case _:
+            raise SettingsError(
+                "gate.json: interlocks is a list of lists of two or more of the gate's access points that have a contact."
+            )
 
 
 def _points(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -210,6 +246,10 @@ def _doorway(
         raise SettingsError(
             f"gate.json: {access_point} is interlocked, so it needs a contact that feels when it is shut."
         )
+    if point.get("exit", Exit.WIRED) not in set(Exit):
+        raise SettingsError(f"gate.json: the exit of {access_point} is wired or released.")
+    if point.get("on_fire", "nothing") not in {"nothing", "release"}:
+        raise SettingsError(f"gate.json: on_fire of {access_point} is nothing or release.")
     return Doorway(
         id=access_point,
         direction=Direction(point["direction"]),
@@ -217,6 +257,8 @@ def _doorway(
         interlocked=interlocked,
         warned=warned,
         held=held,
+        exit=Exit(point.get("exit", Exit.WIRED)),
+        released_by_fire=point.get("on_fire") == "release",
     )
 
 

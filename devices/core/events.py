@@ -22,16 +22,21 @@ __all__ = [
     "CancelTimer",
     "CardPresented",
     "CheckpointReceived",
+    "CommandReceived",
     "ContactClosed",
     "ContactOpened",
     "Effect",
     "Event",
+    "ExitRequested",
+    "FireCleared",
+    "FireDetected",
     "KeepCheckpoints",
     "LinkDown",
     "LinkUp",
     "Lock",
     "ProofGiven",
     "Publish",
+    "Restart",
     "Show",
     "Signal",
     "StartTimer",
@@ -64,25 +69,29 @@ class TimerKind(StrEnum):
     UNLOCK = "unlock"
     WARNED = "warned"
     HELD = "held"
+    FIRE = "fire"
     KEPT = "kept"
+    RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer's name: its purpose and its access point (`KEPT` belongs to the whole gate)."""
+    """A timer's name: its purpose and its access point (`KEPT` and `RESTART` belong to the whole gate)."""
 
     kind: TimerKind
     access_point: AccessPointId | None = None
 
 
 class Signal(StrEnum):
-    """What the display of a reader says: of a badge, or of the door (`CLOSE_DOOR`, until `READY`)."""
+    """What the display of a reader says: of a badge, or of the door (`CLOSE_DOOR` and `LOCKDOWN`, until `READY`)."""
 
     GRANTED = "granted"
     DENIED = "denied"
     WAITING = "waiting"
     BUSY = "busy"
     NO_SERVICE = "no-service"
+    LOCKDOWN = "lockdown"
+    TAMPERED = "tampered"
     CLOSE_DOOR = "close-door"
     READY = "ready"
 
@@ -148,6 +157,30 @@ class CheckpointReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """Bytes on the gate's own command topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRequested:
+    """Somebody inside pressed the button of a door to leave through it."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class FireDetected:
+    """The fire panel's input to the gate is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FireCleared:
+    """The fire panel's input to the gate is off again."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContactOpened:
     """The door's contact says open."""
 
@@ -191,6 +224,10 @@ Event: TypeAlias = (
     | AnswerReceived
     | BeaconReceived
     | CheckpointReceived
+    | CommandReceived
+    | ExitRequested
+    | FireDetected
+    | FireCleared
     | ContactOpened
     | ContactClosed
     | TamperOpened
@@ -283,6 +320,21 @@ class Warn:
     why: Ignored
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """End the gate's program in order, so that whoever keeps it running starts it anew."""
+
+
 Effect: TypeAlias = (
-    Publish | AskProof | Unlock | Lock | StartTimer | CancelTimer | Show | CallOut | KeepCheckpoints | Warn
+    Publish
+    | AskProof
+    | Unlock
+    | Lock
+    | StartTimer
+    | CancelTimer
+    | Show
+    | CallOut
+    | KeepCheckpoints
+    | Warn
+    | Restart
 )

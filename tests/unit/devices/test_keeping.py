@@ -105,7 +105,7 @@ def test_a_lost_link_stops_sending_and_the_same_bytes_go_out_when_it_is_back():
 def test_no_number_leaves_the_oldest_unanswered_message_outside_the_services_window():
     talk = Talk.ready()
     for _ in range(200):
-        talk.happens(TamperOpened(None))
+        talk.happens(TamperCleared(None))
     assert max(sequences(talk)) == 1 + 32
     for access_point in (IN, OUT, PLAIN):
         talk.hears(talk.service.answer(talk.scans(access_point), Verdict.DENIED))
