@@ -64,11 +64,15 @@ _COMMANDS = {
     ),
     "alert": Where(module="gatekeeper.cli.changes", attribute="alert", help="The site's alert state."),
     "lockdown": Where(
-        module="gatekeeper.cli.changes",
+        module="gatekeeper.cli.doors",
         attribute="lockdown",
-        help="Lock the site, a zone or a gate down, or release it.",
+        help="Lock the site, a zone or a gate down, or release it; show which gates follow.",
     ),
-    "gate": Where(module="gatekeeper.cli.changes", attribute="gate", help="Admit gates."),
+    "gate": Where(
+        module="gatekeeper.cli.doors",
+        attribute="gate",
+        help="Admit gates, open a door from afar, start a gate anew.",
+    ),
     "tenant": Where(
         module="gatekeeper.cli.changes", attribute="tenant", help="Suspend a tenant, or end that."
     ),

@@ -33,8 +33,10 @@ from gatekeeper.service.administration.trust_list import admit_gate
 __all__ = ["alert", "for_the_site", "gate", "holder", "lockdown", "submit", "tell", "tenant"]
 
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
-lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it.")
-gate = typer.Typer(no_args_is_help=True, help="Admit gates.")
+lockdown = typer.Typer(
+    no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it; show which gates follow."
+)
+gate = typer.Typer(no_args_is_help=True, help="Admit gates, open a door from afar, start a gate anew.")
 tenant = typer.Typer(no_args_is_help=True, help="Suspend a tenant, or end that.")
 holder = typer.Typer(no_args_is_help=True, help="What the site believes of a holder.")
 
