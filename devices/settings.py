@@ -199,7 +199,7 @@ def _with_partners(doorways: tuple[Doorway, ...], interlocks: object) -> tuple[D
             isinstance(group, list) and len(group) > 1 and all(door in felt for door in group)
             for group in read
         ):
-            groups = [[AccessPointId(door) for door in group] for group in read]
+            groups = [[AccessPointId(str(door)) for door in group] for group in map(list, read)]
             return tuple(
                 replace(
                     doorway,

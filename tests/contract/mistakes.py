@@ -87,6 +87,18 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("decision-waiting", "decision-to-wait-for-too-long", {6: 60_001}, Ignored.ANSWER_MALFORMED, "A minute."),
     ("decision-waiting", "decision-to-wait-with-an-unlock", {7: 4000}, Ignored.ANSWER_MALFORMED, ""),
     ("decision-granted", "decision-of-an-unknown-verdict", {3: 4}, Ignored.ANSWER_MALFORMED, "Doubt denies."),
+    (
+        "command-to-open",
+        "command-to-open-no-door",
+        {5: MISSING},
+        Ignored.COMMAND_MALFORMED,
+        "One door, always.",
+    ),
+    ("command-to-open", "command-without-an-unlock", {11: MISSING}, Ignored.COMMAND_MALFORMED, ""),
+    ("command-to-open", "command-valid-for-too-long", {7: 10_001}, Ignored.COMMAND_MALFORMED, "Ten seconds."),
+    ("command-to-lock-down", "command-of-an-unknown-kind", {4: 4}, Ignored.COMMAND_MALFORMED, ""),
+    ("command-to-lock-down", "command-of-nobody", {8: MISSING}, Ignored.COMMAND_MALFORMED, ""),
+    ("command-to-start-anew", "command-to-start-a-door-anew", {5: "front-in"}, Ignored.COMMAND_MALFORMED, ""),
     ("beacon", "beacon-of-eight-bytes", {2: bytes(8)}, Ignored.BEACON_MALFORMED, ""),
     ("checkpoint", "checkpoint-without-a-note", {2: b""}, Ignored.CHECKPOINT_MALFORMED, ""),
     (
