@@ -194,29 +194,18 @@ def _doorways(written: Mapping[str, Any], bridge: BridgeSettings | None) -> tupl
 def _with_partners(doorways: tuple[Doorway, ...], interlocks: object) -> tuple[Doorway, ...]:
     """The doorways, each with those that must be shut before it is released."""
     felt = [doorway.id for doorway in doorways if doorway.has_contact]
-    match interlocks:
-        case [*read] if all(
-            isinstance(group, list) and len(group) > 1 and all(door in felt for door in group)
-            for group in read
-        ):
-            groups = [[AccessPointId(str(door)) for door in group] for group in map(list, read)]
-            return tuple(
-                replace(
-                    doorway,
-                    partners=frozenset(
-                        door
-                        for group in groups
-                        if doorway.id in group
-                        for door in group
-                        if door != doorway.id
-                    ),
-                )
-                for doorway in doorways
-            )
-        case _:
-            raise SettingsError(
-                "gate.json: interlocks is a list of lists of two or more of the gate's access points that have a contact."
-            )
+    groups: list[Any] = interlocks if isinstance(interlocks, list) else [None]
+    if not all(
+        isinstance(group, list) and len(group) > 1 and all(door in felt for door in group) for group in groups
+    ):
+        raise SettingsError(
+            "gate.json: interlocks is a list of lists of two or more of the gate's access points that have a contact."
+        )
+    return tuple(replace(doorway, partners=_partners(doorway.id, groups)) for doorway in doorways)
+
+
+def _partners(access_point: AccessPointId, groups: list[list[AccessPointId]]) -> frozenset[AccessPointId]:
+    return frozenset(door for group in groups if access_point in group for door in group) - {access_point}
 
 
 def _points(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:

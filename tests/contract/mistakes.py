@@ -69,7 +69,7 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
         "DER has no place.",
     ),
     ("scan-decided-offline", "scan-that-was-recorded-offline", {10: 2}, _MALFORMED, "Denied or granted."),
-    ("passage-forced", "passage-of-an-unknown-outcome", {6: 4}, _MALFORMED, ""),
+    ("passage-forced", "passage-of-an-unknown-outcome", {6: 5}, _MALFORMED, ""),
     ("passage-taken", "passage-after-half-a-scan", {7: bytes(16)}, _MALFORMED, ""),
     ("status-online", "status-of-an-unknown-kind", {5: 18}, _MALFORMED, ""),
     ("status-online", "status-in-the-year-10000", {3: 253_402_300_800_000}, _MALFORMED, ""),

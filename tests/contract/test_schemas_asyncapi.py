@@ -325,7 +325,8 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     said = forgeries.said("hello-of-front")
     authentic = authenticate(said.topic, said.wire, trust=trust(), prefix=PREFIX)
     assert isinstance(authentic, Authentic)
-    outcome = Play().flow.take(authentic, None, now=moment(0))
+    running._flow = Play().flow
+    outcome = running._flow.take(authentic, None, now=moment(0))
     assert isinstance(outcome, Recorded)
     topic, outcome.receipt.signed = sign_answer(
         outcome.answer, site=SITE, key=key_of("decision"), prefix=PREFIX
