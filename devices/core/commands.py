@@ -42,7 +42,7 @@ class ServiceTime:
 
     def hear(self, issued: datetime, *, at: float) -> None:
         """Take the time of something that the service signed just now, or before."""
-        known = self.now(at=at)
+        known = self.earliest(at=at)
         if known is None or issued > known:
             self.at_least, self.since = issued, at
 
@@ -51,7 +51,7 @@ class ServiceTime:
         self.hear(issued, at=at)
         self.is_measured |= timedelta(seconds=at - asked) <= _CLOSE
 
-    def now(self, *, at: float) -> datetime | None:
+    def earliest(self, *, at: float) -> datetime | None:
         """The earliest it can be at the service; None when it was never heard."""
         if self.at_least is None:
             return None

@@ -513,7 +513,7 @@ class Controller:
 
     def _command(self, wire: bytes) -> None:
         heard = self._time.is_measured and self._beacons.fresh(at=self._at) is not None
-        taken = self._commands.take(wire, now=self._time.now(at=self._at) if heard else None)
+        taken = self._commands.take(wire, now=self._time.earliest(at=self._at) if heard else None)
         ignored = self._obey(taken.command, taken) if isinstance(taken, Obeyed) else taken
         self._ignore(ignored)
         # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time

@@ -167,12 +167,12 @@ def test_a_gate_that_was_never_answered_in_time_asks_once_more_before_it_obeys()
 
 def test_the_services_time_is_never_ahead_of_a_clock_that_is_a_thousandth_slow():
     time = ServiceTime()
-    assert time.now(at=0.0) is None
+    assert time.earliest(at=0.0) is None
     time.hear(NOON, at=100.0)
     time.hear(NOON - timedelta(seconds=5), at=101.0)
-    assert time.now(at=1100.0) == NOON + timedelta(seconds=999)
+    assert time.earliest(at=1100.0) == NOON + timedelta(seconds=999)
     time.hear(NOON + timedelta(seconds=1000), at=1100.0)
-    assert time.now(at=1100.0) == NOON + timedelta(seconds=1000)
+    assert time.earliest(at=1100.0) == NOON + timedelta(seconds=1000)
 
 
 # -- lockdown ---------------------------------------------------------------------------------------------------------
