@@ -56,7 +56,7 @@ format: $(VENV)/.ready ## put the code in the agreed form
 	@$(BIN)/ruff format .
 
 constraints: $(VENV)/.ready ## pin every dependency anew, with hashes
-	@$(BIN)/uv pip compile pyproject.toml --extra server --extra embedded --extra timestamp --extra parquet --group pyproject.toml:dev --universal \
+	@$(BIN)/uv pip compile pyproject.toml --extra server --extra embedded --extra timestamp --extra parquet --extra gpio --extra osdp --group pyproject.toml:dev --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints.txt
 	@$(BIN)/uv pip compile --group pyproject.toml:bench --universal --constraints constraints.txt \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o constraints-bench.txt

@@ -1,24 +1,82 @@
 """The one place where a gate is put together: its folder and a broker become an agent with a link and its fittings."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, assert_never
 
 from devices.agent import GateAgent
+from devices.bridges.esp_rfid import EspRfidBridge
+from devices.bridges.onvif import OnvifBridge
+from devices.bridges.settings import (
+    BridgeSettings,
+    EspRfidSettings,
+    OnvifSettings,
+    TasmotaSettings,
+    UhppotedSettings,
+)
 from devices.bridges.tasmota import TasmotaBridge
-from devices.link import GateLink
+from devices.bridges.uhppoted import UhppotedBridge
+from devices.hardware.fitting import opened
+from devices.hardware.key_bound import reader_name
+from devices.hardware.ports import Fittings
+from devices.link import GateLink, Route
 from devices.settings import GateSettings
+from gatekeeper.model.ids import AccessPointId
 
-__all__ = ["make_gate"]
+__all__ = ["make_gate", "opened_hardware"]
 
 
-def make_gate(settings: GateSettings, *, broker: str, authority: Path | None = None) -> GateAgent:
-    """Make the gate of these settings: a bridge with the fittings of its reader, any other gate without.
+class _Bridged(NamedTuple):
+    """What a bridge brings to an agent."""
+
+    fittings: Mapping[AccessPointId, Fittings]
+    routes: Mapping[str, Route]
+
+
+@contextmanager
+def opened_hardware(settings: GateSettings) -> Iterator[dict[AccessPointId, Fittings]]:
+    """Open what gate.json names, for the length of a block. Raises `HardwareError`."""
+    with opened(settings.hardware, called=reader_name(settings.site, settings.gate)) as fittings:
+        yield fittings
+
+
+def make_gate(
+    settings: GateSettings,
+    *,
+    broker: str,
+    authority: Path | None = None,
+    fittings: Mapping[AccessPointId, Fittings] | None = None,
+) -> GateAgent:
+    """Make the gate of these settings, with the hardware that was opened for it, and with a bridge if it has one.
 
     `authority` is the file of certificates (PEM) that the broker's must come from. Raises `BrokerUrlError`.
     """
     link = GateLink(broker, gate=settings.gate, password=settings.password, authority=authority)
+    fitted = dict(fittings or {})
     if settings.bridge is None:
-        return GateAgent(settings, link)
-    bridge = TasmotaBridge(link, topic=settings.bridge.topic)
-    return GateAgent(
-        settings, link, fittings={settings.bridge.access_point: bridge.fittings}, routes=bridge.routes
-    )
+        return GateAgent(settings, link, fittings=fitted)
+    bridged = _bridge(link, settings, settings.bridge)
+    return GateAgent(settings, link, fittings={**fitted, **bridged.fittings}, routes=bridged.routes)
+
+
+def _bridge(link: GateLink, gate: GateSettings, settings: BridgeSettings) -> _Bridged:
+    # INVARIANT: what opens a door is sent at QoS 0 and, as by this link always, not retained: none comes later.
+    publish = partial(link.publish, qos=0)
+    contacts = frozenset(doorway.id for doorway in gate.doorways if doorway.has_contact)
+    match settings:
+        case TasmotaSettings():
+            tasmota = TasmotaBridge(link, topic=settings.topic)
+            return _Bridged({settings.access_point: tasmota.fittings}, tasmota.routes)
+        case EspRfidSettings():
+            esp_rfid = EspRfidBridge(publish, settings, contacts=contacts)
+            return _Bridged(esp_rfid.fittings, esp_rfid.routes)
+        case UhppotedSettings():
+            uhppoted = UhppotedBridge(publish, settings, gate=gate.gate, contacts=contacts)
+            return _Bridged(uhppoted.fittings, uhppoted.routes)
+        case OnvifSettings():
+            onvif = OnvifBridge(publish, settings, contacts=contacts)
+            return _Bridged(onvif.fittings, onvif.routes)
+        case _:
+            assert_never(settings)

@@ -18,8 +18,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from devices.agent import GateAgent
-from devices.app import make_gate
+from devices.app import make_gate, opened_hardware
+from devices.bridges.settings import bridged
 from devices.checkpoint_file import memory_document
+from devices.hardware.fitting import described, opened
+from devices.hardware.ports import HardwareError
 from devices.link import BrokerUrlError
 from devices.logs import log_to_stderr
 from devices.settings import GateSettings, SettingsError, read_gate_folder
@@ -30,7 +33,7 @@ from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.ids import GateId, SiteId, is_name
 from gatekeeper.model.trees import SITE_TREE
 
-__all__ = ["app", "main"]
+__all__ = ["app", "failed_hardware", "main"]
 
 app = typer.Typer(
     name="gatekeeper-device",
@@ -76,14 +79,20 @@ def enrol(
 
 @app.command()
 def check(folder: Folder) -> None:
-    """Say whether a gate's folder is in order, and which key it holds."""
+    """Say whether a gate's folder is in order, which hardware it has and whether that can be opened, and which key it holds.
+
+    Exit 1: something is not.
+    """
     settings = _settings(folder)
     _say(
         f"{settings.gate} at {settings.site} is in order, with version {settings.trust.version} of the trust list."
     )
+    if settings.bridge is not None:
+        _say(f"It is a bridge, at {', '.join(sorted(bridged(settings.bridge)))}.")
     if not log_verifiers(settings.trust, SITE_TREE):
         _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
     typer.echo(fingerprint(settings.key.public_der))
+    _check_hardware(settings)
 
 
 @app.command()
@@ -122,20 +131,28 @@ def run(
         Path | None, typer.Option(help="The certificates that the broker's must come from (PEM).")
     ] = None,
 ) -> None:
-    """Be this gate until stopped (SIGINT or SIGTERM); a bridge, when gate.json has one.
+    """Be this gate until stopped (SIGINT or SIGTERM), with the hardware and the bridge that gate.json gives it.
 
-    Exit 75: the service has it start anew; whoever keeps it running does so.
+    Exit 1: it cannot start, or its hardware failed. Exit 75: an operator has it start anew. A service manager starts it anew.
     """
     log_to_stderr()
     settings = _settings(folder)
     try:
-        gate = make_gate(settings, broker=broker, authority=authority)
+        with opened_hardware(settings) as fittings:
+            gate = make_gate(settings, broker=broker, authority=authority, fittings=fittings)
+            _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
+            _say_hardware(settings)
+            starts_anew = asyncio.run(_until_stopped(gate))
     except BrokerUrlError as error:
         _fail(str(error))
-    _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
-    if settings.bridge is None:
-        _say("No hardware is fitted to it in this version: it reports and listens, and opens nothing.")
-    if asyncio.run(_until_stopped(gate)):
+    except HardwareError as error:
+        _fail(f"Its hardware failed: {error}.")
+    except ExceptionGroup as group:
+        broken = failed_hardware(group)
+        if broken is None:
+            raise
+        _fail(f"Its hardware failed: {broken}.")
+    if starts_anew:
         _say(f"{settings.gate} ends because an operator has it start anew.")
         raise typer.Exit(RESTART)
 
@@ -157,6 +174,38 @@ async def _until_stopped(gate: GateAgent) -> bool:
         for task in others:
             task.cancel()
     return ends[1] in done
+
+
+def failed_hardware(group: ExceptionGroup) -> Exception | None:
+    """The first failure of hardware, when nothing else failed with it; else None: a defect keeps its traceback."""
+    broken, others = group.split(HardwareError)
+    first: Exception | None = broken
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first if others is None else None
+
+
+def _say_hardware(settings: GateSettings) -> None:
+    for access_point, point in settings.hardware.items():
+        _say(f"{access_point}: {described(point)}.")
+    by_bridge = bridged(settings.bridge) if settings.bridge is not None else frozenset()
+    for door in settings.doorways:
+        if door.id not in settings.hardware.keys() | by_bridge:
+            _say(f"{door.id}: no hardware is named in gate.json, so it reads nothing and opens nothing.")
+
+
+def _check_hardware(settings: GateSettings) -> None:
+    _say_hardware(settings)
+    closed = False
+    for access_point, point in settings.hardware.items():
+        try:
+            with opened({access_point: point}):
+                _say(f"{access_point}: can be opened.")
+        except HardwareError as error:
+            closed = True
+            _say(f"{access_point}: cannot be opened: {error}.")
+    if closed:
+        raise typer.Exit(_REFUSED)
 
 
 def _settings(folder: Path) -> GateSettings:

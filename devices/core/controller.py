@@ -25,7 +25,7 @@ Time comes in with each event (`at`, monotonic seconds), the wall clock too, and
 decisions, which will be further events and effects of this same machine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -59,6 +59,8 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReaderHeard,
+    ReaderLost,
     Restart,
     Show,
     Signal,
@@ -101,7 +103,15 @@ from gatekeeper.model.topics import Channel, beacon_topic, checkpoint_topic, gat
 __all__ = ["Controller", "Doorway", "Exit", "Limits"]
 
 _Felt: TypeAlias = (
-    ContactOpened | ContactClosed | TamperOpened | TamperCleared | ExitRequested | FireDetected | FireCleared
+    ContactOpened
+    | ContactClosed
+    | TamperOpened
+    | TamperCleared
+    | ReaderHeard
+    | ReaderLost
+    | ExitRequested
+    | FireDetected
+    | FireCleared
 )
 _Told: TypeAlias = Literal[
     DoorAct.TELL_TAKEN,
@@ -305,8 +315,12 @@ class Controller:
         match event:
             case ContactOpened(access_point) | ContactClosed(access_point):
                 self._contact(self._lanes[access_point], opened=isinstance(event, ContactOpened))
-            case TamperOpened(place) | TamperCleared(place):
-                self._tamper(place, opened=isinstance(event, TamperOpened))
+            case TamperOpened(place) | TamperCleared(place) | ReaderHeard(place) | ReaderLost(place):
+                if isinstance(event, TamperOpened):
+                    self._tampered.add(place)
+                elif isinstance(event, TamperCleared):
+                    self._tampered.discard(place)
+                self._tell(_TOLD[type(event)], place)
             case ExitRequested(access_point):
                 lane = self._lanes[access_point]
                 released = lane.doorway.exit is Exit.RELEASED
@@ -567,7 +581,7 @@ class Controller:
         self._start(None, TimerKind.RESTART, self._limits.restart)
         return None
 
-    # -- fire and tamper ----------------------------------------------------------------------------------------------
+    # -- fire ---------------------------------------------------------------------------------------------------------
 
     def _fire(self, *, on: bool) -> None:
         """Say so first, then release the doors that are released by it: an aid beside what is wired."""
@@ -578,13 +592,6 @@ class Controller:
         for lane in self._lanes.values():
             lane.is_freed = on and lane.doorway.released_by_fire
             self._follow(lane)
-
-    def _tamper(self, place: AccessPointId | None, *, opened: bool) -> None:
-        if opened:
-            self._tampered.add(place)
-        else:
-            self._tampered.discard(place)
-        self._tell(StatusKind.TAMPER if opened else StatusKind.TAMPER_CLEARED, place)
 
     # -- the door -----------------------------------------------------------------------------------------------------
 
@@ -804,6 +811,12 @@ _CALLS: Final = {DoorAct.ASK_TO_CLOSE: Signal.CLOSE_DOOR, DoorAct.STOP_ASKING: S
 _CONFIRMED: Final = {
     CommandKind.LOCK_DOWN: StatusKind.LOCKED_DOWN,
     CommandKind.RELEASE: StatusKind.RELEASED,
+}
+_TOLD: Final[Mapping[type[Event], StatusKind]] = {
+    TamperOpened: StatusKind.TAMPER,
+    TamperCleared: StatusKind.TAMPER_CLEARED,
+    ReaderHeard: StatusKind.ONLINE,
+    ReaderLost: StatusKind.OFFLINE,
 }
 _OUTCOMES: Final = {
     DoorAct.TELL_TAKEN: PassageOutcome.TAKEN,

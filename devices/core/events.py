@@ -36,6 +36,8 @@ __all__ = [
     "Lock",
     "ProofGiven",
     "Publish",
+    "ReaderHeard",
+    "ReaderLost",
     "Restart",
     "Show",
     "Signal",
@@ -209,6 +211,20 @@ class TamperCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderHeard:
+    """A reader that reports by itself is there."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLost:
+    """A reader that reports by itself has been silent for too long."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that was started has run out."""
 
@@ -232,6 +248,8 @@ Event: TypeAlias = (
     | ContactClosed
     | TamperOpened
     | TamperCleared
+    | ReaderHeard
+    | ReaderLost
     | TimerFired
 )
 

@@ -1,1 +1,1 @@
-"""The metal of an access point: the ports that the agent needs, and simulated ones. No rule of the gate is here."""
+"""The metal of an access point: the ports that the agent needs, real ones and simulated ones (README.md). No rule of the gate is here."""

@@ -1,7 +1,7 @@
 """What the agent needs of the metal at one access point.
 
 Everything is called in the event loop and must not block it. A badge that breaks off raises `HardwareError` and has proved
-nothing; a reader, strike or contact that raises it stops the agent, whose service manager starts it anew.
+nothing; a reader, strike, contact or switch that raises it stops the agent, whose service manager starts it anew.
 """
 
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from typing import Protocol
 from devices.core.events import Signal
 from gatekeeper.model.messages import Credential
 
-__all__ = ["Badge", "Contact", "Display", "Fittings", "HardwareError", "Reader", "Strike"]
+__all__ = ["Badge", "Contact", "Display", "Fittings", "HardwareError", "Reader", "Strike", "Switch"]
 
 
 class HardwareError(Exception):
@@ -65,6 +65,14 @@ class Contact(Protocol):
         ...
 
 
+class Switch(Protocol):
+    """Feels one thing that is so or is not: a button to leave, an opened housing, a fire alarm."""
+
+    def changes(self) -> AsyncIterator[bool]:
+        """True as it becomes so, False as it ends, without end; first how it is."""
+        ...
+
+
 class Display(Protocol):
     """Tells whoever stands at the reader. `reason` is a BACnet number, `entry` a place in the log."""
 
@@ -75,9 +83,17 @@ class Display(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fittings:
-    """The hardware of one access point. A door without a contact has None."""
+    """The hardware of one access point. What a door does not have is None.
+
+    `request_to_exit` is true while somebody asks to leave, `tamper` while a housing is open or its reader is not there,
+    `fire` while the fire panel says so, `heard` while a reader that reports by itself does.
+    """
 
     reader: Reader
     strike: Strike
     contact: Contact | None
     display: Display
+    request_to_exit: Switch | None = None
+    tamper: Switch | None = None
+    fire: Switch | None = None
+    heard: Switch | None = None

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from devices.core.events import Signal
-from devices.hardware.ports import Badge, Fittings
+from devices.hardware.ports import Badge, Fittings, Switch
 from gatekeeper import cose
 from gatekeeper.model.badges import Card
 from gatekeeper.model.messages import ByCard, ByToken, Credential
 
-__all__ = ["SimulatedBadge", "SimulatedDoor", "SimulatedReader"]
+__all__ = ["SimulatedBadge", "SimulatedDoor", "SimulatedReader", "SimulatedSwitch"]
 
 _MOST_WAITING = 16
 _REMEMBERED = 100
@@ -62,6 +62,25 @@ class SimulatedReader:
             yield await self._held.get()
 
 
+class SimulatedSwitch:
+    """A button, a housing or a fire panel that somebody moves by calling `turn`."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self._turned: asyncio.Queue[bool] = asyncio.Queue(_MOST_WAITING)
+
+    def turn(self, *, on: bool) -> None:
+        """Make it so, or end it."""
+        self.is_on = on
+        self._turned.put_nowait(on)
+
+    async def changes(self) -> AsyncIterator[bool]:
+        """Each turn of the switch; it begins off."""
+        yield self.is_on
+        while True:
+            yield await self._turned.get()
+
+
 class SimulatedDoor:
     """Strike, contact and display of one door; somebody can `open` and `close` it, locked or not."""
 
@@ -101,6 +120,22 @@ class SimulatedDoor:
         while True:
             yield await self._moved.get()
 
-    def fittings(self, reader: SimulatedReader, *, has_contact: bool = True) -> Fittings:
+    def fittings(
+        self,
+        reader: SimulatedReader,
+        *,
+        has_contact: bool = True,
+        request_to_exit: Switch | None = None,
+        tamper: Switch | None = None,
+        fire: Switch | None = None,
+    ) -> Fittings:
         """All fittings of the access point."""
-        return Fittings(reader=reader, strike=self, contact=self if has_contact else None, display=self)
+        return Fittings(
+            reader=reader,
+            strike=self,
+            contact=self if has_contact else None,
+            display=self,
+            request_to_exit=request_to_exit,
+            tamper=tamper,
+            fire=fire,
+        )

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from devices.agent import GateAgent, Outcome
 from devices.app import make_gate
+from devices.bridges.settings import TasmotaSettings
 from devices.bridges.tasmota import TasmotaBridge
 from devices.core.events import Signal
 from devices.hardware.simulated import SimulatedBadge
@@ -170,7 +171,7 @@ class Barracks:
     # -- gates ----------------------------------------------------------------------------------------------------
 
     def _agent(self, settings: GateSettings) -> GateAgent:
-        if settings.bridge is None:
+        if not isinstance(settings.bridge, TasmotaSettings):
             return make_gate(settings, broker=self._broker)
         door = StockDoor(settings.bridge.topic, on_denied=self._denied)
         self._stock[settings.bridge.access_point] = door
