@@ -33,10 +33,14 @@ from devices.core.events import (
     CancelTimer,
     CardPresented,
     CheckpointReceived,
+    CommandReceived,
     ContactClosed,
     ContactOpened,
     Effect,
     Event,
+    ExitRequested,
+    FireCleared,
+    FireDetected,
     KeepCheckpoints,
     LinkDown,
     LinkUp,
@@ -45,6 +49,7 @@ from devices.core.events import (
     Publish,
     ReaderHeard,
     ReaderLost,
+    Restart,
     Settle,
     Show,
     Signal,
@@ -150,6 +155,7 @@ class GateAgent:
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._presented: dict[AccessPointId, _Presented] = {}
         self._heard = asyncio.Event()
+        self._restart = asyncio.Event()
         self._broken: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -205,6 +211,10 @@ class GateAgent:
         """Wait until the service was heard for the first time."""
         await self._heard.wait()
 
+    async def restart_asked(self) -> None:
+        """Wait until the service had this gate start anew: its doors are secured, and it has said so."""
+        await self._restart.wait()
+
     async def present(
         self, access_point: AccessPointId, badge: Badge, *, walks_through: bool = True
     ) -> Outcome:
@@ -244,6 +254,14 @@ class GateAgent:
         """Tell what the contact of a door feels."""
         self._happens(ContactOpened(access_point) if opened else ContactClosed(access_point))
 
+    def ask_to_leave(self, access_point: AccessPointId) -> None:
+        """Tell that somebody inside pressed the exit button of a door."""
+        self._happens(ExitRequested(access_point))
+
+    def sense_fire(self, *, on: bool) -> None:
+        """Tell what the input of the fire panel says."""
+        self._happens(FireDetected() if on else FireCleared())
+
     # -- events ---------------------------------------------------------------------------------------------------
 
     def _happens(self, event: Event) -> None:
@@ -265,7 +283,9 @@ class GateAgent:
             own(Channel.DECISION): Route(
                 lambda message: self._happens(AnswerReceived(message.payload)), retained=False
             ),
-            own(Channel.COMMAND): Route(self._not_understood, retained=False),
+            own(Channel.COMMAND): Route(
+                lambda message: self._happens(CommandReceived(message.payload)), retained=False
+            ),
             own(Channel.POLICY): Route(self._not_understood, retained=True),
             beacon_topic(settings.site, prefix=settings.prefix): Route(self._beacon, retained=True),
             checkpoint_topic(settings.site, prefix=settings.prefix): Route(
@@ -339,6 +359,9 @@ class GateAgent:
                 self._keep_checkpoints(effect)
             case Warn(why=why):
                 self._log.warning("the service sends what is not believed", why=why.value)
+            case Restart():
+                self._log.info("the service has this gate start anew")
+                self._restart.set()
             case _:
                 assert_never(effect)
 

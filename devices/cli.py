@@ -50,6 +50,8 @@ app.command("enrol")(enrol)
 app.command("simulate")(simulate)
 app.command("conformance")(conformance)
 _REFUSED = 1
+RESTART = 75
+"""What `run` exits with when the service has the gate start anew (EX_TEMPFAIL of sysexits.h: do it again)."""
 
 Folder = Annotated[
     Path, typer.Option(help="The gate's folder: gate.json, key.pem, anchor.json, trust.cose ...")
@@ -118,7 +120,7 @@ def run(
 ) -> None:
     """Be this gate until stopped (SIGINT or SIGTERM), with the hardware and the bridge that gate.json gives it.
 
-    Exit 1: it cannot start, or its hardware failed; a service manager starts it anew.
+    Exit 1: it cannot start, or its hardware failed. Exit 75: an operator has it start anew. A service manager starts it anew.
     """
     log_to_stderr()
     settings = _settings(folder)
@@ -134,7 +136,7 @@ def run(
             gate = gate_on(link, settings, fittings=fittings)
             _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
             _say_hardware(settings)
-            asyncio.run(_until_stopped(gate, renewal))
+            starts_anew = asyncio.run(_until_stopped(gate, renewal))
     except JournalInUseError as error:
         _fail(str(error))
     except HardwareError as error:
@@ -144,6 +146,9 @@ def run(
         if broken is None:
             raise
         _fail(f"Its hardware failed: {broken}.")
+    if starts_anew:
+        _say(f"{settings.gate} ends because an operator has it start anew.")
+        raise typer.Exit(RESTART)
 
 
 def main() -> None:
@@ -151,16 +156,22 @@ def main() -> None:
     app()
 
 
-async def _until_stopped(gate: GateAgent, renewal: CertificateRenewal | None) -> None:
+async def _until_stopped(gate: GateAgent, renewal: CertificateRenewal | None) -> bool:
+    """Be a gate until it is stopped, or told to start anew; whether it was the latter."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with gate, asyncio.TaskGroup() as tasks:
+        ends = [
+            tasks.create_task(stop.wait(), name="stop"),
+            tasks.create_task(gate.restart_asked(), name="restart"),
+        ]
         renewing = None if renewal is None else tasks.create_task(renewal.run(), name="renewal")
-        await stop.wait()
-        if renewing is not None:
-            renewing.cancel()
+        done, others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*others, *([] if renewing is None else [renewing])):
+            task.cancel()
+    return ends[1] in done
 
 
 def _renewal(

@@ -1,7 +1,9 @@
 """The gate's folder, read once at the start; a gate whose folder is not in order does not start.
 
     gate.json         {"site", "gate", "prefix",
-                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...}}],
+                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...},
+                                          "exit"?: "wired" | "released", "on_fire"?: "nothing" | "release"}],
+                       "interlocks"?: [[access point, access point ...]],
                        "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: see `bridges/settings`,
                        "journal_entries"?: 1000..1000000 (100000), "journal_mebibytes"?: 1..1024 (64)}
     key.pem           the gate's own key, made here                             its owner's eyes only
@@ -16,15 +18,23 @@
 
 `contact` says whether the door has one; it is true, but at a bridge, where it is false and may be true if the device reports one. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
-without a contact cannot be one. `hardware` says what is fitted to it (`hardware/settings.py`). What is wrong is said in a
-sentence that names the file and what to do. A secret that others may read is refused: whoever read it can be this gate.
+without a contact cannot be one. `interlocks` are those whose doors are all at this gate: it then looks itself that the
+others are shut before it releases one. `hardware` says what is fitted to it (`hardware/settings.py`).
+
+`exit` says what the exit button of a door does. "wired" (so it is, unless written otherwise): it breaks the circuit of the
+strike itself, and the gate only hears of it. "released": the gate releases the strike; only where no law asks that people
+get out without a computer. `on_fire` says what the fire panel's input does: "nothing", or "release". The panel belongs in
+the circuit of the strikes, too: the input is an aid beside that.
+
+What is wrong is said in a sentence that names the file and what to do. A secret that others may read is refused: whoever
+read it can be this gate.
 """
 
 import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +50,7 @@ from devices.bridges.settings import (
 from devices.certificate import TLS, CertificateError, read_certificate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
-from devices.core.controller import Doorway
+from devices.core.controller import Doorway, Exit
 from devices.core.journal import JournalBounds
 from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
 from gatekeeper import cose
@@ -64,11 +74,12 @@ _KEYS: Final = frozenset(
         "held_seconds",
         "warned_seconds",
         "bridge",
+        "interlocks",
         "journal_entries",
         "journal_mebibytes",
     }
 )
-_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "hardware"})
+_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "hardware", "exit", "on_fire"})
 
 
 class SettingsError(Exception):
@@ -230,7 +241,24 @@ def _doorways(written: Mapping[str, Any], bridge: BridgeSettings | None) -> tupl
     doorways = tuple(_doorway(point, bridge, *waits) for point in _points(written))
     if len({doorway.id for doorway in doorways}) != len(doorways):
         raise SettingsError("gate.json names an access point twice.")
-    return doorways
+    return _with_partners(doorways, written.get("interlocks", []))
+
+
+def _with_partners(doorways: tuple[Doorway, ...], interlocks: object) -> tuple[Doorway, ...]:
+    """The doorways, each with those that must be shut before it is released."""
+    felt = [doorway.id for doorway in doorways if doorway.has_contact]
+    groups: list[Any] = interlocks if isinstance(interlocks, list) else [None]
+    if not all(
+        isinstance(group, list) and len(group) > 1 and all(door in felt for door in group) for group in groups
+    ):
+        raise SettingsError(
+            "gate.json: interlocks is a list of lists of two or more of the gate's access points that have a contact."
+        )
+    return tuple(replace(doorway, partners=_partners(doorway.id, groups)) for doorway in doorways)
+
+
+def _partners(access_point: AccessPointId, groups: list[list[AccessPointId]]) -> frozenset[AccessPointId]:
+    return frozenset(door for group in groups if access_point in group for door in group) - {access_point}
 
 
 def _points(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -262,6 +290,10 @@ def _doorway(
         raise SettingsError(
             f"gate.json: {access_point} is interlocked, so it needs a contact that feels when it is shut."
         )
+    if point.get("exit", Exit.WIRED) not in set(Exit):
+        raise SettingsError(f"gate.json: the exit of {access_point} is wired or released.")
+    if point.get("on_fire", "nothing") not in {"nothing", "release"}:
+        raise SettingsError(f"gate.json: on_fire of {access_point} is nothing or release.")
     return Doorway(
         id=access_point,
         direction=Direction(point["direction"]),
@@ -269,6 +301,8 @@ def _doorway(
         interlocked=interlocked,
         warned=warned,
         held=held,
+        exit=Exit(point.get("exit", Exit.WIRED)),
+        released_by_fire=point.get("on_fire") == "release",
     )
 
 

@@ -48,6 +48,14 @@ class Ignored(StrEnum):
     CHECKPOINT_REPEATED = "checkpoint-repeated"
     CHECKPOINT_OLD = "checkpoint-old"
     CHECKPOINT_TOLD = "checkpoint-told"
+    COMMAND_FORGED = "command-forged"
+    COMMAND_MALFORMED = "command-malformed"
+    COMMAND_FOREIGN = "command-foreign"
+    COMMAND_OTHER_BOOT = "command-other-boot"
+    COMMAND_REPEATED = "command-repeated"
+    COMMAND_UNTIMED = "command-untimed"
+    COMMAND_LATE = "command-late"
+    COMMAND_MISPLACED = "command-misplaced"
 
 
 def read_answer(wire: bytes, *, gate: GateId, topic: str, keys: cose.KeyRing) -> Answer | Ignored:

@@ -26,10 +26,14 @@ __all__ = [
     "CancelTimer",
     "CardPresented",
     "CheckpointReceived",
+    "CommandReceived",
     "ContactClosed",
     "ContactOpened",
     "Effect",
     "Event",
+    "ExitRequested",
+    "FireCleared",
+    "FireDetected",
     "JournalSettled",
     "KeepCheckpoints",
     "LinkDown",
@@ -39,6 +43,7 @@ __all__ = [
     "Publish",
     "ReaderHeard",
     "ReaderLost",
+    "Restart",
     "Settle",
     "Show",
     "Signal",
@@ -72,27 +77,31 @@ class TimerKind(StrEnum):
     UNLOCK = "unlock"
     WARNED = "warned"
     HELD = "held"
+    FIRE = "fire"
     KEPT = "kept"
     JOURNAL = "journal"
     HELD_CARD = "held-card"
+    RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer's name: its purpose and its access point (`KEPT` and `JOURNAL` belong to the whole gate)."""
+    """A timer's name: its purpose and its access point (`KEPT`, `JOURNAL` and `RESTART` belong to the whole gate)."""
 
     kind: TimerKind
     access_point: AccessPointId | None = None
 
 
 class Signal(StrEnum):
-    """What the display of a reader says: of a badge, or of the door (`CLOSE_DOOR`, until `READY`)."""
+    """What the display of a reader says: of a badge, or of the door (`CLOSE_DOOR` and `LOCKDOWN`, until `READY`)."""
 
     GRANTED = "granted"
     DENIED = "denied"
     WAITING = "waiting"
     BUSY = "busy"
     NO_SERVICE = "no-service"
+    LOCKDOWN = "lockdown"
+    TAMPERED = "tampered"
     CLOSE_DOOR = "close-door"
     READY = "ready"
 
@@ -157,6 +166,30 @@ class CheckpointReceived:
     """Bytes on the site's checkpoint topic."""
 
     wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """Bytes on the gate's own command topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRequested:
+    """Somebody inside pressed the button of a door to leave through it."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class FireDetected:
+    """The fire panel's input to the gate is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FireCleared:
+    """The fire panel's input to the gate is off again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +272,10 @@ Event: TypeAlias = (
     | AnswerReceived
     | BeaconReceived
     | CheckpointReceived
+    | CommandReceived
+    | ExitRequested
+    | FireDetected
+    | FireCleared
     | ContactOpened
     | ContactClosed
     | TamperOpened
@@ -352,6 +389,11 @@ class Warn:
     why: Ignored
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """End the gate's program in order, so that whoever keeps it running starts it anew."""
+
+
 Effect: TypeAlias = (
     Publish
     | Append
@@ -365,4 +407,5 @@ Effect: TypeAlias = (
     | CallOut
     | KeepCheckpoints
     | Warn
+    | Restart
 )

@@ -64,12 +64,14 @@ _COMMANDS = {
     ),
     "alert": Where(module="gatekeeper.cli.changes", attribute="alert", help="The site's alert state."),
     "lockdown": Where(
-        module="gatekeeper.cli.changes",
+        module="gatekeeper.cli.doors",
         attribute="lockdown",
-        help="Lock the site, a zone or a gate down, or release it.",
+        help="Lock the site, a zone or a gate down, or release it; show which gates follow.",
     ),
     "gate": Where(
-        module="gatekeeper.cli.gates", attribute="gate", help="Enrol gates, admit them, revoke them."
+        module="gatekeeper.cli.doors",
+        attribute="gate",
+        help="Enrol gates, admit them, revoke them; open a door from afar, start a gate anew.",
     ),
     "ca": Where(
         module="gatekeeper.cli.authority", attribute="app", help="The site's own certificate authority."

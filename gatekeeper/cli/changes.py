@@ -27,7 +27,9 @@ from gatekeeper.model.ids import HolderId, SiteId, TenantId
 __all__ = ["alert", "for_the_site", "holder", "lockdown", "submit", "tell", "tenant"]
 
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
-lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it.")
+lockdown = typer.Typer(
+    no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it; show which gates follow."
+)
 tenant = typer.Typer(no_args_is_help=True, help="Suspend a tenant, or end that.")
 holder = typer.Typer(no_args_is_help=True, help="What the site believes of a holder.")
 

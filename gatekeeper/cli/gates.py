@@ -50,7 +50,10 @@ from gatekeeper.service.identity.invitations import INVITATION_LASTS, invite
 
 __all__ = ["gate", "keep_trust"]
 
-gate = typer.Typer(no_args_is_help=True, help="Enrol gates, admit them, revoke them.")
+gate = typer.Typer(
+    no_args_is_help=True,
+    help="Enrol gates, admit them, revoke them; open a door from afar, start a gate anew.",
+)
 
 Gate = Annotated[str, typer.Argument(metavar="GATE", help="The gate's id, as in the site file.")]
 

@@ -21,6 +21,7 @@ from gatekeeper.core.change import (
     HoldChange,
     LockdownChange,
     LogExportChange,
+    OpeningChange,
     SuspensionChange,
 )
 from gatekeeper.core.enact import DEEDS
@@ -154,6 +155,8 @@ def _likely(content: ChangeContent) -> tuple[Deed, ...]:
             return (Deed.EXPORT_LOG if holder is None else Deed.LOOK_UP,)
         case HoldChange(on=on):
             return (Deed.PLACE_HOLD if on else Deed.LIFT_HOLD,)
+        case OpeningChange():
+            return (Deed.OPEN_DOOR,)  # who may open one of a high level is the same
         case _:
             return DEEDS[type(content)]
 

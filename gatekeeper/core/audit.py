@@ -102,6 +102,9 @@ class Kind(StrEnum):
     HOLD_LIFTED = "hold.lifted"
     DATA_EXPIRED = "data.expired"
     LOG_MISMATCH = "log.mismatch"
+    PASSAGE_EXITED = "passage.exited"
+    DOOR_COMMANDED = "door.commanded"
+    GATE_COMMANDED = "gate.commanded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

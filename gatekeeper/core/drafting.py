@@ -71,6 +71,7 @@ _PASSAGES: Final = {
     PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
     PassageOutcome.FORCED: Kind.PASSAGE_FORCED,
     PassageOutcome.HELD_OPEN: Kind.PASSAGE_HELD_OPEN,
+    PassageOutcome.EXITED: Kind.PASSAGE_EXITED,
 }
 
 
@@ -187,7 +188,7 @@ def draft_of_passage(
     at: datetime,
     seq: int,
 ) -> Draft:
-    """What the contact of a door saw; `grant` is that of the scan it claims, `tenant` the holder's."""
+    """What the contact of a door saw; `grant` is that of the scan or command it claims, `tenant` the holder's."""
     public = {**_place(policy, passage.access_point), **_origin(authentic)}
     if passage.scan is not None:
         public["scan"] = passage.scan.hex()

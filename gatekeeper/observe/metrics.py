@@ -50,6 +50,12 @@ class Metrics:
         self._changes = Counter(
             "gatekeeper_changes_total", "Changes handled, by outcome.", ["outcome"], registry=registry
         )
+        self._commands = Counter(
+            "gatekeeper_commands_total",
+            "Commands to gates, by kind, and whether they were sent or dropped.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
         self._alarms = Counter(
             "gatekeeper_alarms_total",
             "What somebody must look at at once, by reason.",
@@ -160,6 +166,7 @@ class Metrics:
         self.message = cache(self._messages.labels)
         self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)
+        self.command: Callable[[str, str], Counter] = cache(self._commands.labels)
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
         self.witness_request: Callable[[str, str], Counter] = cache(self._witness_requests.labels)
         self.witness_cosigned_at: Callable[[str], Gauge] = cache(self._witness_cosigned_at.labels)

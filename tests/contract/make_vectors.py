@@ -18,6 +18,7 @@ from gatekeeper.model.messages import Scan, proof_digest_input
 from gatekeeper.model.topics import PREFIX
 from tests.contract import cddl, forgeries, mistakes, specimens
 from tests.contract.checkpoints import newest_checkpoint
+from tests.contract.commands import commands
 from tests.contract.described import MODELS, diagnostic, fields_of
 from tests.contract.play import Said, Step, Word
 from tests.contract.readers import digest
@@ -158,6 +159,7 @@ def _session() -> dict[str, Any]:
         "noon": int(NOON.timestamp() * 1000),
         "beacon": _said(play.beacon()),
         "checkpoint": _said(newest_checkpoint()),
+        "commands": [_said(said) for said in commands()],
         "steps": [_step(step) for step in steps],
     }
 

@@ -20,11 +20,13 @@ from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.core.actuate import sign_answer
+from gatekeeper.core.commands import Errand, Order
 from gatekeeper.core.flow import Recorded
 from gatekeeper.core.scan import Authentic, authenticate
 from gatekeeper.core.trust import Use
 from gatekeeper.model import messages
-from gatekeeper.model.messages import LogCheckpoint
+from gatekeeper.model.ids import OperatorId
+from gatekeeper.model.messages import CommandKind, LogCheckpoint
 from gatekeeper.model.topics import (
     PREFIX,
     UPWARD,
@@ -40,7 +42,7 @@ from gatekeeper.service.engine.intake import Arrival
 from tests.contract import cddl, forgeries, readers, specimens
 from tests.contract.an_engine import engine
 from tests.contract.checkpoints import newest_checkpoint
-from tests.contract.play import Play, moment
+from tests.contract.play import Play, boot_of, moment
 from tests.contract.vector_site import FRONT, SITE, key_of, trust
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -174,7 +176,7 @@ def test_what_goes_up_is_answered_on_the_decision_channel():
             assert operation["reply"]["channel"]["$ref"] == "#/channels/decision"
 
 
-@pytest.mark.parametrize("name", ["command", "policy"])
+@pytest.mark.parametrize("name", ["policy"])
 def test_a_reserved_channel_has_no_payload_that_the_code_would_read(name: str):
     channel = document()["channels"][name]
     assert channel["x-reserved"] is True
@@ -245,6 +247,7 @@ def test_the_examples_and_vectors_of_a_message_exist_and_are_of_it(name: str):
     said = [
         session["beacon"],
         session["checkpoint"],
+        *session["commands"],
         *(step[way] for step in steps for way in ("up", "down") if way in step),
     ]
     rules = {one["name"]: one["rule"] for one in said}
@@ -292,7 +295,7 @@ def test_what_a_gate_sends_has_the_quality_of_service_that_stands_here():
 
 
 def test_a_gate_asks_for_what_is_retained_where_something_is():
-    for name in ("decision", "beacon", "checkpoint"):
+    for name in ("decision", "command", "beacon", "checkpoint"):
         route = routes()[spelled(document()["channels"][name]["address"])]
         assert route.retained is binding(name)["retain"]
         assert _options(route).retainHandling == (0 if route.retained else 2)
@@ -323,7 +326,8 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     said = forgeries.said("hello-of-front")
     authentic = authenticate(said.topic, said.wire, trust=trust(), prefix=PREFIX)
     assert isinstance(authentic, Authentic)
-    outcome = Play().flow.take(authentic, None, now=moment(0))
+    running._flow = Play().flow
+    outcome = running._flow.take(authentic, None, now=moment(0))
     assert isinstance(outcome, Recorded)
     topic, outcome.receipt.signed = sign_answer(
         outcome.answer, site=SITE, key=key_of("decision"), prefix=PREFIX
@@ -344,11 +348,19 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     await kept.something.wait()
     announcing.cancel()
     assert kept.published[-1]["payload"] == newest.wire
+    ordered = Order(
+        errand=Errand(gate=FRONT, boot=boot_of(FRONT), kind=CommandKind.LOCK_DOWN),
+        operator=OperatorId("officer"),
+        second=None,
+        entry=1,
+    )
+    command = running._commanding.sign(ordered, now=running._parts.clock.now())
+    running._commanding.give(command)
     sent = {call["topic"]: {"qos": call["qos"], "retain": call["retain"]} for call in kept.published}
     assert sent == {
         spelled(document()["channels"][name]["address"]): {
             "qos": binding(name)["qos"],
             "retain": binding(name)["retain"],
         }
-        for name in ("decision", "beacon", "checkpoint")
+        for name in ("decision", "command", "beacon", "checkpoint")
     }

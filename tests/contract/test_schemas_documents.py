@@ -21,6 +21,7 @@ from gatekeeper.core import (
     custody,
     enact,
     enrolment,
+    errands,
     operators,
     pin,
     policy_document,
@@ -120,7 +121,7 @@ def test_every_code_without_a_sentence_of_its_own_stands_in_its_table(title: str
 
 def test_every_outcome_of_a_change_that_the_code_names_stands_in_its_table():
     named = {supervise.APPLIED, supervise.PROPOSED, *(code for _, code in supervise._ENDINGS.values())}
-    for module in (supervise, enact, custody):
+    for module in (supervise, enact, custody, errands):
         calls = [
             node
             for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8")))

@@ -25,8 +25,10 @@ from gatekeeper.core.change import (
     HolderChange,
     LockdownChange,
     LookUpChange,
+    OpeningChange,
     OperatorChange,
     PolicyChange,
+    RebootChange,
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
@@ -147,6 +149,7 @@ def _unsaid(play: Play) -> None:
         (3, scan_of(FRONT, boot=boot, sequence=3, beacon=beacon, offline_verdict=Verdict.DENIED)),
         (4, _passage(boot, 4, PassageOutcome.NOT_TAKEN, hashlib.sha256(known.wire).digest())),
         (5, _passage(boot, 5, PassageOutcome.HELD_OPEN, None)),
+        (6, _passage(boot, 6, PassageOutcome.EXITED, None)),
         (90, _passage(boot, 90, PassageOutcome.FORCED, None)),
     ]
     for number, message in said:
@@ -268,6 +271,8 @@ def _taken_and_kept(made: "_Made") -> None:
     opened = made.proposed(replace(some, openings=True, reason="complaint 12"), by="registrar")
     made(ApprovalChange(digest=opened), by="deputy")
     made(LookUpChange(holder=sergeant, purpose="complaint 13"))
+    made(OpeningChange(access_point=AccessPointId("front-in"), reason="a pram at the gate"))
+    made(RebootChange(gate=FRONT, reason="it hangs"))
     for scope in ("site", "tenant:school", f"holder:{pupil}"):
         made(HoldChange(scope=scope, on=True, reason="case 7"))
         lifted = made.proposed(HoldChange(scope=scope, on=False, reason="case 7 is closed"))

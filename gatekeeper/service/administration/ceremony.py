@@ -268,6 +268,11 @@ def _gate_file(plan: Plan, gate: GateId) -> bytes:
             for point in plan.access_points(gate)
         ],
     }
+    here = {point.id for point in plan.access_points(gate)}
+    groups = [sorted(here & set(one.access_points)) for one in plan.written.rules.interlocks]
+    interlocks = [group for group in groups if len(group) > 1]
+    if interlocks:
+        content["interlocks"] = interlocks
     if bridge is not None:
         content["bridge"] = {
             "kind": bridge.kind,

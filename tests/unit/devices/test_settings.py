@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from devices.bridges.settings import TasmotaSettings
-from devices.core.controller import Doorway
+from devices.core.controller import Doorway, Exit
 from devices.settings import SettingsError, read_gate_folder
 from gatekeeper import cose
 from gatekeeper.model.places import Direction
@@ -59,6 +59,20 @@ def test_that_a_door_is_interlocked_is_a_setting(tmp_path: Path, interlocked: bo
     assert doorway.interlocked is interlocked
 
 
+def test_how_people_get_out_and_what_a_fire_does_are_settings_that_release_nothing_unless_written(
+    tmp_path: Path,
+):
+    points: list[dict[str, Any]] = [{"id": IN, "direction": "in"}, {"id": OUT, "direction": "out"}]
+    unwritten = gate_folder(tmp_path / "unwritten", SERVICE, KEY, gate_file(access_points=points))
+    for doorway in read_gate_folder(unwritten).doorways:
+        assert (doorway.exit, doorway.released_by_fire, doorway.partners) == (Exit.WIRED, False, frozenset())
+    points[0] |= {"exit": "released", "on_fire": "release"}
+    written = gate_file(access_points=points, interlocks=[[IN, OUT]])
+    first, second = read_gate_folder(gate_folder(tmp_path / "written", SERVICE, KEY, written)).doorways
+    assert (first.exit, first.released_by_fire, first.partners) == (Exit.RELEASED, True, {OUT})
+    assert (second.exit, second.released_by_fire, second.partners) == (Exit.WIRED, False, {IN})
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -99,6 +113,22 @@ def test_a_bridge_has_a_reader_and_no_contact(tmp_path: Path, changes: dict[str,
             "needs a contact",
         ),
         ({"access_points": [{"id": IN, "direction": "in"}] * 2}, "twice"),
+        ({"access_points": [{"id": IN, "direction": "in", "exit": "open"}]}, "wired or released"),
+        ({"access_points": [{"id": IN, "direction": "in", "on_fire": True}]}, "nothing or release"),
+        ({"interlocks": IN}, "interlocks is a list of lists"),
+        ({"interlocks": [[IN]]}, "interlocks is a list of lists"),
+        ({"interlocks": [[IN, "cellar"]]}, "interlocks is a list of lists"),
+        ({"interlocks": [[IN, [OUT]]]}, "interlocks is a list of lists"),
+        (
+            {
+                "interlocks": [[IN, OUT]],
+                "access_points": [
+                    {"id": IN, "direction": "in"},
+                    {"id": OUT, "direction": "out", "contact": False},
+                ],
+            },
+            "have a contact",
+        ),
         ({"held_seconds": 0}, "from 1 to 3600"),
         ({"held_seconds": True}, "from 1 to 3600"),
         ({"warned_seconds": 0}, "from 1 to held_seconds"),
