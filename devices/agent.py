@@ -41,10 +41,14 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReaderHeard,
+    ReaderLost,
     Show,
     Signal,
     Started,
     StartTimer,
+    TamperCleared,
+    TamperOpened,
     Timer,
     TimerFired,
     Unlock,
@@ -52,7 +56,7 @@ from devices.core.events import (
     Warn,
 )
 from devices.core.tally import Tally
-from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader
+from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
 from devices.link import GateLink, Message, Route
 from devices.settings import GateSettings
 from gatekeeper.core.pin import pin_info, seal_pin
@@ -148,9 +152,7 @@ class GateAgent:
         for access_point in self._unfitted:
             self.feel(access_point, opened=False)
         for access_point, fitted in self._fittings.items():
-            self._spawn(f"reader {access_point}", self._read(access_point, fitted.reader))
-            if fitted.contact is not None:
-                self._spawn(f"contact {access_point}", self._feel(access_point, fitted.contact))
+            self._attend(access_point, fitted)
         await self._link.open(
             routes=self._routes, on_link=lambda up: self._happens(LinkUp() if up else LinkDown())
         )
@@ -264,6 +266,21 @@ class GateAgent:
 
     def _not_understood(self, message: Message) -> None:
         self._log.info("not understood by this version", topic=message.topic)
+
+    def _attend(self, access_point: AccessPointId, fitted: Fittings) -> None:
+        self._spawn(f"reader {access_point}", self._read(access_point, fitted.reader))
+        if fitted.contact is not None:
+            self._spawn(f"contact {access_point}", self._feel(access_point, fitted.contact))
+        if fitted.tamper is not None:
+            tampered = (TamperOpened(access_point), TamperCleared(access_point))
+            self._spawn(f"tamper {access_point}", self._watch(fitted.tamper, *tampered))
+        if fitted.heard is not None:
+            heard = (ReaderHeard(access_point), ReaderLost(access_point))
+            self._spawn(f"heard {access_point}", self._watch(fitted.heard, *heard))
+
+    async def _watch(self, switch: Switch, so: Event, not_so: Event) -> None:
+        async for is_so in switch.changes():
+            self._happens(so if is_so else not_so)
 
     async def _read(self, access_point: AccessPointId, reader: Reader) -> None:
         async for badge in reader.badges():

@@ -2,18 +2,37 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, assert_never
 
 from devices.agent import GateAgent
+from devices.bridges.esp_rfid import EspRfidBridge
+from devices.bridges.onvif import OnvifBridge
+from devices.bridges.settings import (
+    BridgeSettings,
+    EspRfidSettings,
+    OnvifSettings,
+    TasmotaSettings,
+    UhppotedSettings,
+)
 from devices.bridges.tasmota import TasmotaBridge
+from devices.bridges.uhppoted import UhppotedBridge
 from devices.hardware.fitting import opened
 from devices.hardware.key_bound import reader_name
 from devices.hardware.ports import Fittings
-from devices.link import GateLink
+from devices.link import GateLink, Route
 from devices.settings import GateSettings
 from gatekeeper.model.ids import AccessPointId
 
 __all__ = ["make_gate", "opened_hardware"]
+
+
+class _Bridged(NamedTuple):
+    """What a bridge brings to an agent."""
+
+    fittings: Mapping[AccessPointId, Fittings]
+    routes: Mapping[str, Route]
 
 
 @contextmanager
@@ -38,6 +57,26 @@ def make_gate(
     fitted = dict(fittings or {})
     if settings.bridge is None:
         return GateAgent(settings, link, fittings=fitted)
-    bridge = TasmotaBridge(link, topic=settings.bridge.topic)
-    fitted[settings.bridge.access_point] = bridge.fittings
-    return GateAgent(settings, link, fittings=fitted, routes=bridge.routes)
+    bridged = _bridge(link, settings, settings.bridge)
+    return GateAgent(settings, link, fittings={**fitted, **bridged.fittings}, routes=bridged.routes)
+
+
+def _bridge(link: GateLink, gate: GateSettings, settings: BridgeSettings) -> _Bridged:
+    # INVARIANT: what opens a door is sent at QoS 0 and, as by this link always, not retained: none comes later.
+    publish = partial(link.publish, qos=0)
+    contacts = frozenset(doorway.id for doorway in gate.doorways if doorway.has_contact)
+    match settings:
+        case TasmotaSettings():
+            tasmota = TasmotaBridge(link, topic=settings.topic)
+            return _Bridged({settings.access_point: tasmota.fittings}, tasmota.routes)
+        case EspRfidSettings():
+            esp_rfid = EspRfidBridge(publish, settings, contacts=contacts)
+            return _Bridged(esp_rfid.fittings, esp_rfid.routes)
+        case UhppotedSettings():
+            uhppoted = UhppotedBridge(publish, settings, gate=gate.gate, contacts=contacts)
+            return _Bridged(uhppoted.fittings, uhppoted.routes)
+        case OnvifSettings():
+            onvif = OnvifBridge(publish, settings, contacts=contacts)
+            return _Bridged(onvif.fittings, onvif.routes)
+        case _:
+            assert_never(settings)

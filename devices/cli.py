@@ -5,8 +5,9 @@
     checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
     run     be the gate
     simulate  let the people of an example site walk
+    conformance  examine a gate of another maker
 
-It makes no site and no trust list; those come from the site, by hand.
+It makes no site and no trust list, but for a throw-away one to examine with; those come from the site, by hand.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ import typer
 
 from devices.agent import GateAgent
 from devices.app import make_gate, opened_hardware
+from devices.bridges.settings import bridged
 from devices.checkpoint_file import memory_document
+from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
 from devices.link import BrokerUrlError
@@ -42,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("simulate")(simulate)
+app.command("conformance")(conformance)
 _REFUSED = 1
 
 Folder = Annotated[
@@ -84,6 +88,8 @@ def check(folder: Folder) -> None:
     _say(
         f"{settings.gate} at {settings.site} is in order, with version {settings.trust.version} of the trust list."
     )
+    if settings.bridge is not None:
+        _say(f"It is a bridge, at {', '.join(sorted(bridged(settings.bridge)))}.")
     if not log_verifiers(settings.trust, SITE_TREE):
         _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
     typer.echo(fingerprint(settings.key.public_der))
@@ -175,9 +181,9 @@ def failed_hardware(group: ExceptionGroup) -> Exception | None:
 def _say_hardware(settings: GateSettings) -> None:
     for access_point, point in settings.hardware.items():
         _say(f"{access_point}: {described(point)}.")
-    bridged = {settings.bridge.access_point} if settings.bridge is not None else set()
+    by_bridge = bridged(settings.bridge) if settings.bridge is not None else frozenset()
     for door in settings.doorways:
-        if door.id not in settings.hardware.keys() | bridged:
+        if door.id not in settings.hardware.keys() | by_bridge:
             _say(f"{door.id}: no hardware is named in gate.json, so it reads nothing and opens nothing.")
 
 

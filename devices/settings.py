@@ -2,15 +2,16 @@
 
     gate.json         {"site", "gate", "prefix",
                        "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...}}],
-                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?}}
+                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: see `bridges/settings`}
     key.pem           the gate's own key, made here                             its owner's eyes only
     broker-password   one line                                                  its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
+    uhppoted-hmac-key one line, where a bridge asks for it                      its owner's eyes only
     another name      the key of an OSDP reader (see hardware/settings.py)     its owner's eyes only
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
 
-`contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
+`contact` says whether the door has one; it is true, but at a bridge, where it is false and may be true if the device reports one. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
 without a contact cannot be one. `hardware` says what is fitted to it (`hardware/settings.py`). What is wrong is said in a
 sentence that names the file and what to do. A secret that others may read is refused: whoever read it can be this gate.
@@ -25,7 +26,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from devices.bridges.tasmota_format import is_reader_topic
+from devices.bridges.settings import (
+    HMAC_KEY,
+    BridgeSettings,
+    BridgeSettingsError,
+    bridged,
+    read_bridge,
+    reports_contact,
+)
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
@@ -35,7 +43,7 @@ from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
 
-__all__ = ["BridgeSettings", "GateSettings", "SettingsError", "read_gate_folder"]
+__all__ = ["GateSettings", "SettingsError", "read_gate_folder"]
 
 GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", "anchor.json", "trust.cose"
 _HELD: Final = 30
@@ -45,20 +53,10 @@ _KEYS: Final = frozenset(
     {"site", "gate", "prefix", "access_points", "held_seconds", "warned_seconds", "bridge"}
 )
 _POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "hardware"})
-_BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
 
 
 class SettingsError(Exception):
     """The gate cannot start; the message says what to do about it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeSettings:
-    """A stock reader that this gate speaks for."""
-
-    kind: str
-    topic: str
-    access_point: AccessPointId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +90,7 @@ def read_gate_folder(folder: Path) -> GateSettings:
             f"The trust list does not hold the key of {gate}: have the site admit this gate's enrolment request, "
             f"and put its new trust list into {folder}."
         )
-    bridge = _bridge(written)
+    bridge = _bridge(written, folder)
     doorways = _doorways(written, bridge)
     return GateSettings(
         site=site,
@@ -202,12 +200,14 @@ def _doorway(
     access_point = AccessPointId(_name(point, "id"))
     if point.get("direction") not in set(Direction):
         raise SettingsError(f"gate.json: the direction of {access_point} is in or out.")
-    bridged = bridge is not None and bridge.access_point == access_point
-    has_contact = point.get("contact", not bridged)
+    by_device = bridge if bridge is not None and access_point in bridged(bridge) else None
+    has_contact = point.get("contact", by_device is None)
     if type(has_contact) is not bool:
         raise SettingsError(f"gate.json: the contact of {access_point} is true or false.")
-    if bridged and has_contact:
-        raise SettingsError(f"gate.json: {access_point} is bridged, so its contact is false.")
+    if has_contact and by_device is not None and not reports_contact(by_device, access_point):
+        raise SettingsError(
+            f"gate.json: {access_point} is bridged, and its device tells of no contact of that door alone, so its contact is false."
+        )
     interlocked = point.get("interlocked", False)
     if type(interlocked) is not bool:
         raise SettingsError(f"gate.json: whether {access_point} is interlocked is true or false.")
@@ -232,7 +232,7 @@ def _hardware(
     for point, doorway in zip(_points(written), doorways, strict=True):
         if "hardware" not in point:
             continue
-        if bridge is not None and bridge.access_point == doorway.id:
+        if bridge is not None and doorway.id in bridged(bridge):
             raise SettingsError(f"gate.json: {doorway.id} is bridged, so it has no hardware of its own.")
         try:
             fitted[doorway.id] = read_hardware(
@@ -249,20 +249,14 @@ def _hardware(
     return fitted
 
 
-def _bridge(written: Mapping[str, Any]) -> BridgeSettings | None:
+def _bridge(written: Mapping[str, Any], folder: Path) -> BridgeSettings | None:
     if "bridge" not in written:
         return None
-    bridge, points = written["bridge"], [point.get("id") for point in _points(written)]
-    if not isinstance(bridge, dict) or bridge.get("kind") != "tasmota":
-        raise SettingsError('gate.json: the only kind of bridge is {"kind": "tasmota"}.')
-    _know(bridge, _BRIDGE_KEYS, "a bridge")
-    topic = bridge.get("topic")
-    if not isinstance(topic, str) or not is_reader_topic(topic):
-        raise SettingsError("gate.json: the bridge needs the topic of its reader, as in tele/shed/SENSOR.")
-    access_point = bridge.get("access_point", points[0] if len(points) == 1 else None)
-    if not isinstance(access_point, str) or access_point not in points:
-        raise SettingsError("gate.json: the bridge's access_point is none of the gate's.")
-    return BridgeSettings(kind="tasmota", topic=topic, access_point=AccessPointId(access_point))
+    points = tuple(_name(point, "id") for point in _points(written))
+    try:
+        return read_bridge(written["bridge"], points=points, read_key=lambda: _read_secret(folder / HMAC_KEY))
+    except BridgeSettingsError as error:
+        raise SettingsError(f"gate.json: {error}") from error
 
 
 def _name(written: Mapping[str, Any], key: str) -> str:

@@ -72,6 +72,18 @@ class Settings:
     tsa_interval: float = setting(
         3600.0, "Seconds between two time stamps of a tree that grows, 60 at least."
     )
+    onvif: bool = setting(
+        False,  # noqa: FBT003 - a setting is named where it is given
+        "Whether events and states are told over MQTT in ONVIF's words (true or false).",
+    )
+    onvif_broker: str = setting("", "Broker for what is told in ONVIF's words; empty is the gates' own.")
+    onvif_username: str = setting("", "User name there; empty means outward.<site>.")
+    onvif_password_file: Path | None = setting(
+        None, "File with the password there; the embedded broker needs none."
+    )
+    homeassistant: str = setting(
+        "", "Prefix under which a Home Assistant discovers the doors, mostly homeassistant; empty tells none."
+    )
     gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
     gate_burst: float = setting(200.0, "Messages that one gate may send at once.")
     log_level: str = setting("info", "debug, info, warning or error.")
@@ -117,8 +129,7 @@ class Settings:
             raise SettingError("tsa is a URL as http[s]://host[:port]/path, without user or password in it.")
         if not 60 <= self.tsa_interval < math.inf:
             raise SettingError("tsa_interval is a number of seconds, 60 or more.")
-        if not _TOPIC_LEVEL.fullmatch(self.prefix):
-            raise SettingError("prefix is one level of a topic: 1 to 32 of letters, digits, '-' and '_'.")
+        self._check_topics()
         if bool(self.dsn) != bool(self.vault_dsn):
             raise SettingError(
                 "dsn and vault_dsn go together: the persons' keys never share a database with the log."
@@ -126,6 +137,19 @@ class Settings:
         if self.dsn and _same_database(self.dsn, self.vault_dsn):
             raise SettingError(
                 "vault_dsn names the same database as dsn; the persons' keys need one of their own."
+            )
+
+    def _check_topics(self) -> None:
+        for name in ("prefix", "homeassistant"):
+            if not _TOPIC_LEVEL.fullmatch(getattr(self, name) or self.prefix):
+                raise SettingError(
+                    f"{name} is one level of a topic: 1 to 32 of letters, digits, '-' and '_'."
+                )
+        if self.homeassistant and not self.onvif:
+            raise SettingError("homeassistant discovers what onvif tells: set onvif to true.")
+        if self.homeassistant == self.prefix:
+            raise SettingError(
+                "homeassistant and prefix are two levels of topics: the first is Home Assistant's."
             )
 
 
@@ -162,6 +186,10 @@ def _spelled(dsn: str) -> tuple[object, ...]:
 
 
 def _parse(name: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        if text not in {"true", "false"}:
+            raise SettingError(f"{_PREFIX}{name.upper()} is true or false.")
+        return text == "true"
     try:
         if kind in (int, float):
             return kind(text)

@@ -19,7 +19,7 @@ Time comes in with each event (`at`, monotonic seconds), the wall clock too, and
 decisions, commands and requests to exit, which will be further events and effects of this same machine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -47,6 +47,8 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReaderHeard,
+    ReaderLost,
     Show,
     Signal,
     Started,
@@ -227,9 +229,8 @@ class Controller:
                 self._checkpoint(wire)
             case ContactOpened(access_point) | ContactClosed(access_point):
                 self._contact(self._lanes[access_point], opened=isinstance(event, ContactOpened))
-            case TamperOpened(place) | TamperCleared(place):
-                opened = isinstance(event, TamperOpened)
-                self._tell(StatusKind.TAMPER if opened else StatusKind.TAMPER_CLEARED, place)
+            case TamperOpened(place) | TamperCleared(place) | ReaderHeard(place) | ReaderLost(place):
+                self._tell(_TOLD[type(event)], place)
             case TimerFired(timer):
                 self._timer(timer)
             case _:
@@ -579,6 +580,12 @@ _AWAITED: Final = {
     DoorAct.CLOSING_AWAITED: (TimerKind.WARNED, TimerKind.HELD),
 }
 _CALLS: Final = {DoorAct.ASK_TO_CLOSE: Signal.CLOSE_DOOR, DoorAct.STOP_ASKING: Signal.READY}
+_TOLD: Final[Mapping[type[Event], StatusKind]] = {
+    TamperOpened: StatusKind.TAMPER,
+    TamperCleared: StatusKind.TAMPER_CLEARED,
+    ReaderHeard: StatusKind.ONLINE,
+    ReaderLost: StatusKind.OFFLINE,
+}
 _OUTCOMES: Final = {
     DoorAct.TELL_TAKEN: PassageOutcome.TAKEN,
     DoorAct.TELL_NOT_TAKEN: PassageOutcome.NOT_TAKEN,

@@ -32,6 +32,8 @@ __all__ = [
     "Lock",
     "ProofGiven",
     "Publish",
+    "ReaderHeard",
+    "ReaderLost",
     "Show",
     "Signal",
     "StartTimer",
@@ -176,6 +178,20 @@ class TamperCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderHeard:
+    """A reader that reports by itself is there."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLost:
+    """A reader that reports by itself has been silent for too long."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that was started has run out."""
 
@@ -195,6 +211,8 @@ Event: TypeAlias = (
     | ContactClosed
     | TamperOpened
     | TamperCleared
+    | ReaderHeard
+    | ReaderLost
     | TimerFired
 )
 

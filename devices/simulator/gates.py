@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from devices.agent import GateAgent
+from devices.bridges.settings import TasmotaSettings
 from devices.bridges.tasmota import TasmotaBridge
 from devices.core.events import Signal, WallTime
 from devices.core.tally import Tally
@@ -94,7 +95,8 @@ class Post:
         self._promises: Final = promises
         self._drawing: Final = random.Random(f"{seed}/link/{self.gate}")  # noqa: S311 - plausible faults
         self._skew: Final = skew_of(self.gate, weather.faults, seed=seed)
-        bridge = self.settings.bridge
+        bridge = self.settings.bridge if isinstance(self.settings.bridge, TasmotaSettings) else None
+        self._bridge: Final = bridge
         self.stock: Final = None if bridge is None else StockDoor(bridge.topic, on_denied=on_denied)
         self._former: list[Tally] = []
         self._link: FaultyLink | None = None
@@ -177,10 +179,10 @@ class Post:
             promises=self._promises,
             drawing=self._drawing,
         )
-        if settings.bridge is None or self.stock is None:
+        if self._bridge is None or self.stock is None:
             fittings = {door.id: self._fittings(door.id) for door in settings.doorways}
             return GateAgent(settings, link, fittings=fittings, wall_clock=self._wall_clock), link
-        bridge, point = TasmotaBridge(link, topic=settings.bridge.topic), settings.bridge.access_point
+        bridge, point = TasmotaBridge(link, topic=self._bridge.topic), self._bridge.access_point
         fitted = replace(bridge.fittings, strike=self._strike(point, bridge), display=self.stock)
         agent = GateAgent(
             settings, link, fittings={point: fitted}, routes=bridge.routes, wall_clock=self._wall_clock

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from devices.bridges.tasmota_format import NoCard, read_sensor
+from devices.bridges.overheard import Overheard
+from devices.bridges.tasmota_format import NoCard
 from devices.core import outbox
 from devices.core.belief import BEACON_PERIODS, Ignored
 from devices.core.controller import Limits
@@ -36,7 +37,7 @@ from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.core.trust import TrustRefusal
 from gatekeeper.cose import sign1
 from gatekeeper.model import badges, messages
-from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, CardTechnology
+from gatekeeper.model.badges import MAX_TOKEN_BYTES
 from gatekeeper.model.messages import ANSWER_VALIDITY, LONGEST_WAIT, MAX_MESSAGE_BYTES
 from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.service.administration.exports import ExportRefusal
@@ -107,7 +108,8 @@ def test_every_code_stands_in_its_table_with_its_sentence(title: str, codes: Any
 
 
 @pytest.mark.parametrize(
-    ("title", "codes"), [("What a gate ignores", Ignored), ("Readers behind a bridge", NoCard)]
+    ("title", "codes"),
+    [("What a gate ignores", Ignored), ("Readers behind a bridge", [*NoCard, *Overheard])],
 )
 def test_every_code_without_a_sentence_of_its_own_stands_in_its_table(title: str, codes: Any):
     assert section(title).keys() == {code.value for code in codes}
@@ -232,18 +234,6 @@ def test_the_numbers_of_outcomes_are_those_of_the_code():
     }
     for kind in messages.StatusKind:
         assert f"`{kind.name.lower().replace('_', '-')}`" in text("README.md")
-
-
-def test_the_readings_shown_become_the_cards_shown():
-    sensors = {
-        "0 mifare": b'{"Time":"2021-01-23T13:10:50","RC522":{"UID":"BA839D07","Data":"","Type":"MIFARE 1KB"}}',
-        "1 wiegand": b'{"Time":"2021-01-21T15:48:49","Wiegand":{"UID":4302741608,"Size":34}}',
-    }
-    for _, technology, number in rows("README.md", "reader"):
-        [octets] = re.findall(r"`([0-9a-f]+)`", number)
-        card = read_sensor(sensors.pop(technology))
-        assert card == Card(CardTechnology(int(technology[0])), bytes.fromhex(octets))
-    assert sensors == {}
 
 
 def test_every_file_that_is_named_is_there_and_every_file_is_named():

@@ -728,6 +728,15 @@ class Engine:
         """The state of the site, for what goes on beside the engine to look at."""
         return self._flow
 
+    @property
+    def size(self) -> int:
+        """How many entries the log holds for certain."""
+        return self._recorder.sealer.size
+
+    async def beyond(self, size: int) -> int:
+        """Wait until the log holds more than so many entries, for certain; how many it holds."""
+        return await self._recorder.beyond(size)
+
     async def record(self, draft: Draft) -> None:
         """Write an entry of the service's own between two batches; returns when it is committed."""
         committed = asyncio.Event()

@@ -15,6 +15,8 @@ from devices.core.events import (
     LinkUp,
     Lock,
     Publish,
+    ReaderHeard,
+    ReaderLost,
     Show,
     Signal,
     Started,
@@ -217,6 +219,13 @@ def test_tampering_is_told(place: AccessPointId | None):
     talk.happens(TamperOpened(place))
     talk.happens(TamperCleared(place))
     assert told(talk) == [(StatusKind.TAMPER, place), (StatusKind.TAMPER_CLEARED, place)]
+
+
+def test_a_reader_that_reports_by_itself_is_told_as_there_and_as_gone():
+    talk = Talk.ready()
+    talk.happens(ReaderHeard(IN))
+    talk.happens(ReaderLost(IN))
+    assert told(talk) == [(StatusKind.ONLINE, IN), (StatusKind.OFFLINE, IN)]
 
 
 def test_only_a_grant_at_a_closed_door_unlocks():

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from devices.bridges.settings import TasmotaSettings
 from devices.core.controller import Doorway
-from devices.settings import BridgeSettings, SettingsError, read_gate_folder
+from devices.settings import SettingsError, read_gate_folder
 from gatekeeper import cose
 from gatekeeper.model.places import Direction
 from tests.unit.devices.folders import PASSWORD, gate_file, gate_folder
@@ -69,7 +70,7 @@ def test_that_a_door_is_interlocked_is_a_setting(tmp_path: Path, interlocked: bo
 def test_a_bridge_has_a_reader_and_no_contact(tmp_path: Path, changes: dict[str, Any]):
     written = gate_file(**({"access_points": [{"id": IN, "direction": "in"}]} | changes))
     settings = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, written))
-    assert settings.bridge == BridgeSettings(kind="tasmota", topic="tele/shed/SENSOR", access_point=IN)
+    assert settings.bridge == TasmotaSettings(topic="tele/shed/SENSOR", access_point=IN)
     assert not settings.doorways[0].has_contact
 
 
@@ -103,7 +104,7 @@ def test_a_bridge_has_a_reader_and_no_contact(tmp_path: Path, changes: dict[str,
         ({"warned_seconds": 0}, "from 1 to held_seconds"),
         ({"warned_seconds": 31}, "from 1 to held_seconds"),
         ({"warned_seconds": 1.5}, "from 1 to held_seconds"),
-        ({"bridge": {"kind": "zigbee"}}, "only kind"),
+        ({"bridge": {"kind": "zigbee"}}, "kind of a bridge is one of"),
         ({"bridge": {"kind": "tasmota", "topic": "tele/+/SENSOR"}}, "as in tele/shed/SENSOR"),
         ({"bridge": {"kind": "tasmota", "topic": "tele/shed/SENSOR"}}, "none of the gate's"),
         ({"bridge": BRIDGE | {"access_point": "elsewhere"}}, "none of the gate's"),
