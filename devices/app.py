@@ -25,7 +25,7 @@ from devices.link import GateLink, Route
 from devices.settings import GateSettings
 from gatekeeper.model.ids import AccessPointId
 
-__all__ = ["make_gate", "opened_hardware"]
+__all__ = ["gate_on", "make_gate", "make_link", "opened_hardware"]
 
 
 class _Bridged(NamedTuple):
@@ -42,6 +42,21 @@ def opened_hardware(settings: GateSettings) -> Iterator[dict[AccessPointId, Fitt
         yield fittings
 
 
+def make_link(settings: GateSettings, *, broker: str, authority: Path | None = None) -> GateLink:
+    """Make the link of a gate to its broker, by its certificate where it has one, else by its password.
+
+    `authority` is the file of certificates (PEM) that the broker's must come from. Raises `BrokerUrlError`, and OSError when
+    a file cannot be used.
+    """
+    return GateLink(
+        broker,
+        gate=settings.gate,
+        password=settings.password,
+        authority=authority,
+        certificate=settings.certificate,
+    )
+
+
 def make_gate(
     settings: GateSettings,
     *,
@@ -49,11 +64,14 @@ def make_gate(
     authority: Path | None = None,
     fittings: Mapping[AccessPointId, Fittings] | None = None,
 ) -> GateAgent:
-    """Make the gate of these settings, with the hardware that was opened for it, and with a bridge if it has one.
+    """Make the gate of these settings with a link of its own (see `gate_on`). Raises as `make_link` does."""
+    return gate_on(make_link(settings, broker=broker, authority=authority), settings, fittings=fittings)
 
-    `authority` is the file of certificates (PEM) that the broker's must come from. Raises `BrokerUrlError`.
-    """
-    link = GateLink(broker, gate=settings.gate, password=settings.password, authority=authority)
+
+def gate_on(
+    link: GateLink, settings: GateSettings, *, fittings: Mapping[AccessPointId, Fittings] | None = None
+) -> GateAgent:
+    """Make the gate of these settings on a link, with the hardware that was opened for it, and with a bridge if it has one."""
     fitted = dict(fittings or {})
     if settings.bridge is None:
         return GateAgent(settings, link, fittings=fitted)

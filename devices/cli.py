@@ -1,6 +1,6 @@
 """`gatekeeper-device`: what one does at a gate. Data goes to stdout, talk to stderr.
 
-    enrol   make the gate's key here, and a request to carry to the site
+    enrol   make the gate's keys here, and ask for its place at the site: over the network with a code, or by hand
     check   whether a gate's folder is in order
     checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
     run     be the gate
@@ -11,7 +11,6 @@ It makes no site and no trust list, but for a throw-away one to examine with; th
 """
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -19,20 +18,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from devices.agent import GateAgent
-from devices.app import make_gate, opened_hardware
+from devices.app import gate_on, make_link, opened_hardware
 from devices.bridges.settings import bridged
+from devices.certificate import read_certificate
 from devices.checkpoint_file import memory_document
+from devices.enrolling import enrol
 from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
-from devices.link import BrokerUrlError
+from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
+from devices.renewal import CertificateRenewal
 from devices.settings import GateSettings, SettingsError, read_gate_folder
 from devices.simulator.command import simulate
-from gatekeeper import cose
-from gatekeeper.core.enrolment import enrolment_request, fingerprint
+from devices.site_desk import DeskUrlError, SiteDesk
+from gatekeeper.core.enrolment import fingerprint
 from gatekeeper.core.log_keys import log_verifiers
-from gatekeeper.model.ids import GateId, SiteId, is_name
 from gatekeeper.model.trees import SITE_TREE
 
 __all__ = ["app", "failed_hardware", "main"]
@@ -44,6 +45,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("enrol")(enrol)
 app.command("simulate")(simulate)
 app.command("conformance")(conformance)
 _REFUSED = 1
@@ -51,31 +53,6 @@ _REFUSED = 1
 Folder = Annotated[
     Path, typer.Option(help="The gate's folder: gate.json, key.pem, anchor.json, trust.cose ...")
 ]
-
-
-@app.command()
-def enrol(
-    site: Annotated[str, typer.Option(help="The site's name.")],
-    gate: Annotated[str, typer.Option(help="This gate's name at the site.")],
-    out: Annotated[Path, typer.Option(help="The folder to make the key in.")],
-) -> None:
-    """Make this gate's key here, and a request that proves it, to carry to the site."""
-    for name in (site, gate):
-        if not is_name(name):
-            _fail(f"{name!r} is no name: use 1 to 32 of a-z, 0-9 and '-'.")
-    key = cose.SigningKey.generate()
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        _write_secret(out / "key.pem", key.to_pem())
-    except FileExistsError:
-        _fail(f"{out / 'key.pem'} exists, and no key is written over another.")
-    request = enrolment_request(site=SiteId(site), gate=GateId(gate), key=key)
-    (out / "request.cose").write_bytes(request)
-    _say(f"The key of {gate} is in {out / 'key.pem'}; it never leaves this machine.")
-    _say(
-        f"Carry {out / 'request.cose'} to the site. There, compare this fingerprint before the gate is admitted:"
-    )
-    typer.echo(fingerprint(key.public_der))
 
 
 @app.command()
@@ -131,6 +108,12 @@ def run(
     authority: Annotated[
         Path | None, typer.Option(help="The certificates that the broker's must come from (PEM).")
     ] = None,
+    desk: Annotated[
+        str | None,
+        typer.Option(
+            help="https://host:port, where its certificate is renewed; its authority is --authority."
+        ),
+    ] = None,
 ) -> None:
     """Be this gate until stopped (SIGINT or SIGTERM), with the hardware and the bridge that gate.json gives it.
 
@@ -139,13 +122,18 @@ def run(
     log_to_stderr()
     settings = _settings(folder)
     try:
+        link = make_link(settings, broker=broker, authority=authority)
+        renewal = _renewal(settings, link, folder, desk=desk, authority=authority)
+    except (BrokerUrlError, DeskUrlError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{authority} cannot be used: {error.strerror or error}.")
+    try:
         with opened_hardware(settings) as fittings:
-            gate = make_gate(settings, broker=broker, authority=authority, fittings=fittings)
+            gate = gate_on(link, settings, fittings=fittings)
             _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
             _say_hardware(settings)
-            asyncio.run(_until_stopped(gate))
-    except BrokerUrlError as error:
-        _fail(str(error))
+            asyncio.run(_until_stopped(gate, renewal))
     except HardwareError as error:
         _fail(f"Its hardware failed: {error}.")
     except ExceptionGroup as group:
@@ -160,13 +148,32 @@ def main() -> None:
     app()
 
 
-async def _until_stopped(gate: GateAgent) -> None:
+async def _until_stopped(gate: GateAgent, renewal: CertificateRenewal | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with gate:
+    async with gate, asyncio.TaskGroup() as tasks:
+        renewing = None if renewal is None else tasks.create_task(renewal.run(), name="renewal")
         await stop.wait()
+        if renewing is not None:
+            renewing.cancel()
+
+
+def _renewal(
+    settings: GateSettings, link: GateLink, folder: Path, *, desk: str | None, authority: Path | None
+) -> CertificateRenewal | None:
+    if settings.certificate is None:
+        if desk is not None:
+            _fail(f"{settings.gate} has no certificate to renew: enrol it first.")
+        return None
+    if desk is None or authority is None:
+        ends = read_certificate(settings.certificate).not_valid_after_utc
+        _say(
+            f"Its certificate ends on {ends:%Y-%m-%d at %H:%M} UTC, and nobody renews it: run it with --desk and --authority."
+        )
+        return None
+    return CertificateRenewal(settings, link, SiteDesk(desk, authority=authority), folder=folder)
 
 
 def failed_hardware(group: ExceptionGroup) -> Exception | None:
@@ -206,14 +213,6 @@ def _settings(folder: Path) -> GateSettings:
         return read_gate_folder(folder)
     except SettingsError as error:
         _fail(str(error))
-
-
-def _write_secret(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _say(sentence: str) -> None:

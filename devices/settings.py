@@ -4,7 +4,8 @@
                        "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...}}],
                        "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: see `bridges/settings`}
     key.pem           the gate's own key, made here                             its owner's eyes only
-    broker-password   one line                                                  its owner's eyes only
+    broker-password   one line; not asked for where tls.pem is                  its owner's eyes only
+    tls.pem           key and certificate for the broker (see `certificate`)    its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
     uhppoted-hmac-key one line, where a bridge asks for it                      its owner's eyes only
@@ -34,11 +35,13 @@ from devices.bridges.settings import (
     read_bridge,
     reports_contact,
 )
+from devices.certificate import TLS, CertificateError, read_certificate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
 from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
 from gatekeeper import cose
+from gatekeeper.core.certificates import gate_of
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
@@ -70,10 +73,12 @@ class GateSettings:
     bridge: BridgeSettings | None
     hardware: Mapping[AccessPointId, PointHardware] = field(default_factory=dict)
     key: cose.SigningKey = field(repr=False)
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
     trust: Trust = field(repr=False)
     checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
     checkpoint_file: Path | None = None
+    certificate: Path | None = None
+    """The file with which it connects to the broker; without one it has a password."""
 
 
 def read_gate_folder(folder: Path) -> GateSettings:
@@ -92,6 +97,7 @@ def read_gate_folder(folder: Path) -> GateSettings:
         )
     bridge = _bridge(written, folder)
     doorways = _doorways(written, bridge)
+    certificate = _certificate(folder / TLS, site, gate)
     return GateSettings(
         site=site,
         gate=gate,
@@ -100,11 +106,29 @@ def read_gate_folder(folder: Path) -> GateSettings:
         bridge=bridge,
         hardware=_hardware(written, doorways, bridge, folder),
         key=key,
-        password=_read_secret(folder / PASSWORD).decode(errors="replace").strip("\r\n"),
+        password=None if certificate is not None else _read_password(folder / PASSWORD),
         trust=trust,
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
+        certificate=certificate,
     )
+
+
+def _certificate(file: Path, site: SiteId, gate: GateId) -> Path | None:
+    if not file.exists():
+        return None
+    _read_secret(file)
+    try:
+        owner = gate_of(read_certificate(file), site=site)
+    except CertificateError as error:
+        raise SettingsError(f"{error} Enrol this gate again.") from error
+    if owner != gate:
+        raise SettingsError(f"{file} is no certificate of {gate} at {site}. Enrol this gate again.")
+    return file
+
+
+def _read_password(file: Path) -> str:
+    return _read_secret(file).decode(errors="replace").strip("\r\n")
 
 
 def _read_gate_file(path: Path) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,12 +22,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from gatekeeper import __version__, cose
 from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
+from gatekeeper.adapters.http.enrolment import enrolment_app, enrolment_tls
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresStoredTrees, migrate_site_database
 from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.adapters.witness_client import HttpWitnesses
 from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.certificates import service_name
 from gatekeeper.core.export.onvif import presence_topic
 from gatekeeper.core.pin import PinChecker
 from gatekeeper.core.verify import PinDesk
@@ -49,6 +52,8 @@ from gatekeeper.service.engine import Engine, EngineParts, WitnessParts
 from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.identity.authority_files import AUTHORITY, certify_desk
+from gatekeeper.service.identity.desk import EnrolmentDesk
 from gatekeeper.service.integrity import IntegrityWatch
 from gatekeeper.service.outward import OutwardEvents
 from gatekeeper.service.publication import Publication, Publishing
@@ -231,9 +236,11 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
         app = http_app(health=health, registry=REGISTRY, publication=publication)
         async with (
             serving(app, host=settings.http_host, port=settings.http_port) as url,
+            _enrolling(settings, site) as desk,
             asyncio.TaskGroup() as tasks,
         ):
-            engine = tasks.create_task(_engines(settings, where, site, health), name="engine")
+            beside = () if desk is None else (desk,)
+            engine = tasks.create_task(_engines(settings, where, site, health, beside), name="engine")
             there = Premises(**{**asdict(where), "http": url})
             with _announced(settings, there):
                 try:
@@ -242,12 +249,32 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
                     engine.cancel()
 
 
-async def _engines(settings: Settings, where: Premises, site: SiteId, health: Health) -> None:
+@contextlib.asynccontextmanager
+async def _enrolling(settings: Settings, site: SiteId) -> AsyncIterator[EnrolmentDesk | None]:
+    """The enrolment desk over HTTPS, for the length of a block; None when the settings name none."""
+    if not settings.enrolment_url:
+        yield None
+        return
+    folder, where = site_folder(settings, site), urlsplit(settings.enrolment_url)
+    desk = EnrolmentDesk(folder, clock=SystemClock(), life=timedelta(hours=settings.certificate_hours))
+    own = certify_desk(folder, where.hostname or "", now=SystemClock().now())
+    tls = enrolment_tls(certificate=own, authority=folder.root / AUTHORITY)
+    async with serving(enrolment_app(desk), host=settings.enrolment_host, port=where.port or 0, tls=tls):
+        yield desk
+
+
+async def _engines(
+    settings: Settings, where: Premises, site: SiteId, health: Health, also_beside: Sequence[Beside]
+) -> None:
     """Run one engine after another: who loses the site throws everything away and stands by for it."""
     while True:
         ledger = PostgresLedger(where.dsn)
         watched, told = PostgresStoredTrees(where.dsn), PostgresStoredTrees(where.dsn)
-        beside = [*_watch(settings, site, watched), *_outward(settings, where, site, told)]
+        beside = [
+            *_watch(settings, site, watched),
+            *_outward(settings, where, site, told),
+            *also_beside,
+        ]
         try:
             await Engine(_parts(settings, where, site, health=health, ledger=ledger, beside=beside)).run()
         except SiteLostError as lost:
@@ -325,19 +352,28 @@ def _parts(
         allowance=Allowance(per_second=settings.gate_rate, burst=settings.gate_burst),
         ledger=ledger,
         vault=PostgresKeyVault(where.vault_dsn),
-        transport=MqttSession(
-            url=_with_username(where.broker, settings.broker_username or f"service.{site}"),
-            client_id=f"service.{site}",
-            session_expiry=_SESSION,
-            receive_maximum=RECEIVE_MAXIMUM,
-            password=_broker_password(settings, folder),
-        ),
+        transport=_session(settings, where, site, folder),
         clock=SystemClock(),
         health=health,
         beside=beside,
         witness=witness_parts(settings),
         authority=timestamp_authority(settings),
         stamped_every=timedelta(seconds=settings.tsa_interval),
+    )
+
+
+def _session(settings: Settings, where: Premises, site: SiteId, folder: SiteFolder) -> MqttSession:
+    """The service's session; with a certificate the broker knows by it who we are, and there is no password."""
+    certified = settings.broker_certificate is not None
+    username = settings.broker_username or service_name(site)
+    return MqttSession(
+        url=where.broker if certified else _with_username(where.broker, username),
+        client_id=service_name(site),
+        session_expiry=_SESSION,
+        receive_maximum=RECEIVE_MAXIMUM,
+        password=None if certified else _broker_password(settings, folder),
+        ca_file=settings.broker_authority,
+        certificate_file=settings.broker_certificate,
     )
 
 

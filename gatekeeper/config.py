@@ -52,6 +52,19 @@ class Settings:
     broker_password_file: Path | None = setting(
         None, "File with the password at the broker; without it the site folder's own."
     )
+    broker_authority: Path | None = setting(
+        None, "Certificates that the broker's must come from (PEM); without it those of the system."
+    )
+    broker_certificate: Path | None = setting(
+        None, "The service's certificate and key at the broker, in one file (PEM); then it has no password."
+    )
+    enrolment_url: str = setting(
+        "", "Where gates reach the enrolment desk, as https://host:port; empty: there is none."
+    )
+    enrolment_host: str = setting("127.0.0.1", "Address at which the enrolment desk listens.")
+    certificate_hours: float = setting(
+        168.0, "Hours that a gate's certificate lasts, 1 to 2160; it is renewed at two thirds."
+    )
     prefix: str = setting("gk", "First level of all topics.")
     http_host: str = setting("127.0.0.1", "Where metrics, health and the published log are served.")
     http_port: int = setting(8080, "Port of metrics, health and the published log; 0 takes a free one.")
@@ -125,6 +138,7 @@ class Settings:
             raise SettingError(
                 "gate_rate is above 0 and gate_burst is 1 or more, both finite; else no gate could scan, or any could flood."
             )
+        self._check_identity()
         if self.tsa and not _is_http_url(self.tsa):
             raise SettingError("tsa is a URL as http[s]://host[:port]/path, without user or password in it.")
         if not 60 <= self.tsa_interval < math.inf:
@@ -138,6 +152,14 @@ class Settings:
             raise SettingError(
                 "vault_dsn names the same database as dsn; the persons' keys need one of their own."
             )
+
+    def _check_identity(self) -> None:
+        if self.enrolment_url and not _is_desk_url(self.enrolment_url):
+            raise SettingError("enrolment_url is a URL as https://host:port, and nothing behind it.")
+        if not 1 <= self.certificate_hours <= 2160:
+            raise SettingError("certificate_hours is a number of hours from 1 to 2160.")
+        if self.broker_certificate is not None and not self.broker.startswith("mqtts://"):
+            raise SettingError("broker_certificate is for a broker that is reached as mqtts://host:port.")
 
     def _check_topics(self) -> None:
         for name in ("prefix", "homeassistant"):
@@ -161,6 +183,20 @@ def _is_http_url(url: str) -> bool:
             and bool(parts.hostname)
             and "@" not in parts.netloc
             and parts.port != 0
+        )
+    except ValueError:
+        return False
+
+
+def _is_desk_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme == "https"
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and parts.port not in {None, 0}
+            and not (parts.path.strip("/") or parts.query or parts.fragment)
         )
     except ValueError:
         return False

@@ -74,7 +74,7 @@ class FaultyLink(GateLink):
         url: str,
         *,
         gate: GateId,
-        password: str,
+        password: str | None,
         prefix: str,
         decision_topic: str,
         weather: Weather,

@@ -183,7 +183,9 @@ class Post:
             fittings = {door.id: self._fittings(door.id) for door in settings.doorways}
             return GateAgent(settings, link, fittings=fittings, wall_clock=self._wall_clock), link
         bridge, point = TasmotaBridge(link, topic=self._bridge.topic), self._bridge.access_point
-        fitted = replace(bridge.fittings, strike=self._strike(point, bridge), display=self.stock)
+        fitted = replace(
+            bridge.fittings, strike=self._strike(point, bridge.fittings.strike), display=self.stock
+        )
         agent = GateAgent(
             settings, link, fittings={point: fitted}, routes=bridge.routes, wall_clock=self._wall_clock
         )

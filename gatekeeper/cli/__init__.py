@@ -68,7 +68,12 @@ _COMMANDS = {
         attribute="lockdown",
         help="Lock the site, a zone or a gate down, or release it.",
     ),
-    "gate": Where(module="gatekeeper.cli.changes", attribute="gate", help="Admit gates."),
+    "gate": Where(
+        module="gatekeeper.cli.gates", attribute="gate", help="Enrol gates, admit them, revoke them."
+    ),
+    "ca": Where(
+        module="gatekeeper.cli.authority", attribute="app", help="The site's own certificate authority."
+    ),
     "tenant": Where(
         module="gatekeeper.cli.changes", attribute="tenant", help="Suspend a tenant, or end that."
     ),

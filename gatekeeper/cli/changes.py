@@ -1,18 +1,15 @@
 """Changes to a running site: signed by an operator, ordered and made by the engine, told when done or proposed."""
 
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.app import databases, site_folder, the_site
-from gatekeeper.cli.believed import policy_in_force
+from gatekeeper.app import databases, the_site
 from gatekeeper.cli.desk import refusal
 from gatekeeper.cli.options import JsonOutput, by_an_operator, run
 from gatekeeper.cli.planned import show_alert_plan
-from gatekeeper.cli.signing import HandedIn, believed, hand_in, signer_for
+from gatekeeper.cli.signing import HandedIn, hand_in, signer_for
 from gatekeeper.cli.talk import say
 from gatekeeper.cli.waiting import waits
 from gatekeeper.config import Settings
@@ -22,19 +19,15 @@ from gatekeeper.core.change import (
     ForgivenessChange,
     LockdownChange,
     SuspensionChange,
-    TrustChange,
 )
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.supervise import APPLIED, PROPOSED, ChangeOutcome
-from gatekeeper.model.ids import GateId, HolderId, SiteId, TenantId
-from gatekeeper.service.administration.folder import TRUST
-from gatekeeper.service.administration.trust_list import admit_gate
+from gatekeeper.model.ids import HolderId, SiteId, TenantId
 
-__all__ = ["alert", "for_the_site", "gate", "holder", "lockdown", "submit", "tell", "tenant"]
+__all__ = ["alert", "for_the_site", "holder", "lockdown", "submit", "tell", "tenant"]
 
 alert = typer.Typer(no_args_is_help=True, help="The site's alert state.")
 lockdown = typer.Typer(no_args_is_help=True, help="Lock the site, a zone or a gate down, or release it.")
-gate = typer.Typer(no_args_is_help=True, help="Admit gates.")
 tenant = typer.Typer(no_args_is_help=True, help="Suspend a tenant, or end that.")
 holder = typer.Typer(no_args_is_help=True, help="What the site believes of a holder.")
 
@@ -111,27 +104,6 @@ def holder_forgive(
 ) -> None:
     """Forget where a holder is, so that anti-passback holds nothing against them."""
     for_the_site(settings, ForgivenessChange(holder=HolderId(name)))
-
-
-@gate.command("admit")
-@by_an_operator
-def gate_admit(
-    request: Annotated[Path, typer.Argument(help="The enrolment request that the gate made.")],
-    *,
-    settings: Settings,
-) -> None:
-    """Put the key of a gate of the site file into the next trust list; compare the fingerprint with the gate's first."""
-    which = the_site(settings)
-    folder, gates = site_folder(settings, which), run(_gates_in_force(settings, which))
-    admit_gate(folder, request.read_bytes(), gates=gates, now=datetime.now(UTC))
-    for_the_site(settings, TrustChange(document=folder.read(TRUST)))
-
-
-async def _gates_in_force(settings: Settings, site: SiteId) -> frozenset[GateId]:
-    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
-        trust, _ = await believed(reading, settings, site)
-        policy = await policy_in_force(reading, site, trust=trust)
-    return frozenset(gate.id for gate in policy.gates)
 
 
 def submit(

@@ -9,6 +9,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.changes import tell
+from gatekeeper.cli.gates import keep_trust
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, run
 from gatekeeper.cli.signing import HandedIn, believed, hand_in, patiently, second_signer, the_signer
 from gatekeeper.cli.site_clock import clock_shown
@@ -140,10 +141,12 @@ async def _meant(reading: PostgresReading, site: SiteId, which: str | None) -> P
 
 
 async def _keep(reading: PostgresReading, settings: Settings, site: SiteId, proposal: Proposal) -> None:
-    """Keep the policy that came in force in the site's folder too."""
+    """Keep the policy or trust list that came in force in the site's folder too."""
     folder, policy = site_folder(settings, site), await reading.document(site, "policy")
     if proposal.kind == "policy" and policy is not None and folder.holds_site():
         folder.write(POLICY, policy)
+    if proposal.kind == "trust":
+        keep_trust(settings, site, await reading.document(site, "trust"))
 
 
 async def _say_export(reading: PostgresReading, site: SiteId, proposal: Proposal) -> None:

@@ -29,6 +29,7 @@ from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.logging import configure
 from gatekeeper.observe.metrics import REGISTRY
 from gatekeeper.service.administration.folder import DECISION_KEY, LOG_KEY
+from gatekeeper.service.identity.authority_files import read_authority
 
 __all__ = ["accepted", "must_be_able_to_serve", "serve", "served", "stop_signal"]
 
@@ -89,6 +90,8 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         folder.read_key(place)
     witness_parts(settings)
     timestamp_authority(settings)
+    if settings.enrolment_url:
+        read_authority(folder)
     for setting in ("broker_password_file", "onvif_password_file"):
         _must_be_text(setting, getattr(settings, setting))
     if settings.onvif_broker:

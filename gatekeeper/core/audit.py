@@ -76,6 +76,8 @@ class Kind(StrEnum):
     GATE_HELLO = "gate.hello"
     GATE_STATUS = "gate.status"
     GATE_GAP = "gate.gap"
+    GATE_ASKED = "gate.asked"
+    GATE_CERTIFIED = "gate.certified"
     BADGE_CHANGED = "badge.changed"
     HOLDER_REGISTERED = "holder.registered"
     ALERT_CHANGED = "alert.changed"

@@ -25,7 +25,7 @@ from gatekeeper.service.engine.intake import Allowance, Intake
 from tests.contract.checkpoints import TOPIC, message_of_checkpoint, newest_checkpoint, note_of
 from tests.contract.play import Gate, Play, Said, boot_of, moment, published, scan_of
 from tests.contract.session import played
-from tests.contract.vector_site import FRONT, INNER, SITE, key_of
+from tests.contract.vector_site import FORMER, FRONT, INNER, SITE, key_of
 from tests.contract.whole_log import whole_log
 
 TAG = b"\xd2"
@@ -136,6 +136,9 @@ def _wrong_hands() -> Iterator[Forged]:
         return Forged(name=name, says=says, topic=topic, wire=forged, code=code.value)
 
     yield signed("signed-by-another-gate", "", MessageRefusal.FOREIGN_GATE, key=INNER)
+    says, topic = "Its key is in the trust list, and revoked there.", _topic(Channel.SCAN, FORMER)
+    yield signed("signed-by-a-revoked-gate", says, MessageRefusal.GATE_REVOKED, key=FORMER)
+    topic = _topic(Channel.SCAN)
     yield signed("signed-by-a-stranger", "", cose.Refusal.COSE_UNKNOWN_KEY, key="stranger")
     yield signed(
         "signed-by-the-service", "Its key is no gate's.", cose.Refusal.COSE_UNKNOWN_KEY, key="decision"

@@ -127,7 +127,9 @@ def _documents() -> dict[str, Any]:
             "version": fresh_flow().policy.version.hex(),
         },
         "enrolment": _document(
-            "enrolment", enrolment_request(site=SITE, gate=FRONT, key=key_of(FRONT)), keys=[FRONT]
+            "enrolment",
+            enrolment_request(site=SITE, gate=FRONT, key=key_of(FRONT), tls=key_of("stranger").public_der),
+            keys=[FRONT],
         ),
         "operators": {
             record.id: _document("operator", record.document, keys=[f"{record.tenant}-signing"])

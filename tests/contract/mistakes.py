@@ -213,6 +213,8 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("change-of-badge", "change-to-an-unknown-state", {6: {1: bytes(16), 2: "eaten"}}, _CHANGE, ""),
     ("enrolment", "enrolment-in-capitals", {2: "Front"}, EnrolmentRefusal.MALFORMED, ""),
     ("enrolment", "enrolment-of-no-key", {4: b"key"}, EnrolmentRefusal.KEY, ""),
+    ("enrolment", "enrolment-of-half-a-tls-key", {0: 2, 5: bytes(16)}, EnrolmentRefusal.MALFORMED, ""),
+    ("enrolment", "enrolment-of-version-1-with-a-tls-key", {5: bytes(32)}, EnrolmentRefusal.MALFORMED, ""),
     ("enrolment", "enrolment-without-a-key", {4: MISSING}, EnrolmentRefusal.MALFORMED, ""),
 )
 

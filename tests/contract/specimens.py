@@ -232,6 +232,11 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
             HolderChange(holder=van.holder.id, document=van.registration, badges=(issue,))
         ),
         "enrolment": payload_of(enrolment_request(site=SiteId(SITE), gate=FRONT, key=key_of("front"))),
+        "enrolment-with-a-tls-key": payload_of(
+            enrolment_request(
+                site=SiteId(SITE), gate=FRONT, key=key_of("front"), tls=key_of("stranger").public_der
+            )
+        ),
     }
     return {name: (rule_of(name), payload) for name, payload in {**messages, **documents}.items()}
 

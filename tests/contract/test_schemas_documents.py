@@ -30,6 +30,7 @@ from gatekeeper.core import (
     supervise,
     trust,
 )
+from gatekeeper.core.certificates import CertificateRefusal
 from gatekeeper.core.change import MAX_CHANGE_BYTES, ChangeRefusal
 from gatekeeper.core.enrolment import EnrolmentRefusal
 from gatekeeper.core.policy_document import MAX_POLICY_BYTES, PolicyRefusal
@@ -97,6 +98,7 @@ def test_reasons_have_numbers_and_codes_of_their_own():
         ("Policies", PolicyRefusal),
         ("Changes", ChangeRefusal),
         ("Enrolment", EnrolmentRefusal),
+        ("Certificates", CertificateRefusal),
         ("Exports", ExportRefusal),
         ("Exports of the log", LogExportRefusal),
         ("Time stamps", TimestampRefusal),
@@ -144,7 +146,7 @@ def _code(module: Any, argument: ast.expr) -> str | None:
 
 def test_every_section_of_codes_is_one_that_a_test_knows():
     titles = re.findall(r"^## (.+)$", text("reasons.md"), re.MULTILINE)
-    assert len(titles) == 14
+    assert len(titles) == 15
     for title in titles:
         anchor = title.lower().replace(" ", "-").replace("'", "")
         assert f"(#{anchor})" in text("reasons.md"), title

@@ -7,7 +7,7 @@ made. What a gate does not say in the session is said here by hand.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -32,7 +32,8 @@ from gatekeeper.core.change import (
     WithdrawalChange,
 )
 from gatekeeper.core.custody import erase_again
-from gatekeeper.core.drafting import draft_of_mismatch
+from gatekeeper.core.drafting import draft_of_asking, draft_of_certificate, draft_of_mismatch
+from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
@@ -41,7 +42,7 @@ from gatekeeper.core.retention import Digest, Expired, draft_of_expiry
 from gatekeeper.core.supervise import APPLIED, PROPOSED, StoredHolder, Writes, expire_proposals
 from gatekeeper.core.trust import trust_payload
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import AccessPointId
+from gatekeeper.model.ids import AccessPointId, OperatorId
 from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Verdict
 from gatekeeper.model.retention import Kept
 from gatekeeper.service.administration.ceremony import Founding
@@ -201,6 +202,7 @@ def _changes(play: Play) -> None:
     later = moment(20_000) + PROPOSAL_LASTS
     play.drafts += expire_proposals(play.flow, now=later, writes=Writes())
     play.drafts += _over(play, later)
+    play.drafts += _enrolled(play, later)
     play.drafts += _altered(play, later)
 
 
@@ -223,6 +225,20 @@ def _over(play: Play, now: datetime) -> Iterator[Draft]:
             **placed,
         )
         yield draft_of_expiry(said, play.flow.policy, at=now, seq=play.flow.next_seq)
+        play.flow.next_seq += 1
+
+
+def _enrolled(play: Play, now: datetime) -> Iterator[Draft]:
+    """A gate asks for its place, gets its certificate, and later the next one."""
+    document = enrolment_request(site=SITE, gate=FRONT, key=key_of("front"), tls=b"a key for TLS")
+    asked = read_enrolment(document)
+    assert isinstance(asked, EnrolmentRequest)
+    yield draft_of_asking(asked, invited_by=OperatorId("officer"), at=now, seq=play.flow.next_seq)
+    play.flow.next_seq += 1
+    for renewal in (False, True):
+        yield draft_of_certificate(
+            asked, serial=7, until=now + timedelta(days=7), renewal=renewal, at=now, seq=play.flow.next_seq
+        )
         play.flow.next_seq += 1
 
 

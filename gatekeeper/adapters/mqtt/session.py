@@ -518,6 +518,7 @@ def _tls_context(
         return None
     try:
         context = ssl.create_default_context(cafile=ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
         if certificate_file is not None:
             context.load_cert_chain(certificate_file, key_file)
     except OSError as error:

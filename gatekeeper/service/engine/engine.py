@@ -38,6 +38,7 @@ from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import GateId, HolderId, SiteId
 from gatekeeper.model.messages import Scan
+from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import Channel, gate_topic, upward_filters
 from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.observe.health import Health
@@ -433,6 +434,9 @@ class Engine:
 
     async def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
         metrics.refused(rejected.code.value).inc()
+        if rejected.code is MessageRefusal.GATE_REVOKED:
+            metrics.alarm(rejected.code.value).inc()
+            _log.warning("alarm", code=rejected.code.value, gate=rejected.gate)
         letter = self._letter(
             arrival.inbound, gate=rejected.gate, code=rejected.code.value, detail=rejected.detail
         )

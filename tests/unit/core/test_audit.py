@@ -261,6 +261,8 @@ def test_nothing_personal_stands_in_a_body():
     assert set(Kind) - {made.kind for made in drafts} == {
         Kind.SITE_FOUNDED,
         Kind.ENGINE_STARTED,
+        Kind.GATE_ASKED,
+        Kind.GATE_CERTIFIED,
         Kind.LOG_MISMATCH,
         Kind.POLICY_CHANGED,
         Kind.TRUST_CHANGED,

@@ -60,6 +60,8 @@ CLASSES: Final[Mapping[str, Class]] = {
         Kind.GATE_HELLO: ("Gate started", "host", ("start",), "success", _ROUTINE),
         Kind.GATE_STATUS: ("Gate reports itself", "host", ("info",), None, _ROUTINE),
         Kind.GATE_GAP: ("Messages of a gate never came", "host", ("info",), None, _WARNING),
+        Kind.GATE_ASKED: ("Gate asks for its place", "iam", ("info",), None, _NOTABLE),
+        Kind.GATE_CERTIFIED: ("Gate certified", "iam", ("change",), "success", _ROUTINE),
         Kind.BADGE_CHANGED: ("Badge changed", "iam", ("change",), "success", _NOTABLE),
         Kind.HOLDER_REGISTERED: ("Holder registered", "iam", ("user", "change"), "success", _ROUTINE),
         Kind.ALERT_CHANGED: ("Alert state changed", "configuration", ("change",), "success", _WARNING),
