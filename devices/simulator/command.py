@@ -158,6 +158,9 @@ async def _until_stopped(barracks: Barracks, people: int, seconds: float | None,
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    signal.pthread_sigmask(
+        signal.SIG_UNBLOCK, [signal.SIGINT]
+    )  # whoever started us may have kept it back until now
     if seconds is not None:
         loop.call_later(seconds, stop.set)
     screen = Console(stderr=True)

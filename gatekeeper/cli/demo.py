@@ -48,7 +48,11 @@ _SITE_FILE = "johan-willem-friso/site.toml"
 _LAST_WORDS_SECONDS = 60
 _MOST_PEOPLE = 20_000
 _ALWAYS = {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "00:00", "until": "24:00"}
-_SIMULATOR = "import sys; from devices.cli import main; sys.exit(main())"
+# Told to stop while it starts, it stops in order once it has started: `simulate` lets the signal through.
+_SIMULATOR = (
+    "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); "
+    "from devices.cli import main; sys.exit(main())"
+)
 
 
 def demo(
@@ -166,9 +170,7 @@ async def _demo(
             _print_commands(settings, there, file)
         simulator = await _simulator(settings, site, there, walk)
         showing = asyncio.create_task(_show(there, site, begun, stop, quiet=json_output), name="feed")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
+        await _until_over(simulator, stop, seconds)
         seen = await _end(simulator)
         stop.set()
         await showing
@@ -207,6 +209,16 @@ async def _simulator(
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )
+
+
+async def _until_over(
+    simulator: asyncio.subprocess.Process, stop: asyncio.Event, seconds: float | None
+) -> None:
+    """Wait until told to stop, until the time is over, or until nobody walks any more."""
+    ends = {asyncio.create_task(stop.wait()), asyncio.create_task(simulator.wait())}
+    await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends:
+        end.cancel()
 
 
 async def _end(simulator: asyncio.subprocess.Process) -> Mapping[str, Any]:

@@ -67,3 +67,14 @@ def test_a_demo_with_more_people_than_the_site_that_is_there_is_told_where_to_go
     )
     assert done.returncode != 0
     assert "holds the site with 503 people: name another folder with --data" in done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_a_demo_whose_people_cannot_walk_ends_and_says_why(server_folder: Path):
+    command = [*COMMAND, "demo", "--faults", "rain=1%", "--data", server_folder / "data"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=110, cwd=ROOT, env=ENVIRONMENT, check=False
+    )
+    assert done.returncode != 0
+    assert "'rain' is no fault; the faults are loss, delay" in done.stderr
+    assert "Traceback" not in done.stderr
