@@ -6,7 +6,8 @@
 Every event enters through `_happens`, in the event loop, one after the other; the effects are done in order before the
 next. A controller that raises is broken, and so is the gate: the agent stops, and what is locked stays locked.
 
-It decides nothing, believes nothing, and remembers nothing over a restart but what the service signed of its log.
+It decides nothing, believes nothing, and remembers nothing over a restart but what the service signed of its log, and its
+own journal.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Controller
 from devices.core.events import (
     AnswerReceived,
+    Append,
     AskProof,
     BeaconReceived,
     CallOut,
@@ -43,6 +45,7 @@ from devices.core.events import (
     Publish,
     ReaderHeard,
     ReaderLost,
+    Settle,
     Show,
     Signal,
     Started,
@@ -57,6 +60,8 @@ from devices.core.events import (
 )
 from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
+from devices.journal_file import JournalPort
+from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
 from devices.settings import GateSettings
 from gatekeeper.core.pin import pin_info, seal_pin
@@ -101,7 +106,8 @@ def free_running_clock() -> WallTime:
 class GateAgent:
     """One gate at work, for the length of a block.
 
-    An access point without fittings begins closed, and is moved by `present` alone.
+    An access point without fittings begins closed, and is moved by `present` alone. Entering the block
+    opens its journal, and raises what that raises.
     """
 
     def __init__(
@@ -109,6 +115,7 @@ class GateAgent:
         settings: GateSettings,
         link: GateLink,
         *,
+        open_journal: Callable[[], JournalPort],
         fittings: Mapping[AccessPointId, Fittings] | None = None,
         routes: Mapping[str, Route] | None = None,
         wall_clock: Callable[[], WallTime] = free_running_clock,
@@ -121,6 +128,7 @@ class GateAgent:
             doorways=settings.doorways,
             boot=BootId(secrets.token_bytes(_BOOT_BYTES)),
             agent=f"gatekeeper-device/{version('gatekeeper')}",
+            bounds=settings.journal_bounds,
             checkpoints=settings.checkpoints,
         )
         self._trust: Final = settings.trust
@@ -132,6 +140,8 @@ class GateAgent:
         self._wall_clock: Final = wall_clock
         file = settings.checkpoint_file
         self._checkpoints: Final = CheckpointFile(file) if file is not None else None
+        self._open_journal: Final = open_journal
+        self._journal: JournalWriter
         self._log: Final = structlog.get_logger().bind(gate=settings.gate)
 
         # What is under way.
@@ -143,12 +153,15 @@ class GateAgent:
         self._broken: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
+        journal = await asyncio.to_thread(self._open_journal)
+        self._journal = JournalWriter(journal, tell=self._happens)
         await self._group.__aenter__()
         self._broken = asyncio.get_running_loop().create_future()
         self._spawn("broken", self._broken_off(self._broken))
         if self._checkpoints is not None:
             self._spawn("checkpoints", self._checkpoints.run())
-        self._happens(Started())
+        self._spawn("journal", self._journal.run())
+        self._happens(Started(journal.found))
         for access_point in self._unfitted:
             self.feel(access_point, opened=False)
         for access_point, fitted in self._fittings.items():
@@ -170,6 +183,7 @@ class GateAgent:
             task.cancel()
         if self._checkpoints is not None:
             self._checkpoints.write()
+        await self._journal.close()
         await self._group.__aexit__(kind, error, trace)
 
     @property
@@ -304,6 +318,8 @@ class GateAgent:
         match effect:
             case Publish(topic=topic, payload=payload, qos=qos):
                 self._link.publish(topic, payload, qos=qos)
+            case Append() | Settle():
+                self._journal.take(effect)
             case StartTimer(timer=timer, after=after):
                 self._cancel(timer)
                 loop = asyncio.get_running_loop()

@@ -21,11 +21,13 @@ from devices.bridges.uhppoted import UhppotedBridge
 from devices.hardware.fitting import opened
 from devices.hardware.key_bound import reader_name
 from devices.hardware.ports import Fittings
+from devices.journal_file import JournalFile, JournalPort, MemoryJournal
 from devices.link import GateLink, Route
 from devices.settings import GateSettings
 from gatekeeper.model.ids import AccessPointId
+from gatekeeper.model.topics import Channel, gate_topic
 
-__all__ = ["gate_on", "make_gate", "make_link", "opened_hardware"]
+__all__ = ["gate_on", "make_gate", "make_link", "open_journal", "opened_hardware"]
 
 
 class _Bridged(NamedTuple):
@@ -72,11 +74,13 @@ def gate_on(
     link: GateLink, settings: GateSettings, *, fittings: Mapping[AccessPointId, Fittings] | None = None
 ) -> GateAgent:
     """Make the gate of these settings on a link, with the hardware that was opened for it, and with a bridge if it has one."""
-    fitted = dict(fittings or {})
+    journal, fitted = partial(open_journal, settings), dict(fittings or {})
     if settings.bridge is None:
-        return GateAgent(settings, link, fittings=fitted)
+        return GateAgent(settings, link, open_journal=journal, fittings=fitted)
     bridged = _bridge(link, settings, settings.bridge)
-    return GateAgent(settings, link, fittings={**fitted, **bridged.fittings}, routes=bridged.routes)
+    return GateAgent(
+        settings, link, open_journal=journal, fittings={**fitted, **bridged.fittings}, routes=bridged.routes
+    )
 
 
 def _bridge(link: GateLink, gate: GateSettings, settings: BridgeSettings) -> _Bridged:
@@ -98,3 +102,14 @@ def _bridge(link: GateLink, gate: GateSettings, settings: BridgeSettings) -> _Br
             return _Bridged(onvif.fittings, onvif.routes)
         case _:
             assert_never(settings)
+
+
+def open_journal(settings: GateSettings) -> JournalPort:
+    """Open the gate's journal: in its folder, and in memory only where there is no folder.
+
+    Raises `JournalInUseError`, and OSError when the disk does not do its part.
+    """
+    if settings.journal_folder is None:
+        return MemoryJournal()
+    topic = gate_topic(settings.site, settings.gate, Channel.JOURNAL, prefix=settings.prefix)
+    return JournalFile.open(settings.journal_folder, gate=settings.gate, key=settings.key, topic=topic)

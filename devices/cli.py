@@ -5,8 +5,9 @@
     checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
     run     be the gate
     simulate  let the people of an example site walk
+    conformance  examine a gate of another maker
 
-It makes no site and no trust list; those come from the site, by hand.
+It makes no site and no trust list, but for a throw-away one to examine with; those come from the site, by hand.
 """
 
 import asyncio
@@ -22,8 +23,10 @@ from devices.bridges.settings import bridged
 from devices.certificate import read_certificate
 from devices.checkpoint_file import memory_document
 from devices.enrolling import enrol
+from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
+from devices.journal_file import JournalInUseError
 from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
 from devices.renewal import CertificateRenewal
@@ -45,6 +48,7 @@ app = typer.Typer(
 )
 app.command("enrol")(enrol)
 app.command("simulate")(simulate)
+app.command("conformance")(conformance)
 _REFUSED = 1
 
 Folder = Annotated[
@@ -131,6 +135,8 @@ def run(
             _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
             _say_hardware(settings)
             asyncio.run(_until_stopped(gate, renewal))
+    except JournalInUseError as error:
+        _fail(str(error))
     except HardwareError as error:
         _fail(f"Its hardware failed: {error}.")
     except ExceptionGroup as group:

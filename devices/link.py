@@ -153,6 +153,16 @@ class GateLink:
         # paho leaves the pair of sockets with which its thread is woken to the garbage collector.
         self._client._reset_sockets()  # noqa: SLF001 - there is no other way to close them
 
+    async def vanish(self) -> None:
+        """Be gone without a goodbye, as when the power is cut: for simulations."""
+        self._loop = None
+        self._up = False
+        plug = self._client.socket()
+        if isinstance(plug, socket.socket):
+            with suppress(OSError):  # the broker was quicker
+                plug.shutdown(socket.SHUT_RDWR)
+        await asyncio.to_thread(self._client.loop_stop)
+
     def publish(self, topic: str, payload: bytes, *, qos: int) -> None:
         """Send, never retained; without a link it is dropped."""
         if self._up:

@@ -2,7 +2,8 @@
 
     gate.json         {"site", "gate", "prefix",
                        "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...}}],
-                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: see `bridges/settings`}
+                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: see `bridges/settings`,
+                       "journal_entries"?: 1000..1000000 (100000), "journal_mebibytes"?: 1..1024 (64)}
     key.pem           the gate's own key, made here                             its owner's eyes only
     broker-password   one line; not asked for where tls.pem is                  its owner's eyes only
     tls.pem           key and certificate for the broker (see `certificate`)    its owner's eyes only
@@ -11,6 +12,7 @@
     uhppoted-hmac-key one line, where a bridge asks for it                      its owner's eyes only
     another name      the key of an OSDP reader (see hardware/settings.py)     its owner's eyes only
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
+    journal*          what happened at the gate and is not told yet, written by itself (see `journal_file`)
 
 `contact` says whether the door has one; it is true, but at a bridge, where it is false and may be true if the device reports one. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
@@ -39,6 +41,7 @@ from devices.certificate import TLS, CertificateError, read_certificate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway
+from devices.core.journal import JournalBounds
 from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
 from gatekeeper import cose
 from gatekeeper.core.certificates import gate_of
@@ -53,7 +56,17 @@ _HELD: Final = 30
 _LONGEST_HELD: Final = 3600
 _OTHERS: Final = 0o077
 _KEYS: Final = frozenset(
-    {"site", "gate", "prefix", "access_points", "held_seconds", "warned_seconds", "bridge"}
+    {
+        "site",
+        "gate",
+        "prefix",
+        "access_points",
+        "held_seconds",
+        "warned_seconds",
+        "bridge",
+        "journal_entries",
+        "journal_mebibytes",
+    }
 )
 _POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "hardware"})
 
@@ -64,7 +77,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """All that a gate needs to run. Without a `checkpoint_file` it remembers the log until it stops."""
+    """All that a gate needs to run. Without a `checkpoint_file` it remembers the log until it stops.
+
+    Without a `journal_folder` what happened at it waits in memory, until it is told or the gate stops.
+    """
 
     site: SiteId
     gate: GateId
@@ -79,6 +95,8 @@ class GateSettings:
     checkpoint_file: Path | None = None
     certificate: Path | None = None
     """The file with which it connects to the broker; without one it has a password."""
+    journal_folder: Path | None = None
+    journal_bounds: JournalBounds = field(default=JournalBounds())
 
 
 def read_gate_folder(folder: Path) -> GateSettings:
@@ -111,6 +129,11 @@ def read_gate_folder(folder: Path) -> GateSettings:
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
         certificate=certificate,
+        journal_folder=folder,
+        journal_bounds=JournalBounds(
+            entries=_within(written, "journal_entries", (1000, 1_000_000), JournalBounds().entries),
+            octets=_within(written, "journal_mebibytes", (1, 1024), JournalBounds().octets >> 20) << 20,
+        ),
     )
 
 
@@ -281,6 +304,13 @@ def _bridge(written: Mapping[str, Any], folder: Path) -> BridgeSettings | None:
         return read_bridge(written["bridge"], points=points, read_key=lambda: _read_secret(folder / HMAC_KEY))
     except BridgeSettingsError as error:
         raise SettingsError(f"gate.json: {error}") from error
+
+
+def _within(written: Mapping[str, Any], key: str, bounds: tuple[int, int], otherwise: int) -> int:
+    number, (least, most) = written.get(key, otherwise), bounds
+    if type(number) is not int or not least <= number <= most:
+        raise SettingsError(f"gate.json: {key} is a whole number from {least} to {most}.")
+    return number
 
 
 def _name(written: Mapping[str, Any], key: str) -> str:

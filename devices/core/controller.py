@@ -5,14 +5,17 @@
 
 The rules (DESIGN, sections 3 and 4):
 
-1. Every message up is numbered and signed once; sent again, it is the same bytes, until it is answered.
+1. Every message up is numbered and signed once; sent again, it is the same bytes, until it is answered. What happened at
+   the gate stands in its journal first, on disk, and is published from there (see `upstream`).
 2. A strike is released by one thing only: an answer that the service signed for this gate, granted, to a scan that is
    still unanswered, within the answer's validity counted on the monotonic clock from when the scan was first sent; at the
    access point of that scan, once. Everything else that comes down is counted and changes nothing.
 3. Doubt denies: without a beacon that is fresh on the same clock no scan is made, and a scan without an answer is given
    up. Then the gate says that nobody went through, in case the answer was lost on its way down. The service may ask
    once for more patience, a minute at most, while a guard looks at a face; that opens nothing.
-4. One scan at a time at an access point; at a door with a contact, only while it is closed and locked.
+4. One scan at a time at an access point; at a door with a contact, only while it is closed and locked. At a door of an
+   interlock a card is held until the service has answered all that was said of that door: the two streams have no order
+   between them, and a word of before must not look like one after the scan.
 5. What the service signs of its log is remembered, and what contradicts it is told upward, once; it moves no strike.
 
 Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant depends on it. Not here: offline
@@ -31,6 +34,8 @@ from devices.core.credential import asks_for_proof, fits_a_scan
 from devices.core.door import DoorAct, DoorInput, DoorState, step
 from devices.core.events import (
     AnswerReceived,
+    Appended,
+    AppendFailed,
     AskProof,
     BeaconReceived,
     CallOut,
@@ -41,12 +46,12 @@ from devices.core.events import (
     ContactOpened,
     Effect,
     Event,
+    JournalSettled,
     KeepCheckpoints,
     LinkDown,
     LinkUp,
     Lock,
     ProofGiven,
-    Publish,
     ReaderHeard,
     ReaderLost,
     Show,
@@ -62,10 +67,11 @@ from devices.core.events import (
     WallTime,
     Warn,
 )
+from devices.core.journal import Entry, Journal, JournalBounds
 from devices.core.outbox import Outbox, Sent
 from devices.core.tally import Tally, Unlocked
+from devices.core.upstream import Upstream
 from gatekeeper import cose
-from gatekeeper.core.scan import UpwardMessage
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import AccessPointId, BootId, GateId
 from gatekeeper.model.messages import (
@@ -113,6 +119,7 @@ class Limits:
     resend_most: timedelta = timedelta(seconds=5)
     deadline: timedelta = timedelta(seconds=5)
     longest_unlock: timedelta = timedelta(seconds=60)
+    held_card: timedelta = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +140,8 @@ class _Lane:
     doorway: Doorway
     door: DoorState = DoorState.LOCKED
 
-    # What is being asked: of the badge, then of the service.
+    # What is being asked: of the badge, then of the service; or what waits to be.
+    held: CardPresented | None = None
     asked: _Asked | None = None
     scan: Sent | None = None
     patience: timedelta | None = None
@@ -144,7 +152,7 @@ class _Lane:
 
     @property
     def takes_cards(self) -> bool:
-        idle = self.asked is None and self.scan is None
+        idle = self.asked is None and self.scan is None and self.held is None
         return idle and (self.door is DoorState.LOCKED or not self.doorway.has_contact)
 
 
@@ -161,6 +169,7 @@ class Controller:
         doorways: Iterable[Doorway],
         boot: BootId,
         agent: str,
+        bounds: JournalBounds | None = None,
         checkpoints: CheckpointMemory | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -174,7 +183,19 @@ class Controller:
 
         # What we wait for.
         self._lanes: Final = {doorway.id: _Lane(doorway) for doorway in doorways}
-        self._outbox: Final = Outbox(site=trust.site, gate=gate, prefix=prefix, key=key, boot=boot)
+        self._up: Final = Upstream(
+            outbox=Outbox(site=trust.site, gate=gate, prefix=prefix, key=key, boot=boot),
+            journal=Journal(
+                topic=gate_topic(trust.site, gate, Channel.JOURNAL, prefix=prefix),
+                key=key,
+                bounds=bounds or JournalBounds(),
+            ),
+            resend=self._limits.resend,
+            resend_most=self._limits.resend_most,
+            tally=self.tally,
+            do=self._do,
+            full=self._journal_full,
+        )
         self._beacons: Final = Beacons(
             site=trust.site, topic=beacon_topic(trust.site, prefix=prefix), keys=trust.decisions
         )
@@ -185,8 +206,6 @@ class Controller:
         )
         self._warned: set[Ignored] = set()
         self._started = False
-        self._linked = False
-        self._patience = self._limits.resend
 
         # The step under way.
         self._at = 0.0
@@ -213,20 +232,19 @@ class Controller:
         self._at, self._wall, self._effects = at, wall, []
         match event:
             case Started():
-                self._started = True
-                self._publish(self._outbox.send(self._hello(), at=at))
+                self._start_up(event)
             case LinkUp() | LinkDown():
                 self._link(up=isinstance(event, LinkUp))
+            case Appended() | AppendFailed() | JournalSettled():
+                self._journal_says(event)
             case CardPresented():
                 self._card(self._lanes[event.access_point], event)
             case ProofGiven():
                 self._proof(self._lanes[event.access_point], event.signature)
             case AnswerReceived(wire):
                 self._answer(wire)
-            case BeaconReceived(wire):
-                self._ignore(self._beacons.take(wire, at=at))
-            case CheckpointReceived(wire):
-                self._checkpoint(wire)
+            case BeaconReceived() | CheckpointReceived():
+                self._service_says(event)
             case ContactOpened(access_point) | ContactClosed(access_point):
                 self._contact(self._lanes[access_point], opened=isinstance(event, ContactOpened))
             case TamperOpened(place) | TamperCleared(place) | ReaderHeard(place) | ReaderLost(place):
@@ -239,10 +257,6 @@ class Controller:
 
     # -- the way of a card --------------------------------------------------------------------------------------------
 
-    def _has_more_to_say(self, lane: _Lane) -> bool:
-        """Whether a word of an interlocked door has no number yet: a scan would overtake it, and look like the later one."""
-        return lane.doorway.interlocked and self._outbox.waits_of(lane.doorway.id)
-
     def _card(self, lane: _Lane, card: CardPresented) -> None:
         beacon = self._beacons.fresh(at=self._at)
         if not lane.takes_cards:
@@ -250,9 +264,11 @@ class Controller:
             self._show(lane, Signal.BUSY)
         elif not fits_a_scan(card.credential):
             self._show(lane, Signal.DENIED)
-        elif beacon is None or not self._outbox.has_room_for_scan or self._has_more_to_say(lane):
-            self.tally.no_service += 1
-            self._show(lane, Signal.NO_SERVICE)
+        elif beacon is None or not self._up.has_room_for_scan:
+            self._no_service(lane)
+        elif lane.doorway.interlocked and self._up.speaks_of(lane.doorway.id):
+            lane.held = card
+            self._start(lane, TimerKind.HELD_CARD, self._limits.held_card)
         else:
             asked = _Asked(
                 credential=card.credential,
@@ -265,6 +281,24 @@ class Controller:
                 self._ask_proof(lane, asked)
             else:
                 self._scan(lane, asked, proof=None, round_trip=None)
+
+    def _take_held_cards(self) -> None:
+        """Ask about the cards that waited until the service had answered all that was said of their door."""
+        for lane in self._lanes.values():
+            card = lane.held
+            if card is not None and not self._up.speaks_of(lane.doorway.id):
+                lane.held = None
+                self._cancel(lane, TimerKind.HELD_CARD)
+                self._card(lane, card)
+
+    def _let_go_of_card(self, lane: _Lane) -> None:
+        if lane.held is not None:
+            lane.held = None
+            self._no_service(lane)
+
+    def _no_service(self, lane: _Lane) -> None:
+        self.tally.no_service += 1
+        self._show(lane, Signal.NO_SERVICE)
 
     def _ask_proof(self, lane: _Lane, asked: _Asked) -> None:
         lane.asked = asked
@@ -302,17 +336,16 @@ class Controller:
             offline_policy=None,
             sealed_pin=asked.sealed_pin,
         )
-        lane.scan = self._outbox.send(scan, at=self._at)
+        lane.scan = self._up.send(scan, at=self._at)
         lane.patience = None
         self.tally.scans += 1
-        self._publish(lane.scan)
         self._start(lane, TimerKind.RESEND, self._limits.resend)
         self._start(lane, TimerKind.DEADLINE, self._limits.deadline)
 
     def _scan_again(self, lane: _Lane) -> None:
         if lane.scan is not None:
             self.tally.repeats += 1
-            self._publish(lane.scan)
+            self._up.publish(lane.scan)
             self._start(lane, TimerKind.RESEND, self._limits.resend)
 
     def _give_up(self, lane: _Lane) -> None:
@@ -332,14 +365,15 @@ class Controller:
         if isinstance(answer, Ignored):
             self._ignore(answer)
             return
-        sent = self._outbox.unanswered(answer.message)
-        match sent:
+        asked = self._up.asked(answer.message)
+        match asked:
             case Ignored():
-                self._ignore(sent)
+                self._ignore(asked)
             case Sent(message=Scan(access_point=access_point)):
-                self._decided(self._lanes[access_point], sent, answer)
-            case _ if answer.verdict is Verdict.RECORDED:
-                self._recorded(sent)
+                self._decided(self._lanes[access_point], asked, answer)
+            case Sent() | Entry() if answer.verdict is Verdict.RECORDED:
+                self._up.recorded(asked, answer.message, at=self._at)
+                self._take_held_cards()
             case _:
                 self._ignore(Ignored.ANSWER_MISPLACED)
 
@@ -393,10 +427,17 @@ class Controller:
 
     def _settle_scan(self, lane: _Lane, sent: Sent, *, later: Ignored) -> None:
         # INVARIANT: a scan is answered once; the next answer to it finds no question.
-        self._outbox.settle(sent, later=later)
+        self._up.settle(sent, later=later)
         lane.scan = None
         self._cancel(lane, TimerKind.RESEND)
         self._cancel(lane, TimerKind.DEADLINE)
+
+    def _service_says(self, event: BeaconReceived | CheckpointReceived) -> None:
+        match event:
+            case BeaconReceived(wire):
+                self._ignore(self._beacons.take(wire, at=self._at))
+            case CheckpointReceived(wire):
+                self._checkpoint(wire)
 
     def _checkpoint(self, wire: bytes) -> None:
         taken = self._checkpoints.take(wire)
@@ -453,74 +494,62 @@ class Controller:
             case _:
                 assert_never(act)
 
-    # -- what is kept until it is recorded ----------------------------------------------------------------------------
+    # -- what happened, for the log -----------------------------------------------------------------------------------
 
     def _report(self, lane: _Lane, outcome: PassageOutcome, *, scan: bytes | None) -> None:
-        self._keep(Passage(**self._stamp(), access_point=lane.doorway.id, outcome=outcome, scan=scan))
+        passage = Passage(**self._stamp(), access_point=lane.doorway.id, outcome=outcome, scan=scan)
+        self._up.tell(passage, at=self._at)
 
     def _tell(self, kind: StatusKind, access_point: AccessPointId | None) -> None:
-        self._keep(Status(**self._stamp(), kind=kind, access_point=access_point))
+        self._up.tell(Status(**self._stamp(), kind=kind, access_point=access_point), at=self._at)
 
-    def _hello(self) -> Hello:
+    def _journal_full(self) -> None:
+        """The journal takes nothing more: the one word that must not wait for room in it."""
+        full = Status(**self._stamp(), kind=StatusKind.JOURNAL_FULL, access_point=None)
+        self._up.keep(full, at=self._at)
+
+    def _journal_says(self, event: Appended | AppendFailed | JournalSettled) -> None:
+        match event:
+            case Appended(number):
+                self._up.appended(number)
+            case AppendFailed(number):
+                self._up.failed(number)
+            case JournalSettled(journal, number):
+                self._up.settled(journal, number)
+
+    def _start_up(self, event: Started) -> None:
+        self._started = True
+        self._up.journal.begin(event.journal)
         newest = self.remembered.newest
-        note = newest.note if newest is not None else None
-        return Hello(**self._stamp(), agent=self._agent, policy=None, checkpoint=note)
-
-    def _keep(self, message: UpwardMessage) -> None:
-        if not self._outbox.keep(message):
-            self.tally.lost += 1
-        self._send_waiting()
-
-    def _send_waiting(self) -> None:
-        if not self._linked:
-            return
-        idle = not self._outbox.kept
-        for sent in self._outbox.send_waiting(at=self._at):
-            self._publish(sent)
-        if idle and self._outbox.kept:
-            self._start(None, TimerKind.KEPT, self._patience)
-
-    def _recorded(self, sent: Sent) -> None:
-        self._outbox.settle(sent, later=Ignored.ANSWER_REPEATED)
-        self._patience = self._limits.resend
-        self._cancel(None, TimerKind.KEPT)
-        self._send_waiting()
-        if self._outbox.kept:
-            self._start(None, TimerKind.KEPT, self._patience)
-
-    def _kept_again(self) -> None:
-        for sent in self._outbox.kept:
-            self.tally.repeats += 1
-            self._publish(sent)
-        self._patience = min(2 * self._patience, self._limits.resend_most)
-        if self._outbox.kept:
-            self._start(None, TimerKind.KEPT, self._patience)
+        hello = Hello(
+            **self._stamp(),
+            agent=self._agent,
+            policy=None,
+            checkpoint=newest.note if newest is not None else None,
+            journal=self._up.journal.end,
+        )
+        self._up.greet(hello, at=self._at)
+        if event.journal.damaged:
+            self._tell(StatusKind.JOURNAL_DAMAGED, None)
 
     def _link(self, *, up: bool) -> None:
-        self._linked = up
-        self._patience = self._limits.resend
-        self._cancel(None, TimerKind.KEPT)
-        if not up:
-            return
-        for sent in self._outbox.kept:
-            self._publish(sent)
+        self._up.link(up=up, at=self._at)
         for lane in self._lanes.values():
-            if lane.scan is not None:
-                self._publish(lane.scan)
-        self._send_waiting()
-        if self._outbox.kept:
-            self._start(None, TimerKind.KEPT, self._patience)
+            if up and lane.scan is not None:
+                self._up.publish(lane.scan)
 
     # -- pieces -------------------------------------------------------------------------------------------------------
 
     def _timer(self, timer: Timer) -> None:
-        if timer.kind is TimerKind.KEPT:
-            self._kept_again()
+        if timer.kind is TimerKind.KEPT or timer.kind is TimerKind.JOURNAL:
+            self._up.again(timer.kind)
             return
         if timer.access_point is None:
             raise KeyError(timer)
         lane = self._lanes[timer.access_point]
         match timer.kind:
+            case TimerKind.HELD_CARD:
+                self._let_go_of_card(lane)
             case TimerKind.PROOF:
                 self._proof(lane, None)
             case TimerKind.RESEND:
@@ -539,15 +568,11 @@ class Controller:
     def _stamp(self) -> dict[str, Any]:
         """What every message carries; its number is given when it is sent."""
         return {
-            "boot": self._outbox.boot,
+            "boot": self._up.boot,
             "sequence": 0,
             "gate_at": self._wall.at if self._wall is not None else None,
             "clock": self._wall.quality if self._wall is not None else ClockQuality.NONE,
         }
-
-    def _publish(self, sent: Sent) -> None:
-        if self._linked:
-            self._do(Publish(topic=sent.topic, payload=sent.wire, qos=1))
 
     def _start(self, lane: _Lane | None, kind: TimerKind, after: timedelta) -> None:
         self._do(StartTimer(timer=_timer(lane, kind), after=after))

@@ -11,11 +11,15 @@ from typing import TypeAlias
 
 from devices.core.belief import Ignored
 from devices.core.checkpoints import CheckpointMemory, Contradiction
-from gatekeeper.model.ids import AccessPointId
+from devices.core.journal import JournalFound
+from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality, Credential
 
 __all__ = [
     "AnswerReceived",
+    "Append",
+    "AppendFailed",
+    "Appended",
     "AskProof",
     "BeaconReceived",
     "CallOut",
@@ -26,6 +30,7 @@ __all__ = [
     "ContactOpened",
     "Effect",
     "Event",
+    "JournalSettled",
     "KeepCheckpoints",
     "LinkDown",
     "LinkUp",
@@ -34,6 +39,7 @@ __all__ = [
     "Publish",
     "ReaderHeard",
     "ReaderLost",
+    "Settle",
     "Show",
     "Signal",
     "StartTimer",
@@ -67,11 +73,13 @@ class TimerKind(StrEnum):
     WARNED = "warned"
     HELD = "held"
     KEPT = "kept"
+    JOURNAL = "journal"
+    HELD_CARD = "held-card"
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer's name: its purpose and its access point (`KEPT` belongs to the whole gate)."""
+    """A timer's name: its purpose and its access point (`KEPT` and `JOURNAL` belong to the whole gate)."""
 
     kind: TimerKind
     access_point: AccessPointId | None = None
@@ -94,7 +102,9 @@ class Signal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The gate's program started; the first event, and only once."""
+    """The gate's program started, and this is what it found of its journal; the first event, and only once."""
+
+    journal: JournalFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,28 @@ class ReaderLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Appended:
+    """Every entry of the journal up to this number is on disk, and survives a power cut."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppendFailed:
+    """The disk did not take the entry of this number: neither it nor any after it is on disk, or will be."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettled:
+    """It is on disk that a journal is answered up to this number."""
+
+    journal: BootId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that was started has run out."""
 
@@ -213,6 +245,9 @@ Event: TypeAlias = (
     | TamperCleared
     | ReaderHeard
     | ReaderLost
+    | Appended
+    | AppendFailed
+    | JournalSettled
     | TimerFired
 )
 
@@ -227,6 +262,22 @@ class Publish:
     topic: str
     payload: bytes
     qos: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Put an entry of the journal on disk, after those before it; `Appended` or `AppendFailed` says what came of it."""
+
+    number: int
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Note on disk that a journal is answered up to this number, and take the space back; then `JournalSettled`."""
+
+    journal: BootId
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,5 +353,16 @@ class Warn:
 
 
 Effect: TypeAlias = (
-    Publish | AskProof | Unlock | Lock | StartTimer | CancelTimer | Show | CallOut | KeepCheckpoints | Warn
+    Publish
+    | Append
+    | Settle
+    | AskProof
+    | Unlock
+    | Lock
+    | StartTimer
+    | CancelTimer
+    | Show
+    | CallOut
+    | KeepCheckpoints
+    | Warn
 )

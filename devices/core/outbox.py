@@ -7,7 +7,8 @@ The service keeps a window of 64 numbers for each boot and refuses what is older
 moment, and none is given that would leave an unanswered message behind by more than the window: kept messages stop 32
 numbers ahead of the oldest, scans at 56.
 
-It is a memory, not a file: what was not answered when the power went is lost. It sends nothing itself and starts no timer.
+It is a memory, not a file: what was not answered when the power went is lost. So what happened at the gate is not here but
+in its journal, as long as the disk takes it. It sends nothing itself and starts no timer.
 """
 
 import hashlib
@@ -79,12 +80,13 @@ class Outbox:
         """Whether a scan made now would leave every unanswered message within the service's window."""
         return self._span < _SCAN_SPAN
 
-    def waits_of(self, access_point: AccessPointId) -> bool:
-        """Whether what was kept of an access point waits for its number."""
-        return any(getattr(message, "access_point", None) == access_point for message in self._waiting)
+    def speaks_of(self, access_point: AccessPointId) -> bool:
+        """Whether something was kept of an access point that the service has not answered yet."""
+        kept = (*self._waiting, *(sent.message for sent in self.kept))
+        return any(getattr(message, "access_point", None) == access_point for message in kept)
 
     @property
-    def kept(self) -> Iterable[Sent]:
+    def kept(self) -> list[Sent]:
         """What was sent, is no scan and is not recorded yet, in the order of its numbers."""
         return [sent for sent in self._unanswered.values() if not isinstance(sent.message, Scan)]
 

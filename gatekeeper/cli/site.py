@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tomllib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,15 +127,25 @@ def _parsed(file: Path) -> tuple[dict[str, Any], Lines]:
     return document, Lines.of(text, file=str(file))
 
 
-async def found(settings: Settings, file: Path) -> SiteId:
-    """Found the site of a file and open it in the database."""
+async def found(
+    settings: Settings,
+    file: Path,
+    *,
+    people: int | None = None,
+    amended: Callable[[dict[str, Any]], dict[str, Any]] = lambda document: document,
+) -> SiteId:
+    """Found the site of a file and open it in the database.
+
+    `people` is how many an example shall have, when that is more than its file has; `amended` changes what the file says.
+    """
     document, lines = _parsed(file)
+    document = amended(document)
     site = read_plan(document, now=datetime.now(UTC), lines=lines).written.site
     folder, keys = site_folder(settings, site), keys_of_operators(settings.data, site)
     refuse_used(folder.root)
     refuse_used_keys(keys)
     async with databases(settings) as (dsn, vault_dsn):
-        founding = await asyncio.to_thread(_ceremony, document, folder)
+        founding = await asyncio.to_thread(_ceremony, document, folder, people)
         try:
             carry_away(folder, keys)
             await _open(founding, dsn, vault_dsn, keys)
@@ -160,6 +171,12 @@ async def _policy_in_force(settings: Settings, site: SiteId) -> bytes | None:
         return await reading.document(site, "policy")
 
 
-def _ceremony(document: dict[str, Any], folder: SiteFolder) -> Founding:
+def _ceremony(document: dict[str, Any], folder: SiteFolder, people: int | None) -> Founding:
     with progress("ceremony", None) as bar:
-        return found_site(document, folder, now=datetime.now(UTC), progress=lambda _, done, of: bar(done, of))
+        return found_site(
+            document,
+            folder,
+            now=datetime.now(UTC),
+            people=people,
+            progress=lambda _, done, of: bar(done, of),
+        )

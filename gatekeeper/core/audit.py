@@ -78,6 +78,7 @@ class Kind(StrEnum):
     GATE_GAP = "gate.gap"
     GATE_ASKED = "gate.asked"
     GATE_CERTIFIED = "gate.certified"
+    GATE_CONFLICT = "gate.conflict"
     BADGE_CHANGED = "badge.changed"
     HOLDER_REGISTERED = "holder.registered"
     ALERT_CHANGED = "alert.changed"

@@ -84,18 +84,21 @@ class Crossing:
 
         It tells late: whatever is known of a later instant stays as it is. For a badge that did not prove itself it let in
         nobody that the site knows, and only a gate that knows the time and a badge that is in force open a zone for others.
+
+        INVARIANT: nobody is moved back in time: who was seen elsewhere after the instant that the gate tells stays there.
+        Also a clock that nobody set is believed so far; only a gate without any is taken to speak of now.
         """
         badge, holder = facts.badge, facts.holder
         if badge is None or holder is None or any(finding.denies for finding in facts.findings):
             return NOTHING
-        at, is_sure = now, False
-        if scan.gate_at is not None and scan.clock is ClockQuality.SYNCHRONISED:
-            at, is_sure = min(now, scan.gate_at), True
+        told = now if scan.gate_at is None or scan.clock is ClockQuality.NONE else min(now, scan.gate_at)
+        is_sure = scan.gate_at is not None and scan.clock is ClockQuality.SYNCHRONISED
+        at = told if is_sure else now
         used = self.memory.used(badge, point, at=at)
         here = self.memory.whereabouts.get(holder.id)
         moved: tuple[Presence, ...] = ()
-        if here is None or here.since <= at:
-            moved = (self._move(holder.id, holder, point, at, seq),)
+        if here is None or here.since <= told:
+            moved = (self._move(holder.id, holder, point, told, seq),)
             self.memory.came_through({holder.id}, point)
         opened: list[tuple[Opening, datetime | None]] = []
         if is_sure and _is_in_force(facts, at):

@@ -32,9 +32,14 @@ from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
 
 __all__ = [
+    "BOOT_REPEATED",
+    "JOURNAL_GAP",
+    "JOURNAL_REORDERED",
+    "JOURNAL_REWRITTEN",
     "alarms_of",
     "alarms_of_status",
     "draft_of_companion",
+    "draft_of_conflict",
     "draft_of_decision",
     "draft_of_gap",
     "draft_of_hello",
@@ -43,7 +48,13 @@ __all__ = [
     "draft_of_passage",
     "draft_of_seed",
     "draft_of_status",
+    "marked",
 ]
+
+BOOT_REPEATED: Final = "boot-repeated"
+JOURNAL_GAP: Final = "journal-gap"
+JOURNAL_REORDERED: Final = "journal-reordered"
+JOURNAL_REWRITTEN: Final = "journal-rewritten"
 
 _ALARMING: Final = {BadgeState.STOLEN: Reason.BADGE_STOLEN, BadgeState.REVOKED: Reason.REVOKED}
 _ALARMING_STATUSES: Final = {
@@ -207,25 +218,32 @@ def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at:
     return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)
 
 
-def draft_of_hello(authentic: Authentic, hello: Hello, *, at: datetime, seq: int) -> Draft:
-    """A gate has started."""
+def draft_of_hello(authentic: Authentic, hello: Hello, *, goes_back: bool, at: datetime, seq: int) -> Draft:
+    """A gate has started; `goes_back` says that its journal does."""
     fields = {**_origin(authentic), "agent": hello.agent}
     if hello.policy is not None:
         fields["policy"] = hello.policy.hex()
     if hello.checkpoint is not None:
         fields["checkpoint"] = hashlib.sha256(hello.checkpoint).hexdigest()
+    if hello.journal is not None:
+        fields["journal_id"] = hello.journal.journal.hex()
+        fields["journal_written"] = hello.journal.written
+    if goes_back:
+        fields["alarm"] = True
     return _impersonal(Kind.GATE_HELLO, fields, at=at, seq=seq)
 
 
 def draft_of_gap(gap: Gap, authentic: Authentic, *, at: datetime, seq: int) -> Draft:
-    """Messages of a gate never came, and will be taken no more."""
-    fields = {
+    """Messages of a gate never came; of a journal, somebody must look at once."""
+    fields: dict[str, Any] = {
         "gate": authentic.gate,
         "boot": authentic.message.boot.hex(),
         "first": gap.first,
         "last": gap.last,
         "missing": gap.missing,
     }
+    if authentic.journal:
+        fields |= {"journal": True, "alarm": True}
     return _impersonal(Kind.GATE_GAP, fields, at=at, seq=seq)
 
 
@@ -253,6 +271,16 @@ def _keys(request: EnrolmentRequest) -> dict[str, str]:
     if request.tls is None:
         raise ValueError("a gate that names no TLS key gets no certificate")
     return {"key": hashlib.sha256(request.record.public_der).hexdigest(), "tls": request.tls.hex()}
+
+
+def draft_of_conflict(authentic: Authentic, *, at: datetime, seq: int) -> Draft:
+    """A gate says something else under a number that it has used: it was copied, or its journal rewritten."""
+    return _impersonal(Kind.GATE_CONFLICT, {**_origin(authentic), "alarm": True}, at=at, seq=seq)
+
+
+def marked(draft: Draft, **marks: Any) -> Draft:
+    """An entry that says more in the open."""
+    return replace(draft, public={**draft.public, **marks})
 
 
 def draft_of_seed(announcement: Mapping[str, str], *, at: datetime, seq: int) -> Draft:
@@ -298,6 +326,8 @@ def _origin(authentic: Authentic) -> dict[str, Any]:
         "sequence": message.sequence,
         "message": authentic.digest.hex(),
     }
+    if authentic.journal:
+        fields["journal"] = True
     if message.gate_at is not None:
         fields["gate_at"] = timestamp(message.gate_at)
         fields["clock"] = message.clock.name.lower()

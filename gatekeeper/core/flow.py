@@ -21,9 +21,14 @@ from gatekeeper.core.audit import Draft
 from gatekeeper.core.crossing import NOTHING, Crossing, Remembered
 from gatekeeper.core.decide import Decision, asks_the_past, decide
 from gatekeeper.core.drafting import (
+    BOOT_REPEATED,
+    JOURNAL_GAP,
+    JOURNAL_REORDERED,
+    JOURNAL_REWRITTEN,
     alarms_of,
     alarms_of_status,
     draft_of_companion,
+    draft_of_conflict,
     draft_of_decision,
     draft_of_gap,
     draft_of_hello,
@@ -31,6 +36,7 @@ from gatekeeper.core.drafting import (
     draft_of_passage,
     draft_of_seed,
     draft_of_status,
+    marked,
 )
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord, Past, Request
@@ -89,10 +95,12 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The message is authentic and yet cannot be taken."""
+    """The message is authentic and yet cannot be taken; `drafts` are to be committed, when somebody must look at it."""
 
     code: MessageRefusal
     detail: str
+    drafts: tuple[Draft, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 Outcome = Recorded | Repeated | Refused
@@ -211,7 +219,7 @@ class Flow:
             case Receipt():
                 return Repeated(admitted)
             case MessageRefusal():
-                return Refused(admitted, f"sequence {message.sequence}")
+                return self._refuse(authentic, admitted, now)
             case None:
                 pass
         match message:
@@ -227,11 +235,20 @@ class Flow:
                 draft = draft_of_status(self.policy, authentic, message, at=now, seq=seq)
                 recorded_now = self._written(draft, authentic, alarms=alarms_of_status(message))
             case Hello():
-                draft = draft_of_hello(authentic, message, at=now, seq=self._next())
-                recorded_now = self._written(draft, authentic)
+                recorded_now = self._hello(authentic, message, now)
             case _:
                 assert_never(message)
         return self._conclude(authentic, recorded_now, now)
+
+    def _refuse(self, authentic: Authentic, code: MessageRefusal, now: datetime) -> Refused:
+        """Refuse a number that was used or is too old; of what was said twice and differently, the first is an alarm."""
+        detail = f"sequence {authentic.message.sequence}"
+        is_conflict = code is MessageRefusal.SEQUENCE_CONFLICT
+        if not is_conflict or not self.sequences.is_first_conflict(authentic):
+            return Refused(code, detail)
+        draft = draft_of_conflict(authentic, at=now, seq=self._next())
+        alarm = JOURNAL_REWRITTEN if authentic.journal else BOOT_REPEATED
+        return Refused(code, detail, (draft,), (alarm,))
 
     # -- kinds of messages ----------------------------------------------------------------------------------------
 
@@ -417,6 +434,11 @@ class Flow:
         draft = draft_of_passage(self.policy, authentic, passage, grant=grant, tenant=tenant, at=now, seq=seq)
         return self._written(draft, authentic, remembered=remembered)
 
+    def _hello(self, authentic: Authentic, hello: Hello, now: datetime) -> Recorded:
+        goes_back = hello.journal is not None and self.sequences.goes_back(authentic.gate, hello.journal)
+        draft = draft_of_hello(authentic, hello, goes_back=goes_back, at=now, seq=self._next())
+        return self._written(draft, authentic, alarms=(JOURNAL_REWRITTEN,) if goes_back else ())
+
     def _written(
         self,
         draft: Draft,
@@ -445,12 +467,19 @@ class Flow:
         )
 
     def _conclude(self, authentic: Authentic, recorded_now: Recorded, now: datetime) -> Recorded:
-        """Keep the receipt, and say in the log which messages of this gate never came."""
-        gone = self.sequences.take(recorded_now.receipt)
-        if gone is None:
-            return recorded_now
-        gap = draft_of_gap(gone, authentic, at=now, seq=self._next())
-        return replace(recorded_now, drafts=(*recorded_now.drafts, gap))
+        """Keep the receipt, and say in the log which messages of this gate never came, or came out of their order."""
+        taken = self.sequences.take(recorded_now.receipt)
+        drafts, alarms = recorded_now.drafts, recorded_now.alarms
+        if taken.is_reordered:
+            drafts = tuple(
+                marked(draft, reordered=True, alarm=True) if draft.seq == recorded_now.receipt.seq else draft
+                for draft in drafts
+            )
+            alarms = (*alarms, JOURNAL_REORDERED)
+        if taken.gap is not None:
+            drafts = (*drafts, draft_of_gap(taken.gap, authentic, at=now, seq=self._next()))
+            alarms = (*alarms, JOURNAL_GAP) if authentic.journal else alarms
+        return replace(recorded_now, drafts=drafts, alarms=alarms)
 
     # -- pieces ---------------------------------------------------------------------------------------------------
 
@@ -555,4 +584,5 @@ def _receipt(
         verdict=verdict,
         issued=now,
         holder=holder.id if holder is not None else None,
+        journal=authentic.journal,
     )

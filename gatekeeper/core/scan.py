@@ -28,19 +28,23 @@ from gatekeeper.model.messages import (
 from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import Channel, read_gate_topic
 
-__all__ = ["Authentic", "Rejected", "UpwardMessage", "authenticate"]
+__all__ = ["Authentic", "Rejected", "UpwardMessage", "authenticate", "read_upward"]
 
 UpwardMessage: TypeAlias = Scan | Passage | Status | Hello
 
 
 @dataclass(frozen=True, slots=True)
 class Authentic:
-    """A message that the named gate signed for this topic; `digest` is the SHA-256 of its bytes."""
+    """A message that the named gate signed for this topic; `digest` is the SHA-256 of its bytes.
+
+    `journal` says that it came from the gate's journal: its boot is the journal's id, and it tells of the past.
+    """
 
     gate: GateId
     message: UpwardMessage
     digest: bytes
     wire: bytes
+    journal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +56,19 @@ class Rejected:
     gate: GateId | None
 
 
-_TYPES: Mapping[Channel, str] = {
-    Channel.SCAN: SCAN_TYPE,
-    Channel.PASSAGE: PASSAGE_TYPE,
-    Channel.STATUS: STATUS_TYPE,
-    Channel.HELLO: HELLO_TYPE,
-}
-_READERS: Mapping[Channel, type[UpwardMessage]] = {
-    Channel.SCAN: Scan,
-    Channel.PASSAGE: Passage,
-    Channel.STATUS: Status,
-    Channel.HELLO: Hello,
+_READERS: Mapping[Channel, Mapping[str, type[UpwardMessage]]] = {
+    Channel.SCAN: {SCAN_TYPE: Scan},
+    Channel.PASSAGE: {PASSAGE_TYPE: Passage},
+    Channel.STATUS: {STATUS_TYPE: Status},
+    Channel.HELLO: {HELLO_TYPE: Hello},
+    Channel.JOURNAL: {PASSAGE_TYPE: Passage, STATUS_TYPE: Status, SCAN_TYPE: Scan},
 }
 
 
 def authenticate(topic: str, wire: bytes, *, trust: Trust, prefix: str) -> Authentic | Rejected:
     """Believe bytes to be a message of the gate whose topic they came on, or say why not (DESIGN, section 4)."""
     at = read_gate_topic(topic, prefix=prefix)
-    if at is None or at.site != trust.site or at.channel not in _TYPES:
+    if at is None or at.site != trust.site or at.channel not in _READERS:
         return Rejected(MessageRefusal.TOPIC, "", None)
     if len(wire) > MAX_MESSAGE_BYTES:
         return Rejected(MessageRefusal.OVERSIZED, f"{len(wire)} bytes", at.gate)
@@ -79,15 +78,35 @@ def authenticate(topic: str, wire: bytes, *, trust: Trust, prefix: str) -> Authe
     # INVARIANT: what is said in the name of a revoked gate counts no more, in whatever session it is said.
     if listed.state is KeyState.REVOKED:
         return Rejected(MessageRefusal.GATE_REVOKED, "", at.gate)
-    verified = cose.verify(
-        wire, keys=trust.gates, typ=_TYPES[at.channel], use=Use.GATE, external_aad=topic.encode()
-    )
-    if isinstance(verified, cose.Refused):
-        return Rejected(verified.code, verified.detail, at.gate)
+    read = read_upward(at.channel, wire, keys=trust.gates, topic=topic)
+    if isinstance(read, cose.Refused):
+        return Rejected(read.code, read.detail, at.gate)
+    owner, message = read
     # INVARIANT: the gate of the topic is the gate of the key.
-    if verified.key.owner != at.gate:
+    if owner != at.gate:
         return Rejected(MessageRefusal.FOREIGN_GATE, "", at.gate)
-    message = _READERS[at.channel].read(verified.payload)
     if isinstance(message, MessageMalformed):
         return Rejected(MessageRefusal.MALFORMED, message.detail, at.gate)
-    return Authentic(at.gate, message, hashlib.sha256(wire).digest(), wire)
+    journal = at.channel is Channel.JOURNAL
+    return Authentic(at.gate, message, hashlib.sha256(wire).digest(), wire, journal)
+
+
+def read_upward(
+    channel: Channel, wire: bytes, *, keys: cose.KeyRing, topic: str
+) -> tuple[str, UpwardMessage | MessageMalformed] | cose.Refused:
+    """Verify bytes as a message of a channel: whose key signed them for this topic, and what they say.
+
+    A journal holds three kinds of messages, and of scans only those that the gate decided alone.
+    """
+    refused = cose.Refused(code=cose.Refusal.COSE_TYPE)
+    for typ, kind in _READERS[channel].items():
+        verified = cose.verify(wire, keys=keys, typ=typ, use=Use.GATE, external_aad=topic.encode())
+        if isinstance(verified, cose.Verified):
+            message = kind.read(verified.payload)
+            if channel is Channel.JOURNAL and isinstance(message, Scan) and message.offline_verdict is None:
+                message = MessageMalformed("a scan in a journal has no verdict of its gate")
+            return verified.key.owner, message
+        refused = verified
+        if refused.code is not cose.Refusal.COSE_TYPE:
+            break
+    return refused

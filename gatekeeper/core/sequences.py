@@ -1,26 +1,32 @@
 """Which messages of which gate were taken already, what each was answered, and which never came.
 
     (gate, boot)  -> the highest sequence, and the receipts of the last 64
-    gate          -> its last four boots; a message of one before them is old
+    gate          -> its last four boots and its last four journals; a message of one before them is old
+
+A gate's journal is a stream like a boot, whose id stands where the boot does, and which outlives boots. It is forwarded in
+order and without a gap, so what is missing in it is told at once, and so is what comes after all; in a boot's stream several
+channels overtake one another, and what is missing is told when it is not taken any more.
 
 INVARIANT: a message (gate, boot, sequence) is taken once. Who brings it again finds its receipt; who brings other bytes
-under the same sequence, or comes too late to be known, is refused.
+under the same sequence, or comes too late to be known, is refused; and no boot is a journal too.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gatekeeper import cose
 from gatekeeper.core.scan import Authentic
 from gatekeeper.model.ids import BootId, GateId, HolderId
-from gatekeeper.model.messages import Verdict
+from gatekeeper.model.messages import JournalEnd, Verdict
 from gatekeeper.model.reasons import MessageRefusal
 
-__all__ = ["SEQUENCE_WINDOW", "Gap", "Receipt", "Sequences"]
+__all__ = ["SEQUENCE_WINDOW", "Gap", "Receipt", "Sequences", "Taken"]
 
 SEQUENCE_WINDOW = 64
-_KEPT_BOOTS = 4
+_KEPT_STREAMS = 4
 _KEPT_GRANTS = 65_536
 
 
@@ -40,22 +46,35 @@ class Receipt:
     issued: datetime
     holder: HolderId | None
     opens_boot: bool = False
+    journal: bool = False
     signed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of sequences of which so many never came, and none will be taken any more."""
+    """A stretch of sequences of which so many never came.
+
+    None of them will be taken any more; but of a journal, where it is told at once, one that comes soon still is.
+    """
 
     first: int
     last: int
     missing: int
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message was taken: what is missing before it, and whether it comes after one that followed it in its journal."""
+
+    gap: Gap | None = None
+    is_reordered: bool = False
+
+
 @dataclass(slots=True)
 class _Window:
-    """The sequences of one boot of one gate."""
+    """The sequences of one boot, or one journal, of one gate."""
 
+    journal: bool
     highest: int = 0
     taken: OrderedDict[int, Receipt] = field(default_factory=OrderedDict)
 
@@ -65,14 +84,22 @@ class _Window:
             return known if known.digest == digest else MessageRefusal.SEQUENCE_CONFLICT
         return MessageRefusal.SEQUENCE_OLD if sequence <= self.highest - SEQUENCE_WINDOW else None
 
-    def take(self, receipt: Receipt) -> Gap | None:
-        """Keep a receipt; give the stretch that now fell out of the window with messages that never came."""
+    def take(self, receipt: Receipt) -> Taken:
+        """Keep a receipt; tell what of its stream is missing or out of order by it."""
         self.taken[receipt.sequence] = receipt
         if receipt.sequence <= self.highest:
-            return None
-        first = max(self.highest - SEQUENCE_WINDOW, 0) + 1
-        last = receipt.sequence - SEQUENCE_WINDOW
-        self.highest = receipt.sequence
+            return Taken(is_reordered=self.journal)
+        before, self.highest = self.highest, receipt.sequence
+        fell_out = self._let_fall(before)
+        if not self.journal:
+            return Taken(gap=fell_out)
+        missing = receipt.sequence - before - 1
+        return Taken(gap=Gap(before + 1, receipt.sequence - 1, missing) if missing else None)
+
+    def _let_fall(self, before: int) -> Gap | None:
+        """Forget what fell out of the window; give the stretch of it with messages that never came."""
+        first = max(before - SEQUENCE_WINDOW, 0) + 1
+        last = self.highest - SEQUENCE_WINDOW
         # As a rule one falls out for one that came in; after a great leap it is quicker to look at those that were taken.
         stretch = range(first, last + 1)
         falling = stretch if len(stretch) <= SEQUENCE_WINDOW else list(self.taken)
@@ -86,7 +113,9 @@ class Sequences:
 
     def __init__(self) -> None:
         self._windows: dict[tuple[GateId, BootId], _Window] = {}
-        self._boots: dict[GateId, list[BootId]] = {}
+        self._streams: dict[tuple[GateId, bool], list[BootId]] = {}
+        self._told: set[tuple[GateId, BootId]] = set()
+        self._ends: dict[GateId, JournalEnd] = {}
         self._closed: set[tuple[GateId, BootId]] = set()
         self._grants: OrderedDict[bytes, Receipt] = OrderedDict()
 
@@ -94,7 +123,7 @@ class Sequences:
         """Take over what a former engine committed: receipts in the order of their entries."""
         self._closed.update(closed_boots)
         for receipt in receipts:
-            self._window(receipt.gate, receipt.boot).take(receipt)
+            self._window(receipt).take(receipt)
             self.remember_grant(receipt)
 
     def admit(self, authentic: Authentic) -> Receipt | MessageRefusal | None:
@@ -103,14 +132,45 @@ class Sequences:
         if boot in self._closed:
             return MessageRefusal.SEQUENCE_OLD
         window = self._windows.get(boot)
-        return window.admit(authentic.message.sequence, authentic.digest) if window is not None else None
+        if window is None:
+            return None
+        if window.journal is not authentic.journal:
+            return MessageRefusal.SEQUENCE_CONFLICT
+        return window.admit(authentic.message.sequence, authentic.digest)
 
-    def take(self, receipt: Receipt) -> Gap | None:
-        """Keep the receipt of a message that was admitted; give the stretch of which some never came."""
+    def take(self, receipt: Receipt) -> Taken:
+        """Keep the receipt of a message that was admitted; tell what is missing or out of order by it."""
         receipt.opens_boot = (receipt.gate, receipt.boot) not in self._windows
-        gap = self._window(receipt.gate, receipt.boot).take(receipt)
+        taken = self._window(receipt).take(receipt)
         self.remember_grant(receipt)
-        return gap
+        return taken
+
+    def is_first_conflict(self, authentic: Authentic) -> bool:
+        """Whether a stream says for the first time something else under a number; who floods is told of once.
+
+        The same message under the other signature that its ECDSA one gives away says nothing else: the broker made it.
+        """
+        stream = (authentic.gate, authentic.message.boot)
+        window, twin = self._windows.get(stream), cose.twin(authentic.wire)
+        known = window.taken.get(authentic.message.sequence) if window is not None else None
+        if known is not None and twin is not None and known.digest == hashlib.sha256(twin).digest():
+            return False
+        is_first = stream not in self._told
+        self._told.add(stream)
+        return is_first
+
+    def goes_back(self, gate: GateId, end: JournalEnd) -> bool:
+        """Whether a gate's journal is shorter than was known, or one that was closed, or no journal: it was rewritten."""
+        stream = (gate, end.journal)
+        window = self._windows.get(stream)
+        said = self._ends.get(gate)
+        known = max(
+            said.written if said is not None and said.journal == end.journal else 0,
+            window.highest if window is not None else 0,
+        )
+        self._ends[gate] = end
+        is_boot = window is not None and not window.journal
+        return end.written < known or is_boot or stream in self._closed
 
     def remember_grant(self, receipt: Receipt) -> None:
         """Keep a grant for its passage, the site's own or that of a gate that was alone. The oldest are let go."""
@@ -137,14 +197,16 @@ class Sequences:
         window = self._windows.get((gate, boot))
         return sorted(window.taken) if window is not None else []
 
-    def _window(self, gate: GateId, boot: BootId) -> _Window:
+    def _window(self, receipt: Receipt) -> _Window:
+        gate, boot = receipt.gate, receipt.boot
         window = self._windows.get((gate, boot))
         if window is None:
-            window = self._windows[gate, boot] = _Window()
-            boots = self._boots.setdefault(gate, [])
-            boots.append(boot)
-            if len(boots) > _KEPT_BOOTS:
-                oldest = boots.pop(0)
+            window = self._windows[gate, boot] = _Window(receipt.journal)
+            streams = self._streams.setdefault((gate, receipt.journal), [])
+            streams.append(boot)
+            if len(streams) > _KEPT_STREAMS:
+                oldest = streams.pop(0)
                 del self._windows[gate, oldest]
                 self._closed.add((gate, oldest))
+                self._told.discard((gate, oldest))
         return window

@@ -20,7 +20,16 @@ from gatekeeper.cose.keys import (
     verify_signature,
 )
 from gatekeeper.cose.refusal import Refusal, Refused
-from gatekeeper.cose.sign1 import Parsed, Verified, parse, sign, sign_detached, verify, verify_detached
+from gatekeeper.cose.sign1 import (
+    Parsed,
+    Verified,
+    parse,
+    sign,
+    sign_detached,
+    twin,
+    verify,
+    verify_detached,
+)
 
 __all__ = [
     "DEFAULT",
@@ -52,6 +61,7 @@ __all__ = [
     "seal",
     "sign",
     "sign_detached",
+    "twin",
     "verify",
     "verify_cosigned",
     "verify_detached",

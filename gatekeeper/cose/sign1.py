@@ -23,6 +23,7 @@ __all__ = [
     "parse",
     "sign",
     "sign_detached",
+    "twin",
     "verify",
     "verify_detached",
 ]
@@ -32,6 +33,15 @@ _FOUR: Final = b"\x84"  # an array of four items
 _EMPTY: Final = encode({})
 _NIL: Final = encode(None)
 _CONTEXT: Final = _FOUR + encode("Signature1")
+# How a signature begins as a byte string, half its length, and the order n of its curve (SEC 2, 2.4.2 and 2.5.1).
+_ORDERS: Final = (
+    (b"\x58\x40", 32, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
+    (
+        b"\x58\x60",
+        48,
+        0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+    ),
+)
 _HEADER_BOUNDS: Final = Bounds(max_bytes=160, max_depth=1, max_items=7)
 
 
@@ -136,6 +146,15 @@ def authenticate(
     if not verify_signature(key, _to_be_signed(parsed.protected, external_aad, payload), parsed.signature):
         return Refused(code=Refusal.COSE_SIGNATURE)
     return Verified(payload=payload, key=key)
+
+
+def twin(message: bytes) -> bytes | None:
+    """A signed message under the other signature that anybody can make of an ECDSA one: (r, n - s) of (r, s)."""
+    for start, half, order in _ORDERS:
+        if message[-2 * half - len(start) : -2 * half] == start:
+            s = order - int.from_bytes(message[-half:])
+            return message[:-half] + s.to_bytes(half) if 0 < s < order else None
+    return None
 
 
 def _read_header(

@@ -4,8 +4,9 @@ Every payload is a deterministic CBOR map with integer keys (schemas/cddl/gateke
 makers of gates). Reading is strict: a missing key, an unknown key, a wrong type or a number out of range makes a
 `MessageMalformed`, never an exception. Times are whole milliseconds since 1970; durations are milliseconds.
 
-Every message upward carries the gate's boot id and one sequence that rises by one over all channels, so that a
-missing message shows. Every message upward is answered on the gate's decision topic: a scan with granted or denied,
+Every message upward carries the id of its stream and one sequence that rises by one over all channels of the stream, so
+that a missing message shows. A gate has two streams: its boot, and its journal, whose id and sequence survive restarts.
+Every message upward is answered on the gate's decision topic: a scan with granted or denied,
 anything else with recorded.
 """
 
@@ -54,6 +55,7 @@ __all__ = [
     "ClockQuality",
     "Credential",
     "Hello",
+    "JournalEnd",
     "LogCheckpoint",
     "MessageMalformed",
     "Passage",
@@ -176,7 +178,7 @@ class MessageMalformed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upward:
-    """What every message of a gate carries."""
+    """What every message of a gate carries; `boot` is the id of its boot or, in its journal, of the journal."""
 
     boot: BootId
     sequence: int
@@ -306,13 +308,22 @@ class Status(Upward):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class JournalEnd:
+    """A gate's journal, and the highest number written in it; zero of a new one."""
+
+    journal: BootId
+    written: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello(Upward):
-    """A gate started: its program, the policy it holds, and the checkpoint it remembers."""
+    """A gate started: its program, the policy it holds, the checkpoint it remembers, and how far its journal is written."""
 
     agent: str
     policy: bytes | None
     checkpoint: bytes | None
+    journal: JournalEnd | None = None
 
     def payload(self) -> bytes:
         """The CBOR to be signed by the gate on its hello topic."""
@@ -322,12 +333,14 @@ class Hello(Upward):
             fields[6] = self.policy
         if self.checkpoint is not None:
             fields[7] = self.checkpoint
+        if self.journal is not None:
+            fields[8] = [self.journal.journal, self.journal.written]
         return cbor.encode(fields)
 
     @classmethod
     def read(cls, payload: bytes) -> "Hello | MessageMalformed":
         """Read a verified hello payload."""
-        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6, 7), build=cls._of)
+        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6, 7, 8), build=cls._of)
 
     @classmethod
     def _of(cls, fields: Mapping[int, Any]) -> "Hello":
@@ -336,6 +349,7 @@ class Hello(Upward):
             agent=text(fields[5], 64),
             policy=octets(fields[6], 32) if 6 in fields else None,
             checkpoint=blob(fields[7], MAX_CHECKPOINT_BYTES) if 7 in fields else None,
+            journal=_journal_end(fields[8]) if 8 in fields else None,
         )
 
 
@@ -530,6 +544,14 @@ def _proof(value: object) -> Proof:
             return Proof(gate_random=gate_random, signature=signature)
         case _:
             raise ValueError("proof")
+
+
+def _journal_end(value: object) -> JournalEnd:
+    match typed(value, list):
+        case [journal, written]:
+            return JournalEnd(BootId(octets(journal, 8)), whole(written))
+        case _:
+            raise ValueError("journal")
 
 
 def _ms(duration: timedelta) -> int:

@@ -1,8 +1,8 @@
 """The topics of the wire, and the strict reading of one.
 
-    <prefix>/v1/<site>/<gate>/scan|passage|status|hello     gate to service, QoS 1
-    <prefix>/v1/<site>/<gate>/decision|command|policy       service to gate, QoS 0
-    <prefix>/v1/<site>/beacon|checkpoint                    service to every gate, QoS 0, retained
+    <prefix>/v1/<site>/<gate>/scan|passage|status|hello|journal  gate to service, QoS 1
+    <prefix>/v1/<site>/<gate>/decision|command|policy            service to gate, QoS 0
+    <prefix>/v1/<site>/beacon|checkpoint                         service to every gate, QoS 0, retained
 
 The topic is the external AAD of everything signed that travels on it: bytes moved to another topic do not verify.
 """
@@ -34,12 +34,13 @@ class Channel(StrEnum):
     PASSAGE = "passage"
     STATUS = "status"
     HELLO = "hello"
+    JOURNAL = "journal"
     DECISION = "decision"
     COMMAND = "command"
     POLICY = "policy"
 
 
-UPWARD = (Channel.SCAN, Channel.PASSAGE, Channel.STATUS, Channel.HELLO)
+UPWARD = (Channel.SCAN, Channel.PASSAGE, Channel.STATUS, Channel.HELLO, Channel.JOURNAL)
 _CHANNELS = {channel.value: channel for channel in Channel}
 
 

@@ -22,6 +22,13 @@ PACKAGES = {
     "gatekeeper/transparency": {"gatekeeper.transparency"},
     "gatekeeper/model": {"gatekeeper.model", "gatekeeper.cose"},
     "gatekeeper/core": {"gatekeeper.core", "gatekeeper.model", "gatekeeper.cose", "gatekeeper.transparency"},
+    "devices/conformance": {
+        "devices.conformance",
+        "gatekeeper.core",
+        "gatekeeper.model",
+        "gatekeeper.cose",
+        "gatekeeper.transparency",
+    },
     "devices/core": {
         "devices.core",
         "gatekeeper.core",

@@ -13,6 +13,7 @@ from rich.table import Table
 from tests.benchmarks.bundle import bundle_checked
 from tests.benchmarks.decision import decision_alone, memory_of_people, plan_of_a_change
 from tests.benchmarks.exporting import bundles_written
+from tests.benchmarks.journal import journal_at_work
 from tests.benchmarks.log import sealed_append
 from tests.benchmarks.way import whole_way
 
@@ -21,6 +22,7 @@ PARTS = {
     "memory": memory_of_people,
     "plan": plan_of_a_change,
     "log": lambda: asyncio.run(sealed_append()),
+    "journal": lambda: asyncio.run(journal_at_work()),
     "bundle": bundle_checked,
     "export": bundles_written,
     "way": lambda: asyncio.run(whole_way()),

@@ -174,7 +174,7 @@ def _step(step: Step | Word) -> dict[str, Any]:
 def _said(said: Said) -> dict[str, Any]:
     protected, _, payload, signature = _decoded(said.wire[1:])
     aad = said.topic.encode()
-    rule = said.topic.rsplit("/", maxsplit=1)[1]
+    rule = _typ(said.wire).removeprefix("application/pacs-").removesuffix("+cose")
     message = MODELS[rule].read(payload)
     described = {
         "name": said.name,

@@ -1,7 +1,9 @@
 """What the small site writes under plain rights: every message with and without what it may leave out, and every change."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import count
 from typing import Any
 
 from gatekeeper.core.audit import Draft
@@ -23,11 +25,13 @@ from gatekeeper.core.proposals import PROPOSAL_LASTS
 from gatekeeper.core.supervise import APPLIED, PROPOSED, Writes, expire_proposals
 from gatekeeper.core.trust import Use
 from gatekeeper.model.badges import BadgeState, Card, CardTechnology
-from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
+from gatekeeper.model.messages import ClockQuality, JournalEnd, PassageOutcome, StatusKind, Verdict
 from tests.support.operators import account, signed_account
 from tests.support.sites import (
     HOST,
+    JOURNAL,
     SITE,
+    Sent,
     SmallSite,
     issue,
     key_of,
@@ -69,8 +73,34 @@ def _messages(site: SmallSite) -> None:
                     site.recorded(site.status("front", kind, **said))
         site.recorded(site.hello("front", **more))
         site.recorded(site.hello("front", policy=bytes(32), checkpoint=b"a checkpoint", **more))
+    _journal(site, clock)
     site.skip("front", 100)
     site.recorded(site.status("front"))
+
+
+def _journal(site: SmallSite, clock: Mapping[str, Any]) -> None:
+    """What a journal can say, in order, out of it, and otherwise than before."""
+    numbers = count(1)
+    for verdict in (Verdict.GRANTED, Verdict.DENIED):
+        _out_of_order(site, site.scan("front-in", "teacher", offline_verdict=verdict, **clock), numbers)
+    for outcome in PassageOutcome:
+        _out_of_order(site, site.passage("front-in", outcome, **clock), numbers)
+    _out_of_order(site, site.status("front"), numbers)
+    taken = next(numbers) - 1
+    for conflict in (
+        site.journals("front", site.status("front", StatusKind.FIRE, **clock), taken),
+        site.status("front", StatusKind.FIRE, boot=JOURNAL, sequence=taken + 2),
+    ):
+        site.refused(conflict)
+    site.recorded(site.journals("front", site.status("front"), taken + 100))
+    for written in (taken + 500, 2):
+        site.recorded(site.hello("front", journal=JournalEnd(JOURNAL, written)))
+
+
+def _out_of_order(site: SmallSite, told: Sent, numbers: Iterator[int]) -> None:
+    number = next(numbers)
+    site.recorded(site.journals("front", site.status("front"), next(numbers)))
+    site.recorded(site.journals("front", told, number))
 
 
 def _changes(site: SmallSite) -> None:

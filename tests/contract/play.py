@@ -13,6 +13,8 @@ from typing import Any
 from devices.core.controller import Controller, Doorway
 from devices.core.events import (
     AnswerReceived,
+    Append,
+    Appended,
     AskProof,
     BeaconReceived,
     CardPresented,
@@ -25,11 +27,12 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
+from devices.core.journal import JournalFound
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.audit import Draft
 from gatekeeper.core.change import ChangeContent, GuardChange, sign_change
-from gatekeeper.core.flow import Flow, Recorded, Repeated
+from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.supervise import APPLIED, Supervised, Writes, supervise
 from gatekeeper.model.ids import AccessPointId, BootId, GateId
@@ -145,7 +148,9 @@ class Gate:
 
     def happens(self, event: Event, *, at: int) -> list[Effect]:
         wall = WallTime(NOON + timedelta(milliseconds=at), ClockQuality.SYNCHRONISED)
-        return self.controller.step(event, at=1000 + at / 1000, wall=wall)
+        effects = self.controller.step(event, at=1000 + at / 1000, wall=wall)
+        appended = [effect.number for effect in effects if isinstance(effect, Append)]
+        return effects + (self.happens(Appended(appended[-1]), at=at) if appended else [])
 
 
 def published(effects: list[Effect]) -> list[Publish]:
@@ -180,7 +185,7 @@ class Play:
     def start(self, gate: GateId, *, at: int) -> None:
         """A gate starts, hears the beacon, and says hello."""
         started = self.gates[gate] = Gate.named(gate)
-        started.happens(Started(), at=at)
+        started.happens(Started(JournalFound(id=BootId(b"journal1"))), at=at)
         [hello] = published(started.happens(LinkUp(), at=at))
         started.happens(BeaconReceived(self.beacon().wire), at=at)
         self.brings(gate, hello, f"hello-of-{gate}", f"The gate {gate} has started.", at=at + 5)
@@ -268,6 +273,15 @@ class Play:
         if done.settled is not None:
             self.drafts += done.settled.drafts
         return signed, done
+
+    def contradicts(self, gate: GateId, message: UpwardMessage, *, at: int) -> None:
+        """A gate says something else under a number that it has used: nothing but an entry comes of it."""
+        up = signed_as(message, gate, name="contradiction", says="")
+        authentic = authenticate(up.topic, up.wire, trust=self.flow.trust, prefix=PREFIX)
+        assert isinstance(authentic, Authentic), authentic
+        outcome = self.flow.take(authentic, None, now=moment(at))
+        assert isinstance(outcome, Refused), outcome
+        self.drafts += outcome.drafts
 
     def guard_says(self, waiting: Step, *, yes: bool, number: int, at: int) -> Word:
         """A guard's word on a scan that waits, and the answer that follows from it."""

@@ -240,8 +240,11 @@ def _status(fields: Mapping[str, Any]) -> dict[int, Any]:
 
 
 def _hello(fields: Mapping[str, Any]) -> dict[int, Any]:
+    end = fields.get("journal")
+    journal = None if end is None else [bytes.fromhex(end["journal"]), end["written"]]
     return _without_none(
-        _upward(fields) | {5: fields["agent"], 6: _hex(fields, "policy"), 7: _hex(fields, "checkpoint")}
+        _upward(fields)
+        | {5: fields["agent"], 6: _hex(fields, "policy"), 7: _hex(fields, "checkpoint"), 8: journal}
     )
 
 

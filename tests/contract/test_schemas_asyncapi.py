@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from devices.agent import GateAgent
+from devices.journal_file import MemoryJournal
 from devices.link import GateLink, Route, _options
 from devices.settings import GateSettings
 from gatekeeper.adapters.mqtt import MqttSession
@@ -197,7 +198,7 @@ def routes() -> dict[str, Route]:
         password="none",
         trust=trust(),
     )
-    return dict(GateAgent(settings, link())._routes)
+    return dict(GateAgent(settings, link(), open_journal=MemoryJournal)._routes)
 
 
 def test_a_gate_listens_to_every_channel_that_goes_down():

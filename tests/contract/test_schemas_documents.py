@@ -164,10 +164,12 @@ def test_the_table_of_channels_is_that_of_the_asyncapi():
             assert "reserved" in typ
             continue
         [operation] = operations(name)
-        binding, message = operation["bindings"]["mqtt"], document()["components"]["messages"][name]
+        binding, carried = operation["bindings"]["mqtt"], sorted(document()["channels"][name]["messages"])
+        carriers = [document()["components"]["messages"][message] for message in carried]
         assert direction == {"send": "up", "receive": "down"}[operation["action"]]
         assert (qos, retained) == (str(binding["qos"]), "yes" if binding["retain"] else "no")
-        assert (by, typ) == (message["x-key-use"], message["x-typ"])
+        assert {by} == {message["x-key-use"] for message in carriers}
+        assert typ == "`, `".join(message["x-typ"] for message in carriers)
 
 
 def test_every_typ_of_the_code_is_named_and_no_other():
@@ -197,7 +199,10 @@ def test_every_bound_is_the_one_of_the_code():
         "messages of one gate a second, on average": int(Allowance().per_second),
         "messages of one gate at once": int(Allowance().burst),
         "numbers that the window holds": SEQUENCE_WINDOW,
-        "boots of one gate that are remembered": sequences._KEPT_BOOTS,
+        "messages of one gate's journal a second, on average": int(Allowance().journal_per_second),
+        "messages of one gate's journal at once": int(Allowance().journal_burst),
+        "boots of one gate that are remembered": sequences._KEPT_STREAMS,
+        "journals of one gate that are remembered": sequences._KEPT_STREAMS,
         "age of a change, hours": supervise._FRESH // timedelta(hours=1),
         "a change waits for a second person, hours": proposals.PROPOSAL_LASTS // timedelta(hours=1),
         "changes that wait for one at most": proposals.MOST_PROPOSALS,

@@ -140,7 +140,7 @@ def _opening() -> Iterator[Draft]:
 
 
 def _unsaid(play: Play) -> None:
-    """What the session leaves out: a denial made alone, doors unused and held, and messages that never came."""
+    """What the session leaves out: a denial made alone, doors unused and held, messages that never came, and a number used twice."""
     boot, beacon = boot_of(FRONT, 2), play.beacons.counted(moment(8000))[0]
     known = next(step.up for step in play.steps if step.up.name == "scan-by-digest")
     said: list[tuple[int, Any]] = [
@@ -152,6 +152,7 @@ def _unsaid(play: Play) -> None:
     for number, message in said:
         sent = signed_as(message, FRONT, name=f"number {number}", says="")
         play.brings(FRONT, sent, sent.name, sent.says, at=19_000 + number)
+    play.contradicts(FRONT, _passage(boot, 90, PassageOutcome.TAKEN, None), at=19_100)
 
 
 def _passage(boot: Any, sequence: int, outcome: PassageOutcome, scan: bytes | None) -> Passage:

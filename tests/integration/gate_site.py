@@ -92,7 +92,7 @@ async def site_side(broker: EmbeddedBroker, folder: Path, *, role: Role = "gate"
     await broker.admit(service, PASSWORD, role="service")
     async with mqtt_client(broker.port, service, PASSWORD) as client, asyncio.TaskGroup() as group:
         side = SiteSide(broker, client, folder, gate)
-        for channel in (Channel.SCAN, Channel.PASSAGE, Channel.STATUS, Channel.HELLO):
+        for channel in (Channel.SCAN, Channel.HELLO, Channel.STATUS, Channel.JOURNAL):
             await client.subscribe(gate_topic(SITE, gate, channel))
         answering = group.create_task(side.answer_all())
         yield side

@@ -92,8 +92,10 @@ class LivingSite(RuleBasedStateMachine):
             case Repeated(receipt):
                 assert expected is Repeated
                 assert receipt == self.answers[sent.digest].receipt
-            case Refused(code=code):
+            case Refused(code=code, drafts=drafts):
                 assert code is expected
+                assert len(drafts) <= (code is MessageRefusal.SEQUENCE_CONFLICT)
+                before = (before[0] + len(drafts), *before[1:])
         if before is not None:
             assert self.site.snapshot() == before, "what was not taken changed something"
 

@@ -14,20 +14,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from devices.core.door import DoorState
 from devices.core.events import (
+    Append,
+    Appended,
+    AppendFailed,
     AskProof,
     BeaconReceived,
     CancelTimer,
     ContactClosed,
     ContactOpened,
     Effect,
+    JournalSettled,
     LinkDown,
     LinkUp,
     Lock,
     ProofGiven,
     Publish,
+    Settle,
     Show,
     Signal,
-    Started,
     StartTimer,
     Timer,
     TimerFired,
@@ -67,11 +71,15 @@ class Gate(RuleBasedStateMachine):
         self.questions: list[Question] = []
         self.digests: dict[bytes, bytes] = {}
         self.answers: list[tuple[bytes, Question | None, float]] = []
+        self.talk.disk_is_quick = False
+        self.appends: list[Append] = []
+        self.settles: list[JournalSettled] = []
+        self.on_disk: set[bytes] = set()
         self.timers: dict[Timer, float] = {}
         self.made: dict[AccessPointId, float] = {}
         self.beacons = 0
         self.unlocks = 0
-        self.do(self.talk.happens(Started()))
+        self.do(self.talk.happens(self.talk.started))
         self.do(self.talk.happens(LinkUp()))
         self.new_beacon()
 
@@ -97,13 +105,20 @@ class Gate(RuleBasedStateMachine):
                     self.timers.pop(timer, None)
                 case Publish(payload=payload):
                     self.seen(effect, payload)
+                case Append():
+                    assert not self.appends or effect.number == self.appends[-1].number + 1
+                    self.appends.append(effect)
+                case Settle(journal=journal, number=number):
+                    self.settles.append(JournalSettled(journal, number))
                 case AskProof() | Lock() | Show():
                     pass
 
     def seen(self, sent: Publish, wire: bytes) -> None:
         message = self.talk.service.read(sent)
-        known = self.digests.setdefault(message.sequence.to_bytes(8), wire)
+        known = self.digests.setdefault(message.boot + message.sequence.to_bytes(8), wire)
         assert known == wire, "two messages share a number"
+        if sent.topic == topic(Channel.JOURNAL):
+            assert wire in self.on_disk, "an entry went out before it was on disk"
         if isinstance(message, Scan) and not any(question.wire == wire for question in self.questions):
             self.questions.append(Question(wire, message.access_point, self.made[message.access_point]))
 
@@ -153,6 +168,29 @@ class Gate(RuleBasedStateMachine):
         self.talk.at = max(self.talk.at, self.timers.pop(timer))
         self.do(self.talk.happens(TimerFired(timer)))
         self.forget_given_up()
+
+    @precondition(lambda self: self.appends)
+    @rule(pick=PICKS)
+    def disk_takes(self, pick: int) -> None:
+        """Some of what waits is on disk, the oldest first."""
+        taken = self.appends[: 1 + pick % len(self.appends)]
+        del self.appends[: len(taken)]
+        self.on_disk.update(append.wire for append in taken)
+        self.do(self.talk.happens(Appended(taken[-1].number)))
+
+    @precondition(lambda self: self.appends)
+    @rule()
+    def disk_is_full(self) -> None:
+        """Nothing of what waits is on disk, or will be."""
+        first, self.appends = self.appends[0], []
+        self.do(self.talk.happens(AppendFailed(first.number)))
+
+    @precondition(lambda self: self.settles)
+    @rule()
+    def disk_notes(self) -> None:
+        settles, self.settles = self.settles, []
+        for settled in settles:
+            self.do(self.talk.happens(settled))
 
     # -- what the service and the broker do -----------------------------------------------------------------------
 

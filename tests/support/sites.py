@@ -11,7 +11,7 @@ still until `advance`; boots and sequences are counted. Nothing here is a stand-
 
 import hashlib
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
@@ -95,6 +95,9 @@ __all__ = [
 ]
 
 
+JOURNAL = BootId(b"journal1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """A message as it leaves a gate."""
@@ -116,10 +119,10 @@ class _GateHand:
 
 
 _TYPES = {
-    Channel.SCAN: SCAN_TYPE,
-    Channel.PASSAGE: PASSAGE_TYPE,
-    Channel.STATUS: STATUS_TYPE,
-    Channel.HELLO: HELLO_TYPE,
+    Scan: SCAN_TYPE,
+    Passage: PASSAGE_TYPE,
+    Status: STATUS_TYPE,
+    Hello: HELLO_TYPE,
 }
 
 
@@ -301,6 +304,11 @@ class SmallSite:
         fields = {"agent": "gatekeeper-device/0.1", "policy": None, "checkpoint": None}
         return self.send(gate, Channel.HELLO, Hello(**self._upward(gate, changes), **(fields | changes)))
 
+    def journals(self, gate: str, sent: Sent, number: int, *, journal: BootId = JOURNAL) -> Sent:
+        """The same message, from the journal of its gate, under this number."""
+        message = replace(sent.message, boot=journal, sequence=number)
+        return self.send(gate, Channel.JOURNAL, message)
+
     def send(
         self,
         gate: str,
@@ -313,7 +321,7 @@ class SmallSite:
         """Sign a message as its gate (or as another, on another topic)."""
         topic = topic or gate_topic(SITE, GateId(gate), channel)
         wire = cose.sign(
-            message.payload(), key=key_of(by or gate), typ=_TYPES[channel], external_aad=topic.encode()
+            message.payload(), key=key_of(by or gate), typ=_TYPES[type(message)], external_aad=topic.encode()
         )
         return Sent(topic=topic, wire=wire, message=message)
 
@@ -343,6 +351,8 @@ class SmallSite:
         """Bring a message the whole way, and keep what would be committed."""
         authentic = self.authentic(sent)
         outcome = self.flow.take(authentic, self.flow.verify(authentic, beacons=self.beacons), now=self.now)
+        if isinstance(outcome, Refused):
+            self.drafts += outcome.drafts
         if isinstance(outcome, Recorded):
             self.drafts += outcome.drafts
             self.receipts.append(outcome.receipt)
@@ -437,7 +447,7 @@ class SmallSite:
                 flow.lockdowns,
                 flow.whereabouts,
                 flow.sequences._windows,
-                flow.sequences._boots,
+                flow.sequences._streams,
                 flow.sequences._closed,
                 flow.sequences._grants,
             )

@@ -13,13 +13,13 @@ _KEPT_BOOTS = 4
 def fail_over(site: SmallSite) -> Flow:
     """Throw a site's flow away and go on with another, made of what the former committed; give the former.
 
-    As a ledger loads it: the last receipts of each gate's four newest boots, in the order of their entries. The
+    As a ledger loads it: the last receipts of each gate's four newest boots and journals, in the order of their entries. The
     register, which no message changes, stays.
     """
     former = site.flow
-    boots: dict[GateId, list[BootId]] = {}
+    boots: dict[tuple[GateId, bool], list[BootId]] = {}
     for receipt in site.receipts:
-        known = boots.setdefault(receipt.gate, [])
+        known = boots.setdefault((receipt.gate, receipt.journal), [])
         if receipt.boot not in known:
             known.append(receipt.boot)
     site.flow = Flow(
@@ -35,8 +35,8 @@ def fail_over(site: SmallSite) -> Flow:
     site.flow.memory.restore(
         site.presences.values(), {}, {}, register=site.flow.register, trust=site.flow.trust
     )
-    live = [(gate, boot) for gate, known in boots.items() for boot in known[-_KEPT_BOOTS:]]
-    closed = [(gate, boot) for gate, known in boots.items() for boot in known[:-_KEPT_BOOTS]]
+    live = [(gate, boot) for (gate, _), known in boots.items() for boot in known[-_KEPT_BOOTS:]]
+    closed = [(gate, boot) for (gate, _), known in boots.items() for boot in known[:-_KEPT_BOOTS]]
     receipts = [receipt for gate, boot in live for receipt in _newest(site, gate, boot)]
     site.flow.sequences.restore(sorted(receipts, key=lambda receipt: receipt.seq), closed)
     return former

@@ -7,7 +7,7 @@ from gatekeeper.model.ids import HolderId
 from gatekeeper.model.reasons import MessageRefusal
 from tests.support.sites import Sent, SmallSite
 
-__all__ = ["assert_refused", "boots_of", "chatter", "entry", "gaps", "here"]
+__all__ = ["assert_conflicts", "assert_refused", "boots_of", "chatter", "entry", "gaps", "here"]
 
 
 def entry(taken: Recorded) -> Draft:
@@ -40,6 +40,18 @@ def assert_refused(site: SmallSite, sent: Sent, code: MessageRefusal) -> None:
     before = site.snapshot()
     assert site.refused(sent) == Refused(code, f"sequence {sent.message.sequence}")
     assert site.snapshot() == before
+
+
+def assert_conflicts(site: SmallSite, sent: Sent, *, alarm: str) -> None:
+    """Refused, for its number was used for something else; the first time that is an entry and an alarm."""
+    before = site.snapshot()
+    refused = site.refused(sent)
+    assert (refused.code, refused.alarms) == (MessageRefusal.SEQUENCE_CONFLICT, (alarm,))
+    (entry,) = refused.drafts
+    assert (entry.kind, entry.seq, entry.public["alarm"]) == (Kind.GATE_CONFLICT, before[0], True)
+    assert entry.public["message"] == sent.digest.hex()
+    assert site.snapshot()[1:] == before[1:]
+    assert_refused(site, sent, MessageRefusal.SEQUENCE_CONFLICT)
 
 
 def boots_of(site: SmallSite, boots: int) -> list[Sent]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -55,6 +55,8 @@ _NOWHERE = (None, None)
 _NONE: tuple[Any, ...] = ((),) * len(SealedEntry._fields)
 _BEGINNING = LogStart(size=0, hashes=b"")
 _queries = Queries("gatekeeper.adapters.postgres", "ledger")
+_Boot: TypeAlias = tuple[GateId, BootId, bool]
+"""A boot of a gate, or a journal of it, and which of the two."""
 
 
 class PostgresLedger:
@@ -153,16 +155,17 @@ class PostgresLedger:
             if state is None:
                 raise SiteLostError(f"{site} is owned under another epoch than {epoch}")
             boots = [
-                (GateId(row["gate"]), BootId(row["boot"]))
+                (GateId(row["gate"]), BootId(row["boot"]), bool(row["journal"]))
                 for row in await connection.fetch(_queries.boots, site)
             ]
             live = _newest_boots(boots)
             receipts = await connection.fetch(
                 _queries.recent_receipts,
                 site,
-                [gate for gate, _ in live],
-                [boot for _, boot in live],
+                [gate for gate, _, _ in live],
+                [boot for _, boot, _ in live],
                 SEQUENCE_WINDOW,
+                [journal for _, _, journal in live],
             )
             return Loaded(
                 epoch=epoch,
@@ -182,7 +185,9 @@ class PostgresLedger:
                 },
                 suspended=frozenset(state["suspended"]),
                 receipts=[_receipt(row) for row in receipts],
-                closed_boots=[boot for boot in boots if boot not in set(live)],
+                closed_boots=[
+                    (gate, boot) for gate, boot, journal in boots if (gate, boot, journal) not in set(live)
+                ],
                 edges=await _edges(connection, site),
                 roots={row["tree"]: row["root"] for row in await connection.fetch(_queries.heads, site)},
                 operators=[operator_of(row) for row in await connection.fetch(_queries.operators, site)],
@@ -453,6 +458,7 @@ def _scan_arguments(batch: Batch) -> list[Any]:
         [zone for zone, _ in batch.opened],
         [grant for _, grant in batch.opened],
         list(batch.opened.values()),
+        [receipt.journal for receipt in boots],
     ]
 
 
@@ -569,11 +575,12 @@ def _touched(status: str) -> int:
     return int(status.rpartition(" ")[2])
 
 
-def _newest_boots(boots: Sequence[tuple[GateId, BootId]]) -> list[tuple[GateId, BootId]]:
-    by_gate: dict[GateId, list[tuple[GateId, BootId]]] = {}
-    for gate, boot in boots:
-        by_gate.setdefault(gate, []).append((gate, boot))
-    return [boot for known in by_gate.values() for boot in known[-retention.KEPT_BOOTS :]]
+def _newest_boots(boots: Sequence[_Boot]) -> list[_Boot]:
+    """Of each gate its newest boots, and its newest journals."""
+    by_kind: dict[tuple[GateId, bool], list[_Boot]] = {}
+    for gate, boot, journal in boots:
+        by_kind.setdefault((gate, journal), []).append((gate, boot, journal))
+    return [boot for known in by_kind.values() for boot in known[-retention.KEPT_BOOTS :]]
 
 
 def _holder(row: Any) -> StoredHolder:
@@ -641,6 +648,7 @@ def _receipt(row: Any) -> Receipt:
         issued=row["issued"],
         holder=row["holder"],
         signed=row["answer"],
+        journal=row["journal"],
     )
 
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -147,6 +147,8 @@ class _Work:
     drafts: list[Draft]
     recorded: list[tuple[Arrival, Authentic, Recorded]]
     repeated: list[tuple[Arrival, Authentic, Receipt]]
+    refused: list[tuple[str, GateId]] = field(default_factory=list)
+    """Why somebody must look at once at what was refused, and whose it was."""
 
     def fix(self) -> None:
         """Fix what is committed and said: a guard's word may change a receipt while it is on its way, and is no part of this."""
@@ -553,6 +555,8 @@ class Engine:
                 work.repeated.append((one.arrival, one.authentic, receipt))
             case Refused(code=code, detail=detail):
                 metrics.refused(code.value).inc()
+                work.drafts += outcome.drafts
+                work.refused += [(alarm, one.authentic.gate) for alarm in outcome.alarms]
                 inbound = one.arrival.inbound
                 letter = self._letter(inbound, gate=one.authentic.gate, code=code.value, detail=detail)
                 await self._letters.put((inbound, letter))
@@ -576,6 +580,9 @@ class Engine:
             transport.publish(topic, recorded.receipt.signed)
             transport.acknowledge(arrival.inbound)
             self._observe(arrival, authentic, recorded)
+        for code, gate in work.refused:
+            metrics.alarm(code).inc()
+            _log.warning("alarm", code=code, gate=gate)
         now = self._parts.clock.now()
         for arrival, authentic, receipt in work.repeated:
             metrics.repeated.inc()

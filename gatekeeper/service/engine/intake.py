@@ -5,6 +5,10 @@ acknowledgements, what comes beside that at QoS 0 is turned away when too much w
 is asked before any signature is checked. What a gate
 sends beyond its allowance is dropped and acknowledged: a gate keeps a scan until it is answered, so nothing is lost
 that its sender still wants. One specimen a second is kept of a flood.
+
+Journals have an allowance of their own, for a gate that was alone has much to tell at once. A journal comes in order: when
+one of its messages is turned away, so are all after it, until the gate has been quiet for a moment; for it sends again from
+the oldest that is not answered, and a hole of our own making would look like a journal with a gap.
 """
 
 import asyncio
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import MAX_MESSAGE_BYTES
 from gatekeeper.model.reasons import MessageRefusal
-from gatekeeper.model.topics import read_gate_topic
+from gatekeeper.model.topics import Channel, read_gate_topic
 from gatekeeper.ports import Inbound
 
 __all__ = ["Allowance", "Arrival", "Intake", "TurnedAway"]
@@ -22,6 +26,7 @@ __all__ = ["Allowance", "Arrival", "Intake", "TurnedAway"]
 _STRANGERS = GateId("")
 _MAX_BUCKETS = 65_536
 _MAX_WAITING = 8192
+_QUIET = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,8 @@ class Allowance:
 
     per_second: float = 50.0
     burst: float = 200.0
+    journal_per_second: float = 2000.0
+    journal_burst: float = 512.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class _Bucket:
     tokens: float
     at: float
     specimen_at: float = float("-inf")
+    heard_at: float = float("-inf")
+    shut: bool = False
 
 
 class Intake:
@@ -64,7 +73,7 @@ class Intake:
         self._allowance = allowance
         self._prefix = prefix
         self._waiting: deque[Arrival] = deque()
-        self._buckets: dict[GateId, _Bucket] = {}
+        self._buckets: dict[tuple[GateId, bool], _Bucket] = {}
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
@@ -74,8 +83,11 @@ class Intake:
         """Take a message in, or turn it away before it costs anything."""
         topic = read_gate_topic(inbound.topic, prefix=self._prefix)
         gate = topic.gate if topic is not None else None
-        flood = self._flood(gate if gate is not None else _STRANGERS, at)
+        is_journal = topic is not None and topic.channel is Channel.JOURNAL
+        bucket = self._bucket(gate if gate is not None else _STRANGERS, at, journal=is_journal)
+        flood = self._flood(bucket, at)
         if flood is not None:
+            bucket.shut = is_journal
             return TurnedAway(inbound, gate, MessageRefusal.FLOOD, flood)
         if inbound.retained:
             return TurnedAway(inbound, gate, MessageRefusal.RETAINED, keep=True)
@@ -84,6 +96,7 @@ class Intake:
         if len(inbound.payload) > MAX_MESSAGE_BYTES:
             return TurnedAway(inbound, gate, MessageRefusal.OVERSIZED, keep=True)
         if len(self._waiting) >= _MAX_WAITING:
+            bucket.shut = is_journal
             return TurnedAway(inbound, gate, MessageRefusal.FLOOD, keep=False)
         self._waiting.append(Arrival(inbound, at))
         self._arrived.set()
@@ -96,17 +109,25 @@ class Intake:
             await self._arrived.wait()
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
-    def _flood(self, gate: GateId, at: float) -> bool | None:
-        """None while a gate keeps to its allowance; else whether this message is a specimen to keep."""
-        bucket = self._buckets.get(gate)
+    def _bucket(self, gate: GateId, at: float, *, journal: bool) -> _Bucket:
+        """What a gate may still send at this instant, in its journal or in its boot."""
+        allowance = self._allowance
+        burst = allowance.journal_burst if journal else allowance.burst
+        bucket = self._buckets.get((gate, journal))
         if bucket is None:
             if len(self._buckets) >= _MAX_BUCKETS:
                 self._buckets.clear()
-            bucket = self._buckets[gate] = _Bucket(self._allowance.burst, at)
-        gained = (at - bucket.at) * self._allowance.per_second
-        bucket.tokens = min(self._allowance.burst, bucket.tokens + gained)
+            bucket = self._buckets[gate, journal] = _Bucket(burst, at)
+        per_second = allowance.journal_per_second if journal else allowance.per_second
+        bucket.tokens = min(burst, bucket.tokens + (at - bucket.at) * per_second)
         bucket.at = at
-        if bucket.tokens >= 1:
+        return bucket
+
+    def _flood(self, bucket: _Bucket, at: float) -> bool | None:
+        """None while a gate keeps to its allowance; else whether this message is a specimen to keep."""
+        was_quiet, bucket.heard_at = at - bucket.heard_at >= _QUIET, at
+        bucket.shut = bucket.shut and not was_quiet
+        if bucket.tokens >= 1 and not bucket.shut:
             bucket.tokens -= 1
             return None
         keep = at - bucket.specimen_at >= 1

@@ -44,7 +44,7 @@ from gatekeeper.core.retention import Due, draft_of_expiry, expired_registration
 from gatekeeper.core.supervise import expire_proposals
 from gatekeeper.model.badges import Assurance, Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, GateId, HolderId, TenantId
-from gatekeeper.model.messages import ClockQuality, PassageOutcome, Verdict
+from gatekeeper.model.messages import ClockQuality, PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.retention import Kept
@@ -180,7 +180,9 @@ def everything_that_can_be_said() -> SmallSite:
                 site.recorded(site.passage(door, outcome, scan=scan))
             for verdict in (Verdict.GRANTED, Verdict.DENIED):
                 site.tap(door, who, offline_verdict=verdict)
-    site.recorded(site.status("front"))
+    told = site.status("front")
+    site.recorded(told)
+    site.refused(site.status("front", sequence=told.message.sequence, kind=StatusKind.TAMPER))
     site.skip("front", 100)
     site.recorded(site.status("front"))
     site.supervise(AlertChange(state="tense"))

@@ -12,7 +12,7 @@ from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal
 from tests.support.sites import SmallSite
-from tests.support.transcripts import assert_refused, boots_of, chatter, gaps
+from tests.support.transcripts import assert_conflicts, assert_refused, boots_of, chatter, gaps
 
 OLD, CONFLICT = MessageRefusal.SEQUENCE_OLD, MessageRefusal.SEQUENCE_CONFLICT
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -95,14 +95,14 @@ def test_a_scan_that_was_not_verified_is_a_mistake_of_the_caller(site: SmallSite
 def test_other_bytes_under_a_sequence_that_was_taken_get_nothing(site: SmallSite):
     first = site.scan("front-in", "sergeant")
     site.recorded(first)
-    assert_refused(site, site.scan("front-in", "private", sequence=1), CONFLICT)
+    assert_conflicts(site, site.scan("front-in", "private", sequence=1), alarm="boot-repeated")
     site.repeated(first)
 
 
 def test_a_gate_has_one_sequence_over_all_its_channels(site: SmallSite):
     site.recorded(site.hello("front", sequence=1))
+    assert_conflicts(site, site.scan("front-in", "sergeant", sequence=1), alarm="boot-repeated")
     for other in (
-        site.scan("front-in", "sergeant", sequence=1),
         site.passage("front-in", PassageOutcome.FORCED, sequence=1),
         site.status("front", sequence=1),
     ):

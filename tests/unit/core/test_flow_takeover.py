@@ -12,9 +12,9 @@ from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.model.topics import PREFIX
 from tests.support.sites import BADGES, Sent, SmallSite
 from tests.support.takeover import fail_over
-from tests.support.transcripts import assert_refused, boots_of, chatter, gaps
+from tests.support.transcripts import assert_conflicts, assert_refused, boots_of, chatter, gaps
 
-OLD, CONFLICT = MessageRefusal.SEQUENCE_OLD, MessageRefusal.SEQUENCE_CONFLICT
+OLD = MessageRefusal.SEQUENCE_OLD
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_successor_repeats_and_refuses_what_its_predecessor_did(site: SmallSit
         site.repeated(message)
     for message in (boots[0], *sent[:-SEQUENCE_WINDOW]):
         assert_refused(site, message, OLD)
-    assert_refused(site, site.scan("barrack-in", "private", sequence=1), CONFLICT)
+    assert_conflicts(site, site.scan("barrack-in", "private", sequence=1), alarm="boot-repeated")
 
 
 def test_a_successor_knows_what_its_predecessor_knew(site: SmallSite):

@@ -12,19 +12,24 @@ from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Controller, Doorway
 from devices.core.events import (
     AnswerReceived,
+    Append,
+    Appended,
     BeaconReceived,
     CardPresented,
     CheckpointReceived,
     Effect,
     Event,
+    JournalSettled,
     LinkUp,
     Publish,
+    Settle,
     Started,
     StartTimer,
     TimerFired,
     TimerKind,
     WallTime,
 )
+from devices.core.journal import JournalBounds, JournalFound
 from gatekeeper import cose
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.trust import (
@@ -62,6 +67,7 @@ from gatekeeper.model.trees import SITE_TREE, checkpoint_origin
 from gatekeeper.transparency import Checkpoint, Signer, sign_checkpoint
 
 SITE, HOST = SiteId("assen"), TenantId("defence")
+JOURNAL = BootId(b"journal1")
 GATE, OTHER_GATE = GateId("main-gate"), GateId("side-gate")
 IN, OUT, PLAIN = AccessPointId("main-in"), AccessPointId("main-out"), AccessPointId("main-plain")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -222,7 +228,16 @@ def _trusted(key: cose.SigningKey, use: Use, owner: str) -> TrustedKey:
 class Talk:
     """A controller in conversation: what happens to it, and everything it did since the last look."""
 
-    def __init__(self, *, interlocked: Collection[AccessPointId] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        interlocked: Collection[AccessPointId] = (),
+        journal: JournalFound | None = None,
+        bounds: JournalBounds | None = None,
+    ) -> None:
+        self.started = Started(journal or JournalFound(id=JOURNAL))
+        self._bounds = bounds
+        self.disk_is_quick = True
         self.key = cose.SigningKey.generate()
         self.service = Service({GATE: self.key, OTHER_GATE: cose.SigningKey.generate()})
         self._interlocked = interlocked
@@ -251,6 +266,7 @@ class Talk:
             ],
             boot=boot,
             agent="test",
+            bounds=self._bounds,
             checkpoints=memory,
         )
 
@@ -258,14 +274,14 @@ class Talk:
         """The gate's program starts anew with what it has kept, and the link comes up."""
         self.controller = self._controller(BootId(b"boot-002"), memory)
         self.published.clear()
-        self.happens(Started())
+        self.happens(self.started)
         self.happens(LinkUp())
 
     @classmethod
-    def ready(cls, *, interlocked: Collection[AccessPointId] = ()) -> "Talk":
+    def ready(cls, **how: Any) -> "Talk":
         """A gate that has started, is linked, has its hello recorded, and heard a beacon."""
-        talk = cls(interlocked=interlocked)
-        talk.happens(Started())
+        talk = cls(**how)
+        talk.happens(talk.started)
         talk.happens(LinkUp())
         talk.recorded()
         talk.happens(BeaconReceived(talk.service.beacon()))
@@ -276,6 +292,12 @@ class Talk:
         effects = self.controller.step(event, at=self.at, wall=self.wall)
         self.did += effects
         self.published += [effect for effect in effects if isinstance(effect, Publish)]
+        for effect in effects if self.disk_is_quick else ():
+            match effect:
+                case Append(number=number):
+                    effects = [*effects, *self.happens(Appended(number))]
+                case Settle(journal=journal, number=number):
+                    effects = [*effects, *self.happens(JournalSettled(journal, number))]
         return effects
 
     def passes(self, seconds: float) -> None:

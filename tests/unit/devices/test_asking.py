@@ -16,7 +16,6 @@ from devices.core.events import (
     Publish,
     Show,
     Signal,
-    Started,
     StartTimer,
     Timer,
     TimerKind,
@@ -33,6 +32,7 @@ from gatekeeper.model.messages import (
     ClockQuality,
     Credential,
     Hello,
+    JournalEnd,
     Passage,
     PassageOutcome,
     Scan,
@@ -45,6 +45,7 @@ from tests.unit.devices.ground import (
     CARD,
     GATE,
     IN,
+    JOURNAL,
     NO_RIGHTS,
     NOON,
     OUT,
@@ -62,7 +63,7 @@ def signals(effects: list) -> list[Signal]:
 
 def test_the_first_message_is_a_hello_with_sequence_one():
     talk = Talk()
-    assert talk.happens(Started()) == []
+    assert talk.happens(talk.started) == []
     effects = talk.happens(LinkUp())
     (hello,) = only(Publish, effects)
     assert (hello.topic, hello.qos) == (topic(Channel.HELLO), 1)
@@ -74,6 +75,7 @@ def test_the_first_message_is_a_hello_with_sequence_one():
         agent="test",
         policy=None,
         checkpoint=None,
+        journal=JournalEnd(JOURNAL, 0),
     )
 
 
@@ -81,9 +83,9 @@ def test_a_controller_is_started_once_and_first():
     talk = Talk()
     with pytest.raises(ValueError, match="started once"):
         talk.happens(LinkUp())
-    talk.happens(Started())
+    talk.happens(talk.started)
     with pytest.raises(ValueError, match="started once"):
-        talk.happens(Started())
+        talk.happens(talk.started)
 
 
 def test_a_card_number_is_asked_about_at_once():
@@ -233,7 +235,7 @@ def test_what_fits_no_scan_is_denied_at_the_gate(credential: Credential):
 
 def test_without_a_beacon_there_is_no_service():
     talk = Talk()
-    talk.happens(Started())
+    talk.happens(talk.started)
     talk.happens(LinkUp())
     assert signals(talk.presents()) == [Signal.NO_SERVICE]
     assert not talk.controller.has_service(at=talk.at)
@@ -286,7 +288,7 @@ def test_an_older_beacon_never_replaces_a_newer_one():
 )
 def test_a_beacon_that_the_service_did_not_sign_for_this_site_is_ignored(terms: dict, why: str):
     talk = Talk()
-    talk.happens(Started())
+    talk.happens(talk.started)
     talk.happens(BeaconReceived(talk.service.beacon(**terms)))
     assert talk.ignored() == {why: 1}
     assert not talk.controller.has_service(at=talk.at)
@@ -294,7 +296,7 @@ def test_a_beacon_that_the_service_did_not_sign_for_this_site_is_ignored(terms: 
 
 def test_bytes_that_are_no_beacon_are_ignored():
     talk = Talk()
-    talk.happens(Started())
+    talk.happens(talk.started)
     signed = cose.sign(
         b"\xa0",
         key=talk.service.decision,

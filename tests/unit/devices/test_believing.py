@@ -178,4 +178,4 @@ def test_a_scans_verdict_on_another_message_settles_nothing():
     assert talk.hears(talk.service.answer(passage.payload)) == []
     assert talk.hears(talk.service.answer(passage.payload, Verdict.DENIED)) == []
     assert talk.ignored() == {"answer-misplaced": 2}
-    assert passage in talk.fires(TimerKind.KEPT, None)
+    assert passage in talk.fires(TimerKind.JOURNAL, None)

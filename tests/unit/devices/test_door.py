@@ -19,7 +19,6 @@ from devices.core.events import (
     ReaderLost,
     Show,
     Signal,
-    Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
@@ -264,6 +263,7 @@ def test_a_door_that_others_wait_for_says_after_every_passage_that_it_is_shut():
         scans.append(talk.granted())
         talk.happens(ContactOpened(IN))
         talk.happens(ContactClosed(IN))
+        talk.recorded()
     passages = [((PassageOutcome.TAKEN, IN, digest(scan)), (StatusKind.CLOSED_AGAIN, IN)) for scan in scans]
     assert told(talk) == [*passages[0], *passages[1]]
 
@@ -289,17 +289,19 @@ def test_a_door_that_others_wait_for_says_once_that_it_is_closed_again(is_held: 
 
 def test_a_door_found_closed_at_the_start_is_secured_and_those_that_wait_for_it_are_told():
     talk = Talk(interlocked={IN})
-    talk.happens(Started())
-    assert talk.happens(ContactClosed(IN)) == [Lock(access_point=IN)]
+    talk.happens(talk.started)
+    assert only(Lock, talk.happens(ContactClosed(IN))) == [Lock(access_point=IN)]
     assert talk.happens(ContactClosed(OUT)) == [Lock(access_point=OUT)]
     talk.happens(LinkUp())
+    talk.recorded()
     assert told(talk) == [(StatusKind.CLOSED_AGAIN, IN)]
 
 
 def test_a_door_found_open_at_the_start_is_not_shut_until_it_closes():
     talk = Talk(interlocked={IN})
-    talk.happens(Started())
+    talk.happens(talk.started)
     talk.happens(LinkUp())
+    talk.recorded()
     talk.happens(ContactOpened(IN))
     assert told(talk) == [(PassageOutcome.FORCED, IN, None)]
     talk.happens(ContactClosed(IN))

@@ -16,7 +16,7 @@ from devices.core.checkpoints import (
     KnownCheckpoint,
     thinned,
 )
-from devices.core.events import CheckpointReceived, KeepCheckpoints, LinkUp, Publish, Started, Warn
+from devices.core.events import CheckpointReceived, KeepCheckpoints, LinkUp, Publish, Warn
 from gatekeeper import cose
 from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.messages import Hello, Status, StatusKind
@@ -85,7 +85,7 @@ def test_a_gate_says_at_its_start_what_it_remembers():
 
 def test_a_gate_that_remembers_nothing_says_nothing_of_it():
     talk = Talk()
-    talk.happens(Started())
+    talk.happens(talk.started)
     talk.happens(LinkUp())
     (hello,) = talk.messages()
     assert isinstance(hello, Hello)

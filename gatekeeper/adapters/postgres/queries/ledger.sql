@@ -74,8 +74,8 @@ presences AS (
         $36::text[], $37::bytea[]
     )
 ), boots AS (
-    INSERT INTO gate_boot (site_id, gate, boot, first_seq)
-    SELECT $1, * FROM unnest($38::text[], $39::bytea[], $40::bigint[])
+    INSERT INTO gate_boot (site_id, gate, boot, first_seq, journal)
+    SELECT $1, * FROM unnest($38::text[], $39::bytea[], $40::bigint[], $52::boolean[])
 ), uses AS (
     INSERT INTO badge_use (
         site_id, badge, uses, last_at, last_point, failures, locked_until, pin_tries, pin_blocked_until
@@ -169,13 +169,13 @@ WHERE site_id = $1;
 SELECT zone, grant_seq, opened_at FROM zone_opened WHERE site_id = $1;
 
 -- name: boots
--- Every boot of every gate, oldest first.
-SELECT gate, boot FROM gate_boot WHERE site_id = $1 ORDER BY first_seq;
+-- Every boot and every journal of every gate, oldest first.
+SELECT gate, boot, journal FROM gate_boot WHERE site_id = $1 ORDER BY first_seq;
 
 -- name: recent_receipts
--- The newest receipts of some boots, oldest first.
-SELECT kept.*
-FROM unnest($2::text[], $3::bytea[]) AS live (gate, boot)
+-- The newest receipts of some boots and journals, oldest first.
+SELECT kept.*, live.journal
+FROM unnest($2::text[], $3::bytea[], $5::boolean[]) AS live (gate, boot, journal)
 CROSS JOIN LATERAL (
     SELECT gate, boot, sequence, digest, seq, verdict, issued, holder, answer
     FROM receipt

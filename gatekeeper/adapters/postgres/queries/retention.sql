@@ -44,13 +44,11 @@ FROM (
         AND NOT EXISTS (
             SELECT
             FROM (
-                SELECT boot
+                SELECT boot, row_number() OVER (PARTITION BY journal ORDER BY first_seq DESC) AS age
                 FROM gate_boot
                 WHERE gate_boot.site_id = receipt.site_id AND gate_boot.gate = receipt.gate
-                ORDER BY first_seq DESC
-                LIMIT $4
             ) AS live
-            WHERE live.boot = receipt.boot AND receipt.sequence > (
+            WHERE live.age <= $4 AND live.boot = receipt.boot AND receipt.sequence > (
                 SELECT max(newest.sequence) - $5
                 FROM receipt AS newest
                 WHERE newest.site_id = receipt.site_id AND newest.gate = receipt.gate AND newest.boot = receipt.boot

@@ -62,6 +62,7 @@ CLASSES: Final[Mapping[str, Class]] = {
         Kind.GATE_GAP: ("Messages of a gate never came", "host", ("info",), None, _WARNING),
         Kind.GATE_ASKED: ("Gate asks for its place", "iam", ("info",), None, _NOTABLE),
         Kind.GATE_CERTIFIED: ("Gate certified", "iam", ("change",), "success", _ROUTINE),
+        Kind.GATE_CONFLICT: ("Gate says two things at once", "intrusion_detection", ("info",), None, _ALARM),
         Kind.BADGE_CHANGED: ("Badge changed", "iam", ("change",), "success", _NOTABLE),
         Kind.HOLDER_REGISTERED: ("Holder registered", "iam", ("user", "change"), "success", _ROUTINE),
         Kind.ALERT_CHANGED: ("Alert state changed", "configuration", ("change",), "success", _WARNING),

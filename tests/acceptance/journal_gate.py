@@ -1,0 +1,66 @@
+"""A gate as a process of its own, at whose doors something happens all the time: to be killed in the midst of writing.
+
+    python -m tests.acceptance.journal_gate FOLDER BROKER CONFIRMED
+
+Of every entry that its disk confirmed it writes a line into the file CONFIRMED, before anything else hears of it.
+"""
+
+import asyncio
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from devices.agent import GateAgent
+from devices.app import open_journal
+from devices.core.events import Append
+from devices.journal_file import JournalPort
+from devices.link import GateLink
+from devices.settings import GateSettings, read_gate_folder
+from gatekeeper.model.ids import BootId
+
+
+class Confirmed:
+    """The gate's own journal, and a list of what it confirmed."""
+
+    def __init__(self, journal: JournalPort, told: Path) -> None:
+        self.found = journal.found
+        self._journal = journal
+        self._told = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def append(self, entries: Sequence[Append]) -> None:
+        self._journal.append(entries)
+        lines = [
+            f"{self.found.id.hex()} {entry.number} {hashlib.sha256(entry.wire).hexdigest()}\n"
+            for entry in entries
+        ]
+        os.write(self._told, "".join(lines).encode())
+
+    def settle(self, journal: BootId, number: int) -> None:
+        self._journal.settle(journal, number)
+
+    def close(self) -> None:
+        self._journal.close()
+
+
+async def be_busy(settings: GateSettings, broker: str, told: Path) -> None:
+    """Have doors break open and fall shut, as fast as the disk takes it, until the end."""
+    journals: list[Confirmed] = []
+
+    def opened() -> Confirmed:
+        journals.append(Confirmed(open_journal(settings), told))
+        return journals[0]
+
+    link = GateLink(broker, gate=settings.gate, password=settings.password)
+    doors = [door.id for door in settings.doorways if door.has_contact]
+    async with GateAgent(settings, link, open_journal=opened) as gate:
+        while True:
+            for door in doors:
+                gate.feel(door, opened=True)
+                gate.feel(door, opened=False)
+            await asyncio.sleep(0.002)
+
+
+if __name__ == "__main__":
+    asyncio.run(be_busy(read_gate_folder(Path(sys.argv[1])), sys.argv[2], Path(sys.argv[3])))
