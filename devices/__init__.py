@@ -9,6 +9,8 @@
     hardware/    the ports to metal, and simulated ones
     bridges/     readers that exist today, each as a gate of its own at assurance 0
     simulator/   people who walk
+    conformance/ PURE  whether a gate of another maker keeps the contract
+    examination/ the shell around that: a throw-away site, a session in the service's place, a person or a program at the gate
     app          the one place where these are put together
     cli          gatekeeper-device
 

@@ -33,10 +33,14 @@ from devices.core.events import (
     CancelTimer,
     CardPresented,
     CheckpointReceived,
+    CommandReceived,
     ContactClosed,
     ContactOpened,
     Effect,
     Event,
+    ExitRequested,
+    FireCleared,
+    FireDetected,
     KeepCheckpoints,
     KeepPolicy,
     LinkDown,
@@ -44,6 +48,9 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReaderHeard,
+    ReaderLost,
+    Restart,
     Settle,
     Show,
     Signal,
@@ -51,6 +58,8 @@ from devices.core.events import (
     StandingReceived,
     Started,
     StartTimer,
+    TamperCleared,
+    TamperOpened,
     Timer,
     TimerFired,
     TrustReceived,
@@ -59,7 +68,7 @@ from devices.core.events import (
     Warn,
 )
 from devices.core.tally import Tally
-from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader
+from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
 from devices.journal_file import JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
@@ -162,6 +171,8 @@ class GateAgent:
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._presented: dict[AccessPointId, _Presented] = {}
         self._heard = asyncio.Event()
+        self._restart = asyncio.Event()
+        self._burning: set[AccessPointId] = set()
         self._broken: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -179,9 +190,7 @@ class GateAgent:
         for access_point in self._unfitted:
             self.feel(access_point, opened=False)
         for access_point, fitted in self._fittings.items():
-            self._spawn(f"reader {access_point}", self._read(access_point, fitted.reader))
-            if fitted.contact is not None:
-                self._spawn(f"contact {access_point}", self._feel(access_point, fitted.contact))
+            self._attend(access_point, fitted)
         await self._link.open(
             routes=self._routes, on_link=lambda up: self._happens(LinkUp() if up else LinkDown())
         )
@@ -223,6 +232,10 @@ class GateAgent:
         """Wait until the service was heard for the first time."""
         await self._heard.wait()
 
+    async def restart_asked(self) -> None:
+        """Wait until the service had this gate start anew: its doors are secured, and it has said so."""
+        await self._restart.wait()
+
     async def present(
         self, access_point: AccessPointId, badge: Badge, *, walks_through: bool = True
     ) -> Outcome:
@@ -262,6 +275,14 @@ class GateAgent:
         """Tell what the contact of a door feels."""
         self._happens(ContactOpened(access_point) if opened else ContactClosed(access_point))
 
+    def ask_to_leave(self, access_point: AccessPointId) -> None:
+        """Tell that somebody inside pressed the exit button of a door."""
+        self._happens(ExitRequested(access_point))
+
+    def sense_fire(self, *, on: bool) -> None:
+        """Tell what the input of the fire panel says."""
+        self._happens(FireDetected() if on else FireCleared())
+
     # -- events ---------------------------------------------------------------------------------------------------
 
     def _happens(self, event: Event) -> None:
@@ -283,7 +304,9 @@ class GateAgent:
             own(Channel.DECISION): Route(
                 lambda message: self._happens(AnswerReceived(message.payload)), retained=False
             ),
-            own(Channel.COMMAND): Route(self._not_understood, retained=False),
+            own(Channel.COMMAND): Route(
+                lambda message: self._happens(CommandReceived(message.payload)), retained=False
+            ),
             own(Channel.POLICY): Route(
                 lambda message: self._happens(SnapshotReceived(message.payload)), retained=True
             ),
@@ -306,6 +329,42 @@ class GateAgent:
 
     def _not_understood(self, message: Message) -> None:
         self._log.info("not understood by this version", topic=message.topic)
+
+    def _attend(self, access_point: AccessPointId, fitted: Fittings) -> None:
+        self._spawn(f"reader {access_point}", self._read(access_point, fitted.reader))
+        if fitted.contact is not None:
+            self._spawn(f"contact {access_point}", self._feel(access_point, fitted.contact))
+        if fitted.tamper is not None:
+            tampered = (TamperOpened(access_point), TamperCleared(access_point))
+            self._spawn(f"tamper {access_point}", self._watch(fitted.tamper, *tampered))
+        if fitted.heard is not None:
+            heard = (ReaderHeard(access_point), ReaderLost(access_point))
+            self._spawn(f"heard {access_point}", self._watch(fitted.heard, *heard))
+        if fitted.request_to_exit is not None:
+            self._spawn(f"exit {access_point}", self._let_out(access_point, fitted.request_to_exit))
+        if fitted.fire is not None:
+            self._spawn(f"fire {access_point}", self._sense(access_point, fitted.fire))
+
+    async def _watch(self, switch: Switch, so: Event, not_so: Event) -> None:
+        async for is_so in switch.changes():
+            self._happens(so if is_so else not_so)
+
+    async def _let_out(self, access_point: AccessPointId, button: Switch) -> None:
+        """Tell each time the button is pressed; one that is down when the gate starts was pressed before, or is stuck."""
+        is_first = True
+        async for pressed in button.changes():
+            if pressed and not is_first:
+                self.ask_to_leave(access_point)
+            is_first = False
+
+    async def _sense(self, access_point: AccessPointId, panel: Switch) -> None:
+        """It burns for the whole gate while any of its inputs says so."""
+        async for on in panel.changes():
+            if on:
+                self._burning.add(access_point)
+            else:
+                self._burning.discard(access_point)
+            self.sense_fire(on=bool(self._burning))
 
     async def _read(self, access_point: AccessPointId, reader: Reader) -> None:
         async for badge in reader.badges():
@@ -342,13 +401,13 @@ class GateAgent:
                 self._show(effect)
             case CallOut():
                 self._call_out(effect)
-            case KeepCheckpoints():
-                self._keep_checkpoints(effect)
-            case KeepPolicy():
-                if self._policy is not None:
-                    self._policy.keep(effect)
+            case KeepCheckpoints() | KeepPolicy():
+                self._keep(effect)
             case Warn(why=why):
                 self._log.warning("the service sends what is not believed", why=why.value)
+            case Restart():
+                self._log.info("the service has this gate start anew")
+                self._restart.set()
             case _:
                 assert_never(effect)
 
@@ -371,6 +430,12 @@ class GateAgent:
         if call.access_point in self._fittings:
             self._fittings[call.access_point].display.show(call.signal, reason=None, entry=None)
         self._log.info("door", access_point=call.access_point, signal=call.signal.value)
+
+    def _keep(self, kept: KeepCheckpoints | KeepPolicy) -> None:
+        if isinstance(kept, KeepCheckpoints):
+            self._keep_checkpoints(kept)
+        elif self._policy is not None:
+            self._policy.keep(kept)
 
     def _keep_checkpoints(self, kept: KeepCheckpoints) -> None:
         if self._checkpoints is not None:

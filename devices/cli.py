@@ -1,16 +1,16 @@
 """`gatekeeper-device`: what one does at a gate. Data goes to stdout, talk to stderr.
 
-    enrol   make the gate's key here, and a request to carry to the site
+    enrol   make the gate's keys here, and ask for its place at the site: over the network with a code, or by hand
     check   whether a gate's folder is in order
     checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
     run     be the gate
     simulate  let the people of an example site walk
+    conformance  examine a gate of another maker
 
-It makes no site and no trust list; those come from the site, by hand.
+It makes no site and no trust list, but for a throw-away one to examine with; those come from the site, by hand.
 """
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -18,20 +18,24 @@ from typing import Annotated, NoReturn
 import typer
 
 from devices.agent import GateAgent
-from devices.app import make_gate, opened_hardware
+from devices.app import gate_on, make_link, opened_hardware
+from devices.bridges.settings import bridged
+from devices.certificate import read_certificate
 from devices.checkpoint_file import memory_document
+from devices.enrolling import enrol
+from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
 from devices.holdings import told
 from devices.journal_file import JournalInUseError
-from devices.link import BrokerUrlError
+from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
+from devices.renewal import CertificateRenewal
 from devices.settings import GateSettings, SettingsError, read_gate_folder
 from devices.simulator.command import simulate
-from gatekeeper import cose
-from gatekeeper.core.enrolment import enrolment_request, fingerprint
+from devices.site_desk import DeskUrlError, SiteDesk
+from gatekeeper.core.enrolment import fingerprint
 from gatekeeper.core.log_keys import log_verifiers
-from gatekeeper.model.ids import GateId, SiteId, is_name
 from gatekeeper.model.trees import SITE_TREE
 
 __all__ = ["app", "failed_hardware", "main"]
@@ -43,37 +47,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("enrol")(enrol)
 app.command("simulate")(simulate)
+app.command("conformance")(conformance)
 _REFUSED = 1
+RESTART = 75
+"""What `run` exits with when the service has the gate start anew (EX_TEMPFAIL of sysexits.h: do it again)."""
 
 Folder = Annotated[
     Path, typer.Option(help="The gate's folder: gate.json, key.pem, anchor.json, trust.cose ...")
 ]
-
-
-@app.command()
-def enrol(
-    site: Annotated[str, typer.Option(help="The site's name.")],
-    gate: Annotated[str, typer.Option(help="This gate's name at the site.")],
-    out: Annotated[Path, typer.Option(help="The folder to make the key in.")],
-) -> None:
-    """Make this gate's key here, and a request that proves it, to carry to the site."""
-    for name in (site, gate):
-        if not is_name(name):
-            _fail(f"{name!r} is no name: use 1 to 32 of a-z, 0-9 and '-'.")
-    key = cose.SigningKey.generate()
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        _write_secret(out / "key.pem", key.to_pem())
-    except FileExistsError:
-        _fail(f"{out / 'key.pem'} exists, and no key is written over another.")
-    request = enrolment_request(site=SiteId(site), gate=GateId(gate), key=key)
-    (out / "request.cose").write_bytes(request)
-    _say(f"The key of {gate} is in {out / 'key.pem'}; it never leaves this machine.")
-    _say(
-        f"Carry {out / 'request.cose'} to the site. There, compare this fingerprint before the gate is admitted:"
-    )
-    typer.echo(fingerprint(key.public_der))
 
 
 @app.command()
@@ -86,6 +69,8 @@ def check(folder: Folder) -> None:
     _say(
         f"{settings.gate} at {settings.site} is in order, with version {settings.trust.version} of the trust list."
     )
+    if settings.bridge is not None:
+        _say(f"It is a bridge, at {', '.join(sorted(bridged(settings.bridge)))}.")
     if not log_verifiers(settings.trust, SITE_TREE):
         _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
     for sentence in told(settings):
@@ -129,21 +114,32 @@ def run(
     authority: Annotated[
         Path | None, typer.Option(help="The certificates that the broker's must come from (PEM).")
     ] = None,
+    desk: Annotated[
+        str | None,
+        typer.Option(
+            help="https://host:port, where its certificate is renewed; its authority is --authority."
+        ),
+    ] = None,
 ) -> None:
     """Be this gate until stopped (SIGINT or SIGTERM), with the hardware and the bridge that gate.json gives it.
 
-    Exit 1: it cannot start, or its hardware failed; a service manager starts it anew.
+    Exit 1: it cannot start, or its hardware failed. Exit 75: an operator has it start anew. A service manager starts it anew.
     """
     log_to_stderr()
     settings = _settings(folder)
     try:
+        link = make_link(settings, broker=broker, authority=authority)
+        renewal = _renewal(settings, link, folder, desk=desk, authority=authority)
+    except (BrokerUrlError, DeskUrlError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{authority} cannot be used: {error.strerror or error}.")
+    try:
         with opened_hardware(settings) as fittings:
-            gate = make_gate(settings, broker=broker, authority=authority, fittings=fittings)
+            gate = gate_on(link, settings, fittings=fittings)
             _say(f"{settings.gate} at {settings.site} is running. Stop it with Ctrl-C.")
             _say_hardware(settings)
-            asyncio.run(_until_stopped(gate))
-    except BrokerUrlError as error:
-        _fail(str(error))
+            starts_anew = asyncio.run(_until_stopped(gate, renewal))
     except JournalInUseError as error:
         _fail(str(error))
     except HardwareError as error:
@@ -153,6 +149,9 @@ def run(
         if broken is None:
             raise
         _fail(f"Its hardware failed: {broken}.")
+    if starts_anew:
+        _say(f"{settings.gate} ends because an operator has it start anew.")
+        raise typer.Exit(RESTART)
 
 
 def main() -> None:
@@ -160,13 +159,38 @@ def main() -> None:
     app()
 
 
-async def _until_stopped(gate: GateAgent) -> None:
+async def _until_stopped(gate: GateAgent, renewal: CertificateRenewal | None) -> bool:
+    """Be a gate until it is stopped, or told to start anew; whether it was the latter."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with gate:
-        await stop.wait()
+    async with gate, asyncio.TaskGroup() as tasks:
+        ends = [
+            tasks.create_task(stop.wait(), name="stop"),
+            tasks.create_task(gate.restart_asked(), name="restart"),
+        ]
+        renewing = None if renewal is None else tasks.create_task(renewal.run(), name="renewal")
+        done, others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*others, *([] if renewing is None else [renewing])):
+            task.cancel()
+    return ends[1] in done
+
+
+def _renewal(
+    settings: GateSettings, link: GateLink, folder: Path, *, desk: str | None, authority: Path | None
+) -> CertificateRenewal | None:
+    if settings.certificate is None:
+        if desk is not None:
+            _fail(f"{settings.gate} has no certificate to renew: enrol it first.")
+        return None
+    if desk is None or authority is None:
+        ends = read_certificate(settings.certificate).not_valid_after_utc
+        _say(
+            f"Its certificate ends on {ends:%Y-%m-%d at %H:%M} UTC, and nobody renews it: run it with --desk and --authority."
+        )
+        return None
+    return CertificateRenewal(settings, link, SiteDesk(desk, authority=authority), folder=folder)
 
 
 def failed_hardware(group: ExceptionGroup) -> Exception | None:
@@ -181,9 +205,9 @@ def failed_hardware(group: ExceptionGroup) -> Exception | None:
 def _say_hardware(settings: GateSettings) -> None:
     for access_point, point in settings.hardware.items():
         _say(f"{access_point}: {described(point)}.")
-    bridged = {settings.bridge.access_point} if settings.bridge is not None else set()
+    by_bridge = bridged(settings.bridge) if settings.bridge is not None else frozenset()
     for door in settings.doorways:
-        if door.id not in settings.hardware.keys() | bridged:
+        if door.id not in settings.hardware.keys() | by_bridge:
             _say(f"{door.id}: no hardware is named in gate.json, so it reads nothing and opens nothing.")
 
 
@@ -206,14 +230,6 @@ def _settings(folder: Path) -> GateSettings:
         return read_gate_folder(folder)
     except SettingsError as error:
         _fail(str(error))
-
-
-def _write_secret(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _say(sentence: str) -> None:

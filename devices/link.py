@@ -14,6 +14,7 @@ import queue
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -88,12 +89,26 @@ class Route:
 
 
 class GateLink:
-    """One gate's session: client id and user name are the gate's id."""
+    """One gate's session: client id and user name are the gate's id.
 
-    def __init__(self, url: str, *, gate: str, password: str, authority: Path | None = None) -> None:
+    With a `certificate` (a file that holds its key too) the broker knows by it who connects, and there is no password.
+    Raises `BrokerUrlError`, or OSError when a file cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        gate: str,
+        password: str | None = None,
+        authority: Path | None = None,
+        certificate: Path | None = None,
+    ) -> None:
         self._url = BrokerUrl.parse(url)
         self._gate = gate
-        self._client = self._make_client(password, authority)
+        self._certificate = certificate
+        self._tls = self._tls_context(authority)
+        self._client = self._make_client(password)
         self._routes: dict[str, Route] = {}
         self._on_link: Callable[[bool], None] = lambda _up: None
         self._unread: queue.Queue[Message] = queue.Queue(_MOST_UNREAD)
@@ -119,11 +134,33 @@ class GateLink:
         self._client.connect_async(self._url.host, self._url.port, keepalive=_KEEP_ALIVE, clean_start=True)
         self._client.loop_start()
 
+    def begin_anew(self) -> None:
+        """Hang up, and connect again with the certificate that is on the disk now; what is on its way is dropped."""
+        if self._tls is not None and self._certificate is not None:
+            self._tls.load_cert_chain(self._certificate)
+        plug: Any = self._client.socket()
+        if plug is not None:
+            # Below TLS, whose state is the other thread's: that thread finds the connection lost, and makes another.
+            with suppress(OSError):
+                socket.socket.shutdown(plug, socket.SHUT_RDWR)
+
     async def close(self) -> None:
         """Say goodbye and stop the thread. Nothing is delivered afterwards."""
         self._loop = None
         self._up = False
         self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+        # paho leaves the pair of sockets with which its thread is woken to the garbage collector.
+        self._client._reset_sockets()  # noqa: SLF001 - there is no other way to close them
+
+    async def vanish(self) -> None:
+        """Be gone without a goodbye, as when the power is cut: for simulations."""
+        self._loop = None
+        self._up = False
+        plug = self._client.socket()
+        if isinstance(plug, socket.socket):
+            with suppress(OSError):  # the broker was quicker
+                plug.shutdown(socket.SHUT_RDWR)
         await asyncio.to_thread(self._client.loop_stop)
 
     def publish(self, topic: str, payload: bytes, *, qos: int) -> None:
@@ -133,14 +170,26 @@ class GateLink:
 
     # -- in paho's thread -----------------------------------------------------------------------------------------
 
-    def _make_client(self, password: str, authority: Path | None) -> Client:
+    def _tls_context(self, authority: Path | None) -> ssl.SSLContext | None:
+        if not self._url.encrypted:
+            if self._certificate is not None:
+                raise BrokerUrlError("This gate has a certificate: write mqtts:// in the broker's URL.")
+            return None
+        context = ssl.create_default_context(cafile=authority)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if self._certificate is not None:
+            context.load_cert_chain(self._certificate)
+        return context
+
+    def _make_client(self, password: str | None) -> Client:
         client = Client(CallbackAPIVersion.VERSION2, self._gate, protocol=MQTTProtocolVersion.MQTTv5)
-        client.username_pw_set(self._gate, password)
+        if self._certificate is None:
+            client.username_pw_set(self._gate, password)
         client.reconnect_delay_set(min_delay=1, max_delay=_LONGEST_PAUSE)
         client.max_queued_messages_set(_MOST_UNSENT)
         client.suppress_exceptions = True
-        if self._url.encrypted:
-            client.tls_set_context(ssl.create_default_context(cafile=authority))
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.on_socket_open = _without_delay
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed

@@ -1,48 +1,69 @@
 """The gate's folder, read once at the start; a gate whose folder is not in order does not start.
 
     gate.json         {"site", "gate", "prefix",
-                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...}}],
-                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: {"kind": "tasmota", "topic", "access_point"?},
+                       "access_points": [{"id", "direction": "in" | "out", "contact"?: bool, "interlocked"?: bool, "hardware"?: {...},
+                                          "exit"?: "wired" | "released", "on_fire"?: "nothing" | "release"}],
+                       "interlocks"?: [[access point, access point ...]],
+                       "held_seconds"?: 1..3600 (30), "warned_seconds"?: 1..held_seconds (two thirds of it), "bridge"?: see `bridges/settings`,
                        "journal_entries"?: 1000..1000000 (100000), "journal_mebibytes"?: 1..1024 (64)}
     key.pem           the gate's own key, made here                             its owner's eyes only
-    broker-password   one line                                                  its owner's eyes only
+    broker-password   one line; not asked for where tls.pem is                  its owner's eyes only
+    tls.pem           key and certificate for the broker (see `certificate`)    its owner's eyes only
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
+    uhppoted-hmac-key one line, where a bridge asks for it                      its owner's eyes only
     snapshot.cose     what the gate may decide alone, and what takes rights away: signed by the service, kept by the gate
     standing.cose       itself (see `policy_files`); trust.cose too is replaced by a newer list that the site's roots signed
     another name      the key of an OSDP reader (see hardware/settings.py)     its owner's eyes only
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
     journal*          what happened at the gate and is not told yet, written by itself (see `journal_file`)
 
-`contact` says whether the door has one; it is true, but for a bridge, whose readers have none. `interlocked` says whether
+`contact` says whether the door has one; it is true, but at a bridge, where it is false and may be true if the device reports one. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
-without a contact cannot be one. `hardware` says what is fitted to it (`hardware/settings.py`). What is wrong is said in a
-sentence that names the file and what to do. A secret that others may read is refused: whoever read it can be this gate.
+without a contact cannot be one. `interlocks` are those whose doors are all at this gate: it then looks itself that the
+others are shut before it releases one. `hardware` says what is fitted to it (`hardware/settings.py`).
+
+`exit` says what the exit button of a door does. "wired" (so it is, unless written otherwise): it breaks the circuit of the
+strike itself, and the gate only hears of it. "released": the gate releases the strike; only where no law asks that people
+get out without a computer. `on_fire` says what the fire panel's input does: "nothing", or "release". The panel belongs in
+the circuit of the strikes, too: the input is an aid beside that.
+
+What is wrong is said in a sentence that names the file and what to do. A secret that others may read is refused: whoever
+read it can be this gate.
 """
 
 import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from devices.bridges.tasmota_format import is_reader_topic
+from devices.bridges.settings import (
+    HMAC_KEY,
+    BridgeSettings,
+    BridgeSettingsError,
+    bridged,
+    read_bridge,
+    reports_contact,
+)
+from devices.certificate import TLS, CertificateError, read_certificate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
-from devices.core.controller import Doorway
+from devices.core.controller import Doorway, Exit
 from devices.core.journal import JournalBounds
 from devices.core.standby import Held
 from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
 from devices.policy_files import read_held
 from gatekeeper import cose
+from gatekeeper.core.certificates import gate_of
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
 
-__all__ = ["BridgeSettings", "GateSettings", "SettingsError", "read_gate_folder"]
+__all__ = ["GateSettings", "SettingsError", "read_gate_folder"]
 
 GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", "anchor.json", "trust.cose"
 _HELD: Final = 30
@@ -57,25 +78,16 @@ _KEYS: Final = frozenset(
         "held_seconds",
         "warned_seconds",
         "bridge",
+        "interlocks",
         "journal_entries",
         "journal_mebibytes",
     }
 )
-_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "hardware"})
-_BRIDGE_KEYS: Final = frozenset({"kind", "topic", "access_point"})
+_POINT_KEYS: Final = frozenset({"id", "direction", "contact", "interlocked", "hardware", "exit", "on_fire"})
 
 
 class SettingsError(Exception):
     """The gate cannot start; the message says what to do about it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeSettings:
-    """A stock reader that this gate speaks for."""
-
-    kind: str
-    topic: str
-    access_point: AccessPointId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +104,15 @@ class GateSettings:
     bridge: BridgeSettings | None
     hardware: Mapping[AccessPointId, PointHardware] = field(default_factory=dict)
     key: cose.SigningKey = field(repr=False)
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
     trust: Trust = field(repr=False)
     anchor: Anchor | None = field(default=None, repr=False)
     held: Held = field(default=Held(), repr=False)
     policy_folder: Path | None = None
     checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
     checkpoint_file: Path | None = None
+    certificate: Path | None = None
+    """The file with which it connects to the broker; without one it has a password."""
     journal_folder: Path | None = None
     journal_bounds: JournalBounds = field(default=JournalBounds())
 
@@ -117,8 +131,9 @@ def read_gate_folder(folder: Path) -> GateSettings:
             f"The trust list does not hold the key of {gate}: have the site admit this gate's enrolment request, "
             f"and put its new trust list into {folder}."
         )
-    bridge = _bridge(written)
+    bridge = _bridge(written, folder)
     doorways = _doorways(written, bridge)
+    certificate = _certificate(folder / TLS, site, gate)
     return GateSettings(
         site=site,
         gate=gate,
@@ -127,19 +142,37 @@ def read_gate_folder(folder: Path) -> GateSettings:
         bridge=bridge,
         hardware=_hardware(written, doorways, bridge, folder),
         key=key,
-        password=_read_secret(folder / PASSWORD).decode(errors="replace").strip("\r\n"),
+        password=None if certificate is not None else _read_password(folder / PASSWORD),
         trust=trust,
         anchor=anchor,
         held=read_held(folder),
         policy_folder=folder,
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
+        certificate=certificate,
         journal_folder=folder,
         journal_bounds=JournalBounds(
             entries=_within(written, "journal_entries", (1000, 1_000_000), JournalBounds().entries),
             octets=_within(written, "journal_mebibytes", (1, 1024), JournalBounds().octets >> 20) << 20,
         ),
     )
+
+
+def _certificate(file: Path, site: SiteId, gate: GateId) -> Path | None:
+    if not file.exists():
+        return None
+    _read_secret(file)
+    try:
+        owner = gate_of(read_certificate(file), site=site)
+    except CertificateError as error:
+        raise SettingsError(f"{error} Enrol this gate again.") from error
+    if owner != gate:
+        raise SettingsError(f"{file} is no certificate of {gate} at {site}. Enrol this gate again.")
+    return file
+
+
+def _read_password(file: Path) -> str:
+    return _read_secret(file).decode(errors="replace").strip("\r\n")
 
 
 def _read_gate_file(path: Path) -> Mapping[str, Any]:
@@ -218,7 +251,24 @@ def _doorways(written: Mapping[str, Any], bridge: BridgeSettings | None) -> tupl
     doorways = tuple(_doorway(point, bridge, *waits) for point in _points(written))
     if len({doorway.id for doorway in doorways}) != len(doorways):
         raise SettingsError("gate.json names an access point twice.")
-    return doorways
+    return _with_partners(doorways, written.get("interlocks", []))
+
+
+def _with_partners(doorways: tuple[Doorway, ...], interlocks: object) -> tuple[Doorway, ...]:
+    """The doorways, each with those that must be shut before it is released."""
+    felt = [doorway.id for doorway in doorways if doorway.has_contact]
+    groups: list[Any] = interlocks if isinstance(interlocks, list) else [None]
+    if not all(
+        isinstance(group, list) and len(group) > 1 and all(door in felt for door in group) for group in groups
+    ):
+        raise SettingsError(
+            "gate.json: interlocks is a list of lists of two or more of the gate's access points that have a contact."
+        )
+    return tuple(replace(doorway, partners=_partners(doorway.id, groups)) for doorway in doorways)
+
+
+def _partners(access_point: AccessPointId, groups: list[list[AccessPointId]]) -> frozenset[AccessPointId]:
+    return frozenset(door for group in groups if access_point in group for door in group) - {access_point}
 
 
 def _points(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -235,12 +285,14 @@ def _doorway(
     access_point = AccessPointId(_name(point, "id"))
     if point.get("direction") not in set(Direction):
         raise SettingsError(f"gate.json: the direction of {access_point} is in or out.")
-    bridged = bridge is not None and bridge.access_point == access_point
-    has_contact = point.get("contact", not bridged)
+    by_device = bridge if bridge is not None and access_point in bridged(bridge) else None
+    has_contact = point.get("contact", by_device is None)
     if type(has_contact) is not bool:
         raise SettingsError(f"gate.json: the contact of {access_point} is true or false.")
-    if bridged and has_contact:
-        raise SettingsError(f"gate.json: {access_point} is bridged, so its contact is false.")
+    if has_contact and by_device is not None and not reports_contact(by_device, access_point):
+        raise SettingsError(
+            f"gate.json: {access_point} is bridged, and its device tells of no contact of that door alone, so its contact is false."
+        )
     interlocked = point.get("interlocked", False)
     if type(interlocked) is not bool:
         raise SettingsError(f"gate.json: whether {access_point} is interlocked is true or false.")
@@ -248,6 +300,10 @@ def _doorway(
         raise SettingsError(
             f"gate.json: {access_point} is interlocked, so it needs a contact that feels when it is shut."
         )
+    if point.get("exit", Exit.WIRED) not in set(Exit):
+        raise SettingsError(f"gate.json: the exit of {access_point} is wired or released.")
+    if point.get("on_fire", "nothing") not in {"nothing", "release"}:
+        raise SettingsError(f"gate.json: on_fire of {access_point} is nothing or release.")
     return Doorway(
         id=access_point,
         direction=Direction(point["direction"]),
@@ -255,6 +311,8 @@ def _doorway(
         interlocked=interlocked,
         warned=warned,
         held=held,
+        exit=Exit(point.get("exit", Exit.WIRED)),
+        released_by_fire=point.get("on_fire") == "release",
     )
 
 
@@ -265,7 +323,7 @@ def _hardware(
     for point, doorway in zip(_points(written), doorways, strict=True):
         if "hardware" not in point:
             continue
-        if bridge is not None and bridge.access_point == doorway.id:
+        if bridge is not None and doorway.id in bridged(bridge):
             raise SettingsError(f"gate.json: {doorway.id} is bridged, so it has no hardware of its own.")
         try:
             fitted[doorway.id] = read_hardware(
@@ -282,20 +340,14 @@ def _hardware(
     return fitted
 
 
-def _bridge(written: Mapping[str, Any]) -> BridgeSettings | None:
+def _bridge(written: Mapping[str, Any], folder: Path) -> BridgeSettings | None:
     if "bridge" not in written:
         return None
-    bridge, points = written["bridge"], [point.get("id") for point in _points(written)]
-    if not isinstance(bridge, dict) or bridge.get("kind") != "tasmota":
-        raise SettingsError('gate.json: the only kind of bridge is {"kind": "tasmota"}.')
-    _know(bridge, _BRIDGE_KEYS, "a bridge")
-    topic = bridge.get("topic")
-    if not isinstance(topic, str) or not is_reader_topic(topic):
-        raise SettingsError("gate.json: the bridge needs the topic of its reader, as in tele/shed/SENSOR.")
-    access_point = bridge.get("access_point", points[0] if len(points) == 1 else None)
-    if not isinstance(access_point, str) or access_point not in points:
-        raise SettingsError("gate.json: the bridge's access_point is none of the gate's.")
-    return BridgeSettings(kind="tasmota", topic=topic, access_point=AccessPointId(access_point))
+    points = tuple(_name(point, "id") for point in _points(written))
+    try:
+        return read_bridge(written["bridge"], points=points, read_key=lambda: _read_secret(folder / HMAC_KEY))
+    except BridgeSettingsError as error:
+        raise SettingsError(f"gate.json: {error}") from error
 
 
 def _within(written: Mapping[str, Any], key: str, bounds: tuple[int, int], otherwise: int) -> int:

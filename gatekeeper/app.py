@@ -13,20 +13,24 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gatekeeper import cose
+from gatekeeper import __version__, cose
 from gatekeeper.adapters.clock import SystemClock
 from gatekeeper.adapters.http import http_app, serving
+from gatekeeper.adapters.http.enrolment import enrolment_app, enrolment_tls
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresStoredTrees, migrate_site_database
 from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.adapters.witness_client import HttpWitnesses
 from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.certificates import service_name
+from gatekeeper.core.export.onvif import presence_topic
 from gatekeeper.core.pin import PinChecker
 from gatekeeper.core.verify import PinDesk
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
@@ -48,7 +52,10 @@ from gatekeeper.service.engine import Engine, EngineParts, WitnessParts
 from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
+from gatekeeper.service.identity.authority_files import AUTHORITY, certify_desk
+from gatekeeper.service.identity.desk import EnrolmentDesk
 from gatekeeper.service.integrity import IntegrityWatch
+from gatekeeper.service.outward import OutwardEvents
 from gatekeeper.service.publication import Publication, Publishing
 
 __all__ = [
@@ -65,6 +72,7 @@ __all__ = [
 
 _RUNNING = "running.json"
 _SESSION = timedelta(days=7)
+_QUEUED_OUTWARD = 64
 _SITE_DATABASE, _VAULT_DATABASE = "gatekeeper", "gatekeeper_vault"
 _log = structlog.get_logger("gatekeeper")
 
@@ -198,16 +206,22 @@ async def _admit(broker: EmbeddedBroker, settings: Settings) -> None:
         await broker.admit_all(
             {gate: word for gate, word in passwords.items() if gate in bridges}, role="bridge"
         )
-        await broker.admit(f"service.{root.name}", _service_password(folder), role="service")
+        await broker.admit(f"service.{root.name}", _kept_password(folder, _SERVICE_PASSWORD), role="service")
+        if settings.onvif:
+            outward, integrator = (_kept_password(folder, place) for place in _OUTWARD_PASSWORDS)
+            await broker.admit(f"outward.{root.name}", outward, role="outward")
+            await broker.admit(f"integrator.{root.name}", integrator, role="integrator")
 
 
 _SERVICE_PASSWORD = "keys/broker-password"  # noqa: S105 - a place, not a password
+_OUTWARD_PASSWORDS = ("keys/outward-password", "keys/integrator-password")
 
 
-def _service_password(folder: SiteFolder) -> str:
-    if not folder.holds(_SERVICE_PASSWORD):
-        folder.keep_secret(_SERVICE_PASSWORD, secrets.token_urlsafe(24).encode())
-    return folder.read_secret(_SERVICE_PASSWORD).decode().strip()
+def _kept_password(folder: SiteFolder, place: str) -> str:
+    """The password for the embedded broker that is kept there, made at the first time."""
+    if not folder.holds(place):
+        folder.keep_secret(place, secrets.token_urlsafe(24).encode())
+    return folder.read_secret(place).decode().strip()
 
 
 # -- a running site -----------------------------------------------------------------------------------------------------
@@ -222,9 +236,11 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
         app = http_app(health=health, registry=REGISTRY, publication=publication)
         async with (
             serving(app, host=settings.http_host, port=settings.http_port) as url,
+            _enrolling(settings, site) as desk,
             asyncio.TaskGroup() as tasks,
         ):
-            engine = tasks.create_task(_engines(settings, where, site, health), name="engine")
+            beside = () if desk is None else (desk,)
+            engine = tasks.create_task(_engines(settings, where, site, health, beside), name="engine")
             there = Premises(**{**asdict(where), "http": url})
             with _announced(settings, there):
                 try:
@@ -233,11 +249,32 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
                     engine.cancel()
 
 
-async def _engines(settings: Settings, where: Premises, site: SiteId, health: Health) -> None:
+@contextlib.asynccontextmanager
+async def _enrolling(settings: Settings, site: SiteId) -> AsyncIterator[EnrolmentDesk | None]:
+    """The enrolment desk over HTTPS, for the length of a block; None when the settings name none."""
+    if not settings.enrolment_url:
+        yield None
+        return
+    folder, where = site_folder(settings, site), urlsplit(settings.enrolment_url)
+    desk = EnrolmentDesk(folder, clock=SystemClock(), life=timedelta(hours=settings.certificate_hours))
+    own = certify_desk(folder, where.hostname or "", now=SystemClock().now())
+    tls = enrolment_tls(certificate=own, authority=folder.root / AUTHORITY)
+    async with serving(enrolment_app(desk), host=settings.enrolment_host, port=where.port or 0, tls=tls):
+        yield desk
+
+
+async def _engines(
+    settings: Settings, where: Premises, site: SiteId, health: Health, also_beside: Sequence[Beside]
+) -> None:
     """Run one engine after another: who loses the site throws everything away and stands by for it."""
     while True:
-        ledger, watched = PostgresLedger(where.dsn), PostgresStoredTrees(where.dsn)
-        beside = _beside(settings, site, watched)
+        ledger = PostgresLedger(where.dsn)
+        watched, told = PostgresStoredTrees(where.dsn), PostgresStoredTrees(where.dsn)
+        beside = [
+            *_watch(settings, site, watched),
+            *_outward(settings, where, site, told),
+            *also_beside,
+        ]
         try:
             await Engine(_parts(settings, where, site, health=health, ledger=ledger, beside=beside)).run()
         except SiteLostError as lost:
@@ -245,9 +282,46 @@ async def _engines(settings: Settings, where: Premises, site: SiteId, health: He
         finally:
             await ledger.close()
             await watched.close()
+            await told.close()
 
 
-def _beside(settings: Settings, site: SiteId, watched: PostgresStoredTrees) -> Sequence[Beside]:
+def _outward(
+    settings: Settings, where: Premises, site: SiteId, told: PostgresStoredTrees
+) -> Sequence[Beside]:
+    """What tells of the site in ONVIF's words, through a session of its own that is no part of the gates' link."""
+    if not settings.onvif:
+        return ()
+    url, name = settings.onvif_broker or where.broker, f"outward.{site}"
+    session = MqttSession(
+        url=_with_username(url, settings.onvif_username or name),
+        client_id=name,
+        session_expiry=timedelta(0),
+        receive_maximum=RECEIVE_MAXIMUM,
+        password=_outward_password(settings, site_folder(settings, site)),
+        will=(presence_topic(site, prefix=settings.prefix), b"offline"),
+        what_stands=True,
+        queued_out=_QUEUED_OUTWARD,
+    )
+    outward = OutwardEvents(
+        site=site,
+        prefix=settings.prefix,
+        home=settings.homeassistant,
+        program=__version__,
+        stored=told,
+        transport=session,
+        clock=SystemClock(),
+    )
+    return (outward,)
+
+
+def _outward_password(settings: Settings, folder: SiteFolder) -> str | None:
+    if settings.onvif_password_file is not None:
+        return settings.onvif_password_file.read_text().strip()
+    embedded = not settings.broker and not settings.onvif_broker
+    return _kept_password(folder, _OUTWARD_PASSWORDS[0]) if embedded else None
+
+
+def _watch(settings: Settings, site: SiteId, watched: PostgresStoredTrees) -> Sequence[Beside]:
     if not settings.watch_rate:
         return ()
     return (IntegrityWatch(site=site, stored=watched, clock=SystemClock(), rate=settings.watch_rate),)
@@ -278,19 +352,28 @@ def _parts(
         allowance=Allowance(per_second=settings.gate_rate, burst=settings.gate_burst),
         ledger=ledger,
         vault=PostgresKeyVault(where.vault_dsn),
-        transport=MqttSession(
-            url=_with_username(where.broker, settings.broker_username or f"service.{site}"),
-            client_id=f"service.{site}",
-            session_expiry=_SESSION,
-            receive_maximum=RECEIVE_MAXIMUM,
-            password=_broker_password(settings, folder),
-        ),
+        transport=_session(settings, where, site, folder),
         clock=SystemClock(),
         health=health,
         beside=beside,
         witness=witness_parts(settings),
         authority=timestamp_authority(settings),
         stamped_every=timedelta(seconds=settings.tsa_interval),
+    )
+
+
+def _session(settings: Settings, where: Premises, site: SiteId, folder: SiteFolder) -> MqttSession:
+    """The service's session; with a certificate the broker knows by it who we are, and there is no password."""
+    certified = settings.broker_certificate is not None
+    username = settings.broker_username or service_name(site)
+    return MqttSession(
+        url=where.broker if certified else _with_username(where.broker, username),
+        client_id=service_name(site),
+        session_expiry=_SESSION,
+        receive_maximum=RECEIVE_MAXIMUM,
+        password=None if certified else _broker_password(settings, folder),
+        ca_file=settings.broker_authority,
+        certificate_file=settings.broker_certificate,
     )
 
 
@@ -342,7 +425,7 @@ def _with_username(url: str, username: str) -> str:
 def _broker_password(settings: Settings, folder: SiteFolder) -> str | None:
     if settings.broker_password_file is not None:
         return settings.broker_password_file.read_text().strip()
-    return None if settings.broker else _service_password(folder)
+    return None if settings.broker else _kept_password(folder, _SERVICE_PASSWORD)
 
 
 @contextlib.contextmanager

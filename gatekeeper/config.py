@@ -52,6 +52,19 @@ class Settings:
     broker_password_file: Path | None = setting(
         None, "File with the password at the broker; without it the site folder's own."
     )
+    broker_authority: Path | None = setting(
+        None, "Certificates that the broker's must come from (PEM); without it those of the system."
+    )
+    broker_certificate: Path | None = setting(
+        None, "The service's certificate and key at the broker, in one file (PEM); then it has no password."
+    )
+    enrolment_url: str = setting(
+        "", "Where gates reach the enrolment desk, as https://host:port; empty: there is none."
+    )
+    enrolment_host: str = setting("127.0.0.1", "Address at which the enrolment desk listens.")
+    certificate_hours: float = setting(
+        168.0, "Hours that a gate's certificate lasts, 1 to 2160; it is renewed at two thirds."
+    )
     prefix: str = setting("gk", "First level of all topics.")
     http_host: str = setting("127.0.0.1", "Where metrics, health and the published log are served.")
     http_port: int = setting(8080, "Port of metrics, health and the published log; 0 takes a free one.")
@@ -71,6 +84,18 @@ class Settings:
     )
     tsa_interval: float = setting(
         3600.0, "Seconds between two time stamps of a tree that grows, 60 at least."
+    )
+    onvif: bool = setting(
+        False,  # noqa: FBT003 - a setting is named where it is given
+        "Whether events and states are told over MQTT in ONVIF's words (true or false).",
+    )
+    onvif_broker: str = setting("", "Broker for what is told in ONVIF's words; empty is the gates' own.")
+    onvif_username: str = setting("", "User name there; empty means outward.<site>.")
+    onvif_password_file: Path | None = setting(
+        None, "File with the password there; the embedded broker needs none."
+    )
+    homeassistant: str = setting(
+        "", "Prefix under which a Home Assistant discovers the doors, mostly homeassistant; empty tells none."
     )
     gate_rate: float = setting(50.0, "Messages a second that one gate may send, on average.")
     gate_burst: float = setting(200.0, "Messages that one gate may send at once.")
@@ -113,12 +138,12 @@ class Settings:
             raise SettingError(
                 "gate_rate is above 0 and gate_burst is 1 or more, both finite; else no gate could scan, or any could flood."
             )
+        self._check_identity()
         if self.tsa and not _is_http_url(self.tsa):
             raise SettingError("tsa is a URL as http[s]://host[:port]/path, without user or password in it.")
         if not 60 <= self.tsa_interval < math.inf:
             raise SettingError("tsa_interval is a number of seconds, 60 or more.")
-        if not _TOPIC_LEVEL.fullmatch(self.prefix):
-            raise SettingError("prefix is one level of a topic: 1 to 32 of letters, digits, '-' and '_'.")
+        self._check_topics()
         if bool(self.dsn) != bool(self.vault_dsn):
             raise SettingError(
                 "dsn and vault_dsn go together: the persons' keys never share a database with the log."
@@ -126,6 +151,27 @@ class Settings:
         if self.dsn and _same_database(self.dsn, self.vault_dsn):
             raise SettingError(
                 "vault_dsn names the same database as dsn; the persons' keys need one of their own."
+            )
+
+    def _check_identity(self) -> None:
+        if self.enrolment_url and not _is_desk_url(self.enrolment_url):
+            raise SettingError("enrolment_url is a URL as https://host:port, and nothing behind it.")
+        if not 1 <= self.certificate_hours <= 2160:
+            raise SettingError("certificate_hours is a number of hours from 1 to 2160.")
+        if self.broker_certificate is not None and not self.broker.startswith("mqtts://"):
+            raise SettingError("broker_certificate is for a broker that is reached as mqtts://host:port.")
+
+    def _check_topics(self) -> None:
+        for name in ("prefix", "homeassistant"):
+            if not _TOPIC_LEVEL.fullmatch(getattr(self, name) or self.prefix):
+                raise SettingError(
+                    f"{name} is one level of a topic: 1 to 32 of letters, digits, '-' and '_'."
+                )
+        if self.homeassistant and not self.onvif:
+            raise SettingError("homeassistant discovers what onvif tells: set onvif to true.")
+        if self.homeassistant == self.prefix:
+            raise SettingError(
+                "homeassistant and prefix are two levels of topics: the first is Home Assistant's."
             )
 
 
@@ -137,6 +183,20 @@ def _is_http_url(url: str) -> bool:
             and bool(parts.hostname)
             and "@" not in parts.netloc
             and parts.port != 0
+        )
+    except ValueError:
+        return False
+
+
+def _is_desk_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme == "https"
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and parts.port not in {None, 0}
+            and not (parts.path.strip("/") or parts.query or parts.fragment)
         )
     except ValueError:
         return False
@@ -162,6 +222,10 @@ def _spelled(dsn: str) -> tuple[object, ...]:
 
 
 def _parse(name: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        if text not in {"true", "false"}:
+            raise SettingError(f"{_PREFIX}{name.upper()} is true or false.")
+        return text == "true"
     try:
         if kind in (int, float):
             return kind(text)

@@ -294,6 +294,8 @@ class Loaded:
     """Scopes of what must be kept (see `core.holds`)."""
     erased: frozenset[HolderId] = frozenset()
     """Who was forgotten, and is never made again."""
+    lockdown_entries: Sequence[tuple[int, datetime, bytes]] = ()
+    """The entries of lockdowns, and of what gates said of them: seq, instant and body, in order (see `core.lockdowns`)."""
 
 
 class Ledger(Protocol):

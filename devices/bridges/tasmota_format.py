@@ -17,20 +17,19 @@ The relay is told first to fall back by itself (PulseTime: tenths of a second up
 to switch on; both in one message, so that none can come without the other.
 """
 
-import json
 import re
-from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from devices.bridges.strict_json import read_object
 from gatekeeper.model.badges import Card, CardTechnology
 
 __all__ = ["NoCard", "is_reader_topic", "opening", "read_sensor", "securing"]
 
 _MOST_BYTES: Final = 512
 _TOPIC: Final = re.compile(r"tele/([^+#\0]+)/SENSOR")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _UID: Final = re.compile(r"(?:[0-9A-F]{2}){4}(?:(?:[0-9A-F]{2}){3}){0,2}")
 _HEXADECIMAL: Final = re.compile(r"[0-9A-F]{1,16}h")
 _SIZES: Final = (24, 26, 32, 34)
@@ -56,7 +55,7 @@ def read_sensor(payload: bytes) -> Card | NoCard:
     if len(payload) > _MOST_BYTES:
         return NoCard.OVERSIZED
     try:
-        written = json.loads(payload.decode("ascii"), object_pairs_hook=_once, parse_constant=_refuse)
+        written = read_object(payload)
     except ValueError:
         return NoCard.MALFORMED
     match written:
@@ -66,10 +65,8 @@ def read_sensor(payload: bytes) -> Card | NoCard:
             return _wiegand(reading)
         case {"RC522": _} | {"Wiegand": _}:
             return NoCard.MALFORMED
-        case dict():
-            return NoCard.OTHER
         case _:
-            return NoCard.MALFORMED
+            return NoCard.OTHER
 
 
 def opening(reader_topic: str, lasting: timedelta) -> tuple[str, bytes]:
@@ -113,14 +110,3 @@ def _device(reader_topic: str) -> str:
     if found is None:
         raise ValueError("not the topic of a reader")
     return found[1]
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    written = dict(pairs)
-    if len(written) != len(pairs):
-        raise ValueError("a name stands twice")
-    return written
-
-
-def _refuse(_constant: str) -> Any:
-    raise ValueError("not a number")

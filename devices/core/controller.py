@@ -7,35 +7,42 @@ The rules (DESIGN, sections 3 and 4):
 
 1. Every message up is numbered and signed once; sent again, it is the same bytes, until it is answered. What happened at
    the gate stands in its journal first, on disk, and is published from there (see `upstream`).
-2. A strike is released by one thing only: an answer that the service signed for this gate, granted, to a scan that is
-   still unanswered, within the answer's validity counted on the monotonic clock from when the scan was first sent; at the
-   access point of that scan, once. Everything else that comes down is counted and changes nothing.
+2. From outside a strike is released by two things only. One is an answer that the service signed for this gate, granted,
+   to a scan that is still unanswered, within the answer's validity counted on the monotonic clock from when the scan was
+   first sent; at the access point of that scan, once. The other is a command to open one door, signed for this boot of this
+   gate, in time (`commands`), once. Everything else that comes down is counted and changes nothing.
 3. Doubt denies: without a beacon that is fresh on the same clock no scan is made, and a scan without an answer is given
    up. Then the gate says that nobody went through, in case the answer was lost on its way down. The service may ask
    once for more patience, a minute at most, while a guard looks at a face; that opens nothing.
 4. One scan at a time at an access point; at a door with a contact, only while it is closed and locked. At a door of an
    interlock a card is held until the service has answered all that was said of that door: the two streams have no order
-   between them, and a word of before must not look like one after the scan.
+   between them, and a word of before must not look like one after the scan. A reader that is tampered with is not asked:
+   what it reads may have been shown to nobody.
 5. What the service signs of its log is remembered, and what contradicts it is told upward, once; it moves no strike.
+6. From inside a strike is released on the exit button where the settings of the door say so, and while the fire input is on
+   where they say that. Both are told. Free egress belongs in hardware, and no order of the service ends it.
+7. A lockdown is forgotten over a restart: the service repeats it to every gate that says hello, and until the service was
+   heard nothing is asked, so that nothing opens.
 
-6. When nobody answers within 700 ms, or nobody is there to ask, the gate decides from what the service signed beforehand (see
+8. When nobody answers within 700 ms, or nobody is there to ask, the gate decides from what the service signed beforehand (see
    `standby`), where the site lets it; and lets in nobody before it stands in the journal, on disk.
 
-Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant of the service depends on it. Not here:
-commands and requests to exit, which will be further events and effects of this same machine.
+Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant of the service depends on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 from hashlib import sha256
-from typing import Any, Final, assert_never
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
-from devices.core.alone import AloneDecision
+from devices.core.alone import Alone, AloneDecision
 from devices.core.belief import Beacons, Ignored, read_answer
 from devices.core.checkpoints import CheckpointMemory, Checkpoints, Contradiction
+from devices.core.commands import Commands, Obeyed, ServiceTime
 from devices.core.credential import asks_for_proof, fits_a_scan
-from devices.core.door import DoorAct, DoorInput, DoorState, step
+from devices.core.door import SHUT, DoorAct, DoorInput, DoorState, standing, step
 from devices.core.events import (
     AnswerReceived,
     Appended,
@@ -46,10 +53,14 @@ from devices.core.events import (
     CancelTimer,
     CardPresented,
     CheckpointReceived,
+    CommandReceived,
     ContactClosed,
     ContactOpened,
     Effect,
     Event,
+    ExitRequested,
+    FireCleared,
+    FireDetected,
     JournalSettled,
     KeepCheckpoints,
     KeepPolicy,
@@ -58,6 +69,9 @@ from devices.core.events import (
     Lock,
     PolicyFile,
     ProofGiven,
+    ReaderHeard,
+    ReaderLost,
+    Restart,
     Show,
     Signal,
     SnapshotReceived,
@@ -86,6 +100,8 @@ from gatekeeper.model.ids import AccessPointId, BootId, GateId
 from gatekeeper.model.messages import (
     Answer,
     ClockQuality,
+    Command,
+    CommandKind,
     Credential,
     Hello,
     Passage,
@@ -100,7 +116,48 @@ from gatekeeper.model.messages import (
 from gatekeeper.model.places import Direction
 from gatekeeper.model.topics import Channel, beacon_topic, checkpoint_topic, gate_topic
 
-__all__ = ["Controller", "Doorway", "Limits"]
+__all__ = ["Controller", "Doorway", "Exit", "Limits"]
+
+_Felt: TypeAlias = (
+    ContactOpened
+    | ContactClosed
+    | TamperOpened
+    | TamperCleared
+    | ReaderHeard
+    | ReaderLost
+    | ExitRequested
+    | FireDetected
+    | FireCleared
+)
+_Told: TypeAlias = Literal[
+    DoorAct.TELL_TAKEN,
+    DoorAct.TELL_NOT_TAKEN,
+    DoorAct.TELL_WITHHELD,
+    DoorAct.TELL_EXIT,
+    DoorAct.TELL_EXITED,
+    DoorAct.TELL_FORCED,
+    DoorAct.TELL_HELD,
+    DoorAct.TELL_CLOSED,
+    DoorAct.TELL_SHUT,
+]
+"""What a door has to say: a further act must be one of these, or be done in `Controller._act`."""
+_LaneTimer: TypeAlias = Literal[
+    TimerKind.HELD_CARD,
+    TimerKind.PROOF,
+    TimerKind.RESEND,
+    TimerKind.DEADLINE,
+    TimerKind.UNLOCK,
+    TimerKind.WARNED,
+    TimerKind.HELD,
+    TimerKind.FIRE,
+]
+
+
+class Exit(StrEnum):
+    """How somebody inside gets out with the button: `WIRED` breaks the strike's circuit itself, the gate only hears of it."""
+
+    WIRED = "wired"
+    RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +165,7 @@ class Doorway:
     """An access point as its gate knows it.
 
     `interlocked` says that other doors wait until this one is shut; `held` is how long it may stay open, `warned` how long
-    until it asks to be closed.
+    until it asks to be closed. `partners` are the doors at this gate that must be shut before this one is released.
     """
 
     id: AccessPointId
@@ -117,11 +174,17 @@ class Doorway:
     interlocked: bool
     warned: timedelta
     held: timedelta
+    exit: Exit = Exit.WIRED
+    released_by_fire: bool = False
+    partners: frozenset[AccessPointId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long the gate waits. `longest_unlock` binds even the service; after `alone` without an answer the gate may decide."""
+    """How long the gate waits.
+
+    `longest_unlock` binds even the service; `exit` is from the button to the opening; after `alone` without an answer the gate may decide.
+    """
 
     proof: timedelta = timedelta(seconds=2)
     resend: timedelta = timedelta(milliseconds=300)
@@ -130,6 +193,8 @@ class Limits:
     longest_unlock: timedelta = timedelta(seconds=60)
     held_card: timedelta = timedelta(seconds=2)
     alone: timedelta = timedelta(milliseconds=700)
+    exit: timedelta = timedelta(seconds=10)
+    restart: timedelta = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +225,19 @@ class _Lane:
     deciding: bool = False
     """Whether a decision of the gate's own is on its way to the disk."""
 
-    # What was granted last, until the door is locked again.
+    # What is granted now, and what the strike was released for last, until the door is locked again.
+    offered: bytes | None = None
     granted: bytes | None = None
     unlock: timedelta = timedelta()
+
+    # Which orders stand.
+    is_locked_down: bool = False
+    is_freed: bool = False
 
     @property
     def takes_cards(self) -> bool:
         idle = self.asked is None and self.scan is None and self.held is None and not self.deciding
-        return idle and (self.door is DoorState.LOCKED or not self.doorway.has_contact)
+        return idle and (self.door in SHUT or not (self.doorway.has_contact or self.is_freed))
 
 
 class Controller:
@@ -222,6 +292,18 @@ class Controller:
             trust=trust,
             memory=checkpoints or CheckpointMemory(),
         )
+        self._commands: Final = Commands(
+            gate=gate,
+            boot=boot,
+            topic=gate_topic(trust.site, gate, Channel.COMMAND, prefix=prefix),
+            keys=trust.decisions,
+        )
+        self._time: Final = ServiceTime()
+        self._refused: set[Ignored] = set()
+        self._tampered: set[AccessPointId | None] = set()
+        self._is_burning = False
+        self._is_restarting = False
+        self._last_word: bytes | None = None
         self._warned: set[Ignored] = set()
         self._doubted = False
         self._started = False
@@ -265,32 +347,58 @@ class Controller:
                 self._card(self._lanes[event.access_point], event)
             case ProofGiven():
                 self._proof(self._lanes[event.access_point], event.signature)
-            case AnswerReceived(wire):
-                self._answer(wire)
-            case (
-                BeaconReceived()
-                | CheckpointReceived()
-                | SnapshotReceived()
-                | StandingReceived()
-                | TrustReceived()
-            ):
-                self._service_says(event)
-            case ContactOpened(access_point) | ContactClosed(access_point):
-                self._contact(self._lanes[access_point], opened=isinstance(event, ContactOpened))
-            case TamperOpened(place) | TamperCleared(place):
-                opened = isinstance(event, TamperOpened)
-                self._tell(StatusKind.TAMPER if opened else StatusKind.TAMPER_CLEARED, place)
+            case AnswerReceived() | BeaconReceived() | CheckpointReceived() | CommandReceived():
+                self._hear(event)
+            case SnapshotReceived() | StandingReceived() | TrustReceived():
+                self._policy(event)
             case TimerFired(timer):
                 self._timer(timer)
             case _:
-                assert_never(event)
+                self._feel(event)
         return self._effects
+
+    def _hear(self, event: AnswerReceived | BeaconReceived | CheckpointReceived | CommandReceived) -> None:
+        """Take what came down."""
+        match event:
+            case AnswerReceived(wire):
+                self._answer(wire)
+            case BeaconReceived(wire):
+                self._beacon(wire)
+            case CheckpointReceived(wire):
+                self._checkpoint(wire)
+            case CommandReceived(wire):
+                self._command(wire)
+            case _:
+                assert_never(event)
+
+    def _feel(self, event: _Felt) -> None:
+        """Take what a door, a button, a housing or the fire panel says."""
+        match event:
+            case ContactOpened(access_point) | ContactClosed(access_point):
+                self._contact(self._lanes[access_point], opened=isinstance(event, ContactOpened))
+            case TamperOpened(place) | TamperCleared(place) | ReaderHeard(place) | ReaderLost(place):
+                if isinstance(event, TamperOpened):
+                    self._tampered.add(place)
+                elif isinstance(event, TamperCleared):
+                    self._tampered.discard(place)
+                self._tell(_TOLD[type(event)], place)
+            case ExitRequested(access_point):
+                lane = self._lanes[access_point]
+                released = lane.doorway.exit is Exit.RELEASED
+                self._door(lane, DoorInput.LET_OUT if released else DoorInput.EXIT)
+            case FireDetected() | FireCleared():
+                self._fire(on=isinstance(event, FireDetected))
+            case _:
+                assert_never(event)
 
     # -- the way of a card --------------------------------------------------------------------------------------------
 
     def _card(self, lane: _Lane, card: CardPresented) -> None:
         beacon = self._beacons.fresh(at=self._at)
-        if not lane.takes_cards:
+        if not self._tampered.isdisjoint({None, lane.doorway.id}):
+            self.tally.tampered += 1
+            self._show(lane, Signal.TAMPERED)
+        elif self._is_restarting or not lane.takes_cards:
             self.tally.busy += 1
             self._show(lane, Signal.BUSY)
         elif not fits_a_scan(card.credential):
@@ -420,15 +528,21 @@ class Controller:
         sent = lane.scan
         if sent is None or lane.patience is not None or not isinstance(sent.message, Scan):
             return
-        decision = self._standby.decide(sent.message, lane.doorway.direction, wall=self._wall, at=self._at)
+        decision = self._decide(lane, sent.message)
         if decision.granted:
             self._settle_scan(lane, sent, later=Ignored.ANSWER_LATE)
             # Whatever the service may answer yet, nobody passes on it.
             self._report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
             self._write_alone(lane, sent.message, decision)
 
+    def _decide(self, lane: _Lane, scan: Scan) -> AloneDecision:
+        """What the gate says by itself; an order of the service that stands is stronger."""
+        if lane.is_locked_down:
+            return AloneDecision(said=Alone.LOCKDOWN)
+        return self._standby.decide(scan, lane.doorway.direction, wall=self._wall, at=self._at)
+
     def _decide_alone(self, lane: _Lane, scan: Scan) -> None:
-        decision = self._standby.decide(scan, lane.doorway.direction, wall=self._wall, at=self._at)
+        decision = self._decide(lane, scan)
         if decision.granted:
             self._write_alone(lane, scan, decision)
             return
@@ -471,10 +585,11 @@ class Controller:
             self._show(lane, Signal.DENIED)
             return
         self.tally.alone[decision.said] += 1
-        signal = self._open(lane, scan, decision.unlock, entry=None)
-        if signal is Signal.GRANTED:
+        if self._release(lane, scan, unlock=decision.unlock, entry=None):
             self._standby.let_in(decision, wall=self._wall, at=self._at)
-        self._show(lane, signal)
+            self._show(lane, Signal.GRANTED)
+        else:
+            self._show(lane, Signal.LOCKDOWN if lane.is_locked_down else Signal.BUSY)
 
     def _not_recorded(self, lane: _Lane) -> None:
         lane.deciding = False
@@ -519,16 +634,29 @@ class Controller:
             self._ignore(answer)
             return
         asked = self._up.asked(answer.message)
+        # The journal's entries may be of a former boot: their answers are as old as they like, and tell no time.
+        if isinstance(asked, Sent):
+            self._time.answered(answer.issued, asked=asked.since, at=self._at)
         match asked:
             case Ignored():
                 self._ignore(asked)
             case Sent(message=Scan(access_point=access_point)):
                 self._decided(self._lanes[access_point], asked, answer)
             case Sent() | Entry() if answer.verdict is Verdict.RECORDED:
-                self._up.recorded(asked, answer.message, at=self._at)
-                self._take_held_cards()
+                self._recorded(asked, answer.message)
             case _:
                 self._ignore(Ignored.ANSWER_MISPLACED)
+
+    def _recorded(self, recorded: Sent | Entry, digest: bytes) -> None:
+        """The service has written down what was told."""
+        self._up.recorded(recorded, digest, at=self._at)
+        if digest == self._last_word:
+            self._do(Restart())
+        elif isinstance(recorded, Sent) and not (self._time.is_measured or self._up.keeps_more):
+            # All answers took too long to tell the time by, as after a start without a link: ask once more.
+            online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
+            self._up.keep(online, at=self._at)
+        self._take_held_cards()
 
     def _decided(self, lane: _Lane, sent: Sent, answer: Answer) -> None:
         waited = timedelta(seconds=self._at - sent.since)
@@ -568,18 +696,22 @@ class Controller:
 
     def _let_in(self, lane: _Lane, sent: Sent, answer: Answer, unlock: timedelta) -> Signal:
         self._standby.inside.forget()
-        return self._open(lane, sent.digest, unlock, entry=answer.entry)
+        if self._release(lane, sent.digest, unlock=unlock, entry=answer.entry):
+            return Signal.GRANTED
+        return Signal.LOCKDOWN if lane.is_locked_down else Signal.BUSY
 
-    def _open(self, lane: _Lane, scan: bytes, unlock: timedelta, *, entry: int | None) -> Signal:
-        """Release the strike for whoever was granted, if the door can be opened."""
-        before = lane.granted
-        lane.granted = scan
+    def _release(self, lane: _Lane, digest: bytes, *, unlock: timedelta, entry: int | None) -> bool:
+        """Release the strike for a grant or a command, if the door and its partners let it; whether they did."""
+        lane.offered = digest
         lane.unlock = min(unlock, self._limits.longest_unlock)
-        if DoorAct.UNLOCK not in self._door(lane, DoorInput.GRANT):
-            lane.granted = before
-            return Signal.BUSY
-        self.tally.unlocks.append(Unlocked(access_point=lane.doorway.id, scan=scan, entry=entry, at=self._at))
-        return Signal.GRANTED
+        others = [self._lanes[partner].door for partner in lane.doorway.partners]
+        granted = DoorInput.GRANT if SHUT.issuperset(others) else DoorInput.WITHHELD
+        if DoorAct.UNLOCK not in self._door(lane, granted):
+            return False
+        self.tally.unlocks.append(
+            Unlocked(access_point=lane.doorway.id, scan=digest, entry=entry, at=self._at)
+        )
+        return True
 
     def _settle_scan(self, lane: _Lane, sent: Sent, *, later: Ignored) -> None:
         # INVARIANT: a scan is answered once; the next answer to it finds no question.
@@ -590,20 +722,12 @@ class Controller:
         if self._standby.may_decide(lane.doorway.id):
             self._cancel(lane, TimerKind.ALONE)
 
-    def _service_says(self, event: BeaconReceived | CheckpointReceived | PolicyEvent) -> None:
-        match event:
-            case BeaconReceived(wire):
-                self._beacon(wire)
-            case CheckpointReceived(wire):
-                self._checkpoint(wire)
-            case _:
-                self._policy(event)
-
     def _beacon(self, wire: bytes) -> None:
         ignored = self._beacons.take(wire, at=self._at)
         self._ignore(ignored)
         newest = self._beacons.newest
         if ignored is None and newest is not None:
+            self._time.hear(newest.issued, at=self._at)
             self._standby.time.heard(newest.issued, at=self._at)
             self._doubt_clock()
 
@@ -621,6 +745,82 @@ class Controller:
                     self._warned.add(taken)
                     self._do(Warn(taken))
 
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def _command(self, wire: bytes) -> None:
+        heard = self._time.is_measured and self._beacons.fresh(at=self._at) is not None
+        taken = self._commands.take(wire, now=self._time.earliest(at=self._at) if heard else None)
+        ignored = self._obey(taken.command, taken) if isinstance(taken, Obeyed) else taken
+        self._ignore(ignored)
+        # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
+        # yet is nobody's attack.
+        if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED and ignored not in self._refused:
+            self._refused.add(ignored)
+            self._tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+
+    def _obey(self, command: Command, obeyed: Obeyed) -> Ignored | None:
+        lanes = list(self._lanes.values())
+        if command.access_point is not None:
+            lanes = [lane for lane in lanes if lane.doorway.id == command.access_point]
+        if not lanes or self._is_restarting:
+            return Ignored.COMMAND_MISPLACED
+        match command.kind:
+            case CommandKind.OPEN:
+                return self._open(lanes[0], command, obeyed.digest)
+            case CommandKind.LOCK_DOWN | CommandKind.RELEASE:
+                self._lock_down(lanes, on=command.kind is CommandKind.LOCK_DOWN)
+                self._tell(_CONFIRMED[command.kind], command.access_point, command=obeyed.digest)
+                return None
+            case CommandKind.REBOOT:
+                return self._reboot(obeyed.digest)
+            case _:
+                assert_never(command.kind)
+
+    def _open(self, lane: _Lane, command: Command, digest: bytes) -> Ignored | None:
+        if command.unlock is None or not self._release(
+            lane, digest, unlock=command.unlock, entry=command.entry
+        ):
+            return Ignored.COMMAND_MISPLACED
+        self._tell(StatusKind.OPENED, lane.doorway.id, command=digest)
+        return None
+
+    def _lock_down(self, lanes: Iterable[_Lane], *, on: bool) -> None:
+        for lane in lanes:
+            if lane.is_locked_down is not on:
+                lane.is_locked_down = on
+                self._follow(lane)
+                self._do(CallOut(lane.doorway.id, Signal.LOCKDOWN if on else Signal.READY))
+
+    def _reboot(self, digest: bytes) -> Ignored | None:
+        """Secure every door and start anew once that is recorded, or soon. While it burns a gate stays where it is."""
+        if self._is_burning:
+            return Ignored.COMMAND_MISPLACED
+        self._is_restarting = True
+        self._lock_down(self._lanes.values(), on=True)
+        for lane in self._lanes.values():
+            self._do(Lock(access_point=lane.doorway.id))
+        said = Status(**self._stamp(), kind=StatusKind.RESTARTING, access_point=None, command=digest)
+        self._up.write(
+            said, then=self._remember_last_word, otherwise=lambda: self._up.keep(said, at=self._at)
+        )
+        self._start(None, TimerKind.RESTART, self._limits.restart)
+        return None
+
+    def _remember_last_word(self, entry: Entry) -> None:
+        self._last_word = sha256(entry.wire).digest()
+
+    # -- fire ---------------------------------------------------------------------------------------------------------
+
+    def _fire(self, *, on: bool) -> None:
+        """Say so first, then release the doors that are released by it: an aid beside what is wired."""
+        if self._is_burning is on:
+            return
+        self._is_burning = on
+        self._tell(StatusKind.FIRE if on else StatusKind.FIRE_CLEARED, None)
+        for lane in self._lanes.values():
+            lane.is_freed = on and lane.doorway.released_by_fire
+            self._follow(lane)
+
     # -- the door -----------------------------------------------------------------------------------------------------
 
     def _contact(self, lane: _Lane, *, opened: bool) -> None:
@@ -628,39 +828,70 @@ class Controller:
             self._door(lane, DoorInput.OPENED if opened else DoorInput.CLOSED)
 
     def _door(self, lane: _Lane, happened: DoorInput) -> tuple[DoorAct, ...]:
+        acts = self._step(lane, happened)
+        self._follow(lane)
+        return acts
+
+    def _follow(self, lane: _Lane) -> None:
+        """Have a door follow the orders that stand, as far as it can now."""
+        while True:
+            order = standing(lane.door, lockdown=lane.is_locked_down, fire=lane.is_freed)
+            if order is None:
+                return
+            self._step(lane, order)
+
+    def _step(self, lane: _Lane, happened: DoorInput) -> tuple[DoorAct, ...]:
         lane.door, acts = step(lane.door, happened)
         for act in acts:
             self._act(lane, act)
-        if lane.door is DoorState.LOCKED:
+        if lane.door in SHUT:
             lane.granted = None
         return acts
 
     def _act(self, lane: _Lane, act: DoorAct) -> None:
         match act:
-            case DoorAct.UNLOCK:
-                self._do(Unlock(access_point=lane.doorway.id, lasting=lane.unlock))
+            case DoorAct.UNLOCK | DoorAct.UNLOCK_TO_LEAVE | DoorAct.UNLOCK_FOR_FIRE:
+                self._unlock(lane, act)
             case DoorAct.LOCK:
                 self._do(Lock(access_point=lane.doorway.id))
-            case DoorAct.AWAIT_OPENING:
-                self._start(lane, TimerKind.UNLOCK, lane.unlock)
+            case DoorAct.AWAIT_OPENING | DoorAct.AWAIT_EXIT:
+                to_enter = act is DoorAct.AWAIT_OPENING
+                self._start(lane, TimerKind.UNLOCK, lane.unlock if to_enter else self._limits.exit)
             case DoorAct.AWAIT_CLOSING:
                 self._start(lane, TimerKind.WARNED, lane.doorway.warned)
                 self._start(lane, TimerKind.HELD, lane.doorway.held)
-            case DoorAct.OPENING_AWAITED | DoorAct.CLOSING_AWAITED:
+            case DoorAct.OPENING_AWAITED | DoorAct.CLOSING_AWAITED | DoorAct.FIRE_AWAITED:
                 for kind in _AWAITED[act]:
                     self._cancel(lane, kind)
             case DoorAct.ASK_TO_CLOSE | DoorAct.STOP_ASKING:
                 self._do(CallOut(lane.doorway.id, _CALLS[act]))
+            case _:
+                self._tell_of(lane, act)
+
+    def _unlock(self, lane: _Lane, act: DoorAct) -> None:
+        lasting = self._limits.longest_unlock
+        if act is DoorAct.UNLOCK:
+            lane.granted, lasting = lane.offered, lane.unlock
+        elif act is DoorAct.UNLOCK_TO_LEAVE:
+            lasting = self._limits.exit
+        else:
+            # Renewed in good time: should the program end, the strike ends by itself, and what is wired goes on.
+            self._start(lane, TimerKind.FIRE, lasting / 2)
+        self._do(Unlock(access_point=lane.doorway.id, lasting=lasting))
+
+    def _tell_of(self, lane: _Lane, act: _Told) -> None:
+        """Tell of a door. Without a contact nobody knows whether a grant was used, and the gate does not say so."""
+        match act:
+            case DoorAct.TELL_EXIT:
+                self._tell(StatusKind.EXIT_REQUESTED, lane.doorway.id)
             case DoorAct.TELL_CLOSED | DoorAct.TELL_SHUT:
                 # A scan under way may be granted already: its door would then count as shut while it is released.
                 if act is DoorAct.TELL_CLOSED or (lane.doorway.interlocked and lane.scan is None):
                     self._tell(StatusKind.CLOSED_AGAIN, lane.doorway.id)
-            case DoorAct.TELL_TAKEN | DoorAct.TELL_NOT_TAKEN | DoorAct.TELL_FORCED | DoorAct.TELL_HELD:
-                # Without a contact nobody knows whether the grant was used, and the gate does not say so.
-                if lane.doorway.has_contact:
-                    self._report(lane, _OUTCOMES[act], scan=lane.granted)
             case _:
-                assert_never(act)
+                if lane.doorway.has_contact:
+                    scan = lane.offered if act is DoorAct.TELL_WITHHELD else lane.granted
+                    self._report(lane, _OUTCOMES[act], scan=scan)
 
     # -- what happened, for the log -----------------------------------------------------------------------------------
 
@@ -668,8 +899,11 @@ class Controller:
         passage = Passage(**self._stamp(), access_point=lane.doorway.id, outcome=outcome, scan=scan)
         self._up.tell(passage, at=self._at)
 
-    def _tell(self, kind: StatusKind, access_point: AccessPointId | None) -> None:
-        self._up.tell(Status(**self._stamp(), kind=kind, access_point=access_point), at=self._at)
+    def _tell(
+        self, kind: StatusKind, access_point: AccessPointId | None, *, command: bytes | None = None
+    ) -> None:
+        status = Status(**self._stamp(), kind=kind, access_point=access_point, command=command)
+        self._up.tell(status, at=self._at)
 
     def _journal_full(self) -> None:
         """The journal takes nothing more: the one word that must not wait for room in it."""
@@ -711,13 +945,18 @@ class Controller:
     # -- pieces -------------------------------------------------------------------------------------------------------
 
     def _timer(self, timer: Timer) -> None:
-        if timer.kind is TimerKind.KEPT or timer.kind is TimerKind.JOURNAL:
-            self._up.again(timer.kind)
-            return
-        if timer.access_point is None:
-            raise KeyError(timer)
-        lane = self._lanes[timer.access_point]
         match timer.kind:
+            case TimerKind.KEPT | TimerKind.JOURNAL:
+                self._up.again(timer.kind)
+            case TimerKind.RESTART:
+                self._do(Restart())
+            case _ if timer.access_point is None:
+                raise KeyError(timer)
+            case _:
+                self._timer_of(self._lanes[timer.access_point], timer.kind)
+
+    def _timer_of(self, lane: _Lane, kind: _LaneTimer) -> None:
+        match kind:
             case TimerKind.HELD_CARD:
                 self._let_go_of_card(lane)
             case TimerKind.PROOF:
@@ -734,8 +973,12 @@ class Controller:
                 self._door(lane, DoorInput.OPEN_LONG)
             case TimerKind.HELD:
                 self._door(lane, DoorInput.OPEN_TOO_LONG)
+            case TimerKind.FIRE:
+                # INVARIANT: only the input itself keeps a strike released.
+                if lane.is_freed:
+                    self._door(lane, DoorInput.FIRE)
             case _:
-                assert_never(timer.kind)
+                assert_never(kind)
 
     def _stamp(self) -> dict[str, Any]:
         """What every message carries; its number is given when it is sent."""
@@ -775,11 +1018,24 @@ _WORTH_A_WORD: Final = frozenset(
 _AWAITED: Final = {
     DoorAct.OPENING_AWAITED: (TimerKind.UNLOCK,),
     DoorAct.CLOSING_AWAITED: (TimerKind.WARNED, TimerKind.HELD),
+    DoorAct.FIRE_AWAITED: (TimerKind.FIRE,),
 }
 _CALLS: Final = {DoorAct.ASK_TO_CLOSE: Signal.CLOSE_DOOR, DoorAct.STOP_ASKING: Signal.READY}
+_CONFIRMED: Final = {
+    CommandKind.LOCK_DOWN: StatusKind.LOCKED_DOWN,
+    CommandKind.RELEASE: StatusKind.RELEASED,
+}
+_TOLD: Final[Mapping[type[Event], StatusKind]] = {
+    TamperOpened: StatusKind.TAMPER,
+    TamperCleared: StatusKind.TAMPER_CLEARED,
+    ReaderHeard: StatusKind.ONLINE,
+    ReaderLost: StatusKind.OFFLINE,
+}
 _OUTCOMES: Final = {
     DoorAct.TELL_TAKEN: PassageOutcome.TAKEN,
     DoorAct.TELL_NOT_TAKEN: PassageOutcome.NOT_TAKEN,
+    DoorAct.TELL_WITHHELD: PassageOutcome.NOT_TAKEN,
+    DoorAct.TELL_EXITED: PassageOutcome.EXITED,
     DoorAct.TELL_FORCED: PassageOutcome.FORCED,
     DoorAct.TELL_HELD: PassageOutcome.HELD_OPEN,
 }

@@ -26,10 +26,14 @@ __all__ = [
     "CancelTimer",
     "CardPresented",
     "CheckpointReceived",
+    "CommandReceived",
     "ContactClosed",
     "ContactOpened",
     "Effect",
     "Event",
+    "ExitRequested",
+    "FireCleared",
+    "FireDetected",
     "JournalSettled",
     "KeepCheckpoints",
     "KeepPolicy",
@@ -39,6 +43,9 @@ __all__ = [
     "PolicyFile",
     "ProofGiven",
     "Publish",
+    "ReaderHeard",
+    "ReaderLost",
+    "Restart",
     "Settle",
     "Show",
     "Signal",
@@ -76,27 +83,31 @@ class TimerKind(StrEnum):
     WARNED = "warned"
     HELD = "held"
     ALONE = "alone"
+    FIRE = "fire"
     KEPT = "kept"
     JOURNAL = "journal"
     HELD_CARD = "held-card"
+    RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer's name: its purpose and its access point (`KEPT` and `JOURNAL` belong to the whole gate)."""
+    """A timer's name: its purpose and its access point (`KEPT`, `JOURNAL` and `RESTART` belong to the whole gate)."""
 
     kind: TimerKind
     access_point: AccessPointId | None = None
 
 
 class Signal(StrEnum):
-    """What the display of a reader says: of a badge, or of the door (`CLOSE_DOOR`, until `READY`)."""
+    """What the display of a reader says: of a badge, or of the door (`CLOSE_DOOR` and `LOCKDOWN`, until `READY`)."""
 
     GRANTED = "granted"
     DENIED = "denied"
     WAITING = "waiting"
     BUSY = "busy"
     NO_SERVICE = "no-service"
+    LOCKDOWN = "lockdown"
+    TAMPERED = "tampered"
     CLOSE_DOOR = "close-door"
     READY = "ready"
 
@@ -164,6 +175,13 @@ class CheckpointReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """Bytes on the gate's own command topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotReceived:
     """Bytes on the gate's own policy topic."""
 
@@ -182,6 +200,23 @@ class TrustReceived:
     """Bytes on the site's trust topic."""
 
     document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRequested:
+    """Somebody inside pressed the button of a door to leave through it."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class FireDetected:
+    """The fire panel's input to the gate is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FireCleared:
+    """The fire panel's input to the gate is off again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +245,20 @@ class TamperCleared:
     """The housing is closed again."""
 
     access_point: AccessPointId | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderHeard:
+    """A reader that reports by itself is there."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLost:
+    """A reader that reports by itself has been silent for too long."""
+
+    access_point: AccessPointId
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +299,10 @@ Event: TypeAlias = (
     | AnswerReceived
     | BeaconReceived
     | CheckpointReceived
+    | CommandReceived
+    | ExitRequested
+    | FireDetected
+    | FireCleared
     | SnapshotReceived
     | StandingReceived
     | TrustReceived
@@ -257,6 +310,8 @@ Event: TypeAlias = (
     | ContactClosed
     | TamperOpened
     | TamperCleared
+    | ReaderHeard
+    | ReaderLost
     | Appended
     | AppendFailed
     | JournalSettled
@@ -380,6 +435,11 @@ class Warn:
     why: Ignored
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """End the gate's program in order, so that whoever keeps it running starts it anew."""
+
+
 Effect: TypeAlias = (
     Publish
     | Append
@@ -394,4 +454,5 @@ Effect: TypeAlias = (
     | KeepCheckpoints
     | KeepPolicy
     | Warn
+    | Restart
 )

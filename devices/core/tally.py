@@ -15,7 +15,10 @@ _REMEMBERED = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unlocked:
-    """A strike was released; `entry` is the place in the log of the decision that allowed it, None for one of the gate's own."""
+    """A strike was released for a scan, or a command (its digest).
+
+    `entry` is the place in the log of what allowed it, None for a decision of the gate's own.
+    """
 
     access_point: AccessPointId
     scan: bytes
@@ -32,6 +35,7 @@ class Tally:
     denied: int = 0
     given_up: int = 0
     busy: int = 0
+    tampered: int = 0
     no_service: int = 0
     repeats: int = 0
     lost: int = 0

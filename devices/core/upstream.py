@@ -76,6 +76,11 @@ class Upstream:
         """Whether a scan made now would be answered."""
         return self._outbox.has_room_for_scan
 
+    @property
+    def keeps_more(self) -> bool:
+        """Whether something that is no scan waits in the boot's stream for its answer."""
+        return bool(self._outbox.kept)
+
     def speaks_of(self, access_point: AccessPointId) -> bool:
         """Whether the service has not answered all yet that was said of an access point, but for scans."""
         return self.journal.speaks_of(access_point) or self._outbox.speaks_of(access_point)

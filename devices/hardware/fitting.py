@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EitherSwitch", "KeypadDisplay", "described", "opened"]
 
-_ANSWERS: Final = frozenset({Signal.GRANTED, Signal.DENIED, Signal.NO_SERVICE, Signal.BUSY})
+_ANSWERS: Final = frozenset(
+    {Signal.GRANTED, Signal.DENIED, Signal.NO_SERVICE, Signal.BUSY, Signal.LOCKDOWN, Signal.TAMPERED}
+)
 
 
 class KeypadDisplay:

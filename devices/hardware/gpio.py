@@ -180,6 +180,8 @@ _LOOKS: Final[Mapping[Signal, _Look]] = {
     Signal.BUSY: _Look(red=True, lasting=1.0),
     Signal.NO_SERVICE: _Look(red=True, beep=0.6),
     Signal.CLOSE_DOOR: _Look(red=True, lasting=None, beep=_LONGEST),
+    Signal.LOCKDOWN: _Look(red=True, lasting=None),
+    Signal.TAMPERED: _Look(red=True, beep=0.6),
     Signal.READY: _Look(lasting=None),
 }
 

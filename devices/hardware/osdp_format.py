@@ -53,6 +53,8 @@ _LOOKS: Final[Mapping[Signal, _Look]] = {
     Signal.BUSY: _Look(_AMBER, blinks=False, tenths=10, beeps=0),
     Signal.NO_SERVICE: _Look(_RED, blinks=True, tenths=30, beeps=3),
     Signal.CLOSE_DOOR: _Look(_RED, blinks=True, tenths=0, beeps=-1),
+    Signal.LOCKDOWN: _Look(_RED, blinks=True, tenths=0, beeps=0),
+    Signal.TAMPERED: _Look(_RED, blinks=True, tenths=30, beeps=3),
     Signal.READY: _Look(_NONE, blinks=False, tenths=0, beeps=0),
 }
 

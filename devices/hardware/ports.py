@@ -86,7 +86,7 @@ class Fittings:
     """The hardware of one access point. What a door does not have is None.
 
     `request_to_exit` is true while somebody asks to leave, `tamper` while a housing is open or its reader is not there,
-    `fire` while the fire panel says so.
+    `fire` while the fire panel says so, `heard` while a reader that reports by itself does.
     """
 
     reader: Reader
@@ -96,3 +96,4 @@ class Fittings:
     request_to_exit: Switch | None = None
     tamper: Switch | None = None
     fire: Switch | None = None
+    heard: Switch | None = None

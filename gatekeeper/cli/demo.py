@@ -2,7 +2,11 @@
 
 Founds the example site when the data folder holds none, runs it, lets the simulated people walk in a process of their
 own, and shows the feed. At the end it compares what the gates saw with what the log holds: every opening must have its
-entry, and the log must verify.
+entry, whatever a gate was told is recorded must stand where it was told, once, and the log must verify.
+
+Hours are those of the wall's clock, also in a simulated day. There is no setting that puts the service's clock elsewhere:
+a log whose times are not true would be worth nothing. Who wants doors to open at night has the example founded with
+its hours always open, which is a policy like any other.
 """
 
 import asyncio
@@ -13,6 +17,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,67 +26,140 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import Premises, site_folder
-from gatekeeper.cli.audit import verify_site
-from gatekeeper.cli.feed import Feed, Screen
-from gatekeeper.cli.names import Names
+from gatekeeper.cli.compared import compare
+from gatekeeper.cli.host.feed import Feed, Screen
+from gatekeeper.cli.host.site import found, read_file
+from gatekeeper.cli.log.audit import verify_site
 from gatekeeper.cli.options import Data, run
+from gatekeeper.cli.people.names import Names
 from gatekeeper.cli.serve import accepted, served, stop_signal
-from gatekeeper.cli.site import found, read_file
 from gatekeeper.cli.talk import json_line, local_zone, say, zone_name
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.site_file import read_bridges, read_population, read_site
 from gatekeeper.observe.logging import configure
+from gatekeeper.service.administration.folder import PEOPLE
 from gatekeeper.service.auditor import Known
 
-__all__ = ["demo"]
+__all__ = ["demo", "with_open_hours"]
 
 _SITE_FILE = "johan-willem-friso/site.toml"
-_LAST_WORDS_SECONDS = 30
-_SIMULATOR = "import sys; from devices.cli import main; sys.exit(main())"
+_LAST_WORDS_SECONDS = 60
+_MOST_PEOPLE = 20_000
+_ALWAYS = {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "00:00", "until": "24:00"}
+# Told to stop while it starts, it stops in order once it has started: `simulate` lets the signal through.
+_SIMULATOR = (
+    "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); "
+    "from devices.cli import main; sys.exit(main())"
+)
 
 
 def demo(
     seconds: Annotated[float | None, typer.Option(help="End by itself after so many seconds.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="No feed; one JSON object at the end.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Print commands to try by hand, and go on.")] = False,
-    people: Annotated[int, typer.Option(help="How many of the site's people walk.")] = 200,
-    speed: Annotated[float, typer.Option(help="Simulated seconds in a second.")] = 60,
+    people: Annotated[
+        int,
+        typer.Option(
+            help="How many people walk, 1 to 20000; more than 500 have a site founded that has them."
+        ),
+    ] = 200,
+    speed: Annotated[
+        float, typer.Option(help="Simulated seconds in a second; 0: as fast as the site answers.")
+    ] = 60,
+    faults: Annotated[
+        str,
+        typer.Option(help="What goes wrong, as in loss=1%,power-cut=2/h (see gatekeeper-device simulate)."),
+    ] = "",
+    open_hours: Annotated[
+        bool,
+        typer.Option(
+            "--open-hours", help="Found the example with its hours always open: a day also at night."
+        ),
+    ] = False,
     data: Data = None,
 ) -> None:
     """Run the example barracks with simulated people, until stopped."""
-    _see_that_it_can_be(seconds, people, speed)
+    walk = _Walk(people=people, speed=speed, faults=faults)
+    _see_that_it_can_be(seconds, walk)
     settings = Settings.read(data=data, http_port=0)
     configure(level="warning", pretty=not json_output)
-    document = run(_demo(settings, seconds, json_output=json_output, keep=keep, walk=(people, speed)))
+    document = run(
+        _demo(settings, seconds, json_output=json_output, keep=keep, walk=walk, open_hours=open_hours)
+    )
     if json_output:
         json_line(document)
     else:
         _tell(document)
-    if document["opened_without_entry"] or not document["verification"]["valid"]:
+    wrong = any(document[count] for count in ("opened_without_entry", "recorded_elsewhere", "recorded_twice"))
+    if wrong or not document["promises"]["kept"] or not document["verification"]["valid"]:
         raise typer.Exit(1)
 
 
-def _see_that_it_can_be(seconds: float | None, people: int, speed: float) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walk:
+    """What the simulated people are to do."""
+
+    people: int
+    speed: float
+    faults: str
+
+
+def _see_that_it_can_be(seconds: float | None, walk: _Walk) -> None:
     """See that what was asked for is possible. Raises SettingError."""
-    for option, value in (("--seconds", seconds), ("--speed", speed)):
-        if value is not None and not 0 < value < math.inf:
-            raise SettingError(f"{option}: more than 0.")
-    there = sum(group.count for group in read_population(read_file(_example())).groups)
-    if not 1 <= people <= there:
-        raise SettingError(f"--people: 1 to {there}, which is how many the site has.")
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise SettingError("--seconds: more than 0.")
+    if not 0 <= walk.speed < math.inf:
+        raise SettingError("--speed: 0 or more.")
+    if not 1 <= walk.people <= _MOST_PEOPLE:
+        raise SettingError(f"--people: 1 to {_MOST_PEOPLE}.")
+
+
+def _found_as_asked(settings: Settings, site: SiteId, walk: _Walk, *, open_hours: bool) -> None:
+    """See that the site that is there is the one that was asked for. Raises SettingError."""
+    folder = site_folder(settings, site)
+    there = len(json.loads(folder.read(PEOPLE)))
+    if walk.people > there:
+        raise SettingError(
+            f"{settings.data} holds the site with {there} people: name another folder with --data to found one with {walk.people}."
+        )
+    if open_hours:
+        say("The site is there already: its hours stay as they are.")
+
+
+def with_open_hours(document: dict[str, Any]) -> dict[str, Any]:
+    """The site file with every schedule open at all hours."""
+    schedules = [
+        {key: schedule[key] for key in ("id", "name") if key in schedule} | {"windows": [_ALWAYS]}
+        for schedule in document["schedule"]
+    ]
+    return {**document, "schedule": schedules}
 
 
 async def _demo(
-    settings: Settings, seconds: float | None, *, json_output: bool, keep: bool, walk: tuple[int, float]
+    settings: Settings,
+    seconds: float | None,
+    *,
+    json_output: bool,
+    keep: bool,
+    walk: _Walk,
+    open_hours: bool,
 ) -> dict[str, Any]:
     file = _example()
-    site = read_site(read_file(file)).site
+    document = read_file(file)
+    site, size = read_site(document).site, sum(one.count for one in read_population(document).groups)
     settings = Settings.read(data=settings.data, site=site, http_port=0)
-    if not site_folder(settings, site).holds_site():
+    if site_folder(settings, site).holds_site():
+        _found_as_asked(settings, site, walk, open_hours=open_hours)
+    else:
         say("Founding the example site: keys, agreements, gates, people.")
-        await found(settings, file)
+        await found(
+            settings,
+            file,
+            people=max(walk.people, size),
+            amended=with_open_hours if open_hours else lambda same: same,
+        )
     stop = stop_signal()
     async with served(settings, site) as there:
         await accepted(stop)
@@ -92,9 +170,7 @@ async def _demo(
             _print_commands(settings, there, file)
         simulator = await _simulator(settings, site, there, walk)
         showing = asyncio.create_task(_show(there, site, begun, stop, quiet=json_output), name="feed")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
+        await _until_over(simulator, stop, seconds)
         seen = await _end(simulator)
         stop.set()
         await showing
@@ -110,9 +186,8 @@ def _example() -> Path:
 
 
 async def _simulator(
-    settings: Settings, site: SiteId, where: Premises, walk: tuple[int, float]
+    settings: Settings, site: SiteId, where: Premises, walk: _Walk
 ) -> asyncio.subprocess.Process:
-    people, speed = walk
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -125,13 +200,25 @@ async def _simulator(
         "--readers",
         where.readers,
         "--people",
-        str(people),
+        str(walk.people),
         "--speed",
-        str(speed),
+        str(walk.speed),
+        "--faults",
+        walk.faults,
         "--json",
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )
+
+
+async def _until_over(
+    simulator: asyncio.subprocess.Process, stop: asyncio.Event, seconds: float | None
+) -> None:
+    """Wait until told to stop, until the time is over, or until nobody walks any more."""
+    ends = {asyncio.create_task(stop.wait()), asyncio.create_task(simulator.wait())}
+    await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends:
+        end.cancel()
 
 
 async def _end(simulator: asyncio.subprocess.Process) -> Mapping[str, Any]:
@@ -140,6 +227,8 @@ async def _end(simulator: asyncio.subprocess.Process) -> Mapping[str, Any]:
         simulator.send_signal(signal.SIGINT)
     async with asyncio.timeout(_LAST_WORDS_SECONDS):
         out, _ = await simulator.communicate()
+    if not out:
+        raise SettingError("The simulated people could not walk; what they said stands above.")
     seen: Mapping[str, Any] = json.loads(out.splitlines()[-1])
     return seen
 
@@ -156,18 +245,7 @@ async def _compare(
     settings: Settings, site: SiteId, reading: PostgresReading, seen: Mapping[str, Any], begun: int
 ) -> dict[str, Any]:
     """Hold what the gates saw against what the log holds."""
-    granted: dict[int, Mapping[str, Any]] = {}
-    entries = 0
-    async for entry in reading.entries(site, since=begun):
-        entries += 1
-        if entry.kind == "access.granted":
-            granted[entry.seq] = json.loads(entry.body)
-    orphans = [
-        opening
-        for opening in seen["openings"]
-        if granted.get(opening["entry"], {}).get("message") != opening["message"]
-        or granted[opening["entry"]]["access_point"] != opening["access_point"]
-    ]
+    compared = await compare(seen, reading.entries(site, since=begun))
     report, _ = await verify_site(settings, site, known=Known(), bar=False)
     checkpoint = await reading.newest_checkpoint(site, tree=SITE_TREE)
     return {
@@ -176,10 +254,19 @@ async def _compare(
         "denied": seen["denied"],
         "unanswered": seen["unanswered"],
         "passages": seen["passages"],
-        "entries": entries,
+        "people": seen["people"],
+        "simulated": seen["clock"],
+        "people_did": seen["manners"],
+        "astray": len(seen["astray"]),
+        "evacuations": seen["evacuations"],
+        "faults": seen["faults"],
+        "promises": seen["promises"],
+        "recorded_elsewhere": compared.recorded_elsewhere,
+        "recorded_twice": compared.recorded_twice,
+        "entries": compared.entries,
         "dead_letters": sum((await reading.dead_letters(site)).values()),
         "opened": len(seen["openings"]),
-        "opened_without_entry": len(orphans),
+        "opened_without_entry": compared.opened_without_entry,
         "decision_latency_ms": seen["latency_ms"],
         "checkpoint": None
         if checkpoint is None
@@ -223,5 +310,6 @@ def _tell(document: Mapping[str, Any]) -> None:
     proof = document["verification"]
     say(
         f"{document['opened']} doors opened, {document['opened_without_entry']} of them without an entry; "
+        f"{document['recorded_elsewhere']} messages are not where gates were told, {document['recorded_twice']} are there twice; "
         f"the log is {'valid' if proof['valid'] else 'INVALID'}."
     )

@@ -5,10 +5,12 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gatekeeper.adapters.mqtt.address import BrokerAddress, InvalidAddressError
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import (
     Premises,
@@ -27,6 +29,7 @@ from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.logging import configure
 from gatekeeper.observe.metrics import REGISTRY
 from gatekeeper.service.administration.folder import DECISION_KEY, LOG_KEY
+from gatekeeper.service.identity.authority_files import read_authority
 
 __all__ = ["accepted", "must_be_able_to_serve", "serve", "served", "stop_signal"]
 
@@ -87,15 +90,15 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         folder.read_key(place)
     witness_parts(settings)
     timestamp_authority(settings)
-    if settings.broker_password_file is not None:
+    if settings.enrolment_url:
+        read_authority(folder)
+    for setting in ("broker_password_file", "onvif_password_file"):
+        _must_be_text(setting, getattr(settings, setting))
+    if settings.onvif_broker:
         try:
-            settings.broker_password_file.read_text()
-        except OSError as error:
-            raise SettingError(f"broker_password_file cannot be read: {sentence_of(error)}") from error
-        except UnicodeDecodeError as error:
-            raise SettingError(
-                f"broker_password_file is no text: {settings.broker_password_file}."
-            ) from error
+            BrokerAddress.parse(settings.onvif_broker)
+        except InvalidAddressError as error:
+            raise SettingError(f"onvif_broker cannot be used. {error}") from None
     try:
         with socket.create_server((settings.http_host, settings.http_port)):
             pass
@@ -104,6 +107,16 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         raise SettingError(
             f"Metrics and health cannot be served at {settings.http_host}:{settings.http_port}: {why}."
         ) from error
+
+
+def _must_be_text(setting: str, file: Path | None) -> None:
+    try:
+        if file is not None:
+            file.read_text()
+    except OSError as error:
+        raise SettingError(f"{setting} cannot be read: {sentence_of(error)}") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{setting} is no text: {file}.") from error
 
 
 async def _must_hold(dsn: str, site: SiteId) -> None:

@@ -76,6 +76,8 @@ class Kind(StrEnum):
     GATE_HELLO = "gate.hello"
     GATE_STATUS = "gate.status"
     GATE_GAP = "gate.gap"
+    GATE_ASKED = "gate.asked"
+    GATE_CERTIFIED = "gate.certified"
     GATE_CONFLICT = "gate.conflict"
     BADGE_CHANGED = "badge.changed"
     HOLDER_REGISTERED = "holder.registered"
@@ -100,6 +102,9 @@ class Kind(StrEnum):
     HOLD_LIFTED = "hold.lifted"
     DATA_EXPIRED = "data.expired"
     LOG_MISMATCH = "log.mismatch"
+    PASSAGE_EXITED = "passage.exited"
+    DOOR_COMMANDED = "door.commanded"
+    GATE_COMMANDED = "gate.commanded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

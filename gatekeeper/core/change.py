@@ -32,8 +32,10 @@ from gatekeeper.core.change_content import (
     LockdownChange,
     LogExportChange,
     LookUpChange,
+    OpeningChange,
     OperatorChange,
     PolicyChange,
+    RebootChange,
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
@@ -69,9 +71,11 @@ __all__ = [
     "LockdownChange",
     "LogExportChange",
     "LookUpChange",
+    "OpeningChange",
     "OperatorChange",
     "Ownership",
     "PolicyChange",
+    "RebootChange",
     "SuspensionChange",
     "TrustChange",
     "WithdrawalChange",
@@ -232,7 +236,7 @@ def concerns(content: ChangeContent, *, trust: Trust, owners: Ownership) -> Tena
             return _exporting(content, owners)
         case LookUpChange(holder=holder) | ErasureChange(holder=holder):
             return owners.tenant_of_holder(holder)
-        case HoldChange():
+        case HoldChange() | OpeningChange() | RebootChange():
             return None
         case AlertChange() | LockdownChange() | SuspensionChange() | ForgivenessChange() | GuardChange():
             return None

@@ -19,6 +19,8 @@
     look-up       {1 holder, 2 purpose}
     erasure       {1 holder, 2 reason}
     hold          {1 scope, 2 on, 3 reason}
+    opening       {1 access point, 2 reason}
+    reboot        {1 gate, 2 reason}
 
 Who may say it is not known here, and no document within is believed here.
 """
@@ -33,7 +35,7 @@ from typing import Any, Final, TypeAlias, TypeVar, assert_never
 from gatekeeper.core.holds import holder_of_scope, is_hold_scope
 from gatekeeper.core.log_export import AtDoor, is_tree
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, BadgeState, Card, CardTechnology
-from gatekeeper.model.ids import AccessPointId, BadgeId, HolderId, OperatorId, TenantId, is_name
+from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, HolderId, OperatorId, TenantId, is_name
 from gatekeeper.model.policy import SITE_SCOPE
 
 __all__ = [
@@ -52,8 +54,10 @@ __all__ = [
     "LockdownChange",
     "LogExportChange",
     "LookUpChange",
+    "OpeningChange",
     "OperatorChange",
     "PolicyChange",
+    "RebootChange",
     "SuspensionChange",
     "TrustChange",
     "WithdrawalChange",
@@ -244,6 +248,22 @@ class HoldChange:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningChange:
+    """One door is opened now, once, from afar; `reason` is public, and names nobody."""
+
+    access_point: AccessPointId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebootChange:
+    """A gate secures its doors and starts anew; `reason` is public, and names nobody."""
+
+    gate: GateId
+    reason: str
+
+
 ChangeContent: TypeAlias = (
     BadgeStateChange
     | AlertChange
@@ -262,6 +282,8 @@ ChangeContent: TypeAlias = (
     | LookUpChange
     | ErasureChange
     | HoldChange
+    | OpeningChange
+    | RebootChange
 )
 
 
@@ -311,10 +333,8 @@ def spelled(content: ChangeContent) -> tuple[str, dict[int, Any]]:
             fields = {1: operator, 2: document}
         case ApprovalChange(digest=digest) | WithdrawalChange(digest=digest):
             fields = {1: digest}
-        case ExportChange() | LogExportChange() | LookUpChange() | ErasureChange() | HoldChange():
-            fields = _custody_out(content)
         case _:
-            assert_never(content)
+            fields = _reasoned_out(content)
     return kind_of(content), fields
 
 
@@ -494,6 +514,22 @@ def _hold(fields: Mapping[int, Any]) -> ChangeContent | None:
             return None
 
 
+def _opening(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(access_point), 2: str(reason)} if is_name(access_point) and is_reason(reason):
+            return OpeningChange(access_point=AccessPointId(access_point), reason=reason)
+        case _:
+            return None
+
+
+def _reboot(fields: Mapping[int, Any]) -> ChangeContent | None:
+    match fields:
+        case {1: str(gate), 2: str(reason)} if is_name(gate) and is_reason(reason):
+            return RebootChange(gate=GateId(gate), reason=reason)
+        case _:
+            return None
+
+
 _OF_A_PERSON: Final = (BadgeStateChange, ForgivenessChange, HolderChange, LookUpChange, ErasureChange)
 _KINDS: Final[Mapping[type[ChangeContent], str]] = {
     BadgeStateChange: "badge-state",
@@ -513,6 +549,8 @@ _KINDS: Final[Mapping[type[ChangeContent], str]] = {
     LookUpChange: "look-up",
     ErasureChange: "erasure",
     HoldChange: "hold",
+    OpeningChange: "opening",
+    RebootChange: "reboot",
 }
 _TYPES: Final = {kind: content for content, kind in _KINDS.items()}
 _READERS: Final = {
@@ -533,6 +571,8 @@ _READERS: Final = {
     "look-up": _look_up,
     "erasure": _erasure,
     "hold": _hold,
+    "opening": _opening,
+    "reboot": _reboot,
 }
 
 
@@ -558,9 +598,16 @@ def _card_in(value: object) -> Card | None:
             raise ValueError("card")
 
 
-def _custody_out(
-    content: ExportChange | LogExportChange | LookUpChange | ErasureChange | HoldChange,
+def _reasoned_out(
+    content: ExportChange
+    | LogExportChange
+    | LookUpChange
+    | ErasureChange
+    | HoldChange
+    | OpeningChange
+    | RebootChange,
 ) -> dict[int, Any]:
+    """What a change says that says why."""
     match content:
         case ExportChange(tenant=tenant, what=what, reason=reason):
             return {1: tenant, 2: what.value, 3: reason}
@@ -570,6 +617,8 @@ def _custody_out(
             return {1: holder, 2: reason}
         case HoldChange(scope=scope, on=on, reason=reason):
             return {1: scope, 2: on, 3: reason}
+        case OpeningChange(access_point=name, reason=reason) | RebootChange(gate=name, reason=reason):
+            return {1: name, 2: reason}
         case _:
             assert_never(content)
 

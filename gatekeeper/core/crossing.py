@@ -126,7 +126,7 @@ class Crossing:
                 )
                 opened = tuple(self.memory.opens_nothing(grant.seq))
                 return Remembered(moved=moved, usage=unused, opened=opened)
-            case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
+            case PassageOutcome.FORCED | PassageOutcome.HELD_OPEN | PassageOutcome.EXITED:
                 return NOTHING
 
     def _unused(self, grant: Receipt, point: Point) -> tuple[tuple[BadgeId, Usage], ...]:
@@ -153,7 +153,7 @@ class Crossing:
         match outcome:
             case PassageOutcome.NOT_TAKEN:
                 self.memory.door_unused(door)
-            case PassageOutcome.TAKEN | PassageOutcome.FORCED | PassageOutcome.HELD_OPEN:
+            case _:
                 self.memory.door_opened(door, until=None)
 
     def _settle(

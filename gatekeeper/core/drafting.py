@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
 from gatekeeper.core.decide import Decision
+from gatekeeper.core.enrolment import EnrolmentRequest
 from gatekeeper.core.facts import Companion, Facts
 from gatekeeper.core.scan import Authentic
 from gatekeeper.core.sequences import Gap, Receipt
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import TenantId
+from gatekeeper.model.ids import OperatorId, TenantId
 from gatekeeper.model.messages import (
     Hello,
     Passage,
@@ -70,6 +71,7 @@ _PASSAGES: Final = {
     PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
     PassageOutcome.FORCED: Kind.PASSAGE_FORCED,
     PassageOutcome.HELD_OPEN: Kind.PASSAGE_HELD_OPEN,
+    PassageOutcome.EXITED: Kind.PASSAGE_EXITED,
 }
 
 
@@ -186,7 +188,7 @@ def draft_of_passage(
     at: datetime,
     seq: int,
 ) -> Draft:
-    """What the contact of a door saw; `grant` is that of the scan it claims, `tenant` the holder's."""
+    """What the contact of a door saw; `grant` is that of the scan or command it claims, `tenant` the holder's."""
     public = {**_place(policy, passage.access_point), **_origin(authentic)}
     if passage.scan is not None:
         public["scan"] = passage.scan.hex()
@@ -244,6 +246,32 @@ def draft_of_gap(gap: Gap, authentic: Authentic, *, at: datetime, seq: int) -> D
     if authentic.journal:
         fields |= {"journal": True, "alarm": True}
     return _impersonal(Kind.GATE_GAP, fields, at=at, seq=seq)
+
+
+def draft_of_asking(request: EnrolmentRequest, *, invited_by: OperatorId, at: datetime, seq: int) -> Draft:
+    """A gate asked for its place, with the code of an invitation; two people say whether it gets it."""
+    fields = {"gate": request.gate, **_keys(request), "invited_by": invited_by}
+    return _impersonal(Kind.GATE_ASKED, fields, at=at, seq=seq)
+
+
+def draft_of_certificate(
+    request: EnrolmentRequest, *, serial: int, until: datetime, renewal: bool, at: datetime, seq: int
+) -> Draft:
+    """A gate that the trust list has got a certificate for its TLS key: the first one, or the next."""
+    fields = {
+        "gate": request.gate,
+        **_keys(request),
+        "serial": f"{serial:040x}",
+        "until": timestamp(until),
+        "renewal": renewal,
+    }
+    return _impersonal(Kind.GATE_CERTIFIED, fields, at=at, seq=seq)
+
+
+def _keys(request: EnrolmentRequest) -> dict[str, str]:
+    if request.tls is None:
+        raise ValueError("a gate that names no TLS key gets no certificate")
+    return {"key": hashlib.sha256(request.record.public_der).hexdigest(), "tls": request.tls.hex()}
 
 
 def draft_of_conflict(authentic: Authentic, *, at: datetime, seq: int) -> Draft:

@@ -25,13 +25,16 @@ from gatekeeper.core.change import (
     LockdownChange,
     LogExportChange,
     LookUpChange,
+    OpeningChange,
     OperatorChange,
     PolicyChange,
+    RebootChange,
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
 )
 from gatekeeper.core.custody import enact_custody, weigh_custody
+from gatekeeper.core.errands import enact_errand, weigh_errand
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.operators import Deed, Operator, OperatorRecord, read_operator
@@ -63,6 +66,8 @@ DEEDS: Final[Mapping[type[ChangeContent], tuple[Deed, ...]]] = {
     LookUpChange: (Deed.LOOK_UP,),
     ErasureChange: (Deed.ERASE,),
     HoldChange: (Deed.PLACE_HOLD, Deed.LIFT_HOLD),
+    OpeningChange: (Deed.OPEN_DOOR, Deed.OPEN_HIGH_DOOR),
+    RebootChange: (Deed.REBOOT_GATE,),
     ApprovalChange: (),
     WithdrawalChange: (),
 }
@@ -81,10 +86,8 @@ def weigh(content: SiteChange, flow: Flow, *, anchor: Anchor, now: datetime) -> 
             return _weigh_alert(content, flow)
         case LockdownChange():
             return _weigh_lockdown(content, flow)
-        case SuspensionChange(on=on):
-            return Weighed(content=content, deed=Deed.SUSPEND_TENANT if on else Deed.REINSTATE_TENANT)
-        case BadgeStateChange():
-            return Weighed(content=content, deed=_badge_deed(content, flow))
+        case SuspensionChange() | BadgeStateChange():
+            return Weighed(content=content, deed=_deed_of(content, flow))
         case ForgivenessChange() | GuardChange() | HolderChange():
             (deed,) = DEEDS[type(content)]
             return Weighed(content=content, deed=deed)
@@ -96,6 +99,8 @@ def weigh(content: SiteChange, flow: Flow, *, anchor: Anchor, now: datetime) -> 
             return _weigh_operator(content, flow, now)
         case ExportChange() | LogExportChange() | LookUpChange() | ErasureChange() | HoldChange():
             return weigh_custody(content, flow)
+        case OpeningChange() | RebootChange():
+            return weigh_errand(content, flow, now=now)
         case _:
             assert_never(content)
 
@@ -108,7 +113,9 @@ def _weigh_alert(change: AlertChange, flow: Flow) -> Weighed | Declined:
     return Weighed(content=change, deed=Deed.LOWER_ALERT if lower else Deed.RAISE_ALERT)
 
 
-def _badge_deed(change: BadgeStateChange, flow: Flow) -> Deed:
+def _deed_of(change: SuspensionChange | BadgeStateChange, flow: Flow) -> Deed:
+    if isinstance(change, SuspensionChange):
+        return Deed.SUSPEND_TENANT if change.on else Deed.REINSTATE_TENANT
     register, host = flow.register, flow.trust.host
     before = register.state(change.badge)
     # INVARIANT: what the host says of a tenant's badge, the tenant alone makes nothing less of.
@@ -228,8 +235,8 @@ def enact(weighed: Weighed, making: Making) -> Done | Declined:
             return _badge_state(content, making)
         case HolderChange():
             return _holder(content, making)
-        case PolicyChange() | TrustChange() | OperatorChange():
-            return _document(content, weighed, making)
+        case PolicyChange() | TrustChange() | OperatorChange() | OpeningChange() | RebootChange():
+            return _made_out(content, weighed, making)
         case ExportChange() | LogExportChange() | LookUpChange() | ErasureChange() | HoldChange():
             return enact_custody(content, making)
         case _:
@@ -394,9 +401,22 @@ def _let_go(card: Card | None, holder: Holder, making: Making) -> None:
         making.writes.badges.append(StoredBadge(record=record, tenant=tenant, holder=holder.id, card=None))
 
 
-def _document(change: PolicyChange | TrustChange | OperatorChange, weighed: Weighed, making: Making) -> Done:
-    if isinstance(change, OperatorChange):
-        return _operator(change, weighed, making)
+def _made_out(
+    change: PolicyChange | TrustChange | OperatorChange | OpeningChange | RebootChange,
+    weighed: Weighed,
+    making: Making,
+) -> Done:
+    """Make what was read, compiled or made out when it was weighed."""
+    match change:
+        case OperatorChange():
+            return _operator(change, weighed, making)
+        case OpeningChange() | RebootChange():
+            return enact_errand(change, weighed, making)
+        case _:
+            return _document(change, weighed, making)
+
+
+def _document(change: PolicyChange | TrustChange, weighed: Weighed, making: Making) -> Done:
     flow, policy = making.flow, weighed.policy
     if policy is None:
         raise ValueError("a document is compiled when it is weighed")

@@ -1,10 +1,15 @@
 """How a gate asks to belong to a site: a document that proves it holds the key it names.
 
     enrolment request   signed by the gate's own new key, site as external AAD   {0 1, 1 site, 2 gate, 3 algorithm, 4 SPKI}
+    with a TLS key                                                               {0 2, ..., 5 SHA-256 of the TLS key's SPKI}
 
 The key is made at the gate and never leaves it. The request proves possession, nothing else: anyone can make one in
 any gate's name. That the key is that gate's is what a person says, who compares the fingerprint shown at the gate with
 the one shown at the site before the key goes into the trust list.
+
+Version 2 is for a gate that also wants a certificate for the broker (see `certificates`): the key that is believed says
+which TLS key is that gate's too, at first and at every renewal. So one fingerprint covers both keys, and who has stolen only
+the TLS key gets no other certificate with it.
 """
 
 import hashlib
@@ -15,6 +20,7 @@ from typing import Any, Final
 from gatekeeper import cose
 from gatekeeper.core.trust import Use
 from gatekeeper.cose import cbor
+from gatekeeper.model.fields import blob
 from gatekeeper.model.ids import GateId, SiteId, is_name
 
 __all__ = [
@@ -30,6 +36,9 @@ __all__ = [
 ENROLMENT_TYPE: Final = "application/pacs-enrol+cose"
 _VERSION: Final = 1
 _GROUP: Final = 4
+_DIGEST: Final = 32
+_VERSION_WITH_TLS: Final = 2
+_FIELDS: Final = {_VERSION: set(range(5)), _VERSION_WITH_TLS: set(range(6))}
 
 
 class EnrolmentRefusal(StrEnum):
@@ -40,6 +49,13 @@ class EnrolmentRefusal(StrEnum):
     KEY = "enrolment-key"
     PROOF = "enrolment-proof"
     GATE_UNKNOWN = "enrolment-gate-unknown"
+    OTHER_SITE = "enrolment-other-site"
+    CODE = "enrolment-code"
+    TLS_KEY = "enrolment-tls-key"
+    KEY_KNOWN = "enrolment-key-known"
+    NOT_WAITING = "enrolment-not-waiting"
+    IDENTITY = "enrolment-identity"
+    LATER = "enrolment-later"
 
     @property
     def sentence(self) -> str:
@@ -53,6 +69,13 @@ _SENTENCES = {
     EnrolmentRefusal.KEY: "The key in the enrolment request must not be used.",
     EnrolmentRefusal.PROOF: "The enrolment request is not signed with the key that it names.",
     EnrolmentRefusal.GATE_UNKNOWN: "It is for a gate that the policy in force does not have: it is put into the site file first.",
+    EnrolmentRefusal.OTHER_SITE: "It is for another site.",
+    EnrolmentRefusal.CODE: "The code is wrong, used, or older than ten minutes: ask an operator for another.",
+    EnrolmentRefusal.TLS_KEY: "The key of the certificate request is not the TLS key that the enrolment request names.",
+    EnrolmentRefusal.KEY_KNOWN: "The gate has another key that counts: it is revoked before another is admitted.",
+    EnrolmentRefusal.NOT_WAITING: "No such request waits: it was never made, or another came after it.",
+    EnrolmentRefusal.IDENTITY: "The certificate that was shown is no gate's that counts now, or the request is another gate's.",
+    EnrolmentRefusal.LATER: "The desk is busy, or no engine runs the site: ask again.",
 }
 
 
@@ -63,6 +86,8 @@ class EnrolmentRequest:
     site: SiteId
     gate: GateId
     record: cose.KeyRecord
+    tls: bytes | None = None
+    """SHA-256 of the TLS key (SubjectPublicKeyInfo in DER) that is the same gate's."""
 
     @property
     def fingerprint(self) -> str:
@@ -84,10 +109,12 @@ def fingerprint(public_der: bytes) -> str:
     return " ".join(digest[at : at + _GROUP] for at in range(0, len(digest), _GROUP))
 
 
-def enrolment_request(*, site: SiteId, gate: GateId, key: cose.SigningKey) -> bytes:
-    """Ask for a gate's place at a site, with the gate's own new key."""
-    payload = cbor.encode({0: _VERSION, 1: site, 2: gate, 3: int(key.algorithm), 4: key.public_der})
-    return cose.sign(payload, key=key, typ=ENROLMENT_TYPE, external_aad=site.encode())
+def enrolment_request(*, site: SiteId, gate: GateId, key: cose.SigningKey, tls: bytes | None = None) -> bytes:
+    """Ask for a gate's place at a site, with the gate's own key; `tls` is its TLS key, as SubjectPublicKeyInfo in DER."""
+    fields: dict[int, Any] = {0: _VERSION, 1: site, 2: gate, 3: int(key.algorithm), 4: key.public_der}
+    if tls is not None:
+        fields |= {0: _VERSION_WITH_TLS, 5: hashlib.sha256(tls).digest()}
+    return cose.sign(cbor.encode(fields), key=key, typ=ENROLMENT_TYPE, external_aad=site.encode())
 
 
 def read_enrolment(document: bytes) -> EnrolmentRequest | EnrolmentRefused:
@@ -124,13 +151,13 @@ def _request(content: Any) -> EnrolmentRequest:
             3: int(algorithm),
             4: bytes(spki),
         } if (
-            len(content) == 5
-            and version == _VERSION
-            and version is not True
+            type(version) is int
+            and content.keys() == _FIELDS.get(version)
             and is_name(site)
             and is_name(gate)
         ):
             record = cose.KeyRecord.of(spki, algorithm=cose.Algorithm(algorithm), use=Use.GATE, owner=gate)
-            return EnrolmentRequest(site=SiteId(site), gate=GateId(gate), record=record)
+            tls = blob(content[5], _DIGEST, least=_DIGEST) if 5 in content else None
+            return EnrolmentRequest(site=SiteId(site), gate=GateId(gate), record=record, tls=tls)
         case _:
             raise ValueError("not the fields of a request")

@@ -38,6 +38,7 @@ class AtDoor(StrEnum):
     NOT_TAKEN = "not-taken"
     FORCED = "forced"
     HELD_OPEN = "held-open"
+    EXITED = "exited"
 
 
 KINDS_AT_DOOR: Final[Mapping[AtDoor, frozenset[Kind]]] = MappingProxyType(
@@ -49,6 +50,7 @@ KINDS_AT_DOOR: Final[Mapping[AtDoor, frozenset[Kind]]] = MappingProxyType(
         AtDoor.NOT_TAKEN: frozenset({Kind.PASSAGE_NOT_TAKEN}),
         AtDoor.FORCED: frozenset({Kind.PASSAGE_FORCED}),
         AtDoor.HELD_OPEN: frozenset({Kind.PASSAGE_HELD_OPEN}),
+        AtDoor.EXITED: frozenset({Kind.PASSAGE_EXITED}),
     }
 )
 """The kinds of entries that a filter's word stands for."""

@@ -168,7 +168,7 @@ class Memory:
             crowds=self._crowds(point, holder),
             company=self._lately(point, holder, now),
             opened=self._opened(point),
-            open_doors=frozenset(door for door in point.interlocked if self._is_open(door, now)),
+            open_doors=self.open_partners(point, now),
             draw=draw if any(rules.search is not None for _, rules in point.entered) else None,
         )
 
@@ -286,6 +286,10 @@ class Memory:
         """Whether somebody who was let in here is in there still: only then do they bring guests in."""
         here = self.whereabouts.get(host)
         return here is not None and self._is_within(here.zone, [zone for zone, _ in point.entered])
+
+    def open_partners(self, point: Point, now: datetime) -> frozenset[AccessPointId]:
+        """The doors of an access point's interlocks that are not known to be shut."""
+        return frozenset(door for door in point.interlocked if self._is_open(door, now))
 
     def _is_open(self, door: AccessPointId, now: datetime) -> bool:
         if door not in self._doors:

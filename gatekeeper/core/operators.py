@@ -86,6 +86,9 @@ class Deed(StrEnum):
     ERASE = "forget a person"
     PLACE_HOLD = "place a legal hold"
     LIFT_HOLD = "lift a legal hold"
+    OPEN_DOOR = "open a door from afar"
+    OPEN_HIGH_DOOR = "open a door of a high level from afar"
+    REBOOT_GATE = "start a gate anew"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,9 @@ WORDS: Final[Mapping[Deed, Word]] = MappingProxyType(
         Deed.ERASE: Word(host=_ADMIN, own=_TENANT, second=_SECOND),
         Deed.PLACE_HOLD: Word(host=_OFFICER),
         Deed.LIFT_HOLD: Word(host=_OFFICER, second=_SECOND),
+        Deed.OPEN_DOOR: Word(host=_WATCH),
+        Deed.OPEN_HIGH_DOOR: Word(host=_WATCH, second=_SECOND),
+        Deed.REBOOT_GATE: Word(host=_OFFICER | {Role.MAINTENANCE}),
     }
 )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gatekeeper import cose
-from gatekeeper.core.trust import Trust, Use
+from gatekeeper.core.trust import KeyState, Trust, Use
 from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import (
     HELLO_TYPE,
@@ -72,8 +72,12 @@ def authenticate(topic: str, wire: bytes, *, trust: Trust, prefix: str) -> Authe
         return Rejected(MessageRefusal.TOPIC, "", None)
     if len(wire) > MAX_MESSAGE_BYTES:
         return Rejected(MessageRefusal.OVERSIZED, f"{len(wire)} bytes", at.gate)
-    if at.gate not in trust.listing.gates:
+    listed = trust.listing.gates.get(at.gate)
+    if listed is None:
         return Rejected(MessageRefusal.UNKNOWN_GATE, "", at.gate)
+    # INVARIANT: what is said in the name of a revoked gate counts no more, in whatever session it is said.
+    if listed.state is KeyState.REVOKED:
+        return Rejected(MessageRefusal.GATE_REVOKED, "", at.gate)
     read = read_upward(at.channel, wire, keys=trust.gates, topic=topic)
     if isinstance(read, cose.Refused):
         return Rejected(read.code, read.detail, at.gate)

@@ -180,6 +180,11 @@ class Sequences:
             if len(self._grants) > _KEPT_GRANTS:
                 self._grants.popitem(last=False)
 
+    def boot_of(self, gate: GateId) -> BootId | None:
+        """The boot of a gate that was heard of last; None for a gate that never said anything."""
+        boots = self._streams.get((gate, False))
+        return boots[-1] if boots else None
+
     def grant_of(self, scan: bytes, gate: GateId) -> Receipt | None:
         """The grant to a scan (by the digest of its message) of this gate."""
         grant = self._grants.get(scan)

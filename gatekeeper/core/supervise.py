@@ -28,12 +28,14 @@ from gatekeeper.core.change import (
     read_change,
 )
 from gatekeeper.core.change_content import is_about_a_person, kind_of
+from gatekeeper.core.commands import Order
 from gatekeeper.core.enact import DEEDS, Declined, Making, Weighed, enact, weigh
 from gatekeeper.core.flow import Flow, Recorded
 from gatekeeper.core.operators import WORDS, may_second
 from gatekeeper.core.proposals import PROPOSAL_LASTS, Ending, Proposal, digest_of
 from gatekeeper.core.trust import Anchor
 from gatekeeper.core.writes import ChangeOutcome, StoredBadge, StoredHolder, Writes
+from gatekeeper.model.ids import OperatorId
 
 __all__ = [
     "APPLIED",
@@ -67,6 +69,8 @@ class Supervised:
     drafts: tuple[Draft, ...]
     outcome: ChangeOutcome
     settled: Recorded | None = None
+    order: Order | None = None
+    """What a gate is to be commanded once the entries are committed."""
 
     @property
     def draft(self) -> Draft | None:
@@ -164,8 +168,10 @@ def _judge(change: Change, desk: _Desk) -> Weighed | Declined:
     return weighed if refused is None else Declined(refused.code, refused.detail or weighed.deed.value)
 
 
-def _make(change: Change, weighed: Weighed, desk: _Desk, **further: Any) -> Supervised | Declined:
-    """Make a change that was judged; `further` is what its entry says beside."""
+def _make(
+    change: Change, weighed: Weighed, desk: _Desk, *, second: OperatorId | None = None, **further: Any
+) -> Supervised | Declined:
+    """Make a change that was judged; `second` is who approved it, `further` is what its entry says beside."""
     seq = desk.flow.next_seq
     making = Making(
         flow=desk.flow, writes=desk.writes, seq=seq, by=change.tenant, name=desk.name, now=desk.now
@@ -186,7 +192,10 @@ def _make(change: Change, weighed: Weighed, desk: _Desk, **further: Any) -> Supe
     )
     overtaken = _overtake(change, seq, desk)
     outcome = ChangeOutcome(change=change.id, code=APPLIED, detail=done.says, seq=seq)
-    return Supervised(drafts=(draft, *overtaken), outcome=outcome, settled=done.settled)
+    order = None
+    if done.errand is not None:
+        order = Order(errand=done.errand, operator=change.author, second=second, entry=seq)
+    return Supervised(drafts=(draft, *overtaken), outcome=outcome, settled=done.settled, order=order)
 
 
 def _overtake(change: Change, seq: int, desk: _Desk) -> list[Draft]:
@@ -272,14 +281,23 @@ def _make_approved(
     """The approval and what it brings about, one behind the other; or neither."""
     flow, seq = desk.flow, desk.flow.next_seq
     approved = _entry(Kind.PROPOSAL_APPROVED, {**_of(proposal), **_by(change)}, flow, desk.now)
-    made = _make(proposed, weighed, desk, proposal=proposal.digest.hex(), approved_by=change.author)
+    made = _make(
+        proposed,
+        weighed,
+        desk,
+        second=change.author,
+        proposal=proposal.digest.hex(),
+        approved_by=change.author,
+    )
     if isinstance(made, Declined):
         flow.next_seq = seq
         return made
     _end(proposal, Ending.APPLIED, made.outcome, approved.seq, flow=flow, writes=desk.writes)
     detail = made.outcome.detail
     outcome = ChangeOutcome(change=change.id, code=APPLIED, detail=detail, seq=approved.seq)
-    return Supervised(drafts=(approved, *made.drafts), outcome=outcome, settled=made.settled)
+    return Supervised(
+        drafts=(approved, *made.drafts), outcome=outcome, settled=made.settled, order=made.order
+    )
 
 
 def _withdraw(change: Change, digest: bytes, desk: _Desk) -> Supervised | Declined:

@@ -17,11 +17,14 @@ from gatekeeper.core.change import (
     LockdownChange,
     LogExportChange,
     LookUpChange,
+    OpeningChange,
     OperatorChange,
     PolicyChange,
+    RebootChange,
     SuspensionChange,
     TrustChange,
 )
+from gatekeeper.core.commands import Errand
 from gatekeeper.core.flow import Flow, Recorded
 from gatekeeper.core.operators import Deed, Operator
 from gatekeeper.core.trust import Trust
@@ -47,6 +50,8 @@ SiteChange: TypeAlias = (
     | LookUpChange
     | ErasureChange
     | HoldChange
+    | OpeningChange
+    | RebootChange
 )
 """What changes the site; approvals and withdrawals change what becomes of proposals."""
 
@@ -72,6 +77,7 @@ class Weighed:
     policy: Policy | None = None
     trust: Trust | None = None
     operator: Operator | None = None
+    errand: Errand | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,8 @@ class Done:
     person: HolderId | None = None
     personal: dict[str, Any] | None = None
     settled: Recorded | None = None
+    errand: Errand | None = None
+    """What a gate is to do, once the entry is committed."""
     says: str = ""
     """What is the case now, for whoever asked for it."""
 

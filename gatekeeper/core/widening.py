@@ -9,6 +9,7 @@ change gives to whom today is for `effective` to say, before it is signed.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
+from gatekeeper.core.enrolment import fingerprint
 from gatekeeper.core.trust import KeyState, TenantTrust, Trust, TrustedKey, Use
 from gatekeeper.model.ids import ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement
@@ -278,7 +279,7 @@ def _kept_otherwise(before: Policy, after: Policy) -> Iterator[str]:
 def trust_gains(before: Trust, after: Trust) -> tuple[str, ...]:
     """What a trust list gives that the one before it does not, in words.
 
-    The key of a gate that has none yet asks, and gives nothing; another in its place would speak for the gate's doors.
+    Of a gate's key the fingerprint stands in them: who approves compares it with the one that the gate shows.
     """
     found = []
     for tenant, listed in after.listing.tenants.items():
@@ -293,9 +294,9 @@ def trust_gains(before: Trust, after: Trust) -> tuple[str, ...]:
         ]
     gates = before.listing.gates
     found += [
-        f"another key of gate {gate}"
+        f"{'another' if gate in gates else 'a'} key of gate {gate}: {fingerprint(key.record.public_der)}"
         for gate, key in after.listing.gates.items()
-        if gate in gates and _counts_more(key, {gates[gate].record.kid: gates[gate]})
+        if _counts_more(key, {one.record.kid: one for one in (gates.get(gate),) if one is not None})
     ]
     for use in Use:
         known = {key.record.kid: key for of, key in before.listing.services if of is use}

@@ -2,7 +2,7 @@
 
 Two listeners, because one setting must differ. On the main one everybody logs in, and the client id *is* the user
 name, so nobody evicts another by taking their client id (a second connection with the same login evicts the
-first: give each connection a login of its own). On the listener for readers, stock devices (Tasmota and the like)
+first: give each connection a login of its own). On the listener for readers, stock devices (Tasmota, esp-rfid and the like)
 connect without a login, reach only their own topics, and keep the client id that they chose.
 
 Deliberately not the broker of a real site: no TLS, and whoever is on this machine is on the readers' listener, where
@@ -29,8 +29,11 @@ from gatekeeper.embedded.mosquitto_program import find_mosquitto, libraries_besi
 
 __all__ = ["PREFIX", "EmbeddedBroker", "Role", "free_port", "password_hash"]
 
-Role = Literal["gate", "bridge", "service"]
-"""What a login may do: a gate its own topics; a bridge also the readers'; a service everything of ours."""
+Role = Literal["gate", "bridge", "service", "outward", "integrator"]
+"""What a login may do: a gate its own topics; a bridge also the readers'; a service everything of ours.
+
+Who tells outward of a site, and who integrates with it, reach what is told and nothing of the gates'; only the former writes.
+"""
 
 PREFIX = "gk"
 LOOPBACK = "127.0.0.1"
@@ -40,7 +43,11 @@ _START_ATTEMPTS = 3
 _RELOAD_LIMIT = 1.0
 _RELOAD_ATTEMPTS = 5
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
-_SERVICE_NAME = re.compile(r"service\.[a-z0-9-]{1,32}")
+_SITE_ROLES = ("service", "outward", "integrator")
+# Of those who integrate there may be several, `integrator-<which>.<site>`: each connection needs a login of its own.
+_SITE_NAME = re.compile(
+    rf"({'|'.join(_SITE_ROLES)})(?:(?<=integrator)-[a-z0-9-]{{1,32}})?\.[a-z0-9-]{{1,32}}"
+)
 # A dot, which no gate's name can have: no gate can be called so that it gets a service's rights.
 # Below the ports that the kernel gives to outgoing connections: a client that keeps knocking on a closed port from
 # within that range ends up connected to itself, and then the server cannot have its port back.
@@ -83,6 +90,13 @@ _RIGHTS = f"""\
 topic write tele/#
 topic write stat/#
 topic read cmnd/#
+topic write rfid/send
+topic read rfid/cmd
+topic write uhppoted/gateway/events
+topic write uhppoted/gateway/events/live
+topic write uhppoted/gateway/replies/#
+topic read uhppoted/gateway/requests/#
+topic write onvif/#
 
 # Every login, below its own name.
 pattern write {PREFIX}/v1/+/%u/scan
@@ -93,16 +107,37 @@ pattern write {PREFIX}/v1/+/%u/journal
 pattern read {PREFIX}/v1/+/%u/decision
 pattern read {PREFIX}/v1/+/%u/command
 pattern read {PREFIX}/v1/+/%u/policy
+
+# What a bridge asked uhppoted-mqtt for, and what became of it.
+pattern read uhppoted/gateway/replies/%u
 """
 
 # What is for every gate is granted by name: a pattern without a name in it holds for readers too.
 _FOR_ALL = tuple(
     f"topic read {PREFIX}/v1/+/{site_wide}" for site_wide in ("beacon", "checkpoint", "standing", "trust")
 )
+_TOLD = (
+    f"{PREFIX}/{{site}}/onvif-ej/#",
+    f"{PREFIX}/{{site}}/outward",
+    # Whatever Home Assistant's prefix is.
+    "+/+/gatekeeper-{site}/+/config",
+)
 _RIGHTS_OF: dict[Role, tuple[str, ...]] = {
     "gate": _FOR_ALL,
-    "bridge": (*_FOR_ALL, "topic read tele/#", "topic read stat/#", "topic write cmnd/#"),
+    "bridge": (
+        *_FOR_ALL,
+        "topic read tele/#",
+        "topic read stat/#",
+        "topic write cmnd/#",
+        "topic read rfid/send",
+        "topic write rfid/cmd",
+        "topic read uhppoted/gateway/events/#",
+        "topic write uhppoted/gateway/requests/device/door/lock:open",
+        "topic read onvif/#",
+    ),
     "service": (f"topic readwrite {PREFIX}/#",),
+    "outward": tuple(f"topic readwrite {told}" for told in _TOLD),
+    "integrator": tuple(f"topic read {told}" for told in _TOLD),
 }
 
 
@@ -293,11 +328,13 @@ def _chosen(port: int | None) -> int:
 
 
 def _require_name(username: str, role: Role) -> None:
-    if not (_NAME.fullmatch(username) or _SERVICE_NAME.fullmatch(username)):
+    of_site = _SITE_NAME.fullmatch(username)
+    if not (of_site or _NAME.fullmatch(username)):
         raise EmbeddedServerError(f"{username!r} is no name for a login: use 1 to 32 of a-z, 0-9 and '-'.")
-    if (_SERVICE_NAME.fullmatch(username) is not None) != (role == "service"):
+    if (of_site[1] if of_site else None) != (role if role in _SITE_ROLES else None):
         raise EmbeddedServerError(
-            f"{username!r} cannot be a {role}: services, and only they, are named 'service.<name>'."
+            f"{username!r} cannot log in as a {role}: who is of a site, and nobody else, is named after it: "
+            f"{', '.join(f'{of_it}.<site>' for of_it in _SITE_ROLES)}."
         )
 
 
@@ -321,9 +358,15 @@ def _passwords(logins: dict[str, _Login]) -> str:
 
 def _rights(logins: dict[str, _Login]) -> str:
     sections = (
-        "\n".join((f"\nuser {name}", *_RIGHTS_OF[login.role], "")) for name, login in sorted(logins.items())
+        "\n".join((f"\nuser {name}", *_rights_of(name, login.role), ""))
+        for name, login in sorted(logins.items())
     )
     return _RIGHTS + "".join(sections)
+
+
+def _rights_of(name: str, role: Role) -> list[str]:
+    _, _, site = name.partition(".")
+    return [line.format(site=site) for line in _RIGHTS_OF[role]]
 
 
 def password_hash(password: str, *, salt: bytes | None = None, iterations: int = 1000) -> str:

@@ -31,7 +31,7 @@ from gatekeeper.model.fields import (
     typed,
     whole,
 )
-from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId
+from gatekeeper.model.ids import AccessPointId, BootId, GateId, OperatorId, SiteId
 
 __all__ = [
     "ANSWER_VALIDITY",
@@ -39,6 +39,7 @@ __all__ = [
     "BEACON_TYPE",
     "CHECKPOINT_TYPE",
     "COMMAND_TYPE",
+    "COMMAND_VALIDITY",
     "DECISION_TYPE",
     "HELLO_TYPE",
     "LONGEST_WAIT",
@@ -53,6 +54,8 @@ __all__ = [
     "ByDigest",
     "ByToken",
     "ClockQuality",
+    "Command",
+    "CommandKind",
     "Credential",
     "Hello",
     "JournalEnd",
@@ -82,6 +85,7 @@ MAX_MESSAGE_BYTES = 8192
 MAX_CHECKPOINT_BYTES = 2048
 BEACON_BYTES = 16
 ANSWER_VALIDITY = timedelta(seconds=5)
+COMMAND_VALIDITY = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(seconds=60)
 _VERSION = 1
 _SEALED_PIN = cose.SEALED_OVERHEAD + 8
@@ -106,12 +110,13 @@ class ClockQuality(IntEnum):
 
 
 class PassageOutcome(IntEnum):
-    """What the contact of the door said after a grant, or without one."""
+    """What the contact of the door said after a grant, after a request to exit, or without either."""
 
     TAKEN = 0
     NOT_TAKEN = 1
     FORCED = 2
     HELD_OPEN = 3
+    EXITED = 4
 
 
 class StatusKind(IntEnum):
@@ -135,6 +140,15 @@ class StatusKind(IntEnum):
     RESTARTING = 15
     OPENED = 16
     COMMAND_REFUSED = 17
+
+
+class CommandKind(IntEnum):
+    """What the service has a gate do. Only `OPEN` moves a strike to release it."""
+
+    OPEN = 0
+    LOCK_DOWN = 1
+    RELEASE = 2
+    REBOOT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +259,7 @@ class Scan(Upward):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage(Upward):
-    """What happened at the door; `scan` is the SHA-256 of the scan message that it answers, if any."""
+    """What happened at the door; `scan` is the SHA-256 of the scan, or of the open command, that it followed, if any."""
 
     access_point: AccessPointId
     outcome: PassageOutcome
@@ -270,7 +284,7 @@ class Passage(Upward):
         return cls(
             **_upward_of(fields),
             access_point=AccessPointId(name(fields[5])),
-            outcome=PassageOutcome(whole(fields[6], 3)),
+            outcome=PassageOutcome(whole(fields[6], len(PassageOutcome) - 1)),
             scan=octets(fields[7], 32) if 7 in fields else None,
         )
 
@@ -410,6 +424,79 @@ class Answer:
             unlock=duration(fields[7]) if 7 in fields else None,
             policy=octets(fields[8], 32),
             entry=whole(fields[9]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An operator's word to one gate in its present boot: nobody asked for it, so it says itself when it is over.
+
+    `sequence` rises within a boot. `access_point` is one door (always when it opens), or None for the whole gate. `operator`
+    said so, `second` agreed, and `entry` is where that stands in the log.
+    """
+
+    boot: BootId
+    sequence: int
+    gate: GateId
+    kind: CommandKind
+    access_point: AccessPointId | None
+    issued: datetime
+    valid: timedelta
+    operator: OperatorId
+    second: OperatorId | None
+    entry: int
+    unlock: timedelta | None
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the service on the gate's command topic."""
+        fields: dict[int, Any] = {
+            0: _VERSION,
+            1: self.boot,
+            2: self.sequence,
+            3: self.gate,
+            4: int(self.kind),
+            6: milliseconds(self.issued),
+            7: _ms(self.valid),
+            8: self.operator,
+            10: self.entry,
+        }
+        if self.access_point is not None:
+            fields[5] = self.access_point
+        if self.second is not None:
+            fields[9] = self.second
+        if self.unlock is not None:
+            fields[11] = _ms(self.unlock)
+        return cbor.encode(fields)
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Command | MessageMalformed":
+        """Read a verified command payload."""
+        return _read(payload, required=(0, 1, 2, 3, 4, 6, 7, 8, 10), optional=(5, 9, 11), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Command":
+        kind, valid = CommandKind(whole(fields[4], len(CommandKind) - 1)), duration(fields[7])
+        if whole(fields[2]) == 0:
+            raise ValueError("sequences begin at one")
+        if valid > COMMAND_VALIDITY:
+            raise ValueError("a command is valid for ten seconds at most")
+        # INVARIANT: what opens names its one door, and how long; nothing else carries an unlock time.
+        if (kind is CommandKind.OPEN) != (11 in fields) or (kind is CommandKind.OPEN and 5 not in fields):
+            raise ValueError("an access point and an unlock time stand in what opens, the latter only there")
+        if kind is CommandKind.REBOOT and 5 in fields:
+            raise ValueError("a gate starts anew as a whole")
+        return cls(
+            boot=BootId(octets(fields[1], 8)),
+            sequence=whole(fields[2]),
+            gate=GateId(name(fields[3])),
+            kind=kind,
+            access_point=AccessPointId(name(fields[5])) if 5 in fields else None,
+            issued=moment(fields[6]),
+            valid=valid,
+            operator=OperatorId(name(fields[8])),
+            second=OperatorId(name(fields[9])) if 9 in fields else None,
+            entry=whole(fields[10]),
+            unlock=duration(fields[11]) if 11 in fields else None,
         )
 
 

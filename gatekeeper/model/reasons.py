@@ -480,6 +480,7 @@ class MessageRefusal(StrEnum):
     MALFORMED = "message-malformed"
     UNKNOWN_GATE = "gate-unknown"
     FOREIGN_GATE = "gate-foreign"
+    GATE_REVOKED = "gate-revoked"
     SEQUENCE_OLD = "sequence-old"
     SEQUENCE_CONFLICT = "sequence-conflict"
 
@@ -497,6 +498,7 @@ _REFUSALS = {
     MessageRefusal.MALFORMED: "The signature is good, but the content is not a message of this kind.",
     MessageRefusal.UNKNOWN_GATE: "The trust list has no such gate.",
     MessageRefusal.FOREIGN_GATE: "The key belongs to another gate than the topic.",
+    MessageRefusal.GATE_REVOKED: "The gate's key is revoked in the trust list: somebody still speaks in its name.",
     MessageRefusal.SEQUENCE_OLD: "The sequence is below the window, and no answer to it is held any more.",
     MessageRefusal.SEQUENCE_CONFLICT: "Two different messages carry the same boot id and sequence.",
 }

@@ -50,6 +50,12 @@ class Metrics:
         self._changes = Counter(
             "gatekeeper_changes_total", "Changes handled, by outcome.", ["outcome"], registry=registry
         )
+        self._commands = Counter(
+            "gatekeeper_commands_total",
+            "Commands to gates, by kind, and whether they were sent or dropped.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
         self._alarms = Counter(
             "gatekeeper_alarms_total",
             "What somebody must look at at once, by reason.",
@@ -152,13 +158,31 @@ class Metrics:
             "Places of the log that were found altered since the engine started.",
             registry=registry,
         )
+        self._outward = Counter(
+            "gatekeeper_outward_messages_total",
+            "Messages to those who integrate with the site, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.outward_position = Gauge(
+            "gatekeeper_outward_position",
+            "Entries of the log that are told to those who integrate with the site.",
+            registry=registry,
+        )
+        self.outward_connected = Gauge(
+            "gatekeeper_outward_connected",
+            "Whether the broker for outward events is there (1) or not (0).",
+            registry=registry,
+        )
         self.message = cache(self._messages.labels)
         self.decision: Callable[[str, str], Counter] = cache(self._decisions.labels)
         self.refused: Callable[[str], Counter] = cache(self._refused.labels)
+        self.command: Callable[[str, str], Counter] = cache(self._commands.labels)
         self.change: Callable[[str], Counter] = cache(self._changes.labels)
         self.witness_request: Callable[[str, str], Counter] = cache(self._witness_requests.labels)
         self.witness_cosigned_at: Callable[[str], Gauge] = cache(self._witness_cosigned_at.labels)
         self.timestamp: Callable[[str], Counter] = cache(self._timestamps.labels)
+        self.outward: Callable[[str], Counter] = cache(self._outward.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
         self.snapshot_bytes: Callable[[str], Gauge] = cache(self._snapshot_bytes.labels)
         self.expired: Callable[[str], Counter] = cache(self._expired.labels)

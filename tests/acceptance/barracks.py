@@ -17,7 +17,10 @@ import httpx
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import _admit
-from gatekeeper.cli.audit import verify_site
+from gatekeeper.cli.compared import compare
+from gatekeeper.cli.demo import with_open_hours
+from gatekeeper.cli.host.site import found
+from gatekeeper.cli.log.audit import verify_site
 from gatekeeper.config import Settings
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.ids import SiteId
@@ -65,10 +68,12 @@ class Barracks:
         return self.engine(when="standing by")
 
     @contextlib.asynccontextmanager
-    async def people(self, count: int, *, speed: float) -> AsyncIterator["Program"]:
+    async def people(self, count: int, *, speed: float = 0, faults: str = "") -> AsyncIterator["Program"]:
+        """People who walk, as fast as the site answers: whatever the hour, there is somebody at a door."""
         people = await Program.start(
             "devices.cli", "simulate", "--folder", str(self.site), "--broker", self.broker.url,
-            "--readers", self.broker.readers_url, "--people", str(count), "--speed", str(speed), "--json",
+            "--readers", self.broker.readers_url, "--people", str(count), "--speed", str(speed), "--faults", faults,
+            "--json",
             environment={},
         )  # fmt: skip
         try:
@@ -80,13 +85,10 @@ class Barracks:
     def site(self) -> Path:
         return self.folder / "sites" / SITE
 
-    async def found(self) -> None:
-        init = await Program.start(
-            "gatekeeper.cli", "site", "init", str(ROOT / "deploy/examples" / SITE / "site.toml"), *self._where(),
-            environment={},
-        )  # fmt: skip
-        assert await init.process.wait() == 0
-        await init.end()
+    async def found(self, *, open_hours: bool = False) -> None:
+        """Found the example; with its hours always open, when what happens must not hang on the time of the test."""
+        file = ROOT / "deploy/examples" / SITE / "site.toml"
+        await found(self.settings, file, amended=with_open_hours if open_hours else lambda same: same)
         await _admit(self.broker, self.settings)
 
     async def assert_log_sound(self, seen: dict[str, Any] | None = None) -> None:
@@ -94,8 +96,11 @@ class Barracks:
         report, _ = await verify_site(self.settings, SITE, known=Known(), bar=False)
         assert report.problems == []
         messages: Counter[str] = Counter()
-        granted: dict[int, dict[str, Any]] = {}
         async with PostgresReading.opened(self.postgres.dsn()) as reading:
+            if seen is not None:
+                compared = await compare(seen, reading.entries(SITE, since=0))
+                assert compared.holds, compared
+                assert seen["promises"]["kept"], seen["promises"]
             async for entry in reading.entries(SITE, since=0):
                 body = json.loads(entry.body)
                 assert entry.kind != "gate.gap", "a message of a gate never arrived"
@@ -103,11 +108,7 @@ class Barracks:
                     "message" in body and entry.kind != "access.waiting"
                 ):  # the last word on it is another entry
                     messages[body["message"]] += 1
-                if entry.kind == "access.granted":
-                    granted[entry.seq] = body
         assert [message for message, times in messages.items() if times > 1] == []
-        for opening in seen["openings"] if seen else ():
-            assert granted[opening["entry"]]["message"] == opening["message"]
 
     def _where(self) -> tuple[str, ...]:
         return (
@@ -196,9 +197,9 @@ class Program:
 
 
 @contextlib.asynccontextmanager
-async def barracks(folder: Path) -> AsyncIterator[Barracks]:
+async def barracks(folder: Path, *, open_hours: bool = False) -> AsyncIterator[Barracks]:
     async with EmbeddedPostgres(folder / "postgres") as postgres, EmbeddedBroker(folder / "broker") as broker:
         await postgres.ensure_database("vault")
-        found = Barracks(folder / "data", postgres, broker)
-        await found.found()
-        yield found
+        site = Barracks(folder / "data", postgres, broker)
+        await site.found(open_hours=open_hours)
+        yield site

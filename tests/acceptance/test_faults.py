@@ -17,7 +17,7 @@ async def test_an_engine_killed_fifty_times_under_load_loses_nothing_and_doubles
     chance = random.Random(20260101)
     async with (
         barracks(server_folder) as site,
-        site.people(150, speed=240) as people,
+        site.people(150) as people,
         PostgresReading.opened(site.postgres.dsn()) as reading,
     ):
         for _ in range(KILLS):

@@ -20,7 +20,7 @@ async def _until_grown(reading: PostgresReading, by: int) -> None:
 async def test_of_two_engines_one_commits_and_the_other_takes_over_when_it_dies(server_folder: Path):
     async with (
         barracks(server_folder) as site,
-        site.people(100, speed=240) as people,
+        site.people(100) as people,
         site.engine() as first,
         site.standby() as second,
         PostgresReading.opened(site.postgres.dsn()) as reading,
@@ -36,7 +36,7 @@ async def test_of_two_engines_one_commits_and_the_other_takes_over_when_it_dies(
 
 @pytest.mark.timeout(240)
 async def test_a_database_and_a_broker_that_go_and_return_lose_nothing(server_folder: Path):
-    async with barracks(server_folder) as site, site.people(100, speed=240) as people, site.engine():
+    async with barracks(server_folder) as site, site.people(100) as people, site.engine():
         for server in (site.postgres, site.broker):
             async with PostgresReading.opened(site.postgres.dsn()) as reading:
                 await _until_grown(reading, 50)

@@ -65,7 +65,7 @@ async def test_two_witnesses_cosign_the_log_of_a_site_in_service_and_one_that_is
             both, alone = policy_of((one, first), (other, second)), policy_of((one, first))
             (tmp_path / "policy").write_bytes(both)
             asked = {"GATEKEEPER_WITNESSES": str(tmp_path / "policy"), "GATEKEEPER_WITNESS_INTERVAL": "10"}
-            async with site.engine(environment=asked) as engine, site.people(60, speed=240) as people:
+            async with site.engine(environment=asked) as engine, site.people(60) as people:
                 opened = await cosigned(reading, both, logs, above=0)
                 assert {one.verifier for one in opened.cosignatures} == {*first, *second}
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STANDARD = {
     "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "difflib", "datetime",
-    "enum", "functools", "hashlib", "hmac", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
+    "enum", "functools", "hashlib", "hmac", "ipaddress", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
     "zoneinfo",
 }  # fmt: skip
 FOREIGN = {"cbor2", "cryptography", "orjson", "typing_extensions"}
@@ -22,6 +22,13 @@ PACKAGES = {
     "gatekeeper/transparency": {"gatekeeper.transparency"},
     "gatekeeper/model": {"gatekeeper.model", "gatekeeper.cose"},
     "gatekeeper/core": {"gatekeeper.core", "gatekeeper.model", "gatekeeper.cose", "gatekeeper.transparency"},
+    "devices/conformance": {
+        "devices.conformance",
+        "gatekeeper.core",
+        "gatekeeper.model",
+        "gatekeeper.cose",
+        "gatekeeper.transparency",
+    },
     "devices/core": {
         "devices.core",
         "gatekeeper.core",
@@ -32,7 +39,11 @@ PACKAGES = {
 }
 FORMATS = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*(ROOT / "devices").glob("*/*_format.py"), ROOT / "devices/hardware/keypad.py"]
+    for path in [
+        *(ROOT / "devices").glob("*/*_format.py"),
+        ROOT / "devices/hardware/keypad.py",
+        *(ROOT / "devices/bridges" / f"{name}.py" for name in ("strict_json", "overheard", "repeats")),
+    ]
 )
 CLOCKS = {"now", "utcnow", "today"}
 
@@ -60,20 +71,26 @@ def test_a_pure_package_imports_only_what_is_allowed_and_asks_no_clock(package: 
         tree = ast.parse(file.read_text("utf-8"))
         foreign = {module for module in _imports(tree) if not _allowed(module, PACKAGES[package])}
         assert not foreign, f"{file} imports {foreign}"
-        called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        clocks = [node.attr for node in called if isinstance(node, ast.Attribute) and node.attr in CLOCKS]
-        opened = [
-            node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
-        ]
-        assert not clocks + opened, f"{file} calls {clocks + opened}"
+        _assert_asks_nothing(file, tree)
+
+
+def _assert_asks_nothing(file: Path, tree: ast.AST) -> None:
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    clocks = [node.attr for node in called if isinstance(node, ast.Attribute) and node.attr in CLOCKS]
+    opened = [
+        node.id for node in called if isinstance(node, ast.Name) and node.id in {"open", "print", "input"}
+    ]
+    assert not clocks + opened, f"{file} calls {clocks + opened}"
 
 
 def test_what_reads_the_bytes_of_hardware_and_bridges_does_no_input_and_no_output():
     assert len(FORMATS) > 4
     for name in FORMATS:
+        tree = ast.parse((ROOT / name).read_text("utf-8"))
+        _assert_asks_nothing(ROOT / name, tree)
         foreign = {
             module
-            for module in _imports(ast.parse((ROOT / name).read_text("utf-8")))
+            for module in _imports(tree)
             if module not in STANDARD
             and not module.startswith(("devices.core.", "gatekeeper.model."))
             and f"{module.replace('.', '/')}.py" not in FORMATS

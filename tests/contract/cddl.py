@@ -328,7 +328,7 @@ def schema(rule: str) -> pycddl.Schema:
     whole = "\n".join([text().replace("&", "number-of-"), *numbers])
     whole = re.sub(r'\.regexp "([^"]*)"', r'.regexp "^(?:\1)$"', whole)
     whole = whole.replace("* name =>", "* tstr =>")
-    whole = whole.replace("[+ role]", "[+ tstr]").replace("[0*7 at-door]", "[0*7 tstr]")
+    whole = whole.replace("[+ role]", "[+ tstr]").replace("[0*8 at-door]", "[0*8 tstr]")
     whole = whole.replace("  local-passback,\n", "  any,\n")
     whole = re.sub(r"= -\d+\.\.\d+", "= int", whole)
     whole = re.sub(r"bytes \.cbor [a-z-]+(<[^>]*>)?", "bytes", whole)

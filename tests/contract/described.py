@@ -17,6 +17,8 @@ from gatekeeper.model.messages import (
     ByDigest,
     ByToken,
     ClockQuality,
+    Command,
+    CommandKind,
     Credential,
     Hello,
     LogCheckpoint,
@@ -29,7 +31,7 @@ from gatekeeper.model.messages import (
     Verdict,
 )
 
-Message: TypeAlias = Scan | Passage | Status | Hello | Answer | Beacon | LogCheckpoint
+Message: TypeAlias = Scan | Passage | Status | Hello | Answer | Command | Beacon | LogCheckpoint
 Out: TypeAlias = Callable[[Any], Any]
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -109,6 +111,19 @@ _FORMS: Mapping[type[Any], Mapping[str, tuple[Out, Out]]] = {
         "policy": _HEX,
         "entry": _AS_IT_IS,
     },
+    Command: {
+        "boot": _HEX,
+        "sequence": _AS_IT_IS,
+        "gate": _AS_IT_IS,
+        "kind": _enum(CommandKind),
+        "access_point": _AS_IT_IS,
+        "issued": _MOMENT,
+        "valid": _DURATION,
+        "operator": _AS_IT_IS,
+        "second": _AS_IT_IS,
+        "entry": _AS_IT_IS,
+        "unlock": _DURATION,
+    },
     Beacon: {"site": _AS_IT_IS, "value": _HEX, "issued": _MOMENT, "period": _DURATION},
     LogCheckpoint: {"site": _AS_IT_IS, "note": _TEXT, "at": _MOMENT},
 }
@@ -118,6 +133,7 @@ RULES: Mapping[type[Any], str] = {
     Status: "status",
     Hello: "hello",
     Answer: "decision",
+    Command: "command",
     Beacon: "beacon",
     LogCheckpoint: "checkpoint",
 }

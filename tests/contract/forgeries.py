@@ -11,11 +11,12 @@ from functools import cache, partial
 from typing import Any
 
 from devices.core.belief import Ignored
-from devices.core.events import AnswerReceived, BeaconReceived, CheckpointReceived, Effect
+from devices.core.events import AnswerReceived, BeaconReceived, CheckpointReceived, CommandReceived, Effect
 from gatekeeper import cose
 from gatekeeper.core.flow import Refused
 from gatekeeper.core.scan import Rejected, authenticate
 from gatekeeper.cose.sign1 import _to_be_signed
+from gatekeeper.model.fields import milliseconds
 from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import BEACON_TYPE, DECISION_TYPE, PASSAGE_TYPE, SCAN_TYPE, Credential, Scan
 from gatekeeper.model.reasons import MessageRefusal
@@ -23,9 +24,11 @@ from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, gate_topic
 from gatekeeper.ports import Inbound
 from gatekeeper.service.engine.intake import Allowance, Intake
 from tests.contract.checkpoints import TOPIC, message_of_checkpoint, newest_checkpoint, note_of
+from tests.contract.commands import TO_OPEN, commands, message_of_command
+from tests.contract.commands import TOPIC as COMMANDS
 from tests.contract.play import Gate, Play, Said, boot_of, moment, published, scan_of
 from tests.contract.session import played
-from tests.contract.vector_site import FRONT, INNER, SITE, key_of
+from tests.contract.vector_site import FORMER, FRONT, INNER, SITE, key_of
 from tests.contract.whole_log import whole_log
 
 TAG = b"\xd2"
@@ -57,7 +60,7 @@ def session() -> Play:
 def said(name: str) -> Said:
     """A message of the session."""
     everything = [one for step in session().steps for one in (step.up, step.down)]
-    everything.append(newest_checkpoint())
+    everything += [newest_checkpoint(), *commands()]
     everything += [one for word in session().words for one in (word.change, word.down)]
     return next(one for one in everything if one.name == name)
 
@@ -136,6 +139,9 @@ def _wrong_hands() -> Iterator[Forged]:
         return Forged(name=name, says=says, topic=topic, wire=forged, code=code.value)
 
     yield signed("signed-by-another-gate", "", MessageRefusal.FOREIGN_GATE, key=INNER)
+    says, topic = "Its key is in the trust list, and revoked there.", _topic(Channel.SCAN, FORMER)
+    yield signed("signed-by-a-revoked-gate", says, MessageRefusal.GATE_REVOKED, key=FORMER)
+    topic = _topic(Channel.SCAN)
     yield signed("signed-by-a-stranger", "", cose.Refusal.COSE_UNKNOWN_KEY, key="stranger")
     yield signed(
         "signed-by-the-service", "Its key is no gate's.", cose.Refusal.COSE_UNKNOWN_KEY, key="decision"
@@ -318,6 +324,7 @@ def for_gate() -> Iterator[Forged]:
     yield from _answers()
     yield from _beacons()
     yield from _checkpoints()
+    yield from _commands()
 
 
 def _answers() -> Iterator[Forged]:
@@ -424,6 +431,41 @@ def _checkpoints() -> Iterator[Forged]:
     )
 
 
+def _commands() -> Iterator[Forged]:
+    heard = ("answer-to-hello-of-front",)
+    below = gate_topic(SITE, INNER, Channel.COMMAND, prefix=PREFIX)
+
+    def command(name: str, says: str, code: Ignored, *, after: tuple[str, ...] = heard, **how: Any) -> Forged:
+        arrives = how.pop("arrives", 20)
+        wire = message_of_command(how.pop("command", TO_OPEN), **how)
+        return Forged(
+            name=name, says=says, topic=COMMANDS, wire=wire, code=code.value, after=after, arrives=arrives
+        )
+
+    forged, malformed, late = Ignored.COMMAND_FORGED, Ignored.COMMAND_MALFORMED, Ignored.COMMAND_LATE
+    yield command("command-by-a-stranger", "", forged, key="stranger")
+    yield command("command-by-the-key-of-the-log", "Only a decision key commands.", forged, key="log")
+    yield command("command-on-another-topic", "", forged, aad=below)
+    yield command("command-of-another-version", "", malformed, changes={0: 2})
+    yield command("command-that-lasts-too-long", "", malformed, changes={7: 10_001})
+    yield command("command-to-open-without-a-door", "", malformed, changes={5: None})
+    yield command("command-for-another-gate", "", Ignored.COMMAND_FOREIGN, changes={3: INNER})
+    of_before = {1: boot_of(FRONT, 2)}
+    yield command("command-for-another-boot", "", Ignored.COMMAND_OTHER_BOOT, changes=of_before)
+    says = "The same number again, though it is another command."
+    locked = (*heard, "command-to-lock-down")
+    yield command("command-that-comes-twice", says, Ignored.COMMAND_REPEATED, after=locked, changes={2: 2})
+    says = "No message of this boot is answered, so the gate cannot tell the service's time."
+    yield command("command-before-the-time-is-known", says, Ignored.COMMAND_UNTIMED, after=())
+    yield command("command-that-was-kept-back", "", late, arrives=10_500)
+    yield command("command-of-tomorrow", "", late, changes={6: milliseconds(moment(20_000))})
+    yield command("command-to-open-a-strange-door", "", Ignored.COMMAND_MISPLACED, changes={5: "inner-in"})
+    says = "No command opens in a lockdown."
+    yield command(
+        "command-to-open-in-a-lockdown", says, Ignored.COMMAND_MISPLACED, after=locked, changes={2: 3}
+    )
+
+
 def scan_credential() -> Credential:
     """What the sergeant presents in the session."""
     scan = Scan.read(parts(said("scan-key-bound").wire)[2])
@@ -440,7 +482,11 @@ def gate_with_a_scan() -> tuple[Gate, Callable[[str, bytes, int], list[Effect]]]
     gate = play.gates[FRONT]
 
     def bring(topic: str, wire: bytes, arrives: int) -> list[Effect]:
-        events = {beacon_topic(SITE, prefix=PREFIX): BeaconReceived, TOPIC: CheckpointReceived}
+        events = {
+            beacon_topic(SITE, prefix=PREFIX): BeaconReceived,
+            TOPIC: CheckpointReceived,
+            COMMANDS: CommandReceived,
+        }
         event = events.get(topic, AnswerReceived)(wire)
         return gate.happens(event, at=1045 + arrives)
 

@@ -20,6 +20,7 @@ from gatekeeper.model.messages import Scan, proof_digest_input
 from gatekeeper.model.topics import PREFIX, standing_topic, trust_topic
 from tests.contract import cddl, forgeries, left_alone, mistakes, specimens
 from tests.contract.checkpoints import newest_checkpoint
+from tests.contract.commands import commands
 from tests.contract.described import MODELS, diagnostic, fields_of
 from tests.contract.play import Said, Step, Word
 from tests.contract.readers import digest
@@ -131,7 +132,9 @@ def _documents() -> dict[str, Any]:
             "version": fresh_flow().policy.version.hex(),
         },
         "enrolment": _document(
-            "enrolment", enrolment_request(site=SITE, gate=FRONT, key=key_of(FRONT)), keys=[FRONT]
+            "enrolment",
+            enrolment_request(site=SITE, gate=FRONT, key=key_of(FRONT), tls=key_of("stranger").public_der),
+            keys=[FRONT],
         ),
         "operators": {
             record.id: _document("operator", record.document, keys=[f"{record.tenant}-signing"])
@@ -160,6 +163,7 @@ def _session() -> dict[str, Any]:
         "noon": int(NOON.timestamp() * 1000),
         "beacon": _said(play.beacon()),
         "checkpoint": _said(newest_checkpoint()),
+        "commands": [_said(said) for said in commands()],
         "steps": [_step(step) for step in steps],
     }
 

@@ -14,8 +14,10 @@ from gatekeeper.core.change import (
     ChangeContent,
     HolderChange,
     LockdownChange,
+    OpeningChange,
     OperatorChange,
     PolicyChange,
+    RebootChange,
     TrustChange,
     WithdrawalChange,
 )
@@ -25,6 +27,7 @@ from gatekeeper.core.proposals import PROPOSAL_LASTS
 from gatekeeper.core.supervise import APPLIED, PROPOSED, Writes, expire_proposals
 from gatekeeper.core.trust import Use
 from gatekeeper.model.badges import BadgeState, Card, CardTechnology
+from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import ClockQuality, JournalEnd, PassageOutcome, StatusKind, Verdict
 from tests.support.operators import account, signed_account
 from tests.support.sites import (
@@ -108,11 +111,17 @@ def _changes(site: SmallSite) -> None:
     pupil, ownerless = site.badges["pupil"].badge, issue("nobody", "school")
     site.enter("nobody", ownerless)
     renewed = replace(site.holders["pupil"], version=2)
+    armoury = AccessPointId("armoury-in")
+    site.recorded(site.hello(site.gate_of(armoury)))
+    approval = ApprovalChange(digest=_proposed(site, OpeningChange(access_point=armoury, reason="a crate")))
+    assert site.supervise(approval, by="colonel").outcome.code == APPLIED
     for by, content in (
         ("school", BadgeStateChange(badge=pupil.id, state=BadgeState.SUSPENDED)),
         ("officer", BadgeStateChange(badge=ownerless.badge.id, state=BadgeState.STOLEN)),
         ("school", HolderChange(holder=renewed.id, document=register_holder(renewed), badges=())),
         ("guard", AlertChange(state="grave")),
+        ("guard", OpeningChange(access_point=AccessPointId("shed-in"), reason="a crate")),
+        ("officer", RebootChange(gate=GateId("front"), reason="it hangs")),
         ("guard", LockdownChange(scope="zone:yard", on=True)),
         ("guard", LockdownChange(scope="gate:front", on=True)),
         ("admin", _policy(level=1)),

@@ -11,6 +11,7 @@ from typing import Any
 
 from devices.core.belief import Beacons, Ignored, read_answer
 from devices.core.checkpoints import CheckpointMemory, Checkpoints
+from devices.core.commands import Commands
 from devices.core.knowledge import Knowledge
 from gatekeeper import cose
 from gatekeeper.core.change import (
@@ -34,6 +35,7 @@ from gatekeeper.model.ids import AccessPointId, BootId, HolderId, OperatorId
 from gatekeeper.model.messages import (
     BEACON_TYPE,
     CHECKPOINT_TYPE,
+    COMMAND_TYPE,
     DECISION_TYPE,
     HELLO_TYPE,
     PASSAGE_TYPE,
@@ -94,6 +96,16 @@ def _decision(payload: bytes) -> str | None:
     wire = signed(payload, key="decision", typ=DECISION_TYPE, aad=topic)
     found = read_answer(wire, gate=FRONT, topic=topic, keys=trust().decisions)
     return found.value if isinstance(found, Ignored) else None
+
+
+def _command(payload: bytes) -> str | None:
+    """Whether a gate would read it; for which boot and until when it counts is asked of real commands only."""
+    topic = topic_of(Channel.COMMAND)
+    wire = signed(payload, key="decision", typ=COMMAND_TYPE, aad=topic)
+    boot = BootId(bytes.fromhex("0123456789abcdef"))
+    taken = Commands(gate=FRONT, boot=boot, topic=topic, keys=trust().decisions).take(wire, now=NOON)
+    is_read = not isinstance(taken, Ignored) or taken is not Ignored.COMMAND_MALFORMED
+    return None if is_read else taken.value
 
 
 def _beacon(payload: bytes) -> str | None:
@@ -207,6 +219,7 @@ PAYLOADS: Mapping[str, tuple[str, Callable[[bytes], str | None]]] = {
     "status": (STATUS_TYPE, lambda payload: _upward("status", payload)),
     "hello": (HELLO_TYPE, lambda payload: _upward("hello", payload)),
     "decision": (DECISION_TYPE, _decision),
+    "command": (COMMAND_TYPE, _command),
     "beacon": (BEACON_TYPE, _beacon),
     "checkpoint": (CHECKPOINT_TYPE, _checkpoint),
     "snapshot": (SNAPSHOT_TYPE, _snapshot),

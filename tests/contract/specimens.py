@@ -25,8 +25,10 @@ from gatekeeper.core.change import (
     LockdownChange,
     LogExportChange,
     LookUpChange,
+    OpeningChange,
     OperatorChange,
     PolicyChange,
+    RebootChange,
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
@@ -39,7 +41,7 @@ from gatekeeper.core.register import holder_payload
 from gatekeeper.core.trust import agreement_payload, trust_payload
 from gatekeeper.cose.status_list import INVALID, SUSPENDED, VALID
 from gatekeeper.model.badges import BadgeState, claims_of
-from gatekeeper.model.ids import AccessPointId, BootId, SiteId
+from gatekeeper.model.ids import AccessPointId, BootId, OperatorId, SiteId
 from gatekeeper.model.messages import (
     Answer,
     Beacon,
@@ -47,6 +49,8 @@ from gatekeeper.model.messages import (
     ByDigest,
     ByToken,
     ClockQuality,
+    Command,
+    CommandKind,
     Hello,
     LogCheckpoint,
     Passage,
@@ -104,6 +108,19 @@ _ANSWER: Mapping[str, Any] = {
 }
 
 
+_COMMAND: Mapping[str, Any] = {
+    "boot": _BOOT,
+    "sequence": 7,
+    "gate": FRONT,
+    "access_point": None,
+    "issued": NOON,
+    "valid": timedelta(seconds=10),
+    "operator": OperatorId("officer"),
+    "entry": 42,
+    "unlock": None,
+}
+
+
 def _change(content: ChangeContent) -> bytes:
     document = sign_change(
         content,
@@ -156,6 +173,9 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "passage-forced": Passage(
             **_UP, access_point=AccessPointId("front-in"), outcome=PassageOutcome.FORCED, scan=None
         ),
+        "passage-exited": Passage(
+            **_UP, access_point=AccessPointId("front-in"), outcome=PassageOutcome.EXITED, scan=None
+        ),
         "status-online": Status(**_UP, kind=StatusKind.ONLINE, access_point=None),
         "status-closed-again": Status(
             **_UP, kind=StatusKind.CLOSED_AGAIN, access_point=AccessPointId("front-in")
@@ -179,6 +199,18 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
             **{**_ANSWER, "valid": timedelta(seconds=60)}, verdict=Verdict.WAITING, reason=15
         ),
         "decision-recorded": Answer(**_ANSWER, verdict=Verdict.RECORDED, reason=0),
+        "command-to-open": Command(
+            **{**_COMMAND, "access_point": AccessPointId("front-in"), "unlock": timedelta(seconds=4)},
+            kind=CommandKind.OPEN,
+            second=OperatorId("deputy"),
+        ),
+        "command-to-lock-down": Command(**_COMMAND, kind=CommandKind.LOCK_DOWN, second=None),
+        "command-to-release": Command(
+            **{**_COMMAND, "access_point": AccessPointId("front-in")},
+            kind=CommandKind.RELEASE,
+            second=OperatorId("deputy"),
+        ),
+        "command-to-start-anew": Command(**_COMMAND, kind=CommandKind.REBOOT, second=None),
         "beacon": Beacon(site=SITE, value=_BEACON, issued=NOON, period=timedelta(seconds=10)),
         "checkpoint": LogCheckpoint(site=SITE, note=note_of(42, digest(b"the root of 42 entries")), at=NOON),
     }
@@ -239,12 +271,21 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "change-of-look-up": _change(LookUpChange(holder=pupil.holder.id, purpose="complaint 12 of 2026")),
         "change-of-erasure": _change(ErasureChange(holder=pupil.holder.id, reason="left the school")),
         "change-of-hold": _change(HoldChange(scope="tenant:school", on=True, reason="case 7 of 2026")),
+        "change-of-opening": _change(
+            OpeningChange(access_point=AccessPointId("front-in"), reason="a pram at the gate")
+        ),
+        "change-of-reboot": _change(RebootChange(gate=FRONT, reason="it hangs")),
         "change-of-policy": _change(PolicyChange(document=policy_document())),
         "change-of-trust": _change(TrustChange(document=trust_document())),
         "change-of-holder": _change(
             HolderChange(holder=van.holder.id, document=van.registration, badges=(issue,))
         ),
         "enrolment": payload_of(enrolment_request(site=SiteId(SITE), gate=FRONT, key=key_of("front"))),
+        "enrolment-with-a-tls-key": payload_of(
+            enrolment_request(
+                site=SiteId(SITE), gate=FRONT, key=key_of("front"), tls=key_of("stranger").public_der
+            )
+        ),
     }
     return {name: (rule_of(name), payload) for name, payload in {**messages, **documents}.items()}
 

@@ -36,6 +36,7 @@ def session() -> Any:
 SAID = [
     session()["beacon"],
     session()["checkpoint"],
+    *session()["commands"],
     *(step[way] for step in session()["steps"] for way in ("up", "down") if way in step),
 ]
 

@@ -34,7 +34,7 @@ _ECDSA = {ESP256: (SECP256R1(), SHA256(), 32), ESP384: (SECP384R1(), SHA384(), 4
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "clock": ("none", "free-running", "synchronised"),
     "technology": ("mifare", "wiegand"),
-    "outcome": ("taken", "not-taken", "forced", "held-open"),
+    "outcome": ("taken", "not-taken", "forced", "held-open", "exited"),
     "kind": (
         "online",
         "offline",
@@ -55,6 +55,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
         "opened",
         "command-refused",
     ),
+    "command": ("open", "lock-down", "release", "reboot"),
     "verdict": ("denied", "granted", "recorded", "waiting"),
 }
 
@@ -265,6 +266,25 @@ def _decision(fields: Mapping[str, Any]) -> dict[int, Any]:
     )
 
 
+def _command(fields: Mapping[str, Any]) -> dict[int, Any]:
+    return _without_none(
+        {
+            0: 1,
+            1: _hex(fields, "boot"),
+            2: fields["sequence"],
+            3: fields["gate"],
+            4: _WORDS["command"].index(fields["kind"]),
+            5: fields.get("access_point"),
+            6: fields["issued"],
+            7: fields["valid"],
+            8: fields["operator"],
+            9: fields.get("second"),
+            10: fields["entry"],
+            11: fields.get("unlock"),
+        }
+    )
+
+
 def _beacon(fields: Mapping[str, Any]) -> dict[int, Any]:
     return {0: 1, 1: fields["site"], 2: _hex(fields, "value"), 3: fields["issued"], 4: fields["period"]}
 
@@ -279,6 +299,7 @@ _PAYLOADS = {
     "status": _status,
     "hello": _hello,
     "decision": _decision,
+    "command": _command,
     "beacon": _beacon,
     "checkpoint": _checkpoint,
 }

@@ -21,11 +21,13 @@ from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.core import trust as core_trust
 from gatekeeper.core.actuate import sign_answer
+from gatekeeper.core.commands import Errand, Order
 from gatekeeper.core.flow import Recorded
 from gatekeeper.core.scan import Authentic, authenticate
 from gatekeeper.core.trust import Use
 from gatekeeper.model import messages, snapshot
-from gatekeeper.model.messages import LogCheckpoint
+from gatekeeper.model.ids import OperatorId
+from gatekeeper.model.messages import CommandKind, LogCheckpoint
 from gatekeeper.model.topics import (
     PREFIX,
     UPWARD,
@@ -43,7 +45,7 @@ from gatekeeper.service.engine.intake import Arrival
 from tests.contract import cddl, forgeries, readers, specimens
 from tests.contract.an_engine import engine
 from tests.contract.checkpoints import newest_checkpoint
-from tests.contract.play import Play, moment
+from tests.contract.play import Play, boot_of, moment
 from tests.contract.vector_site import FRONT, SITE, fresh_flow, key_of, trust
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -165,27 +167,15 @@ def test_there_is_a_channel_for_every_topic_and_no_other():
 def test_a_gate_sends_what_the_service_listens_to_and_receives_all_else_that_is_in_use():
     listened = {pattern.rsplit("/", maxsplit=1)[1] for pattern in upward_filters(SITE)}
     assert listened == {channel.value for channel in UPWARD}
-    for name, channel in document()["channels"].items():
+    for name in document()["channels"]:
         actions = [operation["action"] for operation in operations(name)]
-        if channel.get("x-reserved"):
-            assert actions == []
-        else:
-            assert actions == ["send" if name in listened else "receive"], name
+        assert actions == ["send" if name in listened else "receive"], name
 
 
 def test_what_goes_up_is_answered_on_the_decision_channel():
     for operation in document()["operations"].values():
         if operation["action"] == "send":
             assert operation["reply"]["channel"]["$ref"] == "#/channels/decision"
-
-
-def test_a_reserved_channel_has_no_payload_that_the_code_would_read():
-    [name] = [name for name, channel in document()["channels"].items() if channel.get("x-reserved")]
-    channel = document()["channels"][name]
-    assert channel["x-reserved"] is True
-    assert name not in readers.PAYLOADS
-    for reference in references(channel["messages"]):
-        assert "payload" not in resolved(reference)
 
 
 def link() -> GateLink:
@@ -251,6 +241,7 @@ def test_the_examples_and_vectors_of_a_message_exist_and_are_of_it(name: str):
     said = [
         session["beacon"],
         session["checkpoint"],
+        *session["commands"],
         *(step[way] for step in steps for way in ("up", "down") if way in step),
     ]
     alone = json.loads((SCHEMAS / "vectors" / "alone.json").read_text("utf-8"))
@@ -300,7 +291,7 @@ def test_what_a_gate_sends_has_the_quality_of_service_that_stands_here():
 
 
 def test_a_gate_asks_for_what_is_retained_where_something_is():
-    for name in ("decision", "beacon", "checkpoint", "policy", "standing", "trust"):
+    for name in ("decision", "command", "beacon", "checkpoint", "policy", "standing", "trust"):
         route = routes()[spelled(document()["channels"][name]["address"])]
         assert route.retained is binding(name)["retain"]
         assert _options(route).retainHandling == (0 if route.retained else 2)
@@ -331,7 +322,8 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     said = forgeries.said("hello-of-front")
     authentic = authenticate(said.topic, said.wire, trust=trust(), prefix=PREFIX)
     assert isinstance(authentic, Authentic)
-    outcome = Play().flow.take(authentic, None, now=moment(0))
+    running._flow = Play().flow
+    outcome = running._flow.take(authentic, None, now=moment(0))
     assert isinstance(outcome, Recorded)
     topic, outcome.receipt.signed = sign_answer(
         outcome.answer, site=SITE, key=key_of("decision"), prefix=PREFIX
@@ -360,8 +352,16 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
             kept.something.clear()
             await kept.something.wait()
     providing.cancel()
+    ordered = Order(
+        errand=Errand(gate=FRONT, boot=boot_of(FRONT), kind=CommandKind.LOCK_DOWN),
+        operator=OperatorId("officer"),
+        second=None,
+        entry=1,
+    )
+    command = running._commanding.sign(ordered, now=running._parts.clock.now())
+    running._commanding.give(command)
     sent = {call["topic"]: {"qos": call["qos"], "retain": call["retain"]} for call in kept.published}
-    channels = ("decision", "beacon", "checkpoint", "standing", "trust")
+    channels = ("decision", "command", "beacon", "checkpoint", "standing", "trust")
     bindings = {spelled(document()["channels"][name]["address"]): binding(name) for name in channels}
     bindings |= dict.fromkeys(snapshots, binding("policy"))
     assert sent == {topic: {"qos": one["qos"], "retain": one["retain"]} for topic, one in bindings.items()}

@@ -25,6 +25,8 @@ from gatekeeper.model.messages import (
     ByDigest,
     ByToken,
     ClockQuality,
+    Command,
+    CommandKind,
     Hello,
     LogCheckpoint,
     Passage,
@@ -45,6 +47,7 @@ MESSAGES: dict[str, Any] = {
     "status": Status,
     "hello": Hello,
     "decision": Answer,
+    "command": Command,
     "beacon": Beacon,
     "checkpoint": LogCheckpoint,
 }
@@ -164,6 +167,16 @@ answers = {
 }
 briefly = cddl.edged(0, 5000).map(lambda ms: timedelta(milliseconds=ms))
 patiently = cddl.edged(0, 60_000).map(lambda ms: timedelta(milliseconds=ms))
+ordered = {
+    "boot": st.binary(min_size=8, max_size=8),
+    "sequence": cddl.edged(1, 1 << 53),
+    "gate": names,
+    "issued": milliseconds,
+    "valid": cddl.edged(0, 10_000).map(lambda ms: timedelta(milliseconds=ms)),
+    "operator": names,
+    "second": st.none() | names,
+    "entry": cddl.edged(0, 1 << 53),
+}
 WRITTEN: dict[str, st.SearchStrategy[Any]] = {
     "scan": st.builds(
         Scan,
@@ -204,6 +217,19 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         verdict=st.sampled_from([Verdict.DENIED, Verdict.RECORDED]),
         valid=briefly,
         unlock=st.none(),
+    ),
+    "command": st.builds(
+        Command, **ordered, kind=st.just(CommandKind.OPEN), access_point=names, unlock=durations
+    )
+    | st.builds(
+        Command,
+        **ordered,
+        kind=st.sampled_from([CommandKind.LOCK_DOWN, CommandKind.RELEASE]),
+        access_point=st.none() | names,
+        unlock=st.none(),
+    )
+    | st.builds(
+        Command, **ordered, kind=st.just(CommandKind.REBOOT), access_point=st.none(), unlock=st.none()
     ),
     "beacon": st.builds(
         Beacon,
@@ -529,6 +555,8 @@ contents = (
         on=st.booleans(),
         reason=reasons,
     )
+    | st.builds(changes.OpeningChange, access_point=names, reason=reasons)
+    | st.builds(changes.RebootChange, gate=names, reason=reasons)
     | st.builds(changes.AlertChange, state=names)
     | st.builds(
         changes.LockdownChange,

@@ -12,7 +12,7 @@ guards nothing. All signatures are deterministic (RFC 6979, RFC 8032), so the si
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -69,6 +69,8 @@ from gatekeeper.model.people import Agreement, Holder, HolderKind
 SITE = SiteId("vector-fort")
 HOST, SCHOOL = TenantId("army"), TenantId("school")
 FRONT, INNER, SHED_READER = GateId("front"), GateId("inner"), GateId("shed-reader")
+FORMER = GateId("former")
+"""A gate whose key the trust list revokes."""
 FOUNDED = datetime(2026, 1, 1, tzinfo=UTC)
 ENDS = datetime(2027, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 6, 3, 10, tzinfo=UTC)  # a Wednesday, noon in Amsterdam
@@ -91,6 +93,7 @@ KEYS: Mapping[str, tuple[cose.Algorithm, str, str]] = {
     "front": (A.ESP256, Use.GATE, "front"),
     "inner": (A.ESP384, Use.GATE, "inner"),
     "shed-reader": (A.ED25519, Use.GATE, "shed-reader"),
+    "former": (A.ESP256, Use.GATE, "former"),
     "decision": (A.ESP256, Use.DECISION, "service"),
     "log": (A.ED25519, Use.LOG, "service"),
     "seal": (A.ESP256, Use.SEAL, "service"),
@@ -185,7 +188,10 @@ def listing() -> TrustListing:
             HOST: _tenant("army", None),
             SCHOOL: _tenant("school", agreement_document()),
         },
-        gates={gate: _trusted(gate) for gate in (FRONT, INNER, SHED_READER)},
+        gates={
+            **{gate: _trusted(gate) for gate in (FRONT, INNER, SHED_READER)},
+            FORMER: replace(_trusted(FORMER), state=KeyState.REVOKED, revoked_from=FOUNDED),
+        },
         services=(
             (Use.DECISION, _trusted("decision")),
             (Use.LOG, _trusted("log")),

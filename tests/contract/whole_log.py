@@ -7,7 +7,7 @@ made. What a gate does not say in the session is said here by hand.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -25,14 +25,17 @@ from gatekeeper.core.change import (
     HolderChange,
     LockdownChange,
     LookUpChange,
+    OpeningChange,
     OperatorChange,
     PolicyChange,
+    RebootChange,
     SuspensionChange,
     TrustChange,
     WithdrawalChange,
 )
 from gatekeeper.core.custody import erase_again
-from gatekeeper.core.drafting import draft_of_mismatch
+from gatekeeper.core.drafting import draft_of_asking, draft_of_certificate, draft_of_mismatch
+from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
@@ -41,7 +44,7 @@ from gatekeeper.core.retention import Digest, Expired, draft_of_expiry
 from gatekeeper.core.supervise import APPLIED, PROPOSED, StoredHolder, Writes, expire_proposals
 from gatekeeper.core.trust import trust_payload
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import AccessPointId
+from gatekeeper.model.ids import AccessPointId, OperatorId
 from gatekeeper.model.messages import ClockQuality, Passage, PassageOutcome, Verdict
 from gatekeeper.model.retention import Kept
 from gatekeeper.service.administration.ceremony import Founding
@@ -146,6 +149,7 @@ def _unsaid(play: Play) -> None:
         (3, scan_of(FRONT, boot=boot, sequence=3, beacon=beacon, offline_verdict=Verdict.DENIED)),
         (4, _passage(boot, 4, PassageOutcome.NOT_TAKEN, hashlib.sha256(known.wire).digest())),
         (5, _passage(boot, 5, PassageOutcome.HELD_OPEN, None)),
+        (6, _passage(boot, 6, PassageOutcome.EXITED, None)),
         (90, _passage(boot, 90, PassageOutcome.FORCED, None)),
     ]
     for number, message in said:
@@ -202,6 +206,7 @@ def _changes(play: Play) -> None:
     later = moment(20_000) + PROPOSAL_LASTS
     play.drafts += expire_proposals(play.flow, now=later, writes=Writes())
     play.drafts += _over(play, later)
+    play.drafts += _enrolled(play, later)
     play.drafts += _altered(play, later)
 
 
@@ -224,6 +229,20 @@ def _over(play: Play, now: datetime) -> Iterator[Draft]:
             **placed,
         )
         yield draft_of_expiry(said, play.flow.policy, at=now, seq=play.flow.next_seq)
+        play.flow.next_seq += 1
+
+
+def _enrolled(play: Play, now: datetime) -> Iterator[Draft]:
+    """A gate asks for its place, gets its certificate, and later the next one."""
+    document = enrolment_request(site=SITE, gate=FRONT, key=key_of("front"), tls=b"a key for TLS")
+    asked = read_enrolment(document)
+    assert isinstance(asked, EnrolmentRequest)
+    yield draft_of_asking(asked, invited_by=OperatorId("officer"), at=now, seq=play.flow.next_seq)
+    play.flow.next_seq += 1
+    for renewal in (False, True):
+        yield draft_of_certificate(
+            asked, serial=7, until=now + timedelta(days=7), renewal=renewal, at=now, seq=play.flow.next_seq
+        )
         play.flow.next_seq += 1
 
 
@@ -252,6 +271,8 @@ def _taken_and_kept(made: "_Made") -> None:
     opened = made.proposed(replace(some, openings=True, reason="complaint 12"), by="registrar")
     made(ApprovalChange(digest=opened), by="deputy")
     made(LookUpChange(holder=sergeant, purpose="complaint 13"))
+    made(OpeningChange(access_point=AccessPointId("front-in"), reason="a pram at the gate"))
+    made(RebootChange(gate=FRONT, reason="it hangs"))
     for scope in ("site", "tenant:school", f"holder:{pupil}"):
         made(HoldChange(scope=scope, on=True, reason="case 7"))
         lifted = made.proposed(HoldChange(scope=scope, on=False, reason="case 7 is closed"))

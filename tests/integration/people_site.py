@@ -210,11 +210,16 @@ class Registry:
 
 @contextlib.contextmanager
 def served_site(
-    folder: Path, server: EmbeddedPostgres, broker: EmbeddedBroker, *, yard: Mapping[str, Any] | None = None
+    folder: Path,
+    server: EmbeddedPostgres,
+    broker: EmbeddedBroker,
+    *,
+    yard: Mapping[str, Any] | None = None,
+    beside: str = "",
 ) -> Iterator[Registry]:
-    """Found a site, open it and serve it; `yard` is what its yard demands beside."""
+    """Found a site, open it and serve it; `yard` is what its yard demands, `beside` what the site file says beside."""
     site = SiteId(f"people-{next(_NUMBERS)}-{os.getpid()}")
-    settings, founding = asyncio.run(_founded(_document(site, yard or {}), folder, server, broker))
+    settings, founding = asyncio.run(_founded(_document(site, yard or {}, beside), folder, server, broker))
     registry = Registry(settings, broker, _log=folder / "engine.log")
     assert founding
     registry.start()
@@ -250,9 +255,9 @@ async def _founded(
     return settings, size
 
 
-def _document(site: SiteId, yard: Mapping[str, Any]) -> dict[str, Any]:
+def _document(site: SiteId, yard: Mapping[str, Any], beside: str) -> dict[str, Any]:
     now = datetime.now(UTC)
-    document = tomllib.loads(SMALL.replace("[population]", f"{_VISITS}\n[population]", 1))
+    document = tomllib.loads(SMALL.replace("[population]", f"{_VISITS}\n{beside}\n[population]", 1))
     document["site"]["id"] = site
     next(zone for zone in document["zone"] if zone["id"] == "yard").update(yard)
     for tenant in document["tenant"]:

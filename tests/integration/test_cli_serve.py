@@ -57,20 +57,39 @@ def test_a_port_that_is_taken_is_told_before_anything_is_started(hold: Hold):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "broker_password_file cannot be read: {file}: No such file or directory.\n"),
-        (b"\xff\xfe", "broker_password_file is no text: {file}.\n"),
+        (None, "{setting} cannot be read: {file}: No such file or directory.\n"),
+        (b"\xff\xfe", "{setting} is no text: {file}.\n"),
     ],
     ids=["missing", "no text"],
 )
+@pytest.mark.parametrize("setting", ["broker_password_file", "onvif_password_file"])
 def test_a_password_file_that_cannot_be_read_is_told_before_anything_is_started(
-    content: bytes | None, sentence: str, hold: Hold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str,
+    content: bytes | None,
+    sentence: str,
+    hold: Hold,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     file = tmp_path / "password"
     if content is not None:
         file.write_bytes(content)
-    monkeypatch.setenv("GATEKEEPER_BROKER_PASSWORD_FILE", str(file))
+    monkeypatch.setenv(f"GATEKEEPER_{setting.upper()}", str(file))
     said = hold.say("serve", "--data", hold.data, "--http-port", 0)
-    assert (said.code, said.out, said.err) == (2, "", sentence.format(file=file))
+    assert (said.code, said.out, said.err) == (2, "", sentence.format(setting=setting, file=file))
+    assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://broker", "mqtt://user:secret@broker/path"])
+def test_an_address_for_outward_events_that_is_none_is_told_before_anything_is_started(
+    url: str, hold: Hold, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GATEKEEPER_ONVIF", "true")
+    monkeypatch.setenv("GATEKEEPER_ONVIF_BROKER", url)
+    said = hold.say("serve", "--data", hold.data, "--http-port", 0)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("onvif_broker cannot be used. The broker's URL ")
+    assert "secret" not in said.err
     assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"
 
 

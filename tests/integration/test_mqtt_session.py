@@ -242,6 +242,42 @@ async def test_a_message_that_was_sent_to_be_retained_is_flagged(ground: Ground)
     assert [message.retained for message in listener.messages] == [True, False]
 
 
+async def test_a_session_that_asks_for_what_stands_has_it_at_every_link_and_nothing_of_its_own(
+    ground: Ground,
+) -> None:
+    (gate, _), session = (
+        await ground.gate(),
+        ground.session(what_stands=True, session_expiry=timedelta(0)),
+    )
+    gate.publish(ground.scan, b"stands", qos=1, retain=True)
+    listener = await ground.listen(session, f"gk/v1/{ground.name}/+/+")
+    await listener.until_payloads(b"stands")
+    session.publish(ground.scan, b"our own", qos=1, retain=True)
+    ground.proxy.cut()
+    await listener.until_links("up", "down", "up")
+    await listener.until_payloads(b"stands", b"our own")
+    assert [message.retained for message in listener.messages] == [True, True]
+
+
+async def test_who_is_lost_without_a_word_leaves_a_will_that_stands_and_who_leaves_in_order_none(
+    ground: Ground,
+) -> None:
+    _, listener = await ground.gate(ground.decision)
+    will = (ground.decision, b"lost")
+    session = ground.session(will=will)
+    await ground.listen(session)
+    ground.proxy.refuse()
+    ground.proxy.cut()
+    await listener.until_payloads(b"lost")
+    assert listener.messages[0].retained
+    await ground.proxy.accept()
+    other = ground.session(will=will)
+    await ground.listen(other)
+    await other.close()
+    await ground.gate()  # evicts the first
+    assert listener.payloads == [b"lost"]
+
+
 async def test_the_receive_maximum_bounds_what_is_in_flight(ground: Ground) -> None:
     session, (gate, _) = ground.session(receive_maximum=3), await ground.gate()
     listener = await ground.listen(session, ground.scans)

@@ -1,18 +1,22 @@
-"""Promise 2 at the gate: no sequence of events releases a strike without a valid, fresh grant of its own.
+"""Promise 2 at the gate: no sequence of events releases a strike without a valid word of its own, or a way out.
 
-The machine below knows what a broker could send: answers the service did sign (for this gate or another, early, late, again),
-answers nobody signed, and bytes cut and moved. It keeps its own book of what would be a valid grant, from the rules alone.
+The machine below knows what a broker could send: answers and commands the service did sign (for this gate or another,
+early, late, again), such that nobody signed, beacons kept back, and bytes cut and moved; and all that can happen at the gate,
+a power cut too. It keeps its own book of what would be valid, from the rules alone. A strike is released from outside for a
+grant to an outstanding scan of its access point, or a command to open it; from inside where the settings say so.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from devices.core.door import DoorState
+from devices.core.controller import Exit
+from devices.core.door import SHUT, DoorState
 from devices.core.events import (
     Append,
     Appended,
@@ -20,34 +24,48 @@ from devices.core.events import (
     AskProof,
     BeaconReceived,
     CancelTimer,
+    CommandReceived,
     ContactClosed,
     ContactOpened,
     Effect,
+    ExitRequested,
+    FireCleared,
+    FireDetected,
     JournalSettled,
     LinkDown,
     LinkUp,
     Lock,
     ProofGiven,
     Publish,
+    Restart,
     Settle,
     Show,
     Signal,
     StartTimer,
+    TamperCleared,
+    TamperOpened,
     Timer,
     TimerFired,
     TimerKind,
     Unlock,
+    WallTime,
 )
 from gatekeeper import cose
-from gatekeeper.model.ids import AccessPointId
-from gatekeeper.model.messages import ByToken, Scan, Verdict
+from gatekeeper.model.ids import AccessPointId, BootId
+from gatekeeper.model.messages import ByToken, ClockQuality, CommandKind, Scan, Verdict
 from gatekeeper.model.topics import Channel
-from tests.unit.devices.ground import CARD, IN, NOON, OTHER_GATE, OUT, PLAIN, Talk, only, topic
+from tests.unit.devices.ground import BOOT, CARD, IN, NOON, OTHER_GATE, OUT, PLAIN, Talk, only, topic
 
 POINTS = st.sampled_from([IN, OUT, PLAIN])
 PICKS = st.integers(0, 1 << 30)
 BADGE_KEY = cose.SigningKey.generate()
 DEADLINE = 5.0
+LAG = 5.0
+"""How much later than its validity a command may count at the most, whatever the broker keeps back."""
+DOORS = {
+    IN: {"exit": Exit.RELEASED, "partners": frozenset({OUT})},
+    OUT: {"released_by_fire": True},
+}
 
 
 @dataclass
@@ -61,15 +79,31 @@ class Question:
     patience: float | None = None
 
 
+@dataclass(frozen=True)
+class Order:
+    """A command as the book knows it; `at` is when the service signed it."""
+
+    wire: bytes
+    kind: CommandKind
+    access_point: AccessPointId | None
+    boot: BootId
+    sequence: int
+    at: float
+    valid: float
+
+
 class Gate(RuleBasedStateMachine):
     """Everything that can happen to a gate, in any order."""
 
     @initialize()
     def begin(self) -> None:
-        self.talk = Talk()
+        self.talk = Talk(doors=DOORS)
+        self.start = self.talk.at
+        self.boots = 1
+        self.orders: list[Order] = []
+        self.beacons: list[bytes] = []
         self.badge = ByToken(self.talk.service.token(badge_key=BADGE_KEY))
         self.questions: list[Question] = []
-        self.digests: dict[bytes, bytes] = {}
         self.answers: list[tuple[bytes, Question | None, float]] = []
         self.talk.disk_is_quick = False
         self.appends: list[Append] = []
@@ -83,16 +117,44 @@ class Gate(RuleBasedStateMachine):
         self.do(self.talk.happens(LinkUp()))
         self.new_beacon()
 
+    def wake(self, boot: BootId) -> None:
+        """What the book knows of a boot that begins."""
+        self.boot = boot
+        self.digests: dict[bytes, bytes] = {}
+        self.timers: dict[Timer, float] = {}
+        self.made: dict[AccessPointId, float] = {}
+        self.unlocks = 0
+        self.highest = 0
+        self.down: set[AccessPointId] = set()
+        self.burns = self.is_restarting = self.is_measured = False
+        for question in self.questions:
+            question.is_open = False
+
+    @property
+    def noon_and(self) -> datetime:
+        """What the service's clock says now."""
+        return NOON + timedelta(seconds=self.talk.at - self.start)
+
     # -- the shell's part -----------------------------------------------------------------------------------------
 
-    def do(self, effects: list[Effect], *, may_unlock: AccessPointId | None = None) -> None:
-        """Carry out effects; a strike may move at one place at most, and only when the book says so."""
+    def do(
+        self,
+        effects: list[Effect],
+        *,
+        may_unlock: AccessPointId | None = None,
+        ways_out: Collection[AccessPointId] = (),
+    ) -> None:
+        """Carry out effects; a strike may move at one place at most, or on the ways out, and only when the book says so."""
         # The shell starts timers in the same instant as it publishes: take those first.
         for effect in sorted(effects, key=lambda effect: not isinstance(effect, StartTimer)):
             match effect:
                 case Unlock(access_point=access_point, lasting=lasting):
-                    assert access_point == may_unlock, "a strike was released without a grant of its own"
                     assert lasting <= timedelta(minutes=1)
+                    if access_point in ways_out:
+                        continue
+                    assert access_point == may_unlock, "a strike was released without a grant of its own"
+                    assert access_point not in self.down, "a strike was released in a lockdown"
+                    assert not self.is_restarting
                     may_unlock = None
                     self.unlocks += 1
                 case StartTimer(timer=timer, after=after):
@@ -112,6 +174,8 @@ class Gate(RuleBasedStateMachine):
                     self.settles.append(JournalSettled(journal, number))
                 case AskProof() | Lock() | Show():
                     pass
+        if only(Restart, effects):
+            self.power_is_cut()
 
     def seen(self, sent: Publish, wire: bytes) -> None:
         message = self.talk.service.read(sent)
@@ -126,10 +190,21 @@ class Gate(RuleBasedStateMachine):
         """The rules, again and apart: an own scan, still open, its grant still valid, its door closed."""
         if question is None or not question.is_open:
             return False
-        door = self.talk.controller.door(question.access_point)
         limit = min(valid, DEADLINE) if question.patience is None else question.patience
         in_time = self.talk.at - question.since < limit
-        return in_time and door in {DoorState.LOCKED, DoorState.UNLOCKED}
+        return in_time and self.is_free_to_open(question.access_point)
+
+    def is_free_to_open(self, access_point: AccessPointId) -> bool:
+        """Closed, nobody on the way out, its partner shut, and no lockdown."""
+        door = self.talk.controller.door
+        partners = DOORS.get(access_point, {}).get("partners", frozenset())
+        is_closed = door(access_point) in {DoorState.LOCKED, DoorState.UNLOCKED}
+        return is_closed and access_point not in self.down and all(door(other) in SHUT for other in partners)
+
+    def may_count(self, order: Order) -> bool:
+        """The rules for commands, again and apart: of this boot, in order, and not too old on the service's own clock."""
+        age = self.talk.at - order.at
+        return order.boot == self.boot and order.sequence > self.highest and age < order.valid + LAG
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
@@ -150,11 +225,55 @@ class Gate(RuleBasedStateMachine):
     def link(self, up: bool) -> None:  # noqa: FBT001
         self.do(self.talk.happens(LinkUp() if up else LinkDown()))
 
+    @rule(access_point=POINTS)
+    def press_the_exit_button(self, access_point: AccessPointId) -> None:
+        is_released = DOORS.get(access_point, {}).get("exit") is Exit.RELEASED
+        ready = {*SHUT, DoorState.EXITING}
+        is_ready = self.talk.controller.door(access_point) in ready
+        effects = self.talk.happens(ExitRequested(access_point))
+        if is_released and is_ready:
+            assert only(Unlock, effects), "somebody was not let out"
+        self.do(effects, ways_out=[access_point] if is_released and is_ready else [])
+
+    @rule(on=st.booleans())
+    def fire_input(self, on: bool) -> None:  # noqa: FBT001
+        self.burns = on
+        self.do(self.talk.happens(FireDetected() if on else FireCleared()), ways_out=[OUT] if on else [])
+
+    @rule(place=st.sampled_from([None, IN, OUT]), opens=st.booleans())
+    def housing(self, place: AccessPointId | None, opens: bool) -> None:  # noqa: FBT001
+        self.do(self.talk.happens(TamperOpened(place) if opens else TamperCleared(place)))
+
+    @rule(days=st.integers(-10_000, 10_000), quality=st.sampled_from(ClockQuality))
+    def wall_clock_jumps(self, days: int, quality: ClockQuality) -> None:
+        self.talk.wall = WallTime(NOON + timedelta(days=days), quality)
+
+    @rule()
+    def power_is_cut(self) -> None:
+        """The program starts anew, and knows nothing of what was asked or ordered."""
+        self.boots += 1
+        boot = BootId(self.boots.to_bytes(8))
+        self.wake(boot)
+        before = len(self.talk.did)
+        self.talk.restarts(self.talk.controller.remembered, boot=boot)
+        self.do(self.talk.did[before:])
+
     @rule()
     def new_beacon(self) -> None:
-        self.beacons += 1
-        wire = self.talk.service.beacon(issued=NOON + timedelta(seconds=self.beacons))
+        """The service's beacon of now, heard at once; the broker may send it again at any time."""
+        self.talk.passes(0.001)
+        wire = self.talk.service.beacon(issued=self.noon_and)
+        self.beacons.append(wire)
         self.do(self.talk.happens(BeaconReceived(wire)))
+
+    @rule()
+    def beacon_is_kept_back(self) -> None:
+        self.talk.passes(0.001)
+        self.beacons.append(self.talk.service.beacon(issued=self.noon_and))
+
+    @rule(pick=PICKS)
+    def broker_delivers_a_beacon(self, pick: int) -> None:
+        self.do(self.talk.happens(BeaconReceived(self.beacons[pick % len(self.beacons)])))
 
     @rule(seconds=st.floats(0.001, 3.0))
     def time_passes(self, seconds: float) -> None:
@@ -166,7 +285,8 @@ class Gate(RuleBasedStateMachine):
     def timer_fires(self, pick: int) -> None:
         timer = list(self.timers)[pick % len(self.timers)]
         self.talk.at = max(self.talk.at, self.timers.pop(timer))
-        self.do(self.talk.happens(TimerFired(timer)))
+        free = [OUT] if self.burns and timer == Timer(TimerKind.FIRE, OUT) else []
+        self.do(self.talk.happens(TimerFired(timer)), ways_out=free)
         self.forget_given_up()
 
     @precondition(lambda self: self.appends)
@@ -206,14 +326,16 @@ class Gate(RuleBasedStateMachine):
     def service_grants(self, pick: int, valid: float) -> None:
         """Sign a true grant, which the broker holds back for as long as it likes."""
         question = self.lately_asked(pick)
-        wire = self.talk.service.answer(question.wire, valid=timedelta(seconds=valid))
+        wire = self.talk.service.answer(question.wire, valid=timedelta(seconds=valid), issued=self.noon_and)
         self.answers.append((wire, question, valid))
 
     @precondition(lambda self: self.questions)
     @rule(pick=PICKS)
     def service_denies(self, pick: int) -> None:
         question = self.lately_asked(pick)
-        self.do(self.talk.hears(self.talk.service.answer(question.wire, Verdict.DENIED)))
+        self.do(
+            self.talk.hears(self.talk.service.answer(question.wire, Verdict.DENIED, issued=self.noon_and))
+        )
         question.is_open = False
 
     @precondition(lambda self: self.questions)
@@ -222,7 +344,11 @@ class Gate(RuleBasedStateMachine):
         """A guard looks: the scan is kept for longer, if it is asked in time, and once."""
         question = self.lately_asked(pick)
         wire = self.talk.service.answer(
-            question.wire, Verdict.WAITING, unlock=None, valid=timedelta(seconds=seconds)
+            question.wire,
+            Verdict.WAITING,
+            unlock=None,
+            valid=timedelta(seconds=seconds),
+            issued=self.noon_and,
         )
         self.do(self.talk.hears(wire))
         in_time = self.talk.at - question.since < DEADLINE
@@ -258,7 +384,8 @@ class Gate(RuleBasedStateMachine):
         if owed:
             assert only(Unlock, effects), "a valid grant was not carried out"
         self.do(effects, may_unlock=question.access_point if owed and question else None)
-        if any(shown.signal in {Signal.GRANTED, Signal.BUSY} for shown in only(Show, effects)):
+        settled = {Signal.GRANTED, Signal.BUSY, Signal.LOCKDOWN}
+        if any(shown.signal in settled for shown in only(Show, effects)):
             question.is_open = False
 
     @precondition(lambda self: self.answers)
@@ -276,8 +403,143 @@ class Gate(RuleBasedStateMachine):
     @rule()
     def service_records(self) -> None:
         for sent in self.talk.published[-40:]:
-            if not isinstance(self.talk.service.read(sent), Scan):
-                self.do(self.talk.hears(self.talk.service.answer(sent.payload, Verdict.RECORDED)))
+            message = self.talk.service.read(sent)
+            if not isinstance(message, Scan) and message.boot == self.boot:
+                recorded = self.talk.service.answer(sent.payload, Verdict.RECORDED, issued=self.noon_and)
+                self.do(self.talk.hears(recorded))
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    @rule(
+        kind=st.sampled_from(CommandKind),
+        access_point=POINTS,
+        whole=st.booleans(),
+        valid=st.sampled_from([0.5, 10.0]),
+        old_boot=st.booleans(),
+    )
+    def service_commands(
+        self,
+        kind: CommandKind,
+        access_point: AccessPointId,
+        whole: bool,  # noqa: FBT001
+        valid: float,
+        old_boot: bool,  # noqa: FBT001
+    ) -> None:
+        """Sign a true command, which the broker holds back for as long as it likes."""
+        one = kind is CommandKind.OPEN or (kind is not CommandKind.REBOOT and not whole)
+        self.sign(kind, access_point if one else None, valid, BOOT if old_boot else self.boot)
+
+    def sign(
+        self, kind: CommandKind, access_point: AccessPointId | None, valid: float, boot: BootId
+    ) -> Order:
+        duration = timedelta(seconds=valid)
+        wire = self.talk.service.command(kind, access_point, boot=boot, valid=duration, issued=self.noon_and)
+        sequence = self.talk.service.commands
+        order = Order(wire, kind, access_point, boot, sequence, self.talk.at, valid)
+        self.orders.append(order)
+        return order
+
+    @precondition(lambda self: self.orders)
+    @rule(pick=PICKS)
+    def broker_delivers_a_command(self, pick: int) -> None:
+        """Deliver any true command, in any order, as often as it likes."""
+        self.deliver(self.orders[-1 - pick % min(len(self.orders), 4)])
+
+    def deliver(self, order: Order) -> list[Effect]:
+        may_count, boot = self.may_count(order), self.boot
+        opens = order.access_point if may_count and order.kind is CommandKind.OPEN else None
+        if opens is not None and not self.is_free_to_open(opens):
+            opens = None
+        ignored = self.talk.controller.tally.ignored.total()
+        effects = self.talk.happens(CommandReceived(order.wire))
+        counted = self.talk.controller.tally.ignored.total() == ignored
+        assert may_count or not counted, "a command counted that must not"
+        self.do(effects, may_unlock=opens)
+        if boot == self.boot == order.boot:
+            self.highest = max(self.highest, order.sequence)
+            self.note(order, counted=counted)
+        return effects
+
+    def note(self, order: Order, *, counted: bool) -> None:
+        doors = {order.access_point} if order.access_point is not None else {IN, OUT, PLAIN}
+        match order.kind:
+            case CommandKind.LOCK_DOWN if counted:
+                self.down |= doors
+            case CommandKind.RELEASE if counted:
+                self.down -= doors
+            case CommandKind.REBOOT if counted:
+                self.is_restarting = True
+
+    @rule(access_point=POINTS)
+    def officer_opens(self, access_point: AccessPointId) -> None:
+        """A command that the broker does not touch opens, once the gate can tell the time."""
+        self.service_records()
+        self.new_beacon()
+        order = self.sign(CommandKind.OPEN, access_point, 10.0, self.boot)
+        is_owed = self.is_free_to_open(access_point) and not self.is_restarting
+        untimed = self.talk.controller.tally.ignored["command-untimed"]
+        effects = self.deliver(order)
+        if is_owed and self.talk.controller.tally.ignored["command-untimed"] == untimed:
+            assert only(Unlock, effects), "a valid command was not carried out"
+
+    @rule(access_point=st.none() | POINTS, on=st.booleans())
+    def officer_locks_down_or_releases(self, access_point: AccessPointId | None, on: bool) -> None:  # noqa: FBT001
+        self.service_records()
+        self.new_beacon()
+        self.deliver(
+            self.sign(CommandKind.LOCK_DOWN if on else CommandKind.RELEASE, access_point, 10.0, self.boot)
+        )
+
+    @rule(access_point=POINTS, seconds=st.floats(0.1, 100.0))
+    def broker_keeps_a_command_back(self, access_point: AccessPointId, seconds: float) -> None:
+        order = self.sign(CommandKind.OPEN, access_point, 10.0, self.boot)
+        self.talk.passes(seconds)
+        self.new_beacon()
+        self.deliver(order)
+
+    @rule(access_point=POINTS, seconds=st.floats(0.1, 100.0))
+    def broker_keeps_everything_back_from_the_start(
+        self, access_point: AccessPointId, seconds: float
+    ) -> None:
+        """All that the service says to a new boot comes as late as the command."""
+        self.power_is_cut()
+        self.talk.passes(0.001)
+        beacon = self.talk.service.beacon(issued=self.noon_and)
+        [hello] = self.talk.published
+        answer = self.talk.service.answer(hello.payload, Verdict.RECORDED, issued=self.noon_and)
+        order = self.sign(CommandKind.OPEN, access_point, 10.0, self.boot)
+        self.talk.passes(seconds)
+        self.do(self.talk.happens(BeaconReceived(beacon)))
+        self.do(self.talk.hears(answer))
+        self.deliver(order)
+
+    @rule(access_point=POINTS, lie=st.sampled_from(["key", "gate", "topic", "type", "boot", "long"]))
+    def somebody_commands(self, access_point: AccessPointId, lie: str) -> None:
+        how = {
+            "key": {"key": self.talk.key},
+            "gate": {"gate": OTHER_GATE},
+            "topic": {"aad": topic(Channel.COMMAND, OTHER_GATE)},
+            "type": {"typ": "application/pacs-decision+cose"},
+            "boot": {"boot": BootId(b"unknown.")},
+            "long": {"valid": timedelta(seconds=60)},
+        }[lie]
+        wire = self.talk.service.command(
+            CommandKind.OPEN, access_point, **{"boot": self.boot, "issued": self.noon_and, **how}
+        )
+        self.do(self.talk.happens(CommandReceived(wire)))
+
+    @precondition(lambda self: self.orders)
+    @rule(pick=PICKS, at=PICKS, bit=st.integers(0, 7))
+    def broker_alters_a_command(self, pick: int, at: int, bit: int) -> None:
+        wire = self.orders[pick % len(self.orders)].wire
+        at %= len(wire)
+        self.do(self.talk.happens(CommandReceived(wire[:at] + bytes([wire[at] ^ 1 << bit]) + wire[at + 1 :])))
+
+    @precondition(lambda self: self.orders and self.answers)
+    @rule(pick=PICKS)
+    def broker_swaps_topics(self, pick: int) -> None:
+        self.do(self.talk.hears(self.orders[pick % len(self.orders)].wire))
+        self.do(self.talk.happens(CommandReceived(self.answers[pick % len(self.answers)][0])))
 
     def lately_asked(self, pick: int) -> Question:
         return self.questions[-1 - pick % min(len(self.questions), 3)]
@@ -299,5 +561,5 @@ class Gate(RuleBasedStateMachine):
 
 TestNoSequenceOfEventsOpensWithoutAGrant = Gate.TestCase
 TestNoSequenceOfEventsOpensWithoutAGrant.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None
+    max_examples=60, stateful_step_count=80, deadline=None
 )

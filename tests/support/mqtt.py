@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -32,9 +33,11 @@ class MqttClient:
         self._answers: dict[int, asyncio.Future[list[ReasonCode]]] = {}
         self.received: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self.lost = asyncio.Event()
+        #: the keep-alive that the broker put in the place of ours, if it did
+        self.told_keep_alive: int | None = None
         client.on_socket_open = _without_delay
         client.on_connect = self._on_connect
-        client.on_disconnect = lambda *_: self._tell(self.lost.set)
+        client.on_disconnect = lambda *reason: self._tell(self._on_disconnect, str(reason[3]))
         client.on_message = self._on_message
         client.on_publish = lambda _c, _u, mid, code, _p: self._tell(self._answer, mid, [code])
         client.on_subscribe = lambda _c, _u, mid, codes, _p: self._tell(self._answer, mid, codes)
@@ -43,9 +46,17 @@ class MqttClient:
         self._loop.call_soon_threadsafe(function, *arguments)
 
     def _on_connect(
-        self, _client: Client, _userdata: object, _flags: object, code: ReasonCode, _properties: object
+        self, _client: Client, _userdata: object, _flags: object, code: ReasonCode, properties: object
     ) -> None:
+        self.told_keep_alive = getattr(properties, "ServerKeepAlive", None)
         self._tell(self._connected.set_result, code)
+
+    def _on_disconnect(self, why: str) -> None:
+        self.lost.set()
+        if (
+            not self._connected.done()
+        ):  # TLS 1.3: a server refuses a certificate when the client thinks it is in
+            self._connected.set_exception(MqttRefusedError(f"hung up: {why}"))
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         self._tell(self.received.put_nowait, (message.topic, message.payload))
@@ -72,6 +83,10 @@ class MqttClient:
         """Publish at QoS 1; give the broker's reason, such as `Success` or `Not authorized`."""
         return await self._answer_to(self._client.publish(topic, payload, qos=1, retain=retain).mid)
 
+    def throw(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 0, and ask for no answer."""
+        self._client.publish(topic, payload, qos=0)
+
     async def subscribe(self, topic: str) -> str:
         """Subscribe at QoS 1; give the broker's reason, such as `Granted QoS 1`."""
         return await self._answer_to(self._client.subscribe(topic, qos=1)[1])
@@ -94,6 +109,8 @@ async def mqtt_client(
     *,
     client_id: str = "",
     session_kept: bool = False,
+    tls: ssl.SSLContext | None = None,
+    keep_alive: int = 30,
 ) -> AsyncIterator[MqttClient]:
     """Connect, for the length of a block; raise MqttRefusedError when the broker refuses."""
     client = Client(
@@ -104,11 +121,18 @@ async def mqtt_client(
     )
     if username is not None:
         client.username_pw_set(username, password)
+    if tls is not None:
+        client.tls_set_context(tls)
     connection = MqttClient(client)
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = _KEPT_FOR if session_kept else 0
     await asyncio.to_thread(
-        client.connect, "127.0.0.1", port, keepalive=30, clean_start=not session_kept, properties=properties
+        client.connect,
+        "127.0.0.1",
+        port,
+        keepalive=keep_alive,
+        clean_start=not session_kept,
+        properties=properties,
     )
     client.loop_start()
     try:

@@ -32,7 +32,12 @@ def test_nothing_need_be_set():
         ("GATEKEEPER_WITNESSES", "/etc/policy", "witnesses", Path("/etc/policy")),
         ("GATEKEEPER_WITNESS_INTERVAL", "60", "witness_interval", 60.0),
         ("GATEKEEPER_TSA", "https://tsa.example/tsr", "tsa", "https://tsa.example/tsr"),
+        ("GATEKEEPER_ENROLMENT_URL", "https://desk:8443", "enrolment_url", "https://desk:8443"),
+        ("GATEKEEPER_CERTIFICATE_HOURS", "24", "certificate_hours", 24.0),
         ("GATEKEEPER_TSA_INTERVAL", "60", "tsa_interval", 60.0),
+        ("GATEKEEPER_ONVIF", "true", "onvif", True),
+        ("GATEKEEPER_ONVIF", "false", "onvif", False),
+        ("GATEKEEPER_ONVIF_PASSWORD_FILE", "/run/secret", "onvif_password_file", Path("/run/secret")),
         ("GATEKEEPER_LOG_LEVEL", "warning", "log_level", "warning"),
         ("GATEKEEPER_MOSQUITTO", "/usr/sbin/mosquitto", "mosquitto", Path("/usr/sbin/mosquitto")),
     ],
@@ -92,6 +97,17 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(variable: str):
         ({"GATEKEEPER_WITNESS_INTERVAL": "nan"}, "witness_interval is a number of seconds from 10 to 60."),
         ({"GATEKEEPER_LOG_LEVEL": "loud"}, "log_level is one of debug, info, warning, error, not 'loud'."),
         ({"GATEKEEPER_LOG_LEVEL": "INFO"}, "log_level is one of debug, info, warning, error, not 'INFO'."),
+        ({"GATEKEEPER_ONVIF": "yes"}, "GATEKEEPER_ONVIF is true or false."),
+        ({"GATEKEEPER_ONVIF": "True"}, "GATEKEEPER_ONVIF is true or false."),
+        ({"GATEKEEPER_ONVIF": ""}, "GATEKEEPER_ONVIF is true or false."),
+        ({"GATEKEEPER_PREFIX": "a/b"}, "prefix is one level of a topic"),
+        ({"GATEKEEPER_PREFIX": ""}, "prefix is one level of a topic"),
+        ({"GATEKEEPER_HOMEASSISTANT": "homeassistant"}, "homeassistant discovers what onvif tells"),
+        (
+            {"GATEKEEPER_ONVIF": "true", "GATEKEEPER_HOMEASSISTANT": "a/b"},
+            "homeassistant is one level of a topic",
+        ),
+        ({"GATEKEEPER_ONVIF": "true", "GATEKEEPER_HOMEASSISTANT": "gk"}, "two levels of topics"),
         ({"GATEKEEPER_TSA": "tsa.example"}, "tsa is a URL as http[s]://"),
         ({"GATEKEEPER_TSA": "ftp://tsa.example"}, "tsa is a URL as http[s]://"),
         ({"GATEKEEPER_TSA": "http://"}, "tsa is a URL as http[s]://"),
@@ -101,6 +117,18 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(variable: str):
         ({"GATEKEEPER_TSA_INTERVAL": "59"}, "tsa_interval is a number of seconds, 60 or more."),
         ({"GATEKEEPER_TSA_INTERVAL": "inf"}, "tsa_interval is a number of seconds, 60 or more."),
         ({"GATEKEEPER_TSA_INTERVAL": "nan"}, "tsa_interval is a number of seconds, 60 or more."),
+        ({"GATEKEEPER_ENROLMENT_URL": "desk.example"}, "enrolment_url is a URL as https://host:port"),
+        ({"GATEKEEPER_ENROLMENT_URL": "http://desk.example:8443"}, "enrolment_url is a URL as https://"),
+        ({"GATEKEEPER_ENROLMENT_URL": "https://desk.example"}, "enrolment_url is a URL as https://host:port"),
+        ({"GATEKEEPER_ENROLMENT_URL": "https://desk.example:8443/enrol"}, "and nothing behind it."),
+        ({"GATEKEEPER_ENROLMENT_URL": "https://me@desk.example:8443"}, "enrolment_url is a URL as https://"),
+        ({"GATEKEEPER_CERTIFICATE_HOURS": "0.5"}, "certificate_hours is a number of hours from 1 to 2160."),
+        ({"GATEKEEPER_CERTIFICATE_HOURS": "2161"}, "certificate_hours is a number of hours from 1 to 2160."),
+        ({"GATEKEEPER_CERTIFICATE_HOURS": "nan"}, "certificate_hours is a number of hours from 1 to 2160."),
+        (
+            {"GATEKEEPER_BROKER_CERTIFICATE": "a.pem"},
+            "broker_certificate is for a broker that is reached as mqtts",
+        ),
         ({"GATEKEEPER_DSN": LOG}, "dsn and vault_dsn go together"),
         ({"GATEKEEPER_VAULT_DSN": VAULT}, "dsn and vault_dsn go together"),
         ({"GATEKEEPER_DSN": LOG, "GATEKEEPER_VAULT_DSN": LOG}, "names the same database as dsn"),
@@ -132,6 +160,12 @@ def test_a_password_in_an_address_is_not_repeated_in_a_refusal():
     with pytest.raises(SettingError) as refused:
         Settings.read(environment)
     assert "hunter2" not in str(refused.value)
+
+
+def test_nothing_is_told_outward_unless_somebody_says_so():
+    assert (Settings().onvif, Settings().homeassistant) == (False, "")
+    told = Settings.read({"GATEKEEPER_ONVIF": "true", "GATEKEEPER_HOMEASSISTANT": "homeassistant"})
+    assert (told.onvif, told.homeassistant) == (True, "homeassistant")
 
 
 def test_two_databases_of_one_server_are_two_databases():

@@ -35,7 +35,20 @@ def test_each_hash_has_a_salt_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a" * 33, "Gate", "gate/a", "gate+", "#", "gate\nuser root", "gate:x", "a b"]
+    "name",
+    [
+        "",
+        "a" * 33,
+        "Gate",
+        "gate/a",
+        "gate+",
+        "#",
+        "gate\nuser root",
+        "gate:x",
+        "a b",
+        "service-a.b",
+        "integrator-.a",
+    ],
 )
 async def test_a_name_that_could_widen_rights_is_no_login(name: str, tmp_path: Path) -> None:
     with pytest.raises(EmbeddedServerError, match="no name for a login"):
@@ -43,10 +56,21 @@ async def test_a_name_that_could_widen_rights_is_no_login(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "role"), [("service.assen", "gate"), ("service.one", "bridge"), ("gate-a", "service")]
+    ("name", "role"),
+    [
+        ("service.assen", "gate"),
+        ("service.one", "bridge"),
+        ("gate-a", "service"),
+        ("outward.assen", "gate"),
+        ("outward.assen", "service"),
+        ("service.assen", "integrator"),
+        ("gate-a", "outward"),
+        ("integrator-late.assen", "outward"),
+        ("integrator-late.assen", "service"),
+    ],
 )
-async def test_a_service_is_named_so_and_nothing_else_is(name: str, role: Role, tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedServerError, match="services, and only they"):
+async def test_who_is_of_a_site_is_named_so_and_nobody_else_is(name: str, role: Role, tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedServerError, match="who is of a site, and nobody else, is named after it"):
         await EmbeddedBroker(tmp_path).admit(name, "p", role=role)
 
 

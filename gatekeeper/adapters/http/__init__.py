@@ -9,6 +9,7 @@ GET /log/...         the logs of the site, as in C2SP tlog-tiles; see `log`
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
@@ -18,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from typing_extensions import override
 
 from gatekeeper import __version__
+from gatekeeper.adapters.http.enrolment import ShowsCertificate
 from gatekeeper.adapters.http.log import log_routes
 from gatekeeper.adapters.http.problem import problem
 from gatekeeper.observe.health import Health
@@ -67,16 +69,25 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: FastAPI, *, host: str, port: int) -> AsyncIterator[str]:
+async def serving(
+    app: FastAPI, *, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """Serve an app for the length of a block; gives its URL. Raises OSError when the port is taken."""
     listener = socket.create_server((host, port))
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_SECONDS
+        app,
+        http="auto" if tls is None else ShowsCertificate,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    config.load()
+    config.ssl = tls
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        yield f"{'http' if tls is None else 'https'}://{host}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         await task

@@ -81,7 +81,16 @@ class MqttSession:
         key_file: Path | None = None,
         open_limit: timedelta = timedelta(seconds=10),
         pause_cap: timedelta = timedelta(seconds=5),
+        will: tuple[str, bytes] | None = None,
+        what_stands: bool = False,
+        queued_out: int = QUEUED_OUT,
     ) -> None:
+        """Prepare a session; `open` connects.
+
+        At QoS 1 `queued_out` messages may wait to be confirmed: each confirmation costs time that grows with their number.
+        `will` is a topic and what the broker retains there when it loses us. With `what_stands` every link brings what the
+        broker retains under the filters, and nothing of our own comes back; else what it retains never comes.
+        """
         try:
             self._address = BrokerAddress.parse(url, password=password)
         except InvalidAddressError as error:
@@ -94,6 +103,9 @@ class MqttSession:
         self._terms = _connect_terms(session_expiry, receive_maximum)
         self._back_off = BackOff(cap=pause_cap)
         self._log = structlog.get_logger().bind(broker=str(self._address), client_id=client_id)
+        self._queued_out = queued_out
+        self._will = will
+        self._what_stands = what_stands
         self._protocol = self._make_protocol()
 
         # what the opener gave
@@ -147,7 +159,7 @@ class MqttSession:
         self._keeper = asyncio.create_task(self._keep(wire), name=f"mqtt session {self._client_id}")
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
-        """Send without waiting; False, and nothing sent, when there is no link, it is congested, or the broker takes no packet so long.
+        """Send without waiting; False, and nothing sent, when there is no link, it or the queue is full, or the broker takes no packet so long.
 
         At QoS 1, True means that it is sent again after a loss of the link until the broker has it, as long as this process lives.
         """
@@ -336,7 +348,10 @@ class MqttSession:
     async def _subscribe(self, filters: Sequence[str], wire: Wire) -> None:
         if not filters:
             return
-        options = SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=2)
+        stands = self._what_stands
+        options = SubscribeOptions(
+            qos=1, noLocal=stands, retainAsPublished=True, retainHandling=0 if stands else 2
+        )
         _, packet_id = self._protocol.subscribe([(topic, options) for topic in filters])
         reasons = await self._confirmation(packet_id, wire)
         if len(reasons) != len(filters):
@@ -418,7 +433,10 @@ class MqttSession:
         )
         if self._address.username is not None:
             protocol.username_pw_set(self._address.username, self._address.password)
-        protocol.max_queued_messages_set(QUEUED_OUT)
+        if self._will is not None:
+            topic, payload = self._will
+            protocol.will_set(topic, payload, qos=1, retain=True)
+        protocol.max_queued_messages_set(self._queued_out)
         protocol.on_connect = self._connected
         protocol.on_subscribe = protocol.on_unsubscribe = self._confirmed
         protocol.on_disconnect = self._disconnected
@@ -500,6 +518,7 @@ def _tls_context(
         return None
     try:
         context = ssl.create_default_context(cafile=ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
         if certificate_file is not None:
             context.load_cert_chain(certificate_file, key_file)
     except OSError as error:

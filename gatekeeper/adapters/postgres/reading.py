@@ -213,6 +213,11 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.waiting_scans, site, since)
         return [WaitingRow(**row) for row in rows]
 
+    async def lockdown_entries(self, site: SiteId) -> Sequence[tuple[int, datetime, bytes]]:
+        """What was ordered of lockdowns, and what the gates said of it: seq, instant and body, in order."""
+        rows = await self._connection.fetch(_queries.lockdown_entries, site)
+        return [(row["seq"], row["at"], row["body"]) for row in rows]
+
     async def registrations(
         self, site: SiteId, holders: Sequence[HolderId]
     ) -> Mapping[HolderId, RegistrationRow]:

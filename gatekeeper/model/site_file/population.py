@@ -6,7 +6,7 @@ from typing import Any
 
 from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import HolderKind
-from gatekeeper.model.site_file.forms import a_choice, a_member, a_named, a_number, a_text
+from gatekeeper.model.site_file.forms import a_choice, a_flag, a_member, a_named, a_number, a_text
 from gatekeeper.model.site_file.lines import Lines
 from gatekeeper.model.site_file.reading import Reading, Table, only
 
@@ -37,6 +37,7 @@ class PopulationGroup:
     clearance: int
     assurance: int
     profiles: tuple[ProfileId, ...]
+    pin: bool
     routine: str
     home: ZoneId
 
@@ -86,7 +87,7 @@ def population_in(reading: Reading) -> Population:
 
 
 def _group(table: Table) -> PopulationGroup:
-    only(table, "tenant", "kind", "count", "clearance", "assurance", "profiles", "routine", "home")
+    only(table, "tenant", "kind", "count", "clearance", "assurance", "profiles", "pin", "routine", "home")
     return PopulationGroup(
         tenant=table.read("tenant", a_named(TenantId)),
         kind=table.read("kind", a_member(HolderKind)),
@@ -94,6 +95,7 @@ def _group(table: Table) -> PopulationGroup:
         clearance=table.read("clearance", a_number(_HIGHEST_LEVEL)),
         assurance=table.read("assurance", a_number(_HIGHEST_ASSURANCE)),
         profiles=table.each("profiles", a_named(ProfileId)),
+        pin=table.maybe("pin", a_flag, False),  # noqa: FBT003 - a value of the file
         routine=table.read("routine", a_choice(_ROUTINES)),
         home=table.read("home", a_named(ZoneId)),
     )

@@ -25,6 +25,7 @@ from typing import Any, Final, TypeAlias
 from gatekeeper import cose
 from gatekeeper.core.enrolment import enrolment_request
 from gatekeeper.core.operators import OperatorRecord
+from gatekeeper.core.pin import SALT_BYTES, make_pin_record
 from gatekeeper.core.policy_document import PolicyRefused, read_policy, sign_policy
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.supervise import StoredBadge, StoredHolder
@@ -40,7 +41,7 @@ from gatekeeper.core.trust import (
 )
 from gatekeeper.model.badges import BadgeRecord, BadgeState
 from gatekeeper.model.ids import GateId, HolderId, SiteId, TenantId
-from gatekeeper.model.people import Agreement, Holder
+from gatekeeper.model.people import Agreement, Holder, PinRecord
 from gatekeeper.model.site_file import SiteFileError
 from gatekeeper.model.topics import PREFIX
 from gatekeeper.service.administration.folder import (
@@ -89,6 +90,7 @@ _THRESHOLD: Final = 2
 _FIRST_EPOCH: Final = 1
 _BEACON_BYTES: Final = 32
 _PEPPER_BYTES: Final = 32
+_PIN_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,18 +111,20 @@ def found_site(
     folder: SiteFolder,
     *,
     now: datetime,
+    people: int | None = None,
     progress: Progress | None = None,
     enrol: Enrol | None = None,
 ) -> Founding:
     """Hold the ceremony for a site file (as read from TOML) and keep its keys in `folder`, which must be new.
 
     `enrol` asks a gate for its enrolment request; without it the gate's key is made in its folder, to be carried there.
+    `people` is how many an example site shall have, when that is more than its file has.
     `progress` is told what is being made, how many of them there are, and how many there will be.
 
     Raises `SiteFileError` with every problem of the file, `SiteFolderError` when the folder is in use, and
     `TrustListError` when a gate's request is not believed.
     """
-    plan = read_plan(document, now=now)
+    plan = read_plan(document, now=now, people=people)
     tell = progress or _tell_nobody
     with new_site_folder(folder.root) as aside:
         roots = [aside.make_key(place) for place in ROOT_KEYS]
@@ -142,15 +146,15 @@ def found_site(
         policy = _found_policy(plan, tenants[anchor.host].signing, trust)
         aside.write(POLICY, policy)
         operators = _found_operators(plan, tenants, aside, now)
-        people = _found_people(plan, tenants, now, tell)
-        aside.write_private(PEOPLE, _people_file(people))
+        founded = _found_people(plan, tenants, aside.read_secret(PIN_PEPPER), now, tell)
+        aside.write_private(PEOPLE, _people_file(founded))
     return Founding(
         anchor=anchor,
         trust=trust.document,
         policy=policy,
-        holders=tuple(_stored_holder(one) for one in people),
-        names={one.person.holder: one.person.name for one in people},
-        badges=tuple(_stored_badge(one) for one in people),
+        holders=tuple(_stored_holder(one) for one in founded),
+        names={one.person.holder: one.person.name for one in founded},
+        badges=tuple(_stored_badge(one) for one in founded),
         operators=operators,
     )
 
@@ -264,6 +268,11 @@ def _gate_file(plan: Plan, gate: GateId) -> bytes:
             for point in plan.access_points(gate)
         ],
     }
+    here = {point.id for point in plan.access_points(gate)}
+    groups = [sorted(here & set(one.access_points)) for one in plan.written.rules.interlocks]
+    interlocks = [group for group in groups if len(group) > 1]
+    if interlocks:
+        content["interlocks"] = interlocks
     if bridge is not None:
         content["bridge"] = {
             "kind": bridge.kind,
@@ -302,15 +311,16 @@ def _found_operators(
 
 @dataclass(frozen=True, slots=True)
 class _Founded:
-    """A person with a signed registration and a badge."""
+    """A person with a signed registration, a badge, and the PIN that goes with it."""
 
     person: Person
     registration: bytes
     badge: IssuedBadge
+    pin: str | None
 
 
 def _found_people(
-    plan: Plan, tenants: Mapping[TenantId, _Tenant], now: datetime, tell: Progress
+    plan: Plan, tenants: Mapping[TenantId, _Tenant], pepper: bytes, now: datetime, tell: Progress
 ) -> tuple[_Founded, ...]:
     founded: list[_Founded] = []
     status_index = Counter[TenantId]()
@@ -326,13 +336,23 @@ def _found_people(
             now=now,
         )
         status_index[person.tenant] += 1
-        registration = _register(person, tenants[person.tenant].issuer, now)
-        founded.append(_Founded(person, registration, badge))
+        pin = _new_pin() if person.has_pin else None
+        kept = None if pin is None else _keep_pin(pin, pepper)
+        registration = _register(person, tenants[person.tenant].issuer, kept, now)
+        founded.append(_Founded(person, registration, badge, pin))
         tell("people", len(founded), len(plan.people))
     return tuple(founded)
 
 
-def _register(person: Person, issuer: Issuer, now: datetime) -> bytes:
+def _new_pin() -> str:
+    return f"{secrets.randbelow(10**_PIN_DIGITS):0{_PIN_DIGITS}}"
+
+
+def _keep_pin(pin: str, pepper: bytes) -> PinRecord:
+    return make_pin_record(pin, duress=None, pepper=pepper, salt=secrets.token_bytes(SALT_BYTES))
+
+
+def _register(person: Person, issuer: Issuer, pin: PinRecord | None, now: datetime) -> bytes:
     holder = Holder(
         id=person.holder,
         tenant=person.tenant,
@@ -343,6 +363,8 @@ def _register(person: Person, issuer: Issuer, now: datetime) -> bytes:
         since=now,
         until=issuer.registered_until(now),
         version=1,
+        host=person.host,
+        pin=pin,
     )
     return register_holder(holder, issuer=issuer)
 
@@ -378,6 +400,9 @@ def _person_out(founded: _Founded) -> dict[str, Any]:
         "name": person.name,
         "tenant": person.tenant,
         "kind": person.kind.value,
+        "profiles": person.profiles,
+        "host": person.host,
+        "pin": founded.pin,
         "routine": person.routine,
         "home": person.home,
         "badge": {

@@ -22,6 +22,8 @@ from gatekeeper.core.change import (
     ForgivenessChange,
     GuardChange,
     LockdownChange,
+    OpeningChange,
+    RebootChange,
     SuspensionChange,
     sign_change,
 )
@@ -200,6 +202,8 @@ def _unsaid(content: ChangeContent) -> str:
             return f"{shown(scope)} is no scope: write site, zone:<zone> or gate:<gate>, as the site file has them."
         case AlertChange(state=name) | SuspensionChange(tenant=name) | ForgivenessChange(holder=name):
             return f"{shown(name)} is no name: a name has 1 to 32 of a-z, 0-9 and -."
+        case OpeningChange(access_point=name) | RebootChange(gate=name):
+            return f"{shown(name)} is no name, or the reason is not one line of 1 to 200 characters."
         case GuardChange(entry=entry):
             return f"{entry} is no entry of a log."
         case _:

@@ -46,8 +46,13 @@ class Plan:
         return frozenset().union(*(one.access_points for one in self.written.rules.interlocks))
 
 
-def read_plan(document: Mapping[str, Any], *, now: datetime, lines: Lines | None = None) -> Plan:
-    """Read a site file for founding. Raises `SiteFileError` with every problem; `lines` says where each stands."""
+def read_plan(
+    document: Mapping[str, Any], *, now: datetime, lines: Lines | None = None, people: int | None = None
+) -> Plan:
+    """Read a site file for founding. Raises `SiteFileError` with every problem; `lines` says where each stands.
+
+    `people` is how many the site shall have, when that is more than its file has. Raises ValueError when it is less.
+    """
     written = read_site_file(document, lines=lines)
     population = read_population(document, lines=lines)
     problems = list(_ended(population, written, now, lines))
@@ -59,7 +64,7 @@ def read_plan(document: Mapping[str, Any], *, now: datetime, lines: Lines | None
         document=document,
         written=written,
         bridges={bridge.gate: bridge for bridge in read_bridges(document, lines=lines)},
-        people=generate(population),
+        people=generate(population, people=people),
     )
 
 

@@ -1,13 +1,15 @@
 """The people of an example site, made from a seed: the same seed gives the same people, on any machine.
 
-Names, ids and card numbers are drawn; keys never are, for a key that a seed can make is no secret. Nobody here exists.
+Names, ids and card numbers are drawn; keys and PINs never are, for a key that a seed can make is no secret. Nobody here
+exists. A larger site has the same people, and further ones in the same proportions, numbered after them.
 The first bicycle and the first sportsman carry the card numbers that Tasmota's own documentation shows, so that its
 example messages open a door.
 """
 
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +18,7 @@ from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.site_file import Population, PopulationGroup
 
-__all__ = ["Person", "generate", "wiegand_card"]
+__all__ = ["Person", "generate", "grown", "wiegand_card"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,25 +31,74 @@ class Person:
     kind: HolderKind
     clearance: int
     profiles: tuple[ProfileId, ...]
+    host: HolderId | None
 
-    # The badge.
+    # The badge; whether a PIN goes with it.
     badge: BadgeId
     assurance: Assurance
     card: Card | None
+    has_pin: bool
 
     # What the simulator makes of a day.
     routine: str
     home: ZoneId
 
 
-def generate(population: Population) -> tuple[Person, ...]:
-    """Make the people of a population, numbered `h-00001` onwards in the order of its groups."""
+def generate(population: Population, *, people: int | None = None) -> tuple[Person, ...]:
+    """Make the people of a population, numbered `h-00001` onwards in the order of its groups.
+
+    `people` is how many there shall be, those of the file at least; the further ones are numbered on. Raises ValueError
+    when the file has more.
+    """
     drawing = random.Random(population.seed)  # noqa: S311 - people, not secrets
     cards = _Cards(drawing)
-    everyone = (group for group in population.groups for _ in range(group.count))
-    return tuple(
-        _person(number, group, drawing, cards.next_for(group)) for number, group in enumerate(everyone, 1)
-    )
+    made = list(_received(_drawn(population.groups, 1, drawing, cards), ()))
+    if people is not None:
+        drawing = random.Random(f"{population.seed}/further")  # noqa: S311 - people, not secrets
+        more = grown(population, people=people)
+        made += _received(_drawn(more, len(made) + 1, drawing, cards.drawn_by(drawing)), made)
+    return tuple(made)
+
+
+def _drawn(
+    groups: Iterable[PopulationGroup], first: int, drawing: random.Random, cards: "_Cards"
+) -> list[Person]:
+    everyone = (group for group in groups for _ in range(group.count))
+    return [
+        _person(number, group, drawing, cards.next_for(group)) for number, group in enumerate(everyone, first)
+    ]
+
+
+def grown(population: Population, *, people: int) -> tuple[PopulationGroup, ...]:
+    """The further people of a site with so many: its groups with how many more each has, by largest remainder."""
+    there = sum(group.count for group in population.groups)
+    if people < there or not there:
+        raise ValueError(f"the file has {there} people")
+    shares = [(people - there) * group.count for group in population.groups]
+    counts = [share // there for share in shares]
+    left = people - there - sum(counts)
+    by_remainder = sorted(range(len(shares)), key=lambda at: (-(shares[at] % there), at))
+    for at in by_remainder[:left]:
+        counts[at] += 1
+    return tuple(replace(group, count=count) for group, count in zip(population.groups, counts, strict=True))
+
+
+def _received(people: Sequence[Person], before: Sequence[Person]) -> Iterator[Person]:
+    """Give each visitor somebody of their tenant who receives them: one who works where they go, else anyone."""
+    staff: dict[tuple[TenantId, ZoneId | None], list[HolderId]] = {}
+    for person in (*before, *people):
+        if person.kind is HolderKind.STAFF:
+            for home in (person.home, None):
+                staff.setdefault((person.tenant, home), []).append(person.holder)
+    received: Counter[tuple[TenantId, ZoneId]] = Counter()
+    for person in people:
+        if person.kind is not HolderKind.VISITOR:
+            yield person
+            continue
+        where = (person.tenant, person.home)
+        hosts = staff.get(where) or staff.get((person.tenant, None))
+        yield replace(person, host=hosts[received[where] // _GROUP % len(hosts)]) if hosts else person
+        received[where] += 1
 
 
 def wiegand_card(number: int, bits: int) -> Card:
@@ -64,9 +115,11 @@ def _person(number: int, group: PopulationGroup, drawing: random.Random, card: C
         kind=group.kind,
         clearance=group.clearance,
         profiles=group.profiles,
+        host=None,
         badge=BadgeId(drawing.randbytes(16).hex()),
         assurance=Assurance(group.assurance),
         card=card,
+        has_pin=group.pin,
         routine=group.routine,
         home=group.home,
     )
@@ -76,6 +129,7 @@ def _name(drawing: random.Random) -> str:
     return f"{drawing.choice(_GIVEN_NAMES)} {drawing.choice(_FAMILY_NAMES)}"
 
 
+_GROUP: Final = 8  # visitors that one host receives
 _WIEGAND_BITS: Final = 34
 _WIEGAND_HOMES: Final = frozenset(
     {ZoneId("sports-hall")}
@@ -94,6 +148,12 @@ class _Cards:
     def __init__(self, drawing: random.Random) -> None:
         self._drawing = drawing
         self._given = set[Card]()
+
+    def drawn_by(self, drawing: random.Random) -> "_Cards":
+        """Draw from another source, and none of those again."""
+        other = _Cards(drawing)
+        other._given = self._given
+        return other
 
     def next_for(self, group: PopulationGroup) -> Card | None:
         """A card for one more of a group; None where badges are more than a number."""

@@ -29,9 +29,10 @@ __all__ = [
     "active",
     "admit_gate",
     "believe_request",
+    "next_trust",
     "publish_trust",
     "read_current_trust",
-    "renew_trust",
+    "revoke_gate",
     "sign_trust",
 ]
 
@@ -65,15 +66,16 @@ def publish_trust(folder: SiteFolder, trust: Trust) -> None:
         folder.write(in_gate(gate, TRUST), trust.document)
 
 
-def renew_trust(
-    folder: SiteFolder, change: Callable[[TrustListing], TrustListing], *, now: datetime
+def next_trust(
+    folder: SiteFolder, current: Trust, change: Callable[[TrustListing], TrustListing], *, now: datetime
 ) -> Trust:
-    """Sign the next version of the trust list with the root keys that are here, and put it in place.
+    """Sign the version of the trust list that follows on the one in force, with the root keys that are here.
 
-    Raises `TrustListError` when too few of them are.
+    It is put nowhere: the engine says whether it comes in force, perhaps when a second person agrees. Raises
+    `TrustListError` when too few of the keys are here.
     """
     with folder.alone():
-        anchor, current = folder.read_anchor(), read_current_trust(folder)
+        anchor = folder.read_anchor()
         here = [place for place in ROOT_KEYS if folder.holds(place)]
         if len(here) < anchor.threshold:
             raise TrustListError(
@@ -82,13 +84,13 @@ def renew_trust(
             )
         listing = replace(change(current.listing), version=current.version + 1, issued=now)
         roots = [folder.read_key(place) for place in here[: anchor.threshold]]
-        renewed = sign_trust(listing, anchor=anchor, roots=roots)
-        publish_trust(folder, renewed)
-    return renewed
+        return sign_trust(listing, anchor=anchor, roots=roots)
 
 
-def admit_gate(folder: SiteFolder, request: bytes, *, gates: Collection[GateId], now: datetime) -> Trust:
-    """Put the key of an enrolment request into the trust list; `gates` are those of the policy in force.
+def admit_gate(
+    folder: SiteFolder, current: Trust, request: bytes, *, gates: Collection[GateId], now: datetime
+) -> Trust:
+    """Sign the trust list that follows, with the key of an enrolment request; `gates` are those of the policy in force.
 
     Raises `TrustListError` for a request that is not believed, for a gate that is none of them, and for one whose present
     key is not revoked.
@@ -103,10 +105,25 @@ def admit_gate(folder: SiteFolder, request: bytes, *, gates: Collection[GateId],
             )
         known = listing.gates.get(believed.gate)
         if known is not None and known.state is not KeyState.REVOKED:
-            raise TrustListError(f"{believed.gate} has a key already: revoke it before admitting another.")
+            raise TrustListError(
+                f"{believed.gate} has a key already: revoke it before admitting another (gatekeeper gate revoke)."
+            )
         return replace(listing, gates={**listing.gates, believed.gate: active(believed.record)})
 
-    return renew_trust(folder, with_gate, now=now)
+    return next_trust(folder, current, with_gate, now=now)
+
+
+def revoke_gate(folder: SiteFolder, current: Trust, gate: GateId, *, now: datetime) -> Trust:
+    """Sign the trust list that follows, in which a gate's key is revoked. Raises `TrustListError` when it has none that counts."""
+
+    def without_gate(listing: TrustListing) -> TrustListing:
+        known = listing.gates.get(gate)
+        if known is None or known.state is KeyState.REVOKED:
+            raise TrustListError(f"{gate} has no key that counts: there is nothing to revoke.")
+        revoked = replace(known, state=KeyState.REVOKED, revoked_from=now)
+        return replace(listing, gates={**listing.gates, gate: revoked})
+
+    return next_trust(folder, current, without_gate, now=now)
 
 
 def believe_request(document: bytes, *, site: SiteId) -> EnrolmentRequest:

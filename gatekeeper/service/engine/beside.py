@@ -20,6 +20,15 @@ class Owner(Protocol):
         """The state of the site, to look at."""
         ...
 
+    @property
+    def size(self) -> int:
+        """How many entries the log holds for certain."""
+        ...
+
+    async def beyond(self, size: int) -> int:
+        """Wait until the log holds more than so many entries, for certain; how many it holds."""
+        ...
+
     async def record(self, draft: Draft) -> None:
         """Write an entry of the service's own; its place is given by the engine. Returns when it is committed."""
         ...

@@ -26,18 +26,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
+from gatekeeper.core.commands import Order, SignedCommand
 from gatekeeper.core.custody import erase_again
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
+from gatekeeper.core.lockdowns import Lockdowns
 from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
 from gatekeeper.core.sequences import Receipt
 from gatekeeper.core.supervise import Writes, expire_proposals, supervise
 from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.core.verify import PinDesk, Presented
-from gatekeeper.model.ids import GateId, HolderId, SiteId
-from gatekeeper.model.messages import Scan
+from gatekeeper.model.ids import BootId, GateId, HolderId, SiteId
+from gatekeeper.model.messages import CommandKind, Scan, Verdict
+from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import Channel, gate_topic, upward_filters
 from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.observe.health import Health
@@ -61,6 +64,7 @@ from gatekeeper.service.cosigning import Cosigning
 from gatekeeper.service.engine.beacons import Beacons
 from gatekeeper.service.engine.beside import Beside
 from gatekeeper.service.engine.checkpoints import CheckpointAnnouncer
+from gatekeeper.service.engine.commanding import Commanding
 from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.insistence import insist
@@ -194,6 +198,14 @@ class Engine:
             transport=parts.transport,
             clock=parts.clock,
         )
+        self._commanding = Commanding(
+            site=parts.site,
+            key=parts.decision_key,
+            prefix=parts.prefix,
+            transport=parts.transport,
+            clock=parts.clock,
+            boot_of=self._boot_of,
+        )
         self._stamper = _stamper(parts)
         self._epoch = 0
         self._flow: Flow
@@ -225,6 +237,7 @@ class Engine:
                     tasks.create_task(self._cosigning(parts.witness).run(), name="witnesses")
                 tasks.create_task(self._announcer.run(), name="announcer")
                 tasks.create_task(self._provisions.run(lambda: self._flow), name="provisions")
+                tasks.create_task(self._commanding.run(), name="commands")
                 if self._stamper is not None:
                     tasks.create_task(self._stamper.run(), name="timestamps")
                 await parts.transport.open(
@@ -278,6 +291,7 @@ class Engine:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
         keys.update(await self._forgetting.seal_plain_names(keys))
         self._flow = flow
+        self._commanding.begin(Lockdowns.of(self._site, loaded.lockdown_entries), flow.policy)
         self._recorder = Recorder(
             self._site,
             epoch=self._epoch,
@@ -291,6 +305,9 @@ class Engine:
     def _start(self, commit: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Start a commit among the engine's tasks: it ends with them."""
         return self._answering.create_task(commit, name="commit")
+
+    def _boot_of(self, gate: GateId) -> BootId | None:
+        return self._flow.sequences.boot_of(gate)
 
     def _must_hold_our_keys(self, trust: Trust) -> None:
         if self._parts.decision_key.kid not in trust.decisions:
@@ -356,6 +373,7 @@ class Engine:
         if up:
             self._announcer.link_up()
             self._provisions.link_up()
+            self._commanding.link_up()
 
     def _on_message(self, inbound: Inbound) -> None:
         turned_away = self._intake.offer(inbound, at=time.monotonic())
@@ -446,6 +464,9 @@ class Engine:
 
     async def _reject(self, arrival: Arrival, rejected: Rejected) -> None:
         metrics.refused(rejected.code.value).inc()
+        if rejected.code is MessageRefusal.GATE_REVOKED:
+            metrics.alarm(rejected.code.value).inc()
+            _log.warning("alarm", code=rejected.code.value, gate=rejected.gate)
         letter = self._letter(
             arrival.inbound, gate=rejected.gate, code=rejected.code.value, detail=rejected.detail
         )
@@ -582,6 +603,7 @@ class Engine:
         self._actuate(work, topics)
 
     def _actuate(self, work: _Work, topics: Sequence[str]) -> None:
+        self._commanding.learn(work.drafts, self._flow.policy)
         transport = self._parts.transport
         for (arrival, authentic, recorded), topic in zip(work.recorded, topics, strict=True):
             transport.publish(topic, recorded.receipt.signed)
@@ -645,6 +667,7 @@ class Engine:
         writes = Writes()
         drafts: list[Draft] = []
         settled: list[Recorded] = []
+        commands: list[SignedCommand] = []
         for change in self._changes:
             done = supervise(
                 self._flow,
@@ -660,6 +683,8 @@ class Engine:
             if done.settled is not None:
                 drafts += done.settled.drafts
                 settled.append(done.settled)
+            if done.order is not None:
+                commands.append(self._command(done.order, now))
         people = [draft.person for draft in drafts if draft.person is not None]
         strangers = [person for person in dict.fromkeys(people) if not self._recorder.sealer.knows(person)]
         if strangers:
@@ -671,9 +696,31 @@ class Engine:
             self._recorder.sealer.forget(holder for holder, _ in writes.erased)
             self._erased.set()
         self._publish(settled)
+        for command in commands:
+            self._commanding.give(command)
+        self._commanding.learn(drafts, self._flow.policy)
         self._tell(writes)
         self._changes = []
         self._changes_taken.set()
+
+    def _command(self, order: Order, now: datetime) -> SignedCommand:
+        """Sign an order before its entry is committed, so that the passage it leads to finds that entry."""
+        command = self._commanding.sign(order, now=now)
+        errand = order.errand
+        if errand.kind is CommandKind.OPEN:
+            self._flow.sequences.remember_grant(
+                Receipt(
+                    gate=errand.gate,
+                    boot=errand.boot,
+                    sequence=0,
+                    digest=command.digest,
+                    seq=order.entry,
+                    verdict=Verdict.GRANTED,
+                    issued=now,
+                    holder=None,
+                )
+            )
+        return command
 
     def _tell(self, writes: Writes) -> None:
         self._provisions.changed(self._flow.next_seq)
@@ -747,6 +794,15 @@ class Engine:
     def flow(self) -> Flow:
         """The state of the site, for what goes on beside the engine to look at."""
         return self._flow
+
+    @property
+    def size(self) -> int:
+        """How many entries the log holds for certain."""
+        return self._recorder.sealer.size
+
+    async def beyond(self, size: int) -> int:
+        """Wait until the log holds more than so many entries, for certain; how many it holds."""
+        return await self._recorder.beyond(size)
 
     async def record(self, draft: Draft) -> None:
         """Write an entry of the service's own between two batches; returns when it is committed."""

@@ -61,6 +61,7 @@ class Recorder:
         self._ledger = ledger
         self._health = health
         self._start = start
+        self._next_commit = asyncio.Event()
         self._under_way: asyncio.Task[None] | None = None
         self._ahead: Sealed | None = None
 
@@ -93,6 +94,12 @@ class Recorder:
         self._under_way = self._start(self._commit(sealed, batch))
         return self._under_way
 
+    async def beyond(self, size: int) -> int:
+        """Wait until the log holds more than so many entries, for certain; how many it holds."""
+        while self.sealer.size <= size:
+            await self._next_commit.wait()
+        return self.sealer.size
+
     async def settled(self) -> None:
         """Wait until nothing is on its way to the log. Raises SiteLostError."""
         if self._under_way is not None:
@@ -112,6 +119,8 @@ class Recorder:
         if sealed.entries:
             self.newest_at = sealed.entries[-1].at
         self.grown.set()
+        committed, self._next_commit = self._next_commit, asyncio.Event()
+        committed.set()
 
 
 def _batch_of(sealed: Sealed, contents: Contents) -> Batch:

@@ -194,6 +194,7 @@ def test_a_gates_folder_says_which_of_its_doors_are_of_an_interlock(tmp_path: Pa
     content = json.loads((tmp_path / "fort/gates/front/gate.json").read_text())
     told = {point["id"]: point["interlocked"] for point in content["access_points"]}
     assert told == {"front-in": True, "front-out": False, "hatch": True}
+    assert content["interlocks"] == [["front-in", "hatch"]]
 
 
 def test_a_bridges_folder_names_its_reader_and_has_no_contact(barracks: Site):

@@ -41,7 +41,7 @@ from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind
 from gatekeeper.service.administration.issuing import Issuer, issue_badge, register_holder
 from gatekeeper.service.administration.operators import OPERATOR_TERM, record_of, revoked, sign_operator
-from gatekeeper.service.administration.trust_list import renew_trust
+from gatekeeper.service.administration.trust_list import next_trust, publish_trust, read_current_trust
 from tests.support.site_files import NOW, Site
 
 ID = bytes(range(16))
@@ -471,7 +471,8 @@ def test_a_retired_signing_key_keeps_its_operators_and_makes_no_other(fort: Site
         signing = replace(trust.signing, state=KeyState.VERIFY_ONLY)
         return replace(listing, tenants={**listing.tenants, school: replace(trust, signing=signing)})
 
-    trust = renew_trust(fort.folder, retired, now=NOW)
+    trust = next_trust(fort.folder, read_current_trust(fort.folder), retired, now=NOW)
+    publish_trust(fort.folder, trust)
     stop = BadgeStateChange(badge=badge_of(fort, "school"), state=BadgeState.LOST)
     assert isinstance(read(fort, signed(fort, stop, by="school-admin"), trust=trust), Change)
     known = fort.operators.believed(trust=trust)[OperatorId("school-admin")]

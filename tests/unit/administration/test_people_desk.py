@@ -25,7 +25,7 @@ from gatekeeper.service.administration.people import (
     read_card_number,
     write_card_number,
 )
-from gatekeeper.service.administration.trust_list import renew_trust
+from gatekeeper.service.administration.trust_list import next_trust, publish_trust, read_current_trust
 from tests.support.site_files import NOW, Site
 from tests.unit.administration.people import ANNA, BO, Rows, anna, desk_of
 
@@ -336,7 +336,8 @@ def test_a_key_that_may_not_issue_any_more_opens_no_desk(fort: Site):
             tenants={**listing.tenants, TenantId("school"): replace(school, issuers=retired)},
         )
 
-    trust = renew_trust(fort.folder, retire, now=NOW)
+    trust = next_trust(fort.folder, read_current_trust(fort.folder), retire, now=NOW)
+    publish_trust(fort.folder, trust)
     with pytest.raises(PeopleError, match="does not let this key issue for school"):
         issuer_at(TenantId("school"), key, trust=trust)
 

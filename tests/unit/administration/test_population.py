@@ -1,5 +1,6 @@
 """The people of an example site: the same from the same seed, and with cards that readers know."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from gatekeeper.model.badges import Assurance, Card, CardTechnology
 from gatekeeper.model.ids import ZoneId, is_name
 from gatekeeper.model.people import HolderKind
-from gatekeeper.model.site_file import Population, read_population
-from gatekeeper.service.administration.population import Person, generate, wiegand_card
+from gatekeeper.model.site_file import Population, read_population, read_site
+from gatekeeper.service.administration.population import Person, generate, grown, wiegand_card
 from tests.support.site_files import example_site
+
+PINNED = {"communications-room", "server-room"}
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,51 @@ def test_thousands_of_cards_are_all_different(population: Population):
     group = next(group for group in population.groups if group.home == ZoneId("bicycle-shed"))
     crowd = generate(replace(population, groups=(replace(group, count=20_000),)))
     assert len({person.card for person in crowd}) == 20_000
+
+
+def test_a_larger_site_has_the_same_people_and_further_ones_in_the_same_proportions(
+    population: Population, people: tuple[Person, ...]
+):
+    more = generate(population, people=2000)
+    assert more[:500] == people
+    assert more == generate(population, people=2000)
+    assert len({person.holder for person in more}) == len({person.badge for person in more}) == 2000
+    cards = [person.card for person in more if person.card is not None]
+    assert len(set(cards)) == len(cards)
+    for count in (people, more):
+        shares = Counter((person.tenant, person.home, person.assurance) for person in count)
+        assert {key: round(4 * times / len(count) * 500) for key, times in shares.items()} == {
+            key: 4 * times for key, times in Counter((p.tenant, p.home, p.assurance) for p in people).items()
+        }
+    assert all(person.has_pin == (person.home in PINNED) for person in more)
+
+
+@pytest.mark.parametrize("count", [500, 501, 777, 1283, 20_000])
+def test_a_site_has_as_many_people_as_it_was_asked_for(count: int, population: Population):
+    assert sum(group.count for group in grown(population, people=count)) == count - 500
+
+
+def test_a_site_never_has_fewer_people_than_its_file(population: Population):
+    with pytest.raises(ValueError, match="the file has 500 people"):
+        generate(population, people=499)
+
+
+def test_every_visitor_has_somebody_of_their_tenant_who_receives_them(people: tuple[Person, ...]):
+    by_id = {person.holder: person for person in people}
+    for person in people:
+        if person.kind is HolderKind.VISITOR:
+            assert person.host is not None
+            assert by_id[person.host].kind is HolderKind.STAFF
+            assert by_id[person.host].tenant == person.tenant
+        else:
+            assert person.host is None
+
+
+def test_the_guests_of_the_exercise_are_the_foreign_officers(people: tuple[Person, ...]):
+    (event,) = read_site(example_site()).rules.events
+    officers = {
+        person.holder
+        for person in people
+        if "resilience-guest" in person.profiles and person.assurance is Assurance.KEY_BOUND
+    }
+    assert event.guests == officers

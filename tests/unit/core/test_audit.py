@@ -33,7 +33,9 @@ from gatekeeper.core.change import (
     HolderChange,
     LockdownChange,
     LookUpChange,
+    OpeningChange,
     OperatorChange,
+    RebootChange,
     SuspensionChange,
     WithdrawalChange,
 )
@@ -229,6 +231,8 @@ def everything_that_takes_rules_or_two() -> RuledSite:
     site.changed(OperatorChange(operator=newcomer.id, document=document))
     site.changed(ExportChange(tenant=TenantId("army"), what=Exported.HOLDERS, reason="yearly review"))
     _taken_kept_and_forgotten(site)
+    site.changed(OpeningChange(access_point=AccessPointId("shed-in"), reason="a crate"))
+    site.changed(RebootChange(gate=site.gate_of("shed-in"), reason="it hangs"))
     site.changed(LockdownChange(scope="gate:inner", on=True))
     release = LockdownChange(scope="gate:inner", on=False)
     proposed = site.change(release, change_id=bytes(range(16)))
@@ -263,6 +267,8 @@ def test_nothing_personal_stands_in_a_body():
     assert set(Kind) - {made.kind for made in drafts} == {
         Kind.SITE_FOUNDED,
         Kind.ENGINE_STARTED,
+        Kind.GATE_ASKED,
+        Kind.GATE_CERTIFIED,
         Kind.LOG_MISMATCH,
         Kind.POLICY_CHANGED,
         Kind.TRUST_CHANGED,

@@ -41,6 +41,12 @@ def test_the_holder_of_a_key_is_believed(algorithm: cose.Algorithm):
     assert request.fingerprint == fingerprint(key.public_der)
 
 
+def test_a_request_says_which_tls_key_is_the_same_gate_s():
+    request = read_enrolment(enrolment_request(site=SITE, gate=GATE, key=KEY, tls=b"the TLS key"))
+    assert isinstance(request, EnrolmentRequest)
+    assert request.tls == hashlib.sha256(b"the TLS key").digest()
+
+
 def test_a_fingerprint_is_the_whole_hash_in_groups_of_four():
     shown = fingerprint(KEY.public_der)
     assert shown.replace(" ", "") == hashlib.sha256(KEY.public_der).hexdigest()
@@ -55,12 +61,18 @@ def test_a_fingerprint_is_the_whole_hash_in_groups_of_four():
         (cose.sign_detached(b"\xa0", key=KEY, typ=ENROLMENT_TYPE), EnrolmentRefusal.MALFORMED),
         (signed([]), EnrolmentRefusal.MALFORMED),
         (signed(fields(f0=2)), EnrolmentRefusal.MALFORMED),
+        (signed(fields(f0=3)), EnrolmentRefusal.MALFORMED),
+        (signed(fields(f5=bytes(32))), EnrolmentRefusal.MALFORMED),
         (signed(fields(f0=True)), EnrolmentRefusal.MALFORMED),
         (signed(fields(f1="Assen")), EnrolmentRefusal.MALFORMED),
         (signed(fields(f2="main/gate")), EnrolmentRefusal.MALFORMED),
         (signed(fields(f3=-1)), EnrolmentRefusal.MALFORMED),
         (signed(fields(f4="key")), EnrolmentRefusal.MALFORMED),
-        (signed(fields(f5=None)), EnrolmentRefusal.MALFORMED),
+        (signed(fields(f0=2, f5=None)), EnrolmentRefusal.MALFORMED),
+        (signed(fields(f0=2, f5=bytes(31))), EnrolmentRefusal.MALFORMED),
+        (signed(fields(f0=2, f5=bytes(33))), EnrolmentRefusal.MALFORMED),
+        (signed(fields(f0=2, f5="a" * 32)), EnrolmentRefusal.MALFORMED),
+        (signed(fields(f0=2, f5=bytes(32), f6=bytes(32))), EnrolmentRefusal.MALFORMED),
         (signed(fields(f4=b"key")), EnrolmentRefusal.KEY),
         (signed(fields(f3=int(cose.Algorithm.ED25519))), EnrolmentRefusal.KEY),
         (signed(fields(), key=OTHER), EnrolmentRefusal.PROOF),

@@ -83,6 +83,9 @@ ROLES: dict[Deed, tuple[set[Role], set[Role], set[Role]]] = {
     Deed.ERASE: ({ADMIN}, {TENANT_ADMIN}, {OFFICER, ADMIN}),
     Deed.PLACE_HOLD: ({OFFICER}, set(), set()),
     Deed.LIFT_HOLD: ({OFFICER}, set(), {OFFICER, ADMIN}),
+    Deed.OPEN_DOOR: ({GUARD, OFFICER}, set(), set()),
+    Deed.OPEN_HIGH_DOOR: ({GUARD, OFFICER}, set(), {OFFICER, ADMIN}),
+    Deed.REBOOT_GATE: ({OFFICER, Role.MAINTENANCE}, set(), set()),
 }
 
 
@@ -104,7 +107,10 @@ def test_a_role_may_say_what_the_table_says_and_nothing_else(deed: Deed, role: R
 
 @pytest.mark.parametrize(
     ("role", "deeds"),
-    [(AUDITOR, {Deed.EXPORT_LOG, Deed.EXPORT_MOVEMENTS, Deed.LOOK_UP}), (Role.MAINTENANCE, set())],
+    [
+        (AUDITOR, {Deed.EXPORT_LOG, Deed.EXPORT_MOVEMENTS, Deed.LOOK_UP}),
+        (Role.MAINTENANCE, {Deed.REBOOT_GATE}),
+    ],
 )
 def test_who_only_looks_changes_nothing(role: Role, deeds: set[Deed]):
     one = account("somebody", HOST, [role])
@@ -122,6 +128,7 @@ def test_whoever_gives_more_or_takes_for_good_needs_a_second_person_and_who_take
         Deed.EXPORT_MOVEMENTS,
         Deed.ERASE,
         Deed.LIFT_HOLD,
+        Deed.OPEN_HIGH_DOOR,
     }
 
 

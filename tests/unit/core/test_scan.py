@@ -205,11 +205,20 @@ def test_a_type_belongs_on_its_own_channel(channel: Channel, typ: str):
     assert code_of(topic, signed(b"\xa0", typ=typ, topic=topic)) == "cose-type"
 
 
-@pytest.mark.parametrize("state", [KeyState.VERIFY_ONLY, KeyState.REVOKED])
-def test_a_gate_whose_key_is_withdrawn_is_heard_no_more(state: KeyState, site: SmallSite):
+@pytest.mark.parametrize(
+    ("state", "code"), [(KeyState.VERIFY_ONLY, "cose-unknown-key"), (KeyState.REVOKED, "gate-revoked")]
+)
+def test_a_gate_whose_key_is_withdrawn_is_heard_no_more(state: KeyState, code: str, site: SmallSite):
     sent = site.scan("front-in", "sergeant")
     assert isinstance(heard(sent.topic, sent.wire), Authentic)
-    assert code_of(sent.topic, sent.wire, trust=trust_with("front", state=state)) == "cose-unknown-key"
+    assert code_of(sent.topic, sent.wire, trust=trust_with("front", state=state)) == code
+
+
+def test_nothing_that_is_said_in_the_name_of_a_revoked_gate_is_read(site: SmallSite):
+    topic = site.scan("front-in", "sergeant").topic
+    revoked = trust_with("front", state=KeyState.REVOKED)
+    assert code_of(topic, b"", trust=revoked) == "gate-revoked"
+    assert code_of(topic, b"", trust=trust_with("front", state=KeyState.ACTIVE)) != "gate-revoked"
 
 
 # -- content ----------------------------------------------------------------------------------------------------------

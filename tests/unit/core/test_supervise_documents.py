@@ -279,7 +279,7 @@ def test_a_gate_is_withdrawn_at_once(site: SmallSite):
     made(site, trust_change(site, gates=with_gate("front", state=KeyState.REVOKED)))
     found = site.authenticate(site.scan("front-in", "sergeant"))
     assert isinstance(found, Rejected)
-    assert found.code.value == "cose-unknown-key"
+    assert found.code.value == "gate-revoked"
     assert reason(site, "school-in", "sergeant") is Reason.GRANTED
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from gatekeeper.core.enrolment import fingerprint
 from gatekeeper.core.trust import KeyState, Trust, TrustListing, Use, read_trust
 from gatekeeper.core.widening import trust_gains
 from gatekeeper.model.ids import GateId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement
-from tests.support.sites import cosigned_agreement, ground, listed, signed_trust, trusted
+from tests.support.sites import cosigned_agreement, ground, key_of, listed, signed_trust, trusted
 
 SCHOOL = TenantId("school")
 
@@ -50,6 +51,11 @@ def issuer(state: KeyState, *, since: datetime | None = None, name: str = "schoo
     return trusted(name, use=Use.ISSUER, owner=SCHOOL, state=state, since=since)
 
 
+def shown(key: str) -> str:
+    """The fingerprint of a key, as it is compared."""
+    return fingerprint(key_of(key).public_der)
+
+
 EARLY, LATE = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
 BOTH = (issuer(KeyState.ACTIVE), issuer(KeyState.ACTIVE, name="school second issuer"))
 
@@ -71,7 +77,13 @@ GIVES: list[tuple[Any, tuple[str, ...]]] = [
         lambda listing: replace(
             listing, gates={**listing.gates, GateId("front"): trusted("other", use=Use.GATE, owner="front")}
         ),
-        ("another key of gate front",),
+        (f"another key of gate front: {shown('other')}",),
+    ),
+    (
+        lambda listing: replace(
+            listing, gates={**listing.gates, GateId("back"): trusted("back", use=Use.GATE, owner="back")}
+        ),
+        (f"a key of gate back: {shown('back')}",),
     ),
 ]  # fmt: skip
 
@@ -90,8 +102,12 @@ TAKES: dict[str, Callable[[TrustListing], TrustListing]] = {
     "withdrawn badges": of_school(epoch=2),
     "a revoked issuer": of_school(issuers=(issuer(KeyState.REVOKED),)),
     "a retired issuer": of_school(issuers=(issuer(KeyState.VERIFY_ONLY),)),
-    "another gate": lambda listing: replace(
-        listing, gates={**listing.gates, GateId("back"): trusted("back", use=Use.GATE, owner="back")}
+    "a revoked gate": lambda listing: replace(
+        listing,
+        gates={
+            **listing.gates,
+            GateId("front"): replace(listing.gates[GateId("front")], state=KeyState.REVOKED),
+        },
     ),
     "no gate": lambda listing: replace(listing, gates={}),
     "a tenant less": lambda listing: replace(

@@ -1,7 +1,7 @@
 """Both sides of a gate's conversation, for tests: the service with its keys, and a controller with a clock moved by hand."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from devices.core.events import (
     BeaconReceived,
     CardPresented,
     CheckpointReceived,
+    CommandReceived,
     Effect,
     Event,
     JournalSettled,
@@ -46,15 +47,18 @@ from gatekeeper.core.trust import (
     trust_payload,
 )
 from gatekeeper.model.badges import Assurance, Badge, Card, CardTechnology, claims_of
-from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, SiteId, TenantId
+from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId, OperatorId, SiteId, TenantId
 from gatekeeper.model.messages import (
     BEACON_TYPE,
     CHECKPOINT_TYPE,
+    COMMAND_TYPE,
     DECISION_TYPE,
     Answer,
     Beacon,
     ByCard,
     ByToken,
+    Command,
+    CommandKind,
     Credential,
     LogCheckpoint,
     Scan,
@@ -72,7 +76,7 @@ JOURNAL = BootId(b"journal1")
 GATE, OTHER_GATE = GateId("main-gate"), GateId("side-gate")
 IN, OUT, PLAIN = AccessPointId("main-in"), AccessPointId("main-out"), AccessPointId("main-plain")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-BOOT = BootId(b"boot-001")
+BOOT, NEXT_BOOT = BootId(b"boot-001"), BootId(b"boot-002")
 CARD = ByCard(Card(CardTechnology.MIFARE, bytes.fromhex("BA839D07")))
 GRANTED, NO_RIGHTS = 1, 135
 _DOORS = ((IN, Direction.IN, True), (OUT, Direction.OUT, True), (PLAIN, Direction.IN, False))
@@ -96,6 +100,7 @@ class Service:
         assert isinstance(trust, Trust)
         self.trust = trust
         self.entries = 0
+        self.commands = 0
 
     def _trust(self, gates: dict[GateId, cose.SigningKey], *, has_log_key: bool) -> bytes:
         host = TenantTrust(
@@ -185,6 +190,36 @@ class Service:
         payload = replace(answer, **changes).payload()
         return cose.sign(payload, key=key or self.decision, typ=typ, external_aad=aad.encode())
 
+    def command(
+        self,
+        kind: CommandKind = CommandKind.OPEN,
+        access_point: AccessPointId | None = IN,
+        /,
+        *,
+        after: float = 0,
+        key: cose.SigningKey | None = None,
+        aad: str = topic(Channel.COMMAND),
+        typ: str = COMMAND_TYPE,
+        **changes: Any,
+    ) -> bytes:
+        """The next command, issued so many seconds after noon."""
+        self.commands += 1
+        command = Command(
+            boot=BOOT,
+            sequence=self.commands,
+            gate=GATE,
+            kind=kind,
+            access_point=access_point,
+            issued=NOON + timedelta(seconds=after),
+            valid=timedelta(seconds=10),
+            operator=OperatorId("officer"),
+            second=None,
+            entry=40 + self.commands,
+            unlock=timedelta(seconds=4) if kind is CommandKind.OPEN else None,
+        )
+        payload = replace(command, **changes).payload()
+        return cose.sign(payload, key=key or self.decision, typ=typ, external_aad=aad.encode())
+
     def token(self, *, badge_key: cose.SigningKey | None) -> bytes:
         """A badge of the host: key-bound with a key, bearer without."""
         confirmation = badge_key.record(use="badge", owner="00" * 16) if badge_key is not None else None
@@ -235,6 +270,7 @@ class Talk:
         interlocked: Collection[AccessPointId] = (),
         journal: JournalFound | None = None,
         bounds: JournalBounds | None = None,
+        doors: Mapping[AccessPointId, Mapping[str, Any]] | None = None,
     ) -> None:
         self.started = Started(journal or JournalFound(id=JOURNAL))
         self._bounds = bounds
@@ -242,6 +278,7 @@ class Talk:
         self.key = cose.SigningKey.generate()
         self.service = Service({GATE: self.key, OTHER_GATE: cose.SigningKey.generate()})
         self._interlocked = interlocked
+        self._doors = doors or {}
         self.controller = self._controller(BOOT, CheckpointMemory())
         self.at = 1000.0
         self.wall: WallTime | None = None
@@ -262,6 +299,7 @@ class Talk:
                     interlocked=access_point in self._interlocked,
                     warned=timedelta(seconds=20),
                     held=timedelta(seconds=30),
+                    **self._doors.get(access_point, {}),
                 )
                 for access_point, direction, has_contact in _DOORS
             ],
@@ -273,9 +311,16 @@ class Talk:
             held=held,
         )
 
-    def restarts(self, memory: CheckpointMemory, *, held: Held | None = None, linked: bool = True) -> None:
+    def restarts(
+        self,
+        memory: CheckpointMemory,
+        *,
+        boot: BootId = NEXT_BOOT,
+        held: Held | None = None,
+        linked: bool = True,
+    ) -> None:
         """The gate's program starts anew with what it has kept, and the link comes up."""
-        self.controller = self._controller(BootId(b"boot-002"), memory, held)
+        self.controller = self._controller(boot, memory, held)
         self.published.clear()
         self.happens(self.started)
         if linked:
@@ -319,6 +364,12 @@ class Talk:
 
     def hears(self, wire: bytes) -> list[Effect]:
         return self.happens(AnswerReceived(wire))
+
+    def commanded(
+        self, kind: CommandKind = CommandKind.OPEN, access_point: AccessPointId | None = IN, **how: Any
+    ) -> list[Effect]:
+        """A command comes."""
+        return self.happens(CommandReceived(self.service.command(kind, access_point, **how)))
 
     def learns(self, size: int, **how: Any) -> list[Effect]:
         """A checkpoint of the log comes."""

@@ -10,8 +10,8 @@ from devices.cli import app
 from devices.link import BrokerUrl, BrokerUrlError, GateLink
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, fingerprint, read_enrolment
-from tests.unit.devices.folders import gate_folder
-from tests.unit.devices.ground import GATE, SITE, Service
+from tests.unit.devices.folders import gate_file, gate_folder
+from tests.unit.devices.ground import GATE, IN, SITE, Service
 
 
 def device(*arguments: str):
@@ -52,6 +52,14 @@ def test_a_folder_in_order_shows_the_fingerprint_of_its_key(tmp_path: Path):
     result = device("check", "--folder", str(gate_folder(tmp_path, Service({GATE: key}), key)))
     assert result.exit_code == 0, result.stderr
     assert result.stdout == fingerprint(key.public_der) + "\n"
+
+
+def test_a_folder_of_a_bridge_is_said_to_be_one(tmp_path: Path):
+    key = cose.SigningKey.generate()
+    written = gate_file(bridge={"kind": "tasmota", "topic": "tele/shed/SENSOR", "access_point": IN})
+    result = device("check", "--folder", str(gate_folder(tmp_path, Service({GATE: key}), key, written)))
+    assert result.exit_code == 0, result.stderr
+    assert f"It is a bridge, at {IN}." in result.stderr
 
 
 @pytest.mark.parametrize("command", [["check"], ["run", "--broker", "mqtt://127.0.0.1"]])

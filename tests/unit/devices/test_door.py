@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from devices.core.door import TRANSITIONS, DoorAct, DoorInput, DoorState, step
+from devices.core.door import SHUT, TRANSITIONS, DoorAct, DoorInput, DoorState, standing, step
 from devices.core.events import (
     CallOut,
     CancelTimer,
@@ -15,6 +15,8 @@ from devices.core.events import (
     LinkUp,
     Lock,
     Publish,
+    ReaderHeard,
+    ReaderLost,
     Show,
     Signal,
     StartTimer,
@@ -218,6 +220,13 @@ def test_tampering_is_told(place: AccessPointId | None):
     assert told(talk) == [(StatusKind.TAMPER, place), (StatusKind.TAMPER_CLEARED, place)]
 
 
+def test_a_reader_that_reports_by_itself_is_told_as_there_and_as_gone():
+    talk = Talk.ready()
+    talk.happens(ReaderHeard(IN))
+    talk.happens(ReaderLost(IN))
+    assert told(talk) == [(StatusKind.ONLINE, IN), (StatusKind.OFFLINE, IN)]
+
+
 def test_only_a_grant_at_a_closed_door_unlocks():
     for state, happened in product(DoorState, DoorInput):
         _, acts = step(state, happened)
@@ -232,10 +241,50 @@ def test_whatever_the_table_does_not_name_changes_nothing():
             assert step(state, happened) == (state, ())
 
 
-def test_every_way_out_of_unlocked_locks():
-    for (state, _), (after, acts) in TRANSITIONS.items():
-        if state is DoorState.UNLOCKED and after is not DoorState.UNLOCKED:
-            assert DoorAct.LOCK in acts
+def test_every_way_out_of_a_released_strike_locks_it_but_a_fire():
+    for (state, happened), (after, acts) in TRANSITIONS.items():
+        if state in {DoorState.UNLOCKED, DoorState.EXITING} and after is not state:
+            assert (DoorAct.LOCK in acts) is (happened is not DoorInput.FIRE)
+
+
+def test_a_strike_is_released_for_a_grant_for_a_way_out_and_for_a_fire_only():
+    allowed = {
+        DoorAct.UNLOCK: DoorInput.GRANT,
+        DoorAct.UNLOCK_TO_LEAVE: DoorInput.LET_OUT,
+        DoorAct.UNLOCK_FOR_FIRE: DoorInput.FIRE,
+    }
+    for (_, happened), (_, acts) in TRANSITIONS.items():
+        for act in allowed.keys() & set(acts):
+            assert happened is allowed[act]
+
+
+def test_every_grant_that_releases_nothing_is_told():
+    for state, happened in product(DoorState, (DoorInput.GRANT, DoorInput.WITHHELD)):
+        _, acts = step(state, happened)
+        assert (DoorAct.UNLOCK in acts) is not (DoorAct.TELL_WITHHELD in acts), (state, happened)
+
+
+def test_a_lockdown_holds_nobody_in():
+    for state, happened in product(DoorState, (DoorInput.EXIT, DoorInput.LET_OUT)):
+        locked = step(DoorState.LOCKED, happened)
+        assert step(DoorState.LOCKED_DOWN, happened) == locked
+        assert standing(state, lockdown=True, fire=False) is None or state is not DoorState.EXITING
+    assert standing(DoorState.EXITING, lockdown=True, fire=False) is None
+
+
+def test_every_state_follows_the_orders_that_stand_and_comes_to_rest():
+    for state, lockdown, fire in product(DoorState, (False, True), (False, True)):
+        now = state
+        for _ in range(4):
+            order = standing(now, lockdown=lockdown, fire=fire)
+            if order is None:
+                break
+            assert (now, order) in TRANSITIONS
+            now, _ = step(now, order)
+        assert standing(now, lockdown=lockdown, fire=fire) is None
+        assert (now in {DoorState.FREE, DoorState.FREE_OPEN}) is fire
+        if lockdown and not fire:
+            assert now not in {DoorState.LOCKED, DoorState.UNLOCKED}
 
 
 def test_every_passage_carries_what_happened_and_nothing_is_published_twice():
@@ -313,4 +362,5 @@ def test_only_a_closed_door_that_is_locked_says_that_it_is_shut():
     for state, happened in product(DoorState, DoorInput):
         after, acts = step(state, happened)
         if {DoorAct.TELL_SHUT, DoorAct.TELL_CLOSED} & set(acts):
-            assert (happened, after) == (DoorInput.CLOSED, DoorState.LOCKED)
+            assert after in SHUT or (state, after) == (DoorState.FREE_OPEN, DoorState.FREE)
+            assert happened in {DoorInput.CLOSED, DoorInput.FIRE_OVER}

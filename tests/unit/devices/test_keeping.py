@@ -113,7 +113,7 @@ def test_a_lost_link_stops_sending_and_the_same_bytes_go_out_when_it_is_back():
 def test_no_more_is_sent_than_the_services_window_holds_and_a_scan_is_not_kept_waiting_by_it():
     talk = Talk.ready()
     for _ in range(200):
-        talk.happens(TamperOpened(None))
+        talk.happens(TamperCleared(None))
     assert sequences(talk, JOURNAL) == list(range(1, 33))
     for _ in range(100):
         talk.hears(talk.service.answer(talk.scans(PLAIN), Verdict.DENIED))

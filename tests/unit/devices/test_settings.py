@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from devices.core.controller import Doorway
-from devices.settings import BridgeSettings, SettingsError, read_gate_folder
+from devices.bridges.settings import TasmotaSettings
+from devices.core.controller import Doorway, Exit
+from devices.settings import SettingsError, read_gate_folder
 from gatekeeper import cose
 from gatekeeper.model.places import Direction
 from tests.unit.devices.folders import PASSWORD, gate_file, gate_folder
@@ -58,6 +59,20 @@ def test_that_a_door_is_interlocked_is_a_setting(tmp_path: Path, interlocked: bo
     assert doorway.interlocked is interlocked
 
 
+def test_how_people_get_out_and_what_a_fire_does_are_settings_that_release_nothing_unless_written(
+    tmp_path: Path,
+):
+    points: list[dict[str, Any]] = [{"id": IN, "direction": "in"}, {"id": OUT, "direction": "out"}]
+    unwritten = gate_folder(tmp_path / "unwritten", SERVICE, KEY, gate_file(access_points=points))
+    for doorway in read_gate_folder(unwritten).doorways:
+        assert (doorway.exit, doorway.released_by_fire, doorway.partners) == (Exit.WIRED, False, frozenset())
+    points[0] |= {"exit": "released", "on_fire": "release"}
+    written = gate_file(access_points=points, interlocks=[[IN, OUT]])
+    first, second = read_gate_folder(gate_folder(tmp_path / "written", SERVICE, KEY, written)).doorways
+    assert (first.exit, first.released_by_fire, first.partners) == (Exit.RELEASED, True, {OUT})
+    assert (second.exit, second.released_by_fire, second.partners) == (Exit.WIRED, False, {IN})
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -69,7 +84,7 @@ def test_that_a_door_is_interlocked_is_a_setting(tmp_path: Path, interlocked: bo
 def test_a_bridge_has_a_reader_and_no_contact(tmp_path: Path, changes: dict[str, Any]):
     written = gate_file(**({"access_points": [{"id": IN, "direction": "in"}]} | changes))
     settings = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, written))
-    assert settings.bridge == BridgeSettings(kind="tasmota", topic="tele/shed/SENSOR", access_point=IN)
+    assert settings.bridge == TasmotaSettings(topic="tele/shed/SENSOR", access_point=IN)
     assert not settings.doorways[0].has_contact
 
 
@@ -98,12 +113,28 @@ def test_a_bridge_has_a_reader_and_no_contact(tmp_path: Path, changes: dict[str,
             "needs a contact",
         ),
         ({"access_points": [{"id": IN, "direction": "in"}] * 2}, "twice"),
+        ({"access_points": [{"id": IN, "direction": "in", "exit": "open"}]}, "wired or released"),
+        ({"access_points": [{"id": IN, "direction": "in", "on_fire": True}]}, "nothing or release"),
+        ({"interlocks": IN}, "interlocks is a list of lists"),
+        ({"interlocks": [[IN]]}, "interlocks is a list of lists"),
+        ({"interlocks": [[IN, "cellar"]]}, "interlocks is a list of lists"),
+        ({"interlocks": [[IN, [OUT]]]}, "interlocks is a list of lists"),
+        (
+            {
+                "interlocks": [[IN, OUT]],
+                "access_points": [
+                    {"id": IN, "direction": "in"},
+                    {"id": OUT, "direction": "out", "contact": False},
+                ],
+            },
+            "have a contact",
+        ),
         ({"held_seconds": 0}, "from 1 to 3600"),
         ({"held_seconds": True}, "from 1 to 3600"),
         ({"warned_seconds": 0}, "from 1 to held_seconds"),
         ({"warned_seconds": 31}, "from 1 to held_seconds"),
         ({"warned_seconds": 1.5}, "from 1 to held_seconds"),
-        ({"bridge": {"kind": "zigbee"}}, "only kind"),
+        ({"bridge": {"kind": "zigbee"}}, "kind of a bridge is one of"),
         ({"bridge": {"kind": "tasmota", "topic": "tele/+/SENSOR"}}, "as in tele/shed/SENSOR"),
         ({"bridge": {"kind": "tasmota", "topic": "tele/shed/SENSOR"}}, "none of the gate's"),
         ({"bridge": BRIDGE | {"access_point": "elsewhere"}}, "none of the gate's"),

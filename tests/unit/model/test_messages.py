@@ -8,7 +8,7 @@ import pytest
 
 from gatekeeper.cose import cbor
 from gatekeeper.model.badges import Card, CardTechnology
-from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId
+from gatekeeper.model.ids import AccessPointId, BootId, GateId, OperatorId, SiteId
 from gatekeeper.model.messages import (
     ANSWER_VALIDITY,
     Answer,
@@ -17,6 +17,8 @@ from gatekeeper.model.messages import (
     ByDigest,
     ByToken,
     ClockQuality,
+    Command,
+    CommandKind,
     Hello,
     LogCheckpoint,
     MessageMalformed,
@@ -65,7 +67,20 @@ ANSWER = Answer(
 )
 BEACON = Beacon(site=SiteId("fort"), value=bytes(16), issued=AT, period=timedelta(seconds=10))
 CHECKPOINT = LogCheckpoint(site=SiteId("fort"), note=b"a note", at=AT)
-MESSAGES = [SCAN, PASSAGE, STATUS, HELLO, ANSWER, BEACON, CHECKPOINT]
+COMMAND = Command(
+    boot=BootId(b"12345678"),
+    sequence=7,
+    gate=GateId("front"),
+    kind=CommandKind.OPEN,
+    access_point=AccessPointId("front-in"),
+    issued=AT,
+    valid=timedelta(seconds=10),
+    operator=OperatorId("officer"),
+    second=OperatorId("admin"),
+    entry=99,
+    unlock=timedelta(seconds=4),
+)
+MESSAGES = [SCAN, PASSAGE, STATUS, HELLO, ANSWER, BEACON, CHECKPOINT, COMMAND]
 
 VARIANTS = [
     *MESSAGES,
@@ -122,6 +137,7 @@ OPTIONAL = {
     Answer: set(),
     Beacon: set(),
     LogCheckpoint: set(),
+    Command: {9},
 }
 
 
@@ -163,7 +179,7 @@ SPOILT: list[tuple[Any, int, list[object]]] = [
     (SCAN, 11, [bytes(31), b"", None]),
     (SCAN, 12, [bytes(88), bytes(90), b"", "2580", None]),
     (PASSAGE, 5, ["", None]),
-    (PASSAGE, 6, [4, -1, True, "taken"]),
+    (PASSAGE, 6, [5, -1, True, "taken"]),
     (PASSAGE, 7, [bytes(31), None]),
     (STATUS, 5, [len(StatusKind), -1, True]),
     (STATUS, 6, ["Front In", None]),
@@ -186,6 +202,17 @@ SPOILT: list[tuple[Any, int, list[object]]] = [
     (CHECKPOINT, 1, ["The Fort", None]),
     (CHECKPOINT, 2, [b"", bytes(2049), "a note", None]),
     (CHECKPOINT, 3, [-1, None]),
+    (COMMAND, 1, [bytes(7), None]),
+    (COMMAND, 2, [0, -1, True, None]),
+    (COMMAND, 3, ["Front", None]),
+    (COMMAND, 4, [4, 1, 2, 3, -1, True]),
+    (COMMAND, 5, ["Front In", None]),
+    (COMMAND, 6, [-1, 253_402_300_800_000]),
+    (COMMAND, 7, [-1, 10_001, True]),
+    (COMMAND, 8, ["The Officer", None]),
+    (COMMAND, 9, ["The Admin", None]),
+    (COMMAND, 10, [-1, True, None]),
+    (COMMAND, 11, [-1, 86_400_001, None]),
 ]  # fmt: skip
 
 
@@ -207,6 +234,19 @@ def test_an_unlock_time_stands_in_a_grant_and_only_there():
         assert isinstance(Answer.read(cbor.encode({**without, 3: int(verdict)})), Answer)
         assert isinstance(Answer.read(cbor.encode({**fields, 3: int(verdict)})), MessageMalformed)
     assert isinstance(Answer.read(cbor.encode(without)), MessageMalformed)
+
+
+def test_what_opens_names_its_door_and_how_long_and_nothing_else_does():
+    fields = cbor.decode(COMMAND.payload())
+    for missing in (5, 11):
+        without = {key: value for key, value in fields.items() if key != missing}
+        assert isinstance(Command.read(cbor.encode(without)), MessageMalformed)
+    for kind in (CommandKind.LOCK_DOWN, CommandKind.RELEASE, CommandKind.REBOOT):
+        whole = replace(COMMAND, kind=kind, unlock=None, access_point=None, second=None)
+        assert Command.read(whole.payload()) == whole
+        assert isinstance(Command.read(replace(COMMAND, kind=kind).payload()), MessageMalformed)
+    rebooting = replace(COMMAND, kind=CommandKind.REBOOT, unlock=None)
+    assert isinstance(Command.read(rebooting.payload()), MessageMalformed)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=kind_of)
@@ -242,7 +282,8 @@ def test_what_a_badge_signs_names_site_gate_direction_beacon_and_the_gates_chanc
 def test_the_numbers_on_the_wire_stay_what_they_are():
     assert [int(verdict) for verdict in (Verdict.DENIED, Verdict.GRANTED, Verdict.RECORDED)] == [0, 1, 2]
     for numbers, names in (
-        (PassageOutcome, ["TAKEN", "NOT_TAKEN", "FORCED", "HELD_OPEN"]),
+        (PassageOutcome, ["TAKEN", "NOT_TAKEN", "FORCED", "HELD_OPEN", "EXITED"]),
+        (CommandKind, ["OPEN", "LOCK_DOWN", "RELEASE", "REBOOT"]),
         (ClockQuality, ["NONE", "FREE_RUNNING", "SYNCHRONISED"]),
         (
             StatusKind,

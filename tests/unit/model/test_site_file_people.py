@@ -41,6 +41,7 @@ def test_people_are_read_as_they_are_written():
                 clearance=5,
                 assurance=2,
                 profiles=(ProfileId("soldier"),),
+                pin=False,
                 routine="guard",
                 home=ZoneId("yard"),
             ),
@@ -58,7 +59,7 @@ def test_people_are_read_as_they_are_written():
         ({"assurance": 4}, "4 is no whole number from 0 to 3"),
         ({"profiles": ["A B"]}, "'A B' is no name: 1 to 32 of a-z, 0-9 and -"),
         ({"routine": "idle"}, "'idle' is none of day-shift, early-shift, late-shift, student, evening, guard, visitor"),
-        ({"name": "x"}, "unknown key 'name'; the keys here are tenant, kind, count, clearance, assurance, profiles, routine, home"),
+        ({"name": "x"}, "unknown key 'name'; the keys here are tenant, kind, count, clearance, assurance, profiles, pin, routine, home"),
     ],
 )  # fmt: skip
 def test_a_group_that_is_none_is_told_with_its_number(wrong: dict[str, Any], sentence: str):

@@ -388,3 +388,16 @@ SELECT pg_notify('gatekeeper_entry', $1::text || ':' || $2::bigint::text);
 -- name: found_site
 -- Make the row of a new site.
 INSERT INTO site (site_id) VALUES ($1) ON CONFLICT DO NOTHING;
+
+-- name: lockdown_entries
+-- What was ordered of lockdowns, and what the gates said of it, in order.
+SELECT seq, at, body
+FROM entry
+WHERE site_id = $1
+    AND kind IN ('lockdown.changed', 'gate.hello', 'gate.status')
+    AND (
+        kind <> 'gate.status'
+        OR position('"status":"locked_down"'::bytea IN body) > 0
+        OR position('"status":"released"'::bytea IN body) > 0
+    )
+ORDER BY seq;

@@ -237,3 +237,16 @@ LIMIT 1;
 -- name: all_registrations
 -- Everybody who is registered.
 SELECT holder, tenant, document FROM holder WHERE site_id = $1;
+
+-- name: lockdown_entries
+-- What was ordered of lockdowns, and what the gates said of it, in order.
+SELECT seq, at, body
+FROM entry
+WHERE site_id = $1
+    AND kind IN ('lockdown.changed', 'gate.hello', 'gate.status')
+    AND (
+        kind <> 'gate.status'
+        OR position('"status":"locked_down"'::bytea IN body) > 0
+        OR position('"status":"released"'::bytea IN body) > 0
+    )
+ORDER BY seq;

@@ -1,8 +1,8 @@
 """The simulated barracks: its people, what they learn, and what its gates saw."""
 
 import json
-import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from devices.core.events import Signal
-from devices.core.tally import Unlocked
+from devices.core.tally import Tally, Unlocked
 from devices.settings import SettingsError
-from devices.simulator.barracks import Barracks, _Walker, read_people
+from devices.simulator.barracks import Barracks, Walker
+from devices.simulator.people import ground_of, read_people
 from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import ByToken
 from gatekeeper.model.reasons import Reason
@@ -34,7 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def barracks(folder: Path) -> Barracks:
     """A barracks in which nobody walks yet."""
-    return Barracks(folder, broker="mqtt://127.0.0.1:1", readers="mqtt://127.0.0.1:2", speed=60, seed=1)
+    return _barracks(folder)
+
+
+def _barracks(folder: Path) -> Barracks:
+    return Barracks(folder, broker="mqtt://127.0.0.1:1", readers="mqtt://127.0.0.1:2", seed=1)
 
 
 # -- people -----------------------------------------------------------------------------------------------------------
@@ -42,7 +47,7 @@ def barracks(folder: Path) -> Barracks:
 
 def test_the_people_of_the_site_have_their_badges_in_their_pockets(folder: Path):
     people = read_people(folder / "people.json")
-    assert [(person.holder, person.routine, person.home) for person in people] == [
+    assert [(person.holder, person.lives.routine, person.lives.home) for person in people] == [
         ("h-00001", "guard", "yard"),
         ("h-00002", "guard", "yard"),
         ("h-00003", "student", "yard"),
@@ -57,6 +62,14 @@ def test_the_people_of_the_site_have_their_badges_in_their_pockets(folder: Path)
     assert bare.badge is None, "a bare card is shown to a stock reader, never to a gate of ours"
     assert bare.card is not None
     assert bare.card[0] in {"mifare", "wiegand"}
+
+
+@pytest.mark.parametrize("content", ["", "[{}]", '{"a": 1}', "[1]"])
+def test_people_of_another_version_are_told_with_what_to_do(content: str, tmp_path: Path):
+    file = tmp_path / "people.json"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match="found the site anew"):
+        read_people(file)
 
 
 async def test_a_badge_with_a_key_proves_itself_and_a_bearer_badge_does_not(folder: Path):
@@ -77,21 +90,32 @@ def test_a_policy_that_the_host_did_not_sign_is_not_simulated(folder: Path, tmp_
     policy[-1] ^= 1
     (copy / "policy.cose").write_bytes(policy)
     with pytest.raises(SettingsError, match=r"policy of .* is not believed"):
-        Barracks(copy, broker="mqtt://127.0.0.1:1", readers="mqtt://127.0.0.1:2", speed=60, seed=1)
+        _barracks(copy)
 
 
 # -- what the gates saw -----------------------------------------------------------------------------------------------
 
 
 def _saw(barracks: Barracks, gate: GateId, milliseconds: Sequence[float] = (), **counts: int) -> None:
-    tally = barracks._agents[gate].tally
+    tally = Tally()
+    barracks._posts[gate]._former.append(tally)
     tally.latencies.extend(timedelta(milliseconds=one) for one in milliseconds)
     for name, count in counts.items():
         setattr(tally, name, count)
 
 
 def test_where_nobody_walked_nothing_was_seen(barracks: Barracks):
-    assert barracks.report() == {
+    report = barracks.report()
+    assert report.pop("promises")["kept"]
+    assert report == {
+        "people": 0,
+        "clock": "",
+        "inside": 0,
+        "manners": {},
+        "faults": {},
+        "evacuations": [],
+        "astray": {},
+        "recorded": [],
         "scans": 0,
         "granted": 0,
         "denied": {},
@@ -105,7 +129,8 @@ def test_where_nobody_walked_nothing_was_seen(barracks: Barracks):
 
 def test_what_the_gates_saw_is_added_up(barracks: Barracks):
     _saw(barracks, FRONT, scans=10, granted=6, given_up=1, no_service=2)
-    _saw(barracks, SIDE, scans=5, granted=4)
+    _saw(barracks, SIDE, scans=3, granted=1)
+    _saw(barracks, SIDE, scans=2, granted=3)  # the next agent, after the power came back
     barracks._seen.denied["denied-schedule"] = 3
     barracks._seen.passages["taken"] = 9
     report = barracks.report()
@@ -134,7 +159,9 @@ def test_latencies_are_told_over_all_gates_at_the_middle_the_edge_and_the_worst(
 
 def test_every_opening_names_the_entry_that_allowed_it(barracks: Barracks):
     point, scan = AccessPointId("front-in"), bytes(range(32))
-    barracks._agents[FRONT].tally.unlocks.append(Unlocked(access_point=point, scan=scan, entry=42, at=1.0))
+    _saw(barracks, FRONT)
+    unlocked = Unlocked(access_point=point, scan=scan, entry=42, at=1.0)
+    barracks._posts[FRONT].tallies[0].unlocks.append(unlocked)
     report = barracks.report()
     assert report["openings"] == [
         {"gate": "front", "access_point": "front-in", "entry": 42, "message": scan.hex()}
@@ -152,10 +179,27 @@ def test_a_refusal_at_a_stock_reader_is_counted_though_its_door_has_no_display(b
 
 
 def test_a_door_that_has_no_right_for_somebody_is_given_up_and_no_other_is(barracks: Barracks):
-    doors = list(barracks._policy.points.values())
-    walker = _Walker(person=barracks._people[0], doors=doors.copy(), drawing=random.Random(1))
+    doors = tuple(barracks._policy.points.values())
+    outside = barracks._policy.outside
+    walker = Walker(person=barracks._people[0], doors=doors, zone=outside, goal=outside)
     walker.learn(doors[0], Reason.OUT_OF_TIME_RANGE.bacnet)
     walker.learn(doors[0], 9999)
     assert walker.doors == doors
     walker.learn(doors[0], Reason.NO_ACCESS_RIGHTS.bacnet)
     assert walker.doors == doors[1:]
+
+
+def test_the_ground_of_a_site_is_what_its_policy_says(barracks: Barracks):
+    ground = ground_of(barracks._policy, barracks._people)
+    assert (ground.outside, ground.zones) == ("outside", ("outside", "yard"))
+    assert (ground.mess, ground.training, ground.exercise) == (None, None, None)
+    assert ground.receptions == {"yard": "yard"}
+
+
+def test_a_pin_is_typed_where_one_is_asked_and_nowhere_else(barracks: Barracks):
+    person, door = barracks._people[0], barracks._policy.points[AccessPointId("front-in")]
+    assert person.badge is not None
+    knows = replace(person, badge=replace(person.badge, pin="123456"))
+    asks = replace(door, pin_always=True)
+    typed = [shown.pin for shown in (knows.shown_at(door), knows.shown_at(asks)) if shown is not None]
+    assert typed == [None, "123456"]

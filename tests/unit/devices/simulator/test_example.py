@@ -7,6 +7,7 @@ import pytest
 
 from devices.simulator.routes import allowed_points, route
 from gatekeeper.core.decide import Decision, Facts, Request, decide
+from gatekeeper.core.facts import Factor, Past
 from gatekeeper.model.badges import Assurance, Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, ZoneId
 from gatekeeper.model.messages import ClockQuality
@@ -79,6 +80,7 @@ def _facts(person: Person, policy: Policy, *, alert: int) -> Facts:
         whereabouts=policy.outside,
         alert=alert,
         lockdowns=frozenset(),
+        past=Past(factor=Factor.RIGHT if person.has_pin else Factor.NONE),
     )
 
 

@@ -1,0 +1,156 @@
+"""Doors of UHPPOTE controllers behind uhppoted-mqtt, as the fittings of a gate's access points.
+
+A controller tells of a card and denies it, because it holds none but the one in whose name the gateway opens; the service
+decides, and a grant becomes one request, never retained and at QoS 0. The lock falls by itself after the controller's own delay. That a
+request was refused is heard from its reply, and noticed: nobody went through, and a contact will say so.
+
+An event that is not ahead of the newest of its controller moves nothing, and neither does a card that was not shown just now by the
+gate's clock: the gateway also tells of what it missed.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final, assert_never
+
+from devices.bridges.fitted import BridgedDoor, Publish
+from devices.bridges.notices import Notices
+from devices.bridges.overheard import Overheard
+from devices.bridges.repeats import Repeats, is_of_now
+from devices.bridges.settings import UhppotedDoor, UhppotedSettings
+from devices.bridges.uhppoted_format import (
+    DoorMoved,
+    EventOrder,
+    Happened,
+    OtherEvent,
+    Refusal,
+    Swipe,
+    opening,
+    read_event,
+    read_reply,
+    reply_topic,
+)
+from devices.hardware.ports import Fittings
+from devices.link import Message, Route
+from gatekeeper.model.ids import AccessPointId, GateId
+
+__all__ = ["UhppotedBridge"]
+
+_REQUEST_BYTES: Final = 8
+
+
+class _Reader:
+    """One reader of a door."""
+
+    def __init__(self, fitted: BridgedDoor) -> None:
+        self.fitted = fitted
+        self.repeats = Repeats()
+
+
+class UhppotedBridge:
+    """Readers, strikes and contacts of all doors of a bridge."""
+
+    def __init__(
+        self,
+        publish: Publish,
+        settings: UhppotedSettings,
+        *,
+        gate: GateId,
+        contacts: frozenset[AccessPointId],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._publish = publish
+        self._settings = settings
+        self._gate = gate
+        self._now = now
+        self._orders = {door.device: EventOrder(settings.rollover) for door in settings.doors}
+        self._readers: dict[tuple[int, int, int], _Reader] = {}
+        self._fittings: dict[AccessPointId, Fittings] = {}
+        self.notices = Notices("uhppoted")
+        for door in settings.doors:
+            fitted = BridgedDoor(release=partial(self._open, door), has_contact=door.access_point in contacts)
+            self._readers[door.device, door.door, door.reader] = _Reader(fitted)
+            self._fittings[door.access_point] = fitted.fittings
+
+    @property
+    def fittings(self) -> Mapping[AccessPointId, Fittings]:
+        """What the agent needs of each access point."""
+        return self._fittings
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """What the link must listen to. The gateway retains its events, unless told not to: what is retained is noticed, and no more."""
+        root = self._settings.topic
+        events = Route(self._hear, retained=True)
+        return {
+            f"{root}/events": events,
+            f"{root}/events/live": events,
+            reply_topic(root, self._gate): Route(self._reply, retained=True),
+        }
+
+    def _open(self, door: UhppotedDoor, _lasting: timedelta) -> None:
+        topic, payload = opening(
+            self._settings.topic,
+            device=door.device,
+            door=door.door,
+            card_number=self._settings.card_number,
+            client=self._gate,
+            request=secrets.token_hex(_REQUEST_BYTES),
+            key=self._settings.key,
+        )
+        self._publish(topic, payload)
+
+    def _hear(self, message: Message) -> None:
+        if message.retained:
+            self.notices.notice(Overheard.RETAINED)
+            return
+        event = read_event(message.payload, key=self._settings.key, zone=self._settings.time_zone)
+        if isinstance(event, Overheard):
+            self.notices.notice(event)
+            return
+        if event.device not in self._orders:
+            self.notices.notice(Overheard.UNKNOWN)
+            return
+        why = self._orders[event.device].take(event.number)
+        # A card that was shown long ago is nobody's wish to enter; how a door is, its newest event says however late it comes.
+        if why is None and isinstance(event, Swipe) and not is_of_now(event.at, now=self._now()):
+            why = Overheard.LATE
+        if why is not None:
+            self.notices.notice(why)
+        else:
+            self._take(event)
+
+    def _take(self, event: Happened) -> None:
+        match event:
+            case Swipe():
+                self._card(event)
+            case DoorMoved():
+                for (device, door, _), reader in self._readers.items():
+                    if (device, door) == (event.device, event.door):
+                        reader.fitted.feel(opened=event.opened)
+            case OtherEvent():
+                self.notices.notice(Overheard.OTHER)
+            case _:
+                assert_never(event)
+
+    def _card(self, swipe: Swipe) -> None:
+        if swipe.let_in:
+            self.notices.notice(Overheard.OPENED_ITSELF)
+        reader = self._readers.get((swipe.device, swipe.door, swipe.direction))
+        if reader is None:
+            self.notices.notice(Overheard.UNKNOWN)
+        elif swipe.card is None:
+            self.notices.notice(Overheard.NO_NUMBER)
+        elif reader.repeats.is_repeat(swipe.card, at=asyncio.get_running_loop().time()):
+            self.notices.notice(Overheard.REPEATED)
+        else:
+            reader.fitted.present(swipe.card)
+
+    def _reply(self, message: Message) -> None:
+        if message.retained:
+            self.notices.notice(Overheard.RETAINED)
+            return
+        reply = read_reply(message.payload, key=self._settings.key)
+        self.notices.notice(Overheard.REFUSED_TO_OPEN if isinstance(reply, Refusal) else reply)

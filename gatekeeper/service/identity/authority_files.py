@@ -1,0 +1,243 @@
+"""The site's own certificate authority on disk, what it has issued, and what the broker is given of it.
+
+    ca/key.pem            the authority's key                               its owner's eyes only
+    ca/ca.pem             its certificate: carried to the broker, to gates and to the service
+    ca/desk.pem           the enrolment desk's own key and certificate      its owner's eyes only
+    ca/issued/<serial>.json   {"name", "until", "revoked"?}, one a certificate, before anybody gets it
+    broker/crl.pem        the certificates that count no more
+    broker/acl            who may say what at the broker; a revoked gate nothing
+
+The authority is apart from all else that signs: no trust list names it, no tenant has it, and the message keys of gates
+are not its matter. Who may have a certificate is not asked here (see `desk`).
+"""
+
+import json
+import secrets
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+import gatekeeper
+from gatekeeper.core.certificates import (
+    Authority,
+    LeafKey,
+    RevokedCertificate,
+    authority_certificate,
+    service_name,
+    to_pem,
+)
+from gatekeeper.model.ids import GateId, SiteId
+from gatekeeper.service.administration.folder import SiteFolder, SiteFolderError
+
+__all__ = [
+    "AUTHORITY",
+    "BROKER_ACL",
+    "BROKER_CRL",
+    "SERVER_LIFE",
+    "broker_configuration",
+    "broker_rights",
+    "certify_desk",
+    "found_authority",
+    "has_authority",
+    "is_standing",
+    "issue_to_gate",
+    "issue_to_server",
+    "issue_to_service",
+    "make_tls_key",
+    "read_authority",
+    "revoke_certificates",
+    "write_broker_files",
+]
+
+AUTHORITY: Final = "ca/ca.pem"
+BROKER_CRL: Final = "broker/crl.pem"
+BROKER_ACL: Final = "broker/acl"
+SERVER_LIFE: Final = timedelta(days=365)
+_KEY: Final = "ca/key.pem"
+_ISSUED: Final = "ca/issued"
+_DESK: Final = "ca/desk.pem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Issued:
+    """A certificate that was made, by what is needed to take it back."""
+
+    serial: int
+    name: str
+    until: datetime
+    revoked: datetime | None
+
+
+def make_tls_key() -> tuple[ec.EllipticCurvePrivateKey, bytes]:
+    """A new key for TLS, and its PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def has_authority(folder: SiteFolder) -> bool:
+    """Whether this site has an authority of its own here."""
+    return folder.holds(_KEY)
+
+
+def found_authority(
+    folder: SiteFolder, *, site: SiteId, prefix: str, now: datetime, revoked_gates: Collection[GateId] = ()
+) -> Authority:
+    """Make the site's authority and its empty list of revoked certificates. Raises `SiteFolderError` when there is one."""
+    key, pem = make_tls_key()
+    certificate = authority_certificate(site, key=key, serial=_serial(), now=now)
+    folder.keep_secret(_KEY, pem)
+    folder.write(AUTHORITY, to_pem(certificate))
+    authority = Authority(site=site, certificate=certificate, key=key)
+    write_broker_files(folder, authority, prefix=prefix, revoked_gates=revoked_gates, now=now)
+    return authority
+
+
+def read_authority(folder: SiteFolder) -> Authority:
+    """The site's authority. Raises `SiteFolderError` when it is not here, or not whole."""
+    if not has_authority(folder):
+        raise SiteFolderError(f"{folder.root} holds no certificate authority: gatekeeper ca init makes one.")
+    damaged = SiteFolderError(
+        f"{folder.root / 'ca'} is damaged: its key and its certificate do not belong together."
+    )
+    try:
+        key = load_pem_private_key(folder.read_secret(_KEY), password=None)
+        certificate = x509.load_pem_x509_certificate(folder.read(AUTHORITY))
+    except ValueError:
+        raise damaged from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+        raise damaged
+    return Authority(site=folder.read_anchor().site, certificate=certificate, key=key)
+
+
+def issue_to_gate(
+    folder: SiteFolder, authority: Authority, gate: GateId, key: LeafKey, *, now: datetime, life: timedelta
+) -> x509.Certificate:
+    """Issue a gate's certificate, written down before anybody gets it."""
+    return _keep(folder, gate, authority.for_gate(gate, key, serial=_serial(), now=now, life=life), now)
+
+
+def issue_to_service(
+    folder: SiteFolder, authority: Authority, key: LeafKey, *, now: datetime
+) -> x509.Certificate:
+    """Issue the certificate with which the service connects to the broker."""
+    name = service_name(authority.site)
+    return _keep(folder, name, authority.for_service(key, serial=_serial(), now=now, life=SERVER_LIFE), now)
+
+
+def issue_to_server(
+    folder: SiteFolder, authority: Authority, hosts: list[str], key: LeafKey, *, now: datetime
+) -> x509.Certificate:
+    """Issue the certificate of a server by its host names."""
+    certificate = authority.for_server(hosts, key, serial=_serial(), now=now, life=SERVER_LIFE)
+    # No gate's name has a colon: a gate that is called as a host is keeps that host's certificate out of its own end.
+    return _keep(folder, f"server:{hosts[0]}", certificate, now)
+
+
+def certify_desk(folder: SiteFolder, host: str, *, now: datetime) -> Path:
+    """The enrolment desk's own key and certificate, made anew: the file that holds both."""
+    key, pem = make_tls_key()
+    certificate = issue_to_server(folder, read_authority(folder), [host], key.public_key(), now=now)
+    folder.write_private(_DESK, pem + to_pem(certificate))
+    return folder.root / _DESK
+
+
+def is_standing(folder: SiteFolder, serial: int) -> bool:
+    """Whether a certificate of this number was made here, and was not taken back."""
+    return any(one.serial == serial and one.revoked is None for one in _issued(folder))
+
+
+def revoke_certificates(folder: SiteFolder, name: str, *, now: datetime) -> int:
+    """Take back every certificate that a name has and that has not ended; says how many those are."""
+    standing = [
+        one for one in _issued(folder) if one.name == name and one.until > now and one.revoked is None
+    ]
+    for one in standing:
+        _write(
+            folder, one.serial, {"name": one.name, "until": one.until.isoformat(), "revoked": now.isoformat()}
+        )
+    return len(standing)
+
+
+def write_broker_files(
+    folder: SiteFolder, authority: Authority, *, prefix: str, revoked_gates: Collection[GateId], now: datetime
+) -> None:
+    """Write what the broker reads anew when it is told to: who is revoked, by certificate and by name."""
+    revoked = [
+        RevokedCertificate(serial=one.serial, at=one.revoked)
+        for one in _issued(folder)
+        if one.revoked is not None and one.until > now
+    ]
+    folder.write(BROKER_CRL, to_pem(authority.revocations(revoked, now=now)))
+    folder.write(
+        BROKER_ACL, broker_rights(authority.site, prefix=prefix, revoked_gates=revoked_gates).encode()
+    )
+
+
+def _keep(folder: SiteFolder, name: str, certificate: x509.Certificate, now: datetime) -> x509.Certificate:
+    # INVARIANT: a certificate that cannot be taken back is given to nobody.
+    for ended in [one for one in _issued(folder) if one.until <= now]:
+        (folder.root / _place(ended.serial)).unlink(missing_ok=True)
+    until = certificate.not_valid_after_utc.isoformat()
+    _write(folder, certificate.serial_number, {"name": name, "until": until})
+    return certificate
+
+
+def _issued(folder: SiteFolder) -> Iterator[_Issued]:
+    for file in sorted((folder.root / _ISSUED).glob("*.json")):
+        written = json.loads(file.read_text())
+        revoked = written.get("revoked")
+        yield _Issued(
+            serial=int(file.stem, 16),
+            name=written["name"],
+            until=datetime.fromisoformat(written["until"]),
+            revoked=None if revoked is None else datetime.fromisoformat(revoked),
+        )
+
+
+def _place(serial: int) -> str:
+    return f"{_ISSUED}/{serial:040x}.json"
+
+
+def _write(folder: SiteFolder, serial: int, document: dict[str, str]) -> None:
+    folder.write_private(_place(serial), json.dumps(document).encode() + b"\n")
+
+
+def _serial() -> int:
+    # RFC 5280, 4.1.2.2: positive, at most twenty octets; this one is never zero and cannot be foretold.
+    return (1 << 158) | secrets.randbits(158)
+
+
+# -- rights at the broker -------------------------------------------------------------------------------------------------
+
+
+def broker_rights(site: SiteId, *, prefix: str, revoked_gates: Collection[GateId]) -> str:
+    """The broker's access list: that of deploy/mosquitto for this site, and under it nothing for gates that are revoked.
+
+    The broker asks it for every message of a session that is there already, which its list of revoked certificates is not.
+    """
+    rights = _deployed("acl").decode().replace("gk/v1/SITE/", f"{prefix}/v1/{site}/")
+    rights = rights.replace("gk/onvif-ej/", f"{prefix}/onvif-ej/").replace("service.SITE", service_name(site))
+    denied = "".join(f"\nuser {gate}\ntopic deny #\n" for gate in sorted(revoked_gates))
+    return rights + (f"\n# Revoked: also in a session that was there before.\n{denied}" if denied else "")
+
+
+def broker_configuration() -> bytes:
+    """The broker's configuration, as in deploy/mosquitto."""
+    return _deployed("mosquitto.conf")
+
+
+def _deployed(name: str) -> bytes:
+    root = Path(gatekeeper.__file__).parent
+    installed = root / "mosquitto" / name
+    return (installed if installed.exists() else root.parent / "deploy" / "mosquitto" / name).read_bytes()

@@ -1,0 +1,132 @@
+"""`gatekeeper gate` and `gatekeeper ca`: what they write, and what they refuse in one sentence."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from devices.certificate import make_request
+from gatekeeper import cose
+from gatekeeper.core.certificates import gate_of, service_name
+from gatekeeper.core.enrolment import enrolment_request
+from gatekeeper.model.ids import GateId, SiteId
+from gatekeeper.service.administration.folder import TRUST, SiteFolder, in_gate
+from tests.integration.cli_hold import Hold
+
+pytestmark = pytest.mark.integration
+
+
+def folder_of(hold: Hold) -> SiteFolder:
+    return SiteFolder(hold.data / "sites" / hold.site)
+
+
+def first_gate(hold: Hold) -> GateId:
+    return folder_of(hold).gates()[0]
+
+
+def test_without_an_authority_nobody_is_invited_and_it_is_said_how_to_make_one(hold: Hold):
+    said = hold("gate", "enroll", first_gate(hold))
+    assert (said.code, said.out) == (2, "")
+    assert (
+        said.err == f"{folder_of(hold).root} holds no certificate authority: gatekeeper ca init makes one.\n"
+    )
+
+
+def test_an_authority_is_made_once(hold: Hold):
+    assert hold.say("ca", "init", "--data", hold.data).code == 0
+    again = hold.say("ca", "init", "--data", hold.data)
+    assert again.code == 2
+    assert "no secret is written over another" in again.err
+
+
+def test_a_code_is_printed_for_a_gate_of_the_site_file_and_for_no_other(hold: Hold):
+    hold.say("ca", "init", "--data", hold.data)
+    said = hold("gate", "enroll", first_gate(hold))
+    assert (said.code, len(said.out.strip())) == (0, 19)
+    assert said.out.strip() not in said.err
+    refused = hold("gate", "enroll", "nowhere")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("Refused: enrolment-gate-unknown. ")
+
+
+def test_a_gate_that_does_not_wait_and_a_file_that_is_not_there_are_said(hold: Hold):
+    said = hold("gate", "admit", "nowhere")
+    assert said.code == 2
+    assert (
+        said.err
+        == "No gate nowhere waits at the desk, and there is no such file: No such file or directory.\n"
+    )
+
+
+def test_a_gate_with_a_key_that_counts_gets_no_other(hold: Hold, tmp_path: Path):
+    request = tmp_path / "request.cose"
+    request.write_bytes(
+        enrolment_request(site=SiteId(hold.site), gate=first_gate(hold), key=cose.SigningKey.generate())
+    )
+    said = hold("gate", "admit", request)
+    assert (said.code, said.out) == (2, "")
+    assert "has a key already: revoke it" in said.err
+
+
+def test_while_nobody_serves_the_site_a_revocation_waits_and_the_folder_stays_as_it_is(hold: Hold):
+    before = folder_of(hold).read(TRUST)
+    said = hold("gate", "revoke", first_gate(hold))
+    assert said.code == 4
+    assert "NOT in force" in said.err
+    assert folder_of(hold).read(TRUST) == before
+    assert (
+        hold("gate", "revoke", "nowhere").err
+        == "nowhere has no key that counts: there is nothing to revoke.\n"
+    )
+
+
+def test_a_gate_whose_files_are_carried_by_hand_is_certified_when_its_key_is_believed(
+    hold: Hold, tmp_path: Path
+):
+    hold.say("ca", "init", "--data", hold.data)
+    gate = first_gate(hold)
+    key = folder_of(hold).read_key(in_gate(gate, "key.pem"))
+    own = make_request(site=SiteId(hold.site), gate=gate, key=key)
+    strange = make_request(site=SiteId(hold.site), gate=gate, key=cose.SigningKey.generate())
+    for name, content in (
+        ("own", own.document),
+        ("strange", strange.document),
+        ("own.csr", own.csr),
+        ("strange.csr", strange.csr),
+    ):
+        (tmp_path / name).write_bytes(content)
+
+    def certify(request: str, csr: str, out: str = "gate.pem") -> tuple[int, str]:
+        at = ("--request", tmp_path / request, "--csr", tmp_path / csr, "--out", tmp_path / out)
+        said = hold("gate", "certify", gate, *at)
+        return said.code, said.err
+
+    assert certify("strange", "strange.csr")[0] == 2
+    assert certify("own", "strange.csr")[1].startswith("Refused: enrolment-tls-key. ")
+    assert not (tmp_path / "gate.pem").exists()
+    assert certify("own", "own.csr")[0] == 0
+    made = x509.load_pem_x509_certificate((tmp_path / "gate.pem").read_bytes())
+    assert gate_of(made, site=SiteId(hold.site)) == gate
+    assert made.public_key() == own.key.public_key()
+    assert certify("own", "own.csr")[0] == 2, "nothing is written over"
+
+
+def test_the_broker_s_files_are_written_whole_and_the_service_s_is_one(hold: Hold, tmp_path: Path):
+    hold.say("ca", "init", "--data", hold.data)
+    out, service = tmp_path / "broker", tmp_path / "service.pem"
+    at = ("--data", hold.data)
+    assert hold.say("ca", "broker", "broker.example", "10.0.0.5", "--out", out, *at).code == 0
+    names = {"mosquitto.conf", "acl", "ca.pem", "crl.pem", "server-cert.pem", "server-key.pem"}
+    assert {file.name for file in out.iterdir()} == names
+    assert (out / "server-key.pem").stat().st_mode & 0o077 == 0
+    deployed = Path("deploy/mosquitto/mosquitto.conf").read_bytes()
+    assert hashlib.sha256((out / "mosquitto.conf").read_bytes()).digest() == hashlib.sha256(deployed).digest()
+    server = x509.load_pem_x509_certificate((out / "server-cert.pem").read_bytes())
+    names_in_it = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names_in_it.get_values_for_type(x509.DNSName) == ["broker.example"]
+    assert [str(one) for one in names_in_it.get_values_for_type(x509.IPAddress)] == ["10.0.0.5"]
+    assert hold.say("ca", "broker", "broker.example", "--out", out, *at).code == 2, "nothing is written over"
+    assert hold.say("ca", "service", "--out", service, *at).code == 0
+    own = x509.load_pem_x509_certificate(service.read_bytes())
+    assert own.subject.rfc4514_string() == f"CN={service_name(SiteId(hold.site))}"

@@ -1,0 +1,166 @@
+"""Doors opened from afar, gates started anew, and which gates follow a lockdown: what the site makes of an operator's word."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gatekeeper.core.audit import Kind
+from gatekeeper.core.change import ApprovalChange, LockdownChange, OpeningChange, RebootChange
+from gatekeeper.core.commands import sign_command
+from gatekeeper.core.lockdowns import Lockdowns
+from gatekeeper.core.proposals import digest_of
+from gatekeeper.core.supervise import APPLIED, PROPOSED
+from gatekeeper.model.ids import AccessPointId, GateId
+from gatekeeper.model.messages import CommandKind
+from tests.support.changes import made, refused
+from tests.support.sites import SITE, SmallSite, key_of
+
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SHED, ARMOURY = AccessPointId("shed-in"), AccessPointId("armoury-in")
+
+
+@pytest.fixture
+def site() -> SmallSite:
+    """A site whose gates have all said hello."""
+    site = SmallSite()
+    for gate in site.flow.policy.gates:
+        site.recorded(site.hello(gate))
+    return site
+
+
+def opening(door: AccessPointId) -> OpeningChange:
+    return OpeningChange(access_point=door, reason="a crate")
+
+
+def test_a_door_is_opened_for_the_boot_its_gate_is_in_and_the_entry_says_why(site: SmallSite):
+    done = made(site, opening(SHED), by="guard")
+    assert done.order is not None
+    errand = done.order.errand
+    assert (errand.kind, errand.access_point) == (CommandKind.OPEN, SHED)
+    assert errand.boot == site.flow.sequences.boot_of(errand.gate)
+    assert errand.unlock == site.flow.policy.points[SHED].unlock
+    assert (done.order.operator, done.order.second, done.order.entry) == ("guard", None, done.outcome.seq)
+    assert done.draft is not None
+    assert done.draft.kind is Kind.DOOR_COMMANDED
+    assert (done.draft.public["reason"], done.draft.public["access_point"]) == ("a crate", SHED)
+
+
+def test_a_door_of_a_high_level_takes_two_and_the_command_names_both(site: SmallSite):
+    change_id = site.new_change_id()
+    document = site.change(opening(ARMOURY), change_id=change_id, by="guard")
+    proposed = site.supervise(document, filed_as=change_id)
+    assert (proposed.outcome.code, proposed.order) == (PROPOSED, None)
+    done = site.supervise(ApprovalChange(digest=digest_of(document)), by="colonel")
+    assert done.outcome.code == APPLIED
+    assert done.order is not None
+    assert (done.order.operator, done.order.second) == ("guard", "colonel")
+    assert done.order.entry == done.drafts[-1].seq
+    signed = sign_command(done.order, sequence=7, issued=AT, site=SITE, key=key_of("decision"), prefix="gk")
+    assert signed.topic == f"gk/v1/{SITE}/{done.order.errand.gate}/command"
+    assert signed.until == AT + timedelta(seconds=10)
+
+
+def test_what_cannot_be_opened_is_refused_with_a_code_and_orders_nothing(site: SmallSite):
+    assert refused(site, opening(AccessPointId("cellar"))) == "access-point-unknown"
+    assert refused(site, RebootChange(gate=GateId("cellar"), reason="it hangs")) == "gate-unknown"
+    silent = SmallSite()
+    assert refused(silent, opening(SHED)) == "gate-away"
+    assert refused(silent, RebootChange(gate=GateId("front"), reason="it hangs")) == "gate-away"
+    made(site, LockdownChange(scope="site", on=True))
+    assert refused(site, opening(SHED)) == "locked-down"
+
+
+def test_what_is_approved_is_weighed_anew(site: SmallSite):
+    change_id = site.new_change_id()
+    document = site.change(opening(ARMOURY), change_id=change_id)
+    site.supervise(document, filed_as=change_id)
+    made(site, LockdownChange(scope="site", on=True))
+    done = site.supervise(ApprovalChange(digest=digest_of(document)), by="colonel")
+    assert (done.outcome.code, done.order) == ("locked-down", None)
+
+
+# -- which gates follow -----------------------------------------------------------------------------------------------
+
+
+class Log:
+    """Entries, as far as lockdowns are in them."""
+
+    def __init__(self) -> None:
+        self.lockdowns, self.seq = Lockdowns(), 0
+        self.policy = SmallSite().flow.policy
+
+    def says(self, kind: Kind, **fields: Any) -> bool:
+        self.seq += 1
+        return self.lockdowns.learn(kind, fields, seq=self.seq, at=AT + timedelta(seconds=self.seq))
+
+    def locks(self, scope: str, *, on: bool = True, **further: Any) -> None:
+        assert self.says(Kind.LOCKDOWN_CHANGED, scope=scope, on=on, author="guard", **further)
+
+    def hello(self, gate: str, boot: str = "01") -> None:
+        assert self.says(Kind.GATE_HELLO, gate=gate, boot=boot)
+
+    def told(self, gate: str, status: str = "locked_down", boot: str = "01", **further: Any) -> bool:
+        return self.says(Kind.GATE_STATUS, gate=gate, boot=boot, status=status, **further)
+
+    @property
+    def wishes(self) -> dict[tuple[str, str | None], bool]:
+        return {(one.gate, one.access_point): one.on for one in self.lockdowns.wishes(self.policy)}
+
+
+def test_every_gate_is_asked_until_it_says_so_and_again_when_it_has_started():
+    log = Log()
+    assert log.wishes == {}
+    log.locks("site")
+    assert log.wishes == {(gate, None): True for gate in log.policy.gates}
+    log.told("front")
+    assert ("front", None) not in log.wishes
+    log.hello("front", "02")
+    assert log.wishes["front", None] is True
+    log.told("front", boot="01")
+    assert log.wishes["front", None] is True, "it was said before the start"
+    log.told("front", boot="02")
+    assert ("front", None) not in log.wishes
+
+
+def test_a_release_is_asked_for_in_the_name_of_who_released():
+    log = Log()
+    log.locks("gate:front")
+    log.told("front")
+    log.locks("gate:front", on=False, approved_by="colonel")
+    [wish] = log.lockdowns.wishes(log.policy)
+    assert (wish.gate, wish.access_point, wish.on) == ("front", None, False)
+    assert (wish.word.second, wish.word.seq) == ("colonel", log.seq)
+    [standing] = log.lockdowns.standings(log.policy)
+    assert (standing.on, standing.confirmed_at) == (False, None)
+    log.told("front", "released")
+    assert log.wishes == {}
+    assert log.lockdowns.standings(log.policy) == []
+
+
+def test_of_a_gate_only_those_doors_are_asked_for_that_the_scope_closes():
+    log = Log()
+    log.locks("zone:armoury")
+    points = log.policy.points.values()
+    closed = {(point.gate, point.id) for point in points if "zone:armoury" in point.scopes}
+    gates = {gate for gate, _ in closed}
+    whole = {gate for gate in gates if all((gate, one.id) in closed for one in points if one.gate == gate)}
+    expected = {(gate, None if gate in whole else door) for gate, door in closed}
+    assert log.wishes == dict.fromkeys(expected, True)
+    for gate, door in closed:
+        log.told(gate, access_point=door)
+    assert log.wishes == {}
+    assert all(one.confirmed_at is not None for one in log.lockdowns.standings(log.policy))
+
+
+def test_what_has_nothing_to_do_with_lockdowns_says_nothing():
+    log = Log()
+    assert not log.told("front", "tamper")
+    assert not log.says(Kind.ALERT_CHANGED, to="grave")
+
+
+def test_a_gate_is_started_anew_by_one(site: SmallSite):
+    done = made(site, RebootChange(gate=GateId("front"), reason="it hangs"), by="officer")
+    assert done.order is not None
+    assert done.order.errand.kind is CommandKind.REBOOT
+    assert done.order.errand.unlock is None

@@ -1,0 +1,82 @@
+"""A one-time code lets one gate hand in its request, once, within ten minutes."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from gatekeeper.model.ids import GateId, OperatorId
+from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.service.identity.invitations import INVITATION_LASTS, accept_code, invite
+from tests.support.sites import NOON
+
+GATE, OTHER, OFFICER = GateId("front"), GateId("inner"), OperatorId("officer")
+WRONG = "0000-0000-0000-0000"
+
+
+def test_a_code_is_good_once_and_says_who_invited(folder: SiteFolder):
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    assert re.fullmatch(r"([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}", code)
+    assert accept_code(folder, GATE, code, now=NOON) == OFFICER
+    assert accept_code(folder, GATE, code, now=NOON) is None
+
+
+def test_a_code_is_read_as_people_type_it(folder: SiteFolder):
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    typed = code.lower().replace("-", " ").replace("0", "o").replace("1", "l")
+    assert accept_code(folder, GATE, typed, now=NOON) == OFFICER
+
+
+def test_a_code_is_bound_to_the_name_of_one_gate(folder: SiteFolder):
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    invite(folder, OTHER, by=OFFICER, now=NOON)
+    assert accept_code(folder, OTHER, code, now=NOON) is None
+    assert accept_code(folder, GATE, code, now=NOON) == OFFICER
+
+
+def test_a_code_lasts_ten_minutes(folder: SiteFolder):
+    assert timedelta(minutes=10) == INVITATION_LASTS
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    assert accept_code(folder, GATE, code, now=NOON + INVITATION_LASTS) is None
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    last = NOON + INVITATION_LASTS - timedelta(microseconds=1)
+    assert accept_code(folder, GATE, code, now=last) == OFFICER
+
+
+@pytest.mark.parametrize(("wrong", "answer"), [(4, OFFICER), (5, None)])
+def test_after_five_wrong_codes_the_right_one_is_over_too(
+    folder: SiteFolder, wrong: int, answer: OperatorId | None
+):
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    for _ in range(wrong):
+        assert accept_code(folder, GATE, WRONG, now=NOON) is None
+    assert accept_code(folder, GATE, code, now=NOON) == answer
+
+
+def test_another_invitation_takes_the_place_of_the_former(folder: SiteFolder):
+    former = invite(folder, GATE, by=OFFICER, now=NOON)
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    assert former != code
+    assert accept_code(folder, GATE, former, now=NOON) is None
+    assert accept_code(folder, GATE, code, now=NOON) == OFFICER
+
+
+def test_nobody_is_invited_by_default(folder: SiteFolder):
+    assert accept_code(folder, GATE, "", now=NOON) is None
+    assert accept_code(folder, GATE, WRONG, now=NOON) is None
+
+
+def test_the_code_itself_is_kept_nowhere_and_only_the_owner_reads_the_rest(folder: SiteFolder):
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    for file in folder.root.rglob("*"):
+        if file.is_file():
+            assert code not in file.read_text(errors="replace")
+            assert code.replace("-", "") not in file.read_text(errors="replace")
+    (kept,) = folder.root.glob("invitations/*")
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_an_invitation_that_was_spoiled_is_none(folder: SiteFolder):
+    code = invite(folder, GATE, by=OFFICER, now=NOON)
+    folder.write_private(f"invitations/{GATE}.json", b'{"digest": "')
+    assert accept_code(folder, GATE, code, now=NOON) is None
