@@ -146,6 +146,7 @@ _LaneTimer: TypeAlias = Literal[
     TimerKind.PROOF,
     TimerKind.RESEND,
     TimerKind.DEADLINE,
+    TimerKind.ALONE,
     TimerKind.UNLOCK,
     TimerKind.WARNED,
     TimerKind.HELD,

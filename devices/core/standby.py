@@ -134,12 +134,12 @@ class Standby:
         # INVARIANT: a gate that the site has dismissed decides nothing.
         if self._key not in self._knowledge.trust.gates:
             return AloneDecision(said=Alone.NO_POLICY)
-        now = self.time.now(wall, at=at)
+        now = self.time.tell(wall, at=at)
         return decide_alone(scan, direction, knowledge=self._knowledge, inside=self.inside, now=now)
 
     def let_in(self, decision: AloneDecision, *, wall: WallTime | None, at: float) -> None:
         """Somebody was let in on a decision of the gate's own."""
-        now = self.time.now(wall, at=at)
+        now = self.time.tell(wall, at=at)
         if not isinstance(now, ClockDoubt):
             self.inside.let_in(decision, now=now)
 

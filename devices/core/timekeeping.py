@@ -36,7 +36,7 @@ class _Instant:
     time: datetime
     at: float
 
-    def now(self, at: float) -> datetime:
+    def counted_to(self, at: float) -> datetime:
         return self.time + timedelta(seconds=at - self.at)
 
 
@@ -50,7 +50,7 @@ class Timekeeping:
 
     def heard(self, issued: datetime, *, at: float) -> None:
         """The service signed an instant; one that came late makes it no earlier than is known."""
-        if self._signed is None or issued > self._signed.now(at):
+        if self._signed is None or issued > self._signed.counted_to(at):
             self._signed = _Instant(issued, at)
         self.known = issued if self.known is None else max(self.known, issued)
 
@@ -66,13 +66,13 @@ class Timekeeping:
         if self.known is not None and wall.at < self.known - TOLERANCE:
             return ClockDoubt.BEHIND
         reference = self._signed or self._first
-        if reference is not None and abs(wall.at - reference.now(at)) > TOLERANCE:
+        if reference is not None and abs(wall.at - reference.counted_to(at)) > TOLERANCE:
             return ClockDoubt.APART
         return None
 
-    def now(self, wall: WallTime | None, *, at: float) -> datetime | ClockDoubt:
+    def tell(self, wall: WallTime | None, *, at: float) -> datetime | ClockDoubt:
         """What time it is, or why nobody knows."""
         doubt = self.doubt(wall, at=at)
         if doubt is not None or wall is None:
             return doubt or ClockDoubt.NONE
-        return wall.at if self._signed is None else self._signed.now(at)
+        return wall.at if self._signed is None else self._signed.counted_to(at)

@@ -32,7 +32,7 @@ def test_whatever_time_it_is_it_is_not_before_anything_that_was_signed(
     words: list[tuple[float, datetime]], wall: datetime, later: float, quality: ClockQuality
 ):
     at = max([at for at, _ in words], default=0.0) + later
-    now = heard(words).now(WallTime(wall, quality), at=at)
+    now = heard(words).tell(WallTime(wall, quality), at=at)
     if isinstance(now, datetime):
         assert all(now >= issued - timedelta(microseconds=1) for _, issued in words)
         assert abs(now - wall) <= TOLERANCE
@@ -50,7 +50,7 @@ def test_a_word_that_comes_again_late_makes_it_no_earlier(
     assert once.known == again.known
     for wall in (words[-1][1], last[1]):
         shown = WallTime(wall, RIGHT)
-        before, after = once.now(shown, at=at), again.now(shown, at=at)
+        before, after = once.tell(shown, at=at), again.tell(shown, at=at)
         if isinstance(before, datetime) and isinstance(after, datetime):
             assert after >= before - timedelta(microseconds=1)
 
@@ -60,7 +60,7 @@ def test_more_words_never_turn_it_back(words: list[tuple[float, datetime]], issu
     at = max([at for at, _ in words], default=0.0) + later
     fewer, more = heard(words), heard([*words, (at, issued)])
     assert more._signed is not None
-    assert fewer._signed is None or more._signed.now(at) >= fewer._signed.now(at)
+    assert fewer._signed is None or more._signed.counted_to(at) >= fewer._signed.counted_to(at)
 
 
 @given(seconds, monotonic, monotonic)
@@ -77,7 +77,7 @@ def test_a_clock_that_leaps_against_the_monotonic_one_is_doubted(leap: timedelta
 
 @pytest.mark.parametrize("wall", [None, WallTime(NOON, ClockQuality.NONE)], ids=["no clock", "never set"])
 def test_without_a_clock_nobody_knows(wall: WallTime | None):
-    assert heard([(0.0, NOON)]).now(wall, at=1.0) is ClockDoubt.NONE
+    assert heard([(0.0, NOON)]).tell(wall, at=1.0) is ClockDoubt.NONE
 
 
 def test_a_clock_before_what_a_former_boot_heard_is_behind():
@@ -89,5 +89,5 @@ def test_a_clock_before_what_a_former_boot_heard_is_behind():
 def test_what_the_service_signed_is_the_time_and_the_wall_clock_must_only_agree():
     time = heard([(100.0, NOON)])
     wall = WallTime(NOON + timedelta(seconds=95), RIGHT)
-    assert time.now(wall, at=150.0) == NOON + timedelta(seconds=50)
-    assert time.now(wall, at=30_000.0) is ClockDoubt.APART
+    assert time.tell(wall, at=150.0) == NOON + timedelta(seconds=50)
+    assert time.tell(wall, at=30_000.0) is ClockDoubt.APART

@@ -33,7 +33,7 @@ from tests.contract.vector_site import (
 )
 
 STANDING, TRUST = standing_topic(SITE), trust_topic(SITE)
-GATES = sorted(trust().listing.gates)
+GATES = sorted(left_alone.policy().gates)
 
 
 def policy_topic(gate: GateId = FRONT) -> str:
