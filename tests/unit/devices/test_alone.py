@@ -26,6 +26,7 @@ from devices.core.events import (
     Signal,
     SnapshotReceived,
     StandingReceived,
+    TamperOpened,
     TimerKind,
     TrustReceived,
     Unlock,
@@ -41,6 +42,7 @@ from gatekeeper.model.messages import (
     ByDigest,
     ByToken,
     ClockQuality,
+    CommandKind,
     Passage,
     PassageOutcome,
     Scan,
@@ -504,3 +506,33 @@ def test_an_old_beacon_that_the_broker_repeats_makes_it_no_earlier():
     talk.passes(60)
     assert talk.shows() is Signal.DENIED
     assert talk.said() == {"alone-other-hours": 1}
+
+
+# -- what else stands at the gate -------------------------------------------------------------------------------------------
+
+
+def test_a_door_that_an_order_holds_shut_lets_nobody_in_alone():
+    talk = Lonely.provided()
+    talk.commanded(CommandKind.LOCK_DOWN, None)
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    assert talk.shows() is not Signal.GRANTED
+    assert (talk.said(), talk.unlocked()) == ({"alone-lockdown": 1}, [])
+
+
+def test_a_reader_that_is_tampered_with_lets_nobody_in_alone():
+    talk = Lonely.left()
+    talk.happens(TamperOpened(IN))
+    assert talk.shows() is Signal.TAMPERED
+    assert talk.unlocked() == []
+
+
+def test_a_topic_that_was_cleared_is_no_alarm_and_takes_nothing_away():
+    talk = Lonely.provided()
+    assert talk.comes(SnapshotReceived(b"")) == []
+    assert talk.ignored() == {"snapshot-cleared": 1}
+    assert alarms(talk) == []
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows() is Signal.GRANTED
