@@ -12,13 +12,16 @@ from hashlib import sha256
 from typing import Any
 
 from devices.core.alone import Alone
+from devices.core.belief import Ignored
+from devices.core.events import PolicyFile
 from gatekeeper import cose
 from gatekeeper.core.bearers import Bearers, statuses
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
 from gatekeeper.core.snapshots import Beforehand
+from gatekeeper.core.trust import trust_payload
 from gatekeeper.cose.status_list import INVALID, STATUS_LIST_TYPE, StatusList
 from gatekeeper.model.badges import Badge, claims_of
-from gatekeeper.model.ids import AccessPointId, BootId, GateId, TenantId
+from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId, TenantId
 from gatekeeper.model.messages import (
     ByCard,
     ByToken,
@@ -39,6 +42,7 @@ from tests.contract.vector_site import (
     SCHOOL,
     SHED_READER,
     SITE,
+    cosign_trust,
     fresh_flow,
     key_of,
     listing,
@@ -46,6 +50,7 @@ from tests.contract.vector_site import (
     policy_text,
     sign_claims,
     trust,
+    trust_document,
 )
 
 VERSION = 40
@@ -404,6 +409,62 @@ def cases() -> Iterator[Case]:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """What must change nothing at a gate that holds its snapshot and the first standing."""
+
+    code: Ignored
+    file: PolicyFile
+    wire: bytes
+
+
+def unfit() -> Iterator[Unfit]:
+    """A message for every code of what is refused."""
+    snapshot, stands = snapshots()[FRONT], standing()
+    older, newer = {"version": VERSION - 1}, {"version": VERSION + 1}
+
+    def policy_wire(payload: bytes, key: str = "decision") -> bytes:
+        aad = policy_topic(FRONT).encode()
+        return cose.sign(payload, key=key_of(key), typ=SNAPSHOT_TYPE, external_aad=aad)
+
+    def listed(version: int, *, roots: tuple[str, ...] = ("root-1", "root-2")) -> bytes:
+        return cosign_trust(trust_payload(replace(listing(), version=version)), roots=roots)
+
+    strangers = cose.sign(
+        replace(stands, **newer).payload(),
+        key=key_of("stranger"),
+        typ=STANDING_TYPE,
+        external_aad=standing_topic(SITE, prefix=PREFIX).encode(),
+    )
+    yield from (
+        Unfit(code=code, file=file, wire=wire)
+        for code, file, wire in (
+            (
+                Ignored.SNAPSHOT_FORGED,
+                PolicyFile.SNAPSHOT,
+                policy_wire(replace(snapshot, **newer).payload(), "stranger"),
+            ),
+            (Ignored.SNAPSHOT_MALFORMED, PolicyFile.SNAPSHOT, policy_wire(stands.payload())),
+            (Ignored.SNAPSHOT_FOREIGN, PolicyFile.SNAPSHOT, policy_wire(snapshots()[INNER].payload())),
+            (Ignored.SNAPSHOT_OLD, PolicyFile.SNAPSHOT, policy_wire(replace(snapshot, **older).payload())),
+            (Ignored.SNAPSHOT_REPEATED, PolicyFile.SNAPSHOT, snapshot_message(FRONT)),
+            (Ignored.SNAPSHOT_CLEARED, PolicyFile.SNAPSHOT, b""),
+            (Ignored.STANDING_FORGED, PolicyFile.STANDING, strangers),
+            (Ignored.STANDING_MALFORMED, PolicyFile.STANDING, sign_standing(snapshot.payload())),
+            (
+                Ignored.STANDING_FOREIGN,
+                PolicyFile.STANDING,
+                sign_standing(replace(stands, site=SiteId("other-fort"), **newer).payload()),
+            ),
+            (Ignored.STANDING_OLD, PolicyFile.STANDING, sign_standing(replace(stands, **older).payload())),
+            (Ignored.STANDING_REPEATED, PolicyFile.STANDING, sign_standing(stands.payload())),
+            (Ignored.TRUST_FORGED, PolicyFile.TRUST, listed(2, roots=("root-1",))),
+            (Ignored.TRUST_OLD, PolicyFile.TRUST, listed(0)),
+            (Ignored.TRUST_REPEATED, PolicyFile.TRUST, trust_document()),
+        )
+    )
+
+
 __all__ = [
     "Case",
     "cases",
@@ -416,4 +477,5 @@ __all__ = [
     "standing",
     "standings",
     "status_list",
+    "unfit",
 ]

@@ -294,7 +294,7 @@ def _alone() -> dict[str, Any]:
         "state": (
             "Each case is a gate that holds the trust list, its own snapshot and the named standing, and heard nothing since; its "
             "clock is right. `at` is in milliseconds after noon. `after` names the cases that this gate decided before. `word` is "
-            "what it says (reasons.md), `unlock` how long it releases the strike, in milliseconds."
+            "what it says (reasons.md), `unlock` how long it releases the strike, in milliseconds. `refused` changes nothing at the gate `front`."
         ),
         "trust": _signed("trust", trust_document(), name="trust-list", topic=trust_topic(SITE), key="root-1"),
         "snapshots": {
@@ -316,6 +316,10 @@ def _alone() -> dict[str, Any]:
             for tenant, document in sorted(lists.items())
         },
         "cases": [_case(case) for case in left_alone.cases()],
+        "refused": [
+            {"file": one.file.value, "message": one.wire.hex(), "code": one.code.value}
+            for one in left_alone.unfit()
+        ],
     }
 
 

@@ -1,5 +1,6 @@
 """`vectors/alone.json`: a gate of ours and one by a stranger say the same words to the same people, from the file alone."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,8 +8,10 @@ import cbor2
 import pytest
 
 from devices.core.alone import Alone, AloneDecision, Inside, decide_alone
-from devices.core.knowledge import Knowledge
+from devices.core.knowledge import Knowledge, newer_trust
 from devices.core.timekeeping import ClockDoubt
+from gatekeeper.core.trust import Anchor
+from gatekeeper.model.ids import GateId
 from gatekeeper.model.messages import Scan
 from gatekeeper.model.places import Direction
 from gatekeeper.model.snapshot import Snapshot, Standing
@@ -104,3 +107,23 @@ def test_the_messages_say_what_is_described():
         read_standing = Standing.read(payload_of(octets(one)))
         assert isinstance(read_standing, Standing)
     assert octets(alone["trust"]) == trust().document
+
+
+@pytest.mark.parametrize("vector", vectors("alone")["refused"], ids=lambda vector: vector["code"])
+def test_what_must_not_have_come_changes_nothing(vector: dict[str, str]):
+    snapshot, standing = heard(BY_NAME["sergeant-comes-in"])
+    knowledge = Knowledge(gate=GateId("front"), trust=trust())
+    assert standing is not None
+    assert (knowledge.take_snapshot(snapshot), knowledge.take_standing(standing)) == (None, None)
+    before, wire = (knowledge.snapshot, knowledge.standing, knowledge.confirmed), octets(vector)
+    said: object = None
+    match vector["file"]:
+        case "snapshot.cose":
+            said = knowledge.take_snapshot(wire)
+        case "standing.cose":
+            said = knowledge.take_standing(wire)
+        case "trust.cose":
+            anchor = Anchor.from_json(json.dumps(vectors("documents")["anchor"]))
+            said = newer_trust(wire, anchor=anchor, held=trust())
+    assert said == vector["code"]
+    assert (knowledge.snapshot, knowledge.standing, knowledge.confirmed) == before
