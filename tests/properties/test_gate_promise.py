@@ -41,6 +41,7 @@ from devices.core.events import (
     Settle,
     Show,
     Signal,
+    Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
@@ -50,11 +51,12 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
+from devices.core.journal import Entry, JournalFound
 from gatekeeper import cose
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ByToken, ClockQuality, CommandKind, Scan, Verdict
 from gatekeeper.model.topics import Channel
-from tests.unit.devices.ground import BOOT, CARD, IN, NOON, OTHER_GATE, OUT, PLAIN, Talk, only, topic
+from tests.unit.devices.ground import BOOT, CARD, IN, JOURNAL, NOON, OTHER_GATE, OUT, PLAIN, Talk, only, topic
 
 POINTS = st.sampled_from([IN, OUT, PLAIN])
 PICKS = st.integers(0, 1 << 30)
@@ -102,17 +104,16 @@ class Gate(RuleBasedStateMachine):
         self.boots = 1
         self.orders: list[Order] = []
         self.beacons: list[bytes] = []
+        self.digests: dict[bytes, bytes] = {}
         self.badge = ByToken(self.talk.service.token(badge_key=BADGE_KEY))
         self.questions: list[Question] = []
         self.answers: list[tuple[bytes, Question | None, float]] = []
         self.talk.disk_is_quick = False
         self.appends: list[Append] = []
         self.settles: list[JournalSettled] = []
-        self.on_disk: set[bytes] = set()
-        self.timers: dict[Timer, float] = {}
-        self.made: dict[AccessPointId, float] = {}
-        self.beacons = 0
-        self.unlocks = 0
+        self.on_disk: list[Append] = []
+        self.settled = 0
+        self.wake(BOOT)
         self.do(self.talk.happens(self.talk.started))
         self.do(self.talk.happens(LinkUp()))
         self.new_beacon()
@@ -120,7 +121,8 @@ class Gate(RuleBasedStateMachine):
     def wake(self, boot: BootId) -> None:
         """What the book knows of a boot that begins."""
         self.boot = boot
-        self.digests: dict[bytes, bytes] = {}
+        self.hello: bytes | None = None
+        self.is_greeted = False
         self.timers: dict[Timer, float] = {}
         self.made: dict[AccessPointId, float] = {}
         self.unlocks = 0
@@ -134,6 +136,12 @@ class Gate(RuleBasedStateMachine):
     def noon_and(self) -> datetime:
         """What the service's clock says now."""
         return NOON + timedelta(seconds=self.talk.at - self.start)
+
+    def entry(self, append: Append) -> Entry:
+        """An entry as it is found on disk."""
+        sent = Publish(topic=topic(Channel.JOURNAL), payload=append.wire, qos=1)
+        access_point = self.talk.service.read(sent).access_point
+        return Entry(journal=JOURNAL, number=append.number, wire=append.wire, access_point=access_point)
 
     # -- the shell's part -----------------------------------------------------------------------------------------
 
@@ -181,8 +189,12 @@ class Gate(RuleBasedStateMachine):
         message = self.talk.service.read(sent)
         known = self.digests.setdefault(message.boot + message.sequence.to_bytes(8), wire)
         assert known == wire, "two messages share a number"
+        self.hello = self.hello or wire
         if sent.topic == topic(Channel.JOURNAL):
-            assert wire in self.on_disk, "an entry went out before it was on disk"
+            assert any(append.wire == wire for append in self.on_disk), (
+                "an entry went out before it was on disk"
+            )
+            assert self.is_greeted, "an entry went out before the hello was answered"
         if isinstance(message, Scan) and not any(question.wire == wire for question in self.questions):
             self.questions.append(Question(wire, message.access_point, self.made[message.access_point]))
 
@@ -254,6 +266,16 @@ class Gate(RuleBasedStateMachine):
         self.boots += 1
         boot = BootId(self.boots.to_bytes(8))
         self.wake(boot)
+        # What waited for the disk is lost, and its numbers are free: nobody has seen them. What the disk took is all there.
+        self.appends, self.settles = [], []
+        self.talk.started = Started(
+            JournalFound(
+                id=JOURNAL,
+                settled=self.settled,
+                written=len(self.on_disk),
+                entries=tuple(map(self.entry, self.on_disk[self.settled :])),
+            )
+        )
         before = len(self.talk.did)
         self.talk.restarts(self.talk.controller.remembered, boot=boot)
         self.do(self.talk.did[before:])
@@ -295,7 +317,8 @@ class Gate(RuleBasedStateMachine):
         """Some of what waits is on disk, the oldest first."""
         taken = self.appends[: 1 + pick % len(self.appends)]
         del self.appends[: len(taken)]
-        self.on_disk.update(append.wire for append in taken)
+        self.on_disk += taken
+        assert [append.number for append in self.on_disk] == list(range(1, len(self.on_disk) + 1))
         self.do(self.talk.happens(Appended(taken[-1].number)))
 
     @precondition(lambda self: self.appends)
@@ -310,6 +333,8 @@ class Gate(RuleBasedStateMachine):
     def disk_notes(self) -> None:
         settles, self.settles = self.settles, []
         for settled in settles:
+            assert settled.number >= self.settled
+            self.settled = settled.number
             self.do(self.talk.happens(settled))
 
     # -- what the service and the broker do -----------------------------------------------------------------------
@@ -404,7 +429,8 @@ class Gate(RuleBasedStateMachine):
     def service_records(self) -> None:
         for sent in self.talk.published[-40:]:
             message = self.talk.service.read(sent)
-            if not isinstance(message, Scan) and message.boot == self.boot:
+            if not isinstance(message, Scan) and message.boot in {self.boot, JOURNAL}:
+                self.is_greeted |= sent.payload == self.hello
                 recorded = self.talk.service.answer(sent.payload, Verdict.RECORDED, issued=self.noon_and)
                 self.do(self.talk.hears(recorded))
 
@@ -507,6 +533,7 @@ class Gate(RuleBasedStateMachine):
         beacon = self.talk.service.beacon(issued=self.noon_and)
         [hello] = self.talk.published
         answer = self.talk.service.answer(hello.payload, Verdict.RECORDED, issued=self.noon_and)
+        self.is_greeted = True
         order = self.sign(CommandKind.OPEN, access_point, 10.0, self.boot)
         self.talk.passes(seconds)
         self.do(self.talk.happens(BeaconReceived(beacon)))
