@@ -29,6 +29,7 @@ from devices.core.events import (
     Append,
     AskProof,
     BeaconReceived,
+    BeginJournal,
     CallOut,
     CancelTimer,
     CardPresented,
@@ -47,6 +48,7 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReadEntries,
     ReaderHeard,
     ReaderLost,
     Restart,
@@ -338,7 +340,7 @@ class GateAgent:
         match effect:
             case Publish(topic=topic, payload=payload, qos=qos):
                 self._link.publish(topic, payload, qos=qos)
-            case Append() | Settle():
+            case Append() | Settle() | ReadEntries() | BeginJournal():
                 self._journal.take(effect)
             case StartTimer(timer=timer, after=after):
                 self._cancel(timer)

@@ -28,6 +28,7 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     Effect,
+    EntriesRead,
     ExitRequested,
     FireCleared,
     FireDetected,
@@ -37,6 +38,7 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReadEntries,
     Restart,
     Settle,
     Show,
@@ -108,11 +110,10 @@ class Gate(RuleBasedStateMachine):
         self.talk.disk_is_quick = False
         self.appends: list[Append] = []
         self.settles: list[JournalSettled] = []
+        self.reads: list[ReadEntries] = []
         self.on_disk: set[bytes] = set()
-        self.timers: dict[Timer, float] = {}
-        self.made: dict[AccessPointId, float] = {}
-        self.beacons = 0
-        self.unlocks = 0
+        self.digests: dict[bytes, bytes] = {}
+        self.wake(BOOT)
         self.do(self.talk.happens(self.talk.started))
         self.do(self.talk.happens(LinkUp()))
         self.new_beacon()
@@ -120,7 +121,6 @@ class Gate(RuleBasedStateMachine):
     def wake(self, boot: BootId) -> None:
         """What the book knows of a boot that begins."""
         self.boot = boot
-        self.digests: dict[bytes, bytes] = {}
         self.timers: dict[Timer, float] = {}
         self.made: dict[AccessPointId, float] = {}
         self.unlocks = 0
@@ -167,15 +167,22 @@ class Gate(RuleBasedStateMachine):
                     self.timers.pop(timer, None)
                 case Publish(payload=payload):
                     self.seen(effect, payload)
-                case Append():
-                    assert not self.appends or effect.number == self.appends[-1].number + 1
-                    self.appends.append(effect)
-                case Settle(journal=journal, number=number):
-                    self.settles.append(JournalSettled(journal, number))
+                case Append() | Settle() | ReadEntries():
+                    self.disk_is_asked(effect)
                 case AskProof() | Lock() | Show():
                     pass
         if only(Restart, effects):
             self.power_is_cut()
+
+    def disk_is_asked(self, effect: Append | Settle | ReadEntries) -> None:
+        match effect:
+            case Append():
+                assert not self.appends or effect.number == self.appends[-1].number + 1
+                self.appends.append(effect)
+            case Settle(journal=journal, number=number):
+                self.settles.append(JournalSettled(journal, number))
+            case ReadEntries():
+                self.reads.append(effect)
 
     def seen(self, sent: Publish, wire: bytes) -> None:
         message = self.talk.service.read(sent)
@@ -250,7 +257,9 @@ class Gate(RuleBasedStateMachine):
 
     @rule()
     def power_is_cut(self) -> None:
-        """The program starts anew, and knows nothing of what was asked or ordered."""
+        """The program starts anew, and knows nothing of what was asked or ordered, but what is on disk."""
+        for waiting in (self.appends, self.settles, self.reads):
+            waiting.clear()
         self.boots += 1
         boot = BootId(self.boots.to_bytes(8))
         self.wake(boot)
@@ -296,6 +305,7 @@ class Gate(RuleBasedStateMachine):
         taken = self.appends[: 1 + pick % len(self.appends)]
         del self.appends[: len(taken)]
         self.on_disk.update(append.wire for append in taken)
+        self.talk.disk.append(taken)
         self.do(self.talk.happens(Appended(taken[-1].number)))
 
     @precondition(lambda self: self.appends)
@@ -310,7 +320,16 @@ class Gate(RuleBasedStateMachine):
     def disk_notes(self) -> None:
         settles, self.settles = self.settles, []
         for settled in settles:
+            self.talk.disk.settle(settled.journal, settled.number)
             self.do(self.talk.happens(settled))
+
+    @precondition(lambda self: self.reads)
+    @rule()
+    def disk_reads(self) -> None:
+        reads, self.reads = self.reads, []
+        for read in reads:
+            entries = self.talk.disk.read(read.journal, read.after, read.most)
+            self.do(self.talk.happens(EntriesRead(read.journal, tuple(entries))))
 
     # -- what the service and the broker do -----------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from devices.core.events import (
     Restart,
     Show,
     Signal,
-    Started,
     TimerKind,
     Unlock,
 )
@@ -151,7 +150,7 @@ def test_without_a_fresh_beacon_no_command_counts_and_nobody_is_blamed():
 
 def test_a_gate_that_was_never_answered_in_time_asks_once_more_before_it_obeys():
     talk = Talk()
-    talk.happens(Started())
+    talk.happens(talk.started)
     talk.passes(6)
     talk.happens(LinkUp())
     talk.happens(BeaconReceived(talk.service.beacon()))

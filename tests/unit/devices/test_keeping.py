@@ -183,5 +183,6 @@ def test_other_doors_hold_no_card():
     felt(talk)
     talk.scans(OUT)
     talk.happens(TamperOpened(OUT))
+    talk.happens(TamperCleared(OUT))
     talk.happens(TimerFired(Timer(TimerKind.DEADLINE, OUT)))
     talk.scans(OUT)
