@@ -293,6 +293,8 @@ class Journal:
             if stretch is None or not line.is_reading:
                 continue
             line.is_reading = False
+            if not entries:  # the disk has no more of it
+                stretch.read = stretch.end
             for entry in entries:
                 if entry.number <= stretch.found:
                     self._unread -= 1

@@ -9,13 +9,16 @@ from devices.core.events import (
     Append,
     Appended,
     AppendFailed,
+    BeginJournal,
     ContactClosed,
     ContactOpened,
+    JournalBegun,
     JournalSettled,
     LinkUp,
     Publish,
     Settle,
     Started,
+    TamperCleared,
     TamperOpened,
     TimerKind,
 )
@@ -304,6 +307,120 @@ def test_a_damaged_journal_is_told_in_the_new_one():
     talk.happens(LinkUp())
     talk.recorded()
     assert said(talk) == [(StatusKind.JOURNAL_DAMAGED, JOURNAL)]
+
+
+# -- what the service refuses ---------------------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A service that answers all but what it refuses, and that without a word."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self.refused: set[bytes] = set()
+        self.answered = 0
+
+    def answers(self) -> None:
+        """Answer what was published since, also again."""
+        while self.answered < len(self.talk.published):
+            wire = self.talk.published[self.answered].payload
+            self.answered += 1
+            if wire not in self.refused:
+                self.talk.hears(self.talk.service.answer(wire, Verdict.RECORDED))
+
+    def waits_until_nothing_waits(self, *, most: int) -> int:
+        """Let the gate send again what is not answered; gives how often it did."""
+        for times in range(most):
+            if not self.talk.controller._up.journal.unanswered:
+                return times
+            self.talk.fires(TimerKind.JOURNAL, None)
+            self.answers()
+        raise AssertionError("it is stuck")
+
+
+def test_a_journal_that_is_refused_is_followed_by_a_new_one_and_what_was_refused_is_told_there():
+    talk = Talk.ready()
+    service = Refusing(talk)
+    (tampered,) = only(Publish, talk.happens(TamperOpened(IN)))
+    service.refused.add(tampered.payload)
+    talk.happens(TamperCleared(IN))
+    service.answers()
+    service.waits_until_nothing_waits(most=40)
+    (begun,) = only(BeginJournal, talk.did)
+    assert begun.instead_of == JOURNAL
+    new = talk.disk.found.id
+    journal = [message for message in said(talk) if message[1] != BOOT]
+    assert journal == [
+        (StatusKind.TAMPER, JOURNAL),
+        (StatusKind.TAMPER_CLEARED, JOURNAL),
+        (StatusKind.JOURNAL_DAMAGED, new),
+        (StatusKind.TAMPER, new),
+    ]
+    assert (talk.disk.found.former, talk.controller.tally.lost) == ((), 0)
+    assert not talk.controller._up.speaks_of(IN)
+
+
+def test_a_service_that_is_away_refuses_nothing():
+    talk = Talk.ready()
+    talk.happens(TamperOpened(IN))
+    for _ in range(100):
+        talk.fires(TimerKind.JOURNAL, None)
+    assert only(BeginJournal, talk.did) == []
+    assert said(talk).count((StatusKind.ONLINE, BOOT)) == 1
+
+
+def test_a_service_that_takes_nothing_of_any_journal_has_one_new_one_begun_and_no_more():
+    talk = Talk.ready()
+    service = Refusing(talk)
+    for _ in range(100):
+        talk.happens(TamperOpened(IN))
+        service.refused |= {sent.payload for sent in talk.published if sent.topic == topic(Channel.JOURNAL)}
+        service.answers()
+        talk.fires(TimerKind.JOURNAL, None)
+        service.refused |= {sent.payload for sent in talk.published if sent.topic == topic(Channel.JOURNAL)}
+        service.answers()
+    assert len(only(BeginJournal, talk.did)) == 1
+    assert talk.controller.tally.lost == 0
+
+
+def test_what_was_on_its_way_to_a_disk_that_begins_anew_goes_up_from_memory():
+    talk = Talk.ready()
+    talk.disk_is_quick = False
+    talk.happens(TamperOpened(None))
+    talk.happens(JournalBegun(talk.disk.begin_anew(JOURNAL, "it is damaged")))
+    talk.disk_is_quick = True
+    assert said(talk) == [(StatusKind.TAMPER, BOOT)]
+    talk.happens(TamperCleared(None))
+    assert said(talk)[-1] == (StatusKind.TAMPER_CLEARED, talk.disk.found.id)
+
+
+# -- the disk is read when its turn comes ---------------------------------------------------------------------------------
+
+
+def test_what_waits_on_disk_is_all_sent_in_order_and_little_of_it_is_in_memory():
+    before = Kept()
+    before.writes(1000)
+    kept = Kept(before.disk)
+    kept.writes(500)
+    sent: list[int] = []
+    while more := kept.sends():
+        sent += more
+        assert len(kept.journal._present.waiting) <= 128
+        for settled in kept.answers(*more):
+            kept.journal.settled(*settled)
+    assert sent == list(range(1, 1501))
+    assert (kept.journal._entries, kept.journal._octets) == (0, 0)
+
+
+def test_until_all_that_was_found_is_read_any_door_may_have_been_spoken_of():
+    before = Kept()
+    before.writes(100)
+    kept = Kept(before.disk)
+    assert kept.journal.speaks_of(OUT)
+    while more := kept.sends():
+        for settled in kept.answers(*more):
+            kept.journal.settled(*settled)
+    assert not kept.journal.speaks_of(OUT)
 
 
 # -- the whole gate ---------------------------------------------------------------------------------------------------
