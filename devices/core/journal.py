@@ -54,7 +54,7 @@ _SPAN: Final = 56
 _SETTLED_AT_ONCE: Final = 16
 _REMEMBERED: Final = 1024
 _MOST_IN_MEMORY: Final = 128
-_READ_AT_ONCE: Final = 64
+_READ_AT_ONCE: Final = 16
 
 Past: TypeAlias = Scan | Passage | Status
 _TYPES: Final[dict[type[Past], str]] = {Scan: SCAN_TYPE, Passage: PASSAGE_TYPE, Status: STATUS_TYPE}
