@@ -158,6 +158,7 @@ class GateAgent:
         self._presented: dict[AccessPointId, _Presented] = {}
         self._heard = asyncio.Event()
         self._restart = asyncio.Event()
+        self._burning: set[AccessPointId] = set()
         self._broken: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -313,10 +314,31 @@ class GateAgent:
         if fitted.heard is not None:
             heard = (ReaderHeard(access_point), ReaderLost(access_point))
             self._spawn(f"heard {access_point}", self._watch(fitted.heard, *heard))
+        if fitted.request_to_exit is not None:
+            self._spawn(f"exit {access_point}", self._let_out(access_point, fitted.request_to_exit))
+        if fitted.fire is not None:
+            self._spawn(f"fire {access_point}", self._sense(access_point, fitted.fire))
 
     async def _watch(self, switch: Switch, so: Event, not_so: Event) -> None:
         async for is_so in switch.changes():
             self._happens(so if is_so else not_so)
+
+    async def _let_out(self, access_point: AccessPointId, button: Switch) -> None:
+        """Tell each time the button is pressed; one that is down when the gate starts was pressed before, or is stuck."""
+        is_first = True
+        async for pressed in button.changes():
+            if pressed and not is_first:
+                self.ask_to_leave(access_point)
+            is_first = False
+
+    async def _sense(self, access_point: AccessPointId, panel: Switch) -> None:
+        """It burns for the whole gate while any of its inputs says so."""
+        async for on in panel.changes():
+            if on:
+                self._burning.add(access_point)
+            else:
+                self._burning.discard(access_point)
+            self.sense_fire(on=bool(self._burning))
 
     async def _read(self, access_point: AccessPointId, reader: Reader) -> None:
         async for badge in reader.badges():

@@ -56,7 +56,7 @@ from gatekeeper import cose
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ByToken, ClockQuality, CommandKind, Scan, Verdict
 from gatekeeper.model.topics import Channel
-from tests.unit.devices.ground import BOOT, CARD, IN, NOON, OTHER_GATE, OUT, PLAIN, Talk, only, topic
+from tests.unit.devices.ground import BOOT, CARD, IN, JOURNAL, NOON, OTHER_GATE, OUT, PLAIN, Talk, only, topic
 
 POINTS = st.sampled_from([IN, OUT, PLAIN])
 PICKS = st.integers(0, 1 << 30)
@@ -104,6 +104,7 @@ class Gate(RuleBasedStateMachine):
         self.boots = 1
         self.orders: list[Order] = []
         self.beacons: list[bytes] = []
+        self.digests: dict[bytes, bytes] = {}
         self.badge = ByToken(self.talk.service.token(badge_key=BADGE_KEY))
         self.questions: list[Question] = []
         self.answers: list[tuple[bytes, Question | None, float]] = []
@@ -111,8 +112,8 @@ class Gate(RuleBasedStateMachine):
         self.appends: list[Append] = []
         self.settles: list[JournalSettled] = []
         self.reads: list[ReadEntries] = []
-        self.on_disk: set[bytes] = set()
-        self.digests: dict[bytes, bytes] = {}
+        self.on_disk: list[Append] = []
+        self.settled = 0
         self.wake(BOOT)
         self.do(self.talk.happens(self.talk.started))
         self.do(self.talk.happens(LinkUp()))
@@ -121,6 +122,8 @@ class Gate(RuleBasedStateMachine):
     def wake(self, boot: BootId) -> None:
         """What the book knows of a boot that begins."""
         self.boot = boot
+        self.hello: bytes | None = None
+        self.is_greeted = False
         self.timers: dict[Timer, float] = {}
         self.made: dict[AccessPointId, float] = {}
         self.unlocks = 0
@@ -188,8 +191,12 @@ class Gate(RuleBasedStateMachine):
         message = self.talk.service.read(sent)
         known = self.digests.setdefault(message.boot + message.sequence.to_bytes(8), wire)
         assert known == wire, "two messages share a number"
+        self.hello = self.hello or wire
         if sent.topic == topic(Channel.JOURNAL):
-            assert wire in self.on_disk, "an entry went out before it was on disk"
+            assert any(append.wire == wire for append in self.on_disk), (
+                "an entry went out before it was on disk"
+            )
+            assert self.is_greeted, "an entry went out before the hello was answered"
         if isinstance(message, Scan) and not any(question.wire == wire for question in self.questions):
             self.questions.append(Question(wire, message.access_point, self.made[message.access_point]))
 
@@ -257,12 +264,12 @@ class Gate(RuleBasedStateMachine):
 
     @rule()
     def power_is_cut(self) -> None:
-        """The program starts anew, and knows nothing of what was asked or ordered, but what is on disk."""
-        for waiting in (self.appends, self.settles, self.reads):
-            waiting.clear()
+        """The program starts anew, and knows nothing of what was asked or ordered."""
         self.boots += 1
         boot = BootId(self.boots.to_bytes(8))
         self.wake(boot)
+        # What waited for the disk is lost, and its numbers are free: nobody has seen them. What the disk took is all there.
+        self.appends, self.settles, self.reads = [], [], []
         before = len(self.talk.did)
         self.talk.restarts(self.talk.controller.remembered, boot=boot)
         self.do(self.talk.did[before:])
@@ -304,8 +311,9 @@ class Gate(RuleBasedStateMachine):
         """Some of what waits is on disk, the oldest first."""
         taken = self.appends[: 1 + pick % len(self.appends)]
         del self.appends[: len(taken)]
-        self.on_disk.update(append.wire for append in taken)
+        self.on_disk += taken
         self.talk.disk.append(taken)
+        assert [append.number for append in self.on_disk] == list(range(1, len(self.on_disk) + 1))
         self.do(self.talk.happens(Appended(taken[-1].number)))
 
     @precondition(lambda self: self.appends)
@@ -320,6 +328,8 @@ class Gate(RuleBasedStateMachine):
     def disk_notes(self) -> None:
         settles, self.settles = self.settles, []
         for settled in settles:
+            assert settled.number >= self.settled
+            self.settled = settled.number
             self.talk.disk.settle(settled.journal, settled.number)
             self.do(self.talk.happens(settled))
 
@@ -423,7 +433,8 @@ class Gate(RuleBasedStateMachine):
     def service_records(self) -> None:
         for sent in self.talk.published[-40:]:
             message = self.talk.service.read(sent)
-            if not isinstance(message, Scan) and message.boot == self.boot:
+            if not isinstance(message, Scan) and message.boot in {self.boot, JOURNAL}:
+                self.is_greeted |= sent.payload == self.hello
                 recorded = self.talk.service.answer(sent.payload, Verdict.RECORDED, issued=self.noon_and)
                 self.do(self.talk.hears(recorded))
 
@@ -526,6 +537,7 @@ class Gate(RuleBasedStateMachine):
         beacon = self.talk.service.beacon(issued=self.noon_and)
         [hello] = self.talk.published
         answer = self.talk.service.answer(hello.payload, Verdict.RECORDED, issued=self.noon_and)
+        self.is_greeted = True
         order = self.sign(CommandKind.OPEN, access_point, 10.0, self.boot)
         self.talk.passes(seconds)
         self.do(self.talk.happens(BeaconReceived(beacon)))

@@ -9,6 +9,7 @@ from devices.core.events import (
     LinkDown,
     LinkUp,
     Publish,
+    ReaderLost,
     Show,
     Signal,
     StartTimer,
@@ -182,7 +183,6 @@ def test_other_doors_hold_no_card():
     talk = Talk.ready(interlocked={IN})
     felt(talk)
     talk.scans(OUT)
-    talk.happens(TamperOpened(OUT))
-    talk.happens(TamperCleared(OUT))
+    talk.happens(ReaderLost(OUT))
     talk.happens(TimerFired(Timer(TimerKind.DEADLINE, OUT)))
     talk.scans(OUT)

@@ -111,6 +111,7 @@ def test_a_fire_is_told_and_releases_the_doors_that_are_configured_and_no_other(
     talk = Talk.ready(doors=BY_FIRE)
     effects = talk.happens(FireDetected())
     assert [unlock.access_point for unlock in only(Unlock, effects)] == [IN]
+    # It is on its way to the disk first; nobody waits in a fire until it is there.
     assert effects.index(only(Append, effects)[0]) < effects.index(only(Unlock, effects)[0])
     assert told(talk) == [(StatusKind.FIRE, None)]
     assert talk.happens(FireDetected()) == []

@@ -97,7 +97,7 @@ def test_any_other_topic_is_no_gates(topic: str):
 
 def test_the_owner_of_a_site_hears_what_its_gates_say_and_not_what_itself_says():
     assert upward_filters(FORT, prefix="north") == tuple(
-        f"north/v1/fort/+/{channel}" for channel in ("scan", "passage", "status", "hello")
+        f"north/v1/fort/+/{channel}" for channel in ("scan", "passage", "status", "hello", "journal")
     )
 
 
