@@ -202,7 +202,7 @@ class Journal:
         self._unread = found.written - found.settled + sum(one.entries for one in found.former)
         self._entries = self._unread
         self._octets = found.octets + sum(one.octets for one in found.former)
-        begins = {one.id: one.settled for one in (*found.former, found)}
+        begins = {**{one.id: one.settled for one in found.former}, found.id: found.settled}
         self._sent, self._said, self._on_disk = dict(begins), dict(begins), dict(begins)
 
     @property
