@@ -39,9 +39,11 @@ __all__ = [
     "JournalBegun",
     "JournalSettled",
     "KeepCheckpoints",
+    "KeepPolicy",
     "LinkDown",
     "LinkUp",
     "Lock",
+    "PolicyFile",
     "ProofGiven",
     "Publish",
     "ReadEntries",
@@ -51,6 +53,8 @@ __all__ = [
     "Settle",
     "Show",
     "Signal",
+    "SnapshotReceived",
+    "StandingReceived",
     "StartTimer",
     "Started",
     "TamperCleared",
@@ -58,6 +62,7 @@ __all__ = [
     "Timer",
     "TimerFired",
     "TimerKind",
+    "TrustReceived",
     "Unlock",
     "WallTime",
     "Warn",
@@ -81,6 +86,7 @@ class TimerKind(StrEnum):
     UNLOCK = "unlock"
     WARNED = "warned"
     HELD = "held"
+    ALONE = "alone"
     FIRE = "fire"
     KEPT = "kept"
     JOURNAL = "journal"
@@ -177,6 +183,27 @@ class CommandReceived:
     """Bytes on the gate's own command topic."""
 
     wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotReceived:
+    """Bytes on the gate's own policy topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StandingReceived:
+    """Bytes on the site's standing topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReceived:
+    """Bytes on the site's trust topic."""
+
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +325,9 @@ Event: TypeAlias = (
     | ExitRequested
     | FireDetected
     | FireCleared
+    | SnapshotReceived
+    | StandingReceived
+    | TrustReceived
     | ContactOpened
     | ContactClosed
     | TamperOpened
@@ -423,6 +453,22 @@ class KeepCheckpoints:
     alarm: Contradiction | None = None
 
 
+class PolicyFile(StrEnum):
+    """What is kept of what the site says, by the name of its file."""
+
+    SNAPSHOT = "snapshot.cose"
+    STANDING = "standing.cose"
+    TRUST = "trust.cose"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPolicy:
+    """Keep what the site signed, in the place of what was kept before, whole or not at all."""
+
+    file: PolicyFile
+    wire: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Warn:
     """Say in the gate's own log, once, that the service sends what cannot be believed."""
@@ -449,6 +495,7 @@ Effect: TypeAlias = (
     | Show
     | CallOut
     | KeepCheckpoints
+    | KeepPolicy
     | Warn
     | Restart
 )
