@@ -19,8 +19,7 @@ import struct
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from mmap import mmap
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from devices.core.journal import Entry
 from gatekeeper.model.ids import BootId, GateId
@@ -51,9 +50,19 @@ _HEAD: Final = len(_MARK) + 4 + 8 + 8 + _SUM
 _GATE: Final = 32
 _FIELDS: Final = struct.Struct(">4sIQQ16s")
 
-Content: TypeAlias = bytes | mmap
 ReadEntry: TypeAlias = Callable[[bytes], Entry | None]
 """The entry that these bytes are, when the gate's own key signed them for its journal."""
+
+
+class Content(Protocol):
+    """The bytes of a whole file: `bytes`, or what stands for them without having them in memory."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: slice, /) -> bytes: ...
+
+    def find(self, sought: bytes, begin: int, /) -> int:
+        """Where something stands from there on; -1 when it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +227,7 @@ def _read_record(content: Content, at: int) -> _Found | None:
     wire = at + _HEAD
     if wire > len(content):
         return None
-    mark, length, number, settled, found = _FIELDS.unpack_from(content, at)
+    mark, length, number, settled, found = _FIELDS.unpack(content[at:wire])
     end = wire + length
     if mark != _MARK or length > MAX_MESSAGE_BYTES or end > len(content):
         return None

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,6 @@ async def tells(site: Barracks, settings: GateSettings, *, openings: int) -> Non
         await eventually(lambda: journal._entries == 0, within=180)
 
 
-async def entries(site: Barracks) -> list[tuple[str, dict]]:
+async def entries(site: Barracks) -> list[tuple[str, dict[str, Any]]]:
     async with PostgresReading.opened(site.postgres.dsn()) as reading:
         return [(entry.kind, json.loads(entry.body)) async for entry in reading.entries(SITE, since=0)]
