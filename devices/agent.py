@@ -230,6 +230,10 @@ class GateAgent:
         """Whether the service was heard lately, so that cards are asked about."""
         return self._controller.has_service(at=asyncio.get_running_loop().time())
 
+    def has_told(self, access_point: AccessPointId) -> bool:
+        """Whether the service has recorded all that happened at an access point."""
+        return self._controller.has_told(access_point)
+
     async def service_heard(self) -> None:
         """Wait until the service was heard for the first time."""
         await self._heard.wait()

@@ -330,6 +330,10 @@ class Controller:
         """What it remembers of the site's log."""
         return self._checkpoints.memory
 
+    def has_told(self, access_point: AccessPointId) -> bool:
+        """Whether the service has recorded all that happened at an access point."""
+        return not self._up.speaks_of(access_point)
+
     def has_service(self, *, at: float) -> bool:
         """Whether a card presented now would be asked about: the service was heard lately."""
         return self._beacons.fresh(at=at) is not None
@@ -534,7 +538,8 @@ class Controller:
             return
         decision = self._decide(lane, sent.message)
         if decision.granted:
-            self._settle_scan(lane, sent, later=Ignored.ANSWER_LATE)
+            self._let_go_of_scan(lane)
+            self._up.give_over(sent)
             # Whatever the service may answer yet, nobody passes on it.
             self._report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
             self._write_alone(lane, sent.message, decision)
@@ -644,6 +649,9 @@ class Controller:
         match asked:
             case Ignored():
                 self._ignore(asked)
+            case Sent(message=Scan()) if self._up.is_given_over(asked):
+                self._up.recorded(asked, answer.message, at=self._at)
+                self._ignore(Ignored.ANSWER_LATE)
             case Sent(message=Scan(access_point=access_point)):
                 self._decided(self._lanes[access_point], asked, answer)
             case Sent() | Entry() if answer.verdict is Verdict.RECORDED:
@@ -724,6 +732,9 @@ class Controller:
     def _settle_scan(self, lane: _Lane, sent: Sent, *, later: Ignored) -> None:
         # INVARIANT: a scan is answered once; the next answer to it finds no question.
         self._up.settle(sent, later=later)
+        self._let_go_of_scan(lane)
+
+    def _let_go_of_scan(self, lane: _Lane) -> None:
         lane.scan = None
         self._cancel(lane, TimerKind.RESEND)
         self._cancel(lane, TimerKind.DEADLINE)

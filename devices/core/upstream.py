@@ -227,6 +227,16 @@ class Upstream:
         self._outbox.settle(sent, later=later)
         self._heard()
 
+    def give_over(self, sent: Sent) -> None:
+        """Go on sending a scan for which nobody waits any more, until it is answered."""
+        idle = not self._outbox.kept
+        self._outbox.give_over(sent)
+        self._wait(_KEPT, begins=idle)
+
+    def is_given_over(self, sent: Sent) -> bool:
+        """Whether nobody waits for the answer to a scan."""
+        return self._outbox.is_given_over(sent)
+
     def recorded(self, recorded: Sent | Entry, digest: bytes, *, at: float) -> None:
         """The service has written a message down."""
         self._heard()
