@@ -26,19 +26,25 @@ from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Controller, Doorway
 from devices.core.events import (
     AnswerReceived,
+    Append,
+    Appended,
     AskProof,
     BeaconReceived,
     CancelTimer,
     CardPresented,
     CheckpointReceived,
+    CommandReceived,
     ContactClosed,
     ContactOpened,
+    Effect,
     Event,
+    JournalSettled,
     KeepCheckpoints,
     LinkDown,
     LinkUp,
     ProofGiven,
     Publish,
+    Settle,
     Started,
     StartTimer,
     Timer,
@@ -46,6 +52,7 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
+from devices.core.journal import Entry, JournalFound
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.pin import pin_info, seal_pin
@@ -119,6 +126,11 @@ class HallGate:
         self.controller: Controller | None = None
         self._boots = count(1)
 
+        # What is on its disk.
+        self.journal = BootId(b"journal1")
+        self.entries: list[Append] = []
+        self.settled = 0
+
     # -- what the hall calls ------------------------------------------------------------------------------------------
 
     @property
@@ -143,6 +155,7 @@ class HallGate:
             beacon_topic(SITE): BeaconReceived,
             checkpoint_topic(SITE): CheckpointReceived,
             gate_topic(SITE, GATE, Channel.DECISION): AnswerReceived,
+            gate_topic(SITE, GATE, Channel.COMMAND): CommandReceived,
         }
         self.happens(kinds[topic](wire))
 
@@ -204,9 +217,22 @@ class HallGate:
     def start(self) -> None:
         self.timers.clear()
         self.controller = self.made()
-        self.happens(Started())
+        self.happens(Started(self.found()))
         self.happens(ContactClosed(DOOR))
         self.link()
+
+    def found(self) -> JournalFound:
+        """The journal as a start finds it on disk."""
+        return JournalFound(
+            id=self.journal,
+            settled=self.settled,
+            written=self.entries[-1].number if self.entries else 0,
+            entries=tuple(
+                Entry(journal=self.journal, number=one.number, wire=one.wire, access_point=DOOR)
+                for one in self.entries
+                if one.number > self.settled
+            ),
+        )
 
     def link(self) -> None:
         self.linked = True
@@ -238,8 +264,21 @@ class HallGate:
         if self.controller is None:
             return
         wall = WallTime(NOON + timedelta(seconds=self.at), ClockQuality.FREE_RUNNING)
-        for effect in self.controller.step(event, at=self.at, wall=wall):
+        effects = self.controller.step(event, at=self.at, wall=wall)
+        for effect in effects:
             self.do(effect)
+        for effect in effects:
+            self.write(effect)
+
+    def write(self, effect: Effect) -> None:
+        """Put on disk what belongs there."""
+        match effect:
+            case Append(number=number):
+                self.entries.append(effect)
+                self.happens(Appended(number))
+            case Settle(journal=journal, number=number):
+                self.settled = max(self.settled, number)
+                self.happens(JournalSettled(journal, number))
 
     def do(self, effect: Any) -> None:
         match effect:

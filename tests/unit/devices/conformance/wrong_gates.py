@@ -16,6 +16,7 @@ from devices.core.belief import Beacons, Ignored, read_answer
 from devices.core.checkpoints import CheckpointMemory, Checkpoints
 from devices.core.controller import Controller, Limits
 from devices.core.events import Event, LinkDown
+from devices.core.journal import Entry, Journal
 from devices.core.outbox import Outbox, Sent
 from gatekeeper import cose
 from gatekeeper.core.trust import Use
@@ -29,6 +30,7 @@ from gatekeeper.model.messages import (
     Passage,
     PassageOutcome,
     Scan,
+    StatusKind,
     Verdict,
 )
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic
@@ -69,8 +71,8 @@ class WrongBytes(HallGate):
 
     @override
     def spoil(self, made: Controller) -> None:
-        made._outbox = self.outbox(  # type: ignore[misc]
-            site=SITE, gate=GATE, prefix=PREFIX, key=self.key, boot=made._outbox.boot
+        made._up._outbox = self.outbox(  # type: ignore[misc]
+            site=SITE, gate=GATE, prefix=PREFIX, key=self.key, boot=made._up.boot
         )
 
 
@@ -207,14 +209,14 @@ class ForgivingController(Controller):
         sent = self.find(forgiven)
         if isinstance(sent, Sent) and isinstance(sent.message, Scan):
             self._decided(self._lanes[sent.message.access_point], sent, self.bent(forgiven))
-        elif isinstance(sent, Sent) and forgiven.verdict is Verdict.RECORDED:
-            self._recorded(sent)
+        elif isinstance(sent, Sent | Entry) and forgiven.verdict is Verdict.RECORDED:
+            self._recorded(sent, forgiven.message)
 
     def forgive(self, _wire: bytes) -> Answer | None:
         return None
 
-    def find(self, answer: Answer) -> Sent | Ignored:
-        return self._outbox.unanswered(answer.message)
+    def find(self, answer: Answer) -> Sent | Entry | Ignored:
+        return self._up.asked(answer.message)
 
     def bent(self, answer: Answer) -> Answer:
         return answer
@@ -247,7 +249,7 @@ class BelievesAnyScan(HallGate):
 
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             under_way = [lane.scan for lane in self._lanes.values() if lane.scan is not None]
             if isinstance(found, Ignored) and answer.verdict is Verdict.GRANTED and under_way:
@@ -268,7 +270,7 @@ class OpensLate(HallGate):
 class AsksTheWallClock(HallGate):
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             old = self._wall is not None and self._wall.at - answer.issued > timedelta(days=1)
             return Ignored.ANSWER_LATE if old else super().find(answer)
 
@@ -307,14 +309,14 @@ class OpensTwice(HallGate):
 
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             again = self.__dict__.setdefault("granted", {})
             if isinstance(found, Sent) and answer.verdict is Verdict.GRANTED:
                 again[answer.message] = found
             if found is Ignored.ANSWER_REPEATED and answer.message in again:
                 sent: Sent = again[answer.message]
-                self._outbox._unanswered[sent.digest] = sent
+                self._up._outbox._unanswered[sent.digest] = sent
                 return sent
             return found
 
@@ -322,7 +324,7 @@ class OpensTwice(HallGate):
 class OpensAfterADenial(HallGate):
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             denied = self.__dict__.setdefault("denied", {})
             if isinstance(found, Sent) and answer.verdict is Verdict.DENIED:
@@ -333,7 +335,7 @@ class OpensAfterADenial(HallGate):
                 and answer.message in denied
             ):
                 sent: Sent = denied[answer.message]
-                self._outbox._unanswered[sent.digest] = sent
+                self._up._outbox._unanswered[sent.digest] = sent
                 return sent
             return found
 
@@ -466,9 +468,9 @@ class ForcedWithTheLastScan(HallGate):
 class NeverSaysShut(HallGate):
     class controller_type(Controller):  # noqa: N801
         @override
-        def _tell(self, kind: Any, access_point: Any) -> None:
-            if access_point is None:
-                super()._tell(kind, access_point)
+        def _tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
+            if kind is not StatusKind.CLOSED_AGAIN:
+                super()._tell(kind, access_point, command=command)
 
 
 class OldChance(HallGate):
@@ -511,7 +513,7 @@ class SaysTooMuch(WrongBytes):
 class CountsFromTwo(HallGate):
     @override
     def spoil(self, made: Controller) -> None:
-        made._outbox._next = 2
+        made._up._outbox._next = 2
 
 
 class SaysAnotherDoor(WrongBytes):
@@ -643,11 +645,11 @@ class StrikeOutOfOrder(HallGate):
 class OpensWhatItGaveUp(HallGate):
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             if found is Ignored.ANSWER_LATE and answer.verdict is Verdict.GRANTED:
                 sent: Sent = self.__dict__["given_up"]
-                self._outbox._unanswered[sent.digest] = sent
+                self._up._outbox._unanswered[sent.digest] = sent
                 for lane in self._lanes.values():
                     lane.patience = timedelta(minutes=1)
                 return sent
@@ -700,7 +702,7 @@ class ForgetsWithTheLink(HallGate):
     @override
     def happens(self, event: Event) -> None:
         if isinstance(event, LinkDown) and self.controller is not None:
-            self.controller._outbox._unanswered.clear()
+            self.controller._up._outbox._unanswered.clear()
         super().happens(event)
 
 
