@@ -6,7 +6,8 @@ from typing import Final
 
 from devices.conformance.reading import CHANNELS
 from devices.conformance.stage import Heard, Stage
-from gatekeeper.model.messages import Hello, Verdict
+from gatekeeper.model.messages import Verdict
+from gatekeeper.model.topics import Channel
 
 __all__ = ["THROUGHOUT", "judge_throughout"]
 
@@ -118,12 +119,14 @@ def _gaps(stream: bytes, numbers: list[int]) -> list[str]:
 
 def _judge_copies(stage: Stage) -> None:
     # After a start a journal comes again from its note on, which may be behind what was answered.
-    starts = [one.at for one in stage.heard if isinstance(one.message, Hello) and one.copy == 0]
+    hellos = {one.digest: one.at for one in reversed(stage.heard) if one.channel == Channel.HELLO}
     late = [
         _told(one, stage)
         for one in stage.heard
         if _is_late(one, stage)
-        and not (one.is_journal and any(stage.answers[one.digest].at < at < one.at for at in starts))
+        and not (
+            one.is_journal and any(stage.answers[one.digest].at < at <= one.at for at in hellos.values())
+        )
     ]
     stage.judge("GK-G-091", kept=not late, good=f"{len(stage.answers)} answers", bad=_some(late))
 

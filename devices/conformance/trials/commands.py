@@ -136,7 +136,7 @@ def try_commands(stage: Stage) -> Script[None]:
         "GK-G-150",
         kept=confirmed and released is not False,
         good="opened, with the digest of the command",
-        bad="opened, without the digest of the command" if opened else "it was not obeyed, or not told",
+        bad="it was not told as opened with its digest" if not confirmed else "the strike was not released",
     )
     for find in findings:
         find()

@@ -32,7 +32,7 @@ def try_journal(stage: Stage) -> Script[None]:
     )
     if isinstance(came, Reply):
         raise CannotJudgeError("the gate could not be restarted, or did not come back")
-    started = stage.now
+    start = stage.heard.index(came)
     early = yield from listen(_PATIENCE, lambda one: one.is_journal)
     stage.judge(
         "GK-G-141",
@@ -43,7 +43,7 @@ def try_journal(stage: Stage) -> Script[None]:
     _judge_hello(stage, came, kept)
     yield stage.settle(came, Verdict.RECORDED)
     yield from listen(_PATIENCE, lambda one: one.wire == kept[-1].wire)
-    again = {one.wire for one in stage.heard if one.at > started}
+    again = {one.wire for one in stage.heard[start:]}
     missing = [one.number for one in kept if one.wire not in again]
     stage.judge("GK-G-140", kept=not missing, good=f"{len(kept)} came again", bad=f"not again: {missing}")
     ids = {one.boot for one in stage.journal()}
@@ -51,7 +51,9 @@ def try_journal(stage: Stage) -> Script[None]:
 
 
 def _judge_hello(stage: Stage, hello: Heard, kept: list[Heard]) -> None:
-    said = hello.message.journal if isinstance(hello.message, Hello) else None
+    if not isinstance(hello.message, Hello):
+        return
+    said = hello.message.journal
     if said is None:
         stage.failed("GK-G-145", "field 8 is missing")
         return
