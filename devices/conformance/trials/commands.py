@@ -114,16 +114,14 @@ def try_commands(stage: Stage) -> Script[None]:
     yield from listen(AFTERMATH)
     released = yield from look()
     first = len(_told_of(stage, true))
-    findings: list[Callable[[], None]] = []
+    sights: list[tuple[str, Sight]] = []
     refused: dict[str, list[bytes]] = {}
     for lie in _LIES:
         wire = lie.wire(stage, boot, true)
         yield _order(stage, wire)
         yield from listen(AFTERMATH)
         moved = yield from _moved_by(stage, wire, known=first if wire == true else 0)
-        findings.append(
-            lambda lie=lie, moved=moved: judge_still(stage, lie.requirement, moved, good="nothing came of it")
-        )
+        sights.append((lie.requirement, moved))
         if moved.moved is None:
             refused.setdefault(lie.code, []).append(_digest(wire))
     refusals = _refusals(stage)
@@ -138,8 +136,8 @@ def try_commands(stage: Stage) -> Script[None]:
         good="opened, with the digest of the command",
         bad="it was not told as opened with its digest" if not confirmed else "the strike was not released",
     )
-    for find in findings:
-        find()
+    for requirement, sight in sights:
+        judge_still(stage, requirement, sight, good="nothing came of it")
     wrong = [
         code
         for code, digests in refused.items()
