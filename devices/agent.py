@@ -42,6 +42,7 @@ from devices.core.events import (
     FireCleared,
     FireDetected,
     KeepCheckpoints,
+    KeepPolicy,
     LinkDown,
     LinkUp,
     Lock,
@@ -53,12 +54,15 @@ from devices.core.events import (
     Settle,
     Show,
     Signal,
+    SnapshotReceived,
+    StandingReceived,
     Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
     Timer,
     TimerFired,
+    TrustReceived,
     Unlock,
     WallTime,
     Warn,
@@ -68,11 +72,19 @@ from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Read
 from devices.journal_file import JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
+from devices.policy_files import PolicyFiles
 from devices.settings import GateSettings
 from gatekeeper.core.pin import pin_info, seal_pin
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality
-from gatekeeper.model.topics import Channel, beacon_topic, checkpoint_topic, gate_topic
+from gatekeeper.model.topics import (
+    Channel,
+    beacon_topic,
+    checkpoint_topic,
+    gate_topic,
+    standing_topic,
+    trust_topic,
+)
 
 __all__ = ["GateAgent", "Outcome", "free_running_clock"]
 
@@ -135,6 +147,8 @@ class GateAgent:
             agent=f"gatekeeper-device/{version('gatekeeper')}",
             bounds=settings.journal_bounds,
             checkpoints=settings.checkpoints,
+            anchor=settings.anchor,
+            held=settings.held,
         )
         self._trust: Final = settings.trust
         self._gate: Final = settings.gate
@@ -143,6 +157,8 @@ class GateAgent:
         self._unfitted: Final = [door.id for door in settings.doorways if door.id not in self._fittings]
         self._routes: Final = {**self._own_routes(settings), **(routes or {})}
         self._wall_clock: Final = wall_clock
+        folder = settings.policy_folder
+        self._policy: Final = PolicyFiles(folder) if folder is not None else None
         file = settings.checkpoint_file
         self._checkpoints: Final = CheckpointFile(file) if file is not None else None
         self._open_journal: Final = open_journal
@@ -156,6 +172,7 @@ class GateAgent:
         self._presented: dict[AccessPointId, _Presented] = {}
         self._heard = asyncio.Event()
         self._restart = asyncio.Event()
+        self._burning: set[AccessPointId] = set()
         self._broken: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -166,6 +183,8 @@ class GateAgent:
         self._spawn("broken", self._broken_off(self._broken))
         if self._checkpoints is not None:
             self._spawn("checkpoints", self._checkpoints.run())
+        if self._policy is not None:
+            self._spawn("policy", self._policy.run())
         self._spawn("journal", self._journal.run())
         self._happens(Started(journal.found))
         for access_point in self._unfitted:
@@ -189,6 +208,8 @@ class GateAgent:
             task.cancel()
         if self._checkpoints is not None:
             self._checkpoints.write()
+        if self._policy is not None:
+            self._policy.write()
         await self._journal.close()
         await self._group.__aexit__(kind, error, trace)
 
@@ -286,7 +307,15 @@ class GateAgent:
             own(Channel.COMMAND): Route(
                 lambda message: self._happens(CommandReceived(message.payload)), retained=False
             ),
-            own(Channel.POLICY): Route(self._not_understood, retained=True),
+            own(Channel.POLICY): Route(
+                lambda message: self._happens(SnapshotReceived(message.payload)), retained=True
+            ),
+            standing_topic(settings.site, prefix=settings.prefix): Route(
+                lambda message: self._happens(StandingReceived(message.payload)), retained=True
+            ),
+            trust_topic(settings.site, prefix=settings.prefix): Route(
+                lambda message: self._happens(TrustReceived(message.payload)), retained=True
+            ),
             beacon_topic(settings.site, prefix=settings.prefix): Route(self._beacon, retained=True),
             checkpoint_topic(settings.site, prefix=settings.prefix): Route(
                 lambda message: self._happens(CheckpointReceived(message.payload)), retained=True
@@ -311,10 +340,31 @@ class GateAgent:
         if fitted.heard is not None:
             heard = (ReaderHeard(access_point), ReaderLost(access_point))
             self._spawn(f"heard {access_point}", self._watch(fitted.heard, *heard))
+        if fitted.request_to_exit is not None:
+            self._spawn(f"exit {access_point}", self._let_out(access_point, fitted.request_to_exit))
+        if fitted.fire is not None:
+            self._spawn(f"fire {access_point}", self._sense(access_point, fitted.fire))
 
     async def _watch(self, switch: Switch, so: Event, not_so: Event) -> None:
         async for is_so in switch.changes():
             self._happens(so if is_so else not_so)
+
+    async def _let_out(self, access_point: AccessPointId, button: Switch) -> None:
+        """Tell each time the button is pressed; one that is down when the gate starts was pressed before, or is stuck."""
+        is_first = True
+        async for pressed in button.changes():
+            if pressed and not is_first:
+                self.ask_to_leave(access_point)
+            is_first = False
+
+    async def _sense(self, access_point: AccessPointId, panel: Switch) -> None:
+        """It burns for the whole gate while any of its inputs says so."""
+        async for on in panel.changes():
+            if on:
+                self._burning.add(access_point)
+            else:
+                self._burning.discard(access_point)
+            self.sense_fire(on=bool(self._burning))
 
     async def _read(self, access_point: AccessPointId, reader: Reader) -> None:
         async for badge in reader.badges():
@@ -340,12 +390,8 @@ class GateAgent:
                 self._link.publish(topic, payload, qos=qos)
             case Append() | Settle():
                 self._journal.take(effect)
-            case StartTimer(timer=timer, after=after):
-                self._cancel(timer)
-                loop = asyncio.get_running_loop()
-                self._timers[timer] = loop.call_later(after.total_seconds(), self._fire, timer)
-            case CancelTimer(timer=timer):
-                self._cancel(timer)
+            case StartTimer() | CancelTimer():
+                self._set_timer(effect)
             case Unlock() | Lock():
                 self._move_strike(effect)
             case AskProof(access_point=access_point, digest=digest):
@@ -355,8 +401,8 @@ class GateAgent:
                 self._show(effect)
             case CallOut():
                 self._call_out(effect)
-            case KeepCheckpoints():
-                self._keep_checkpoints(effect)
+            case KeepCheckpoints() | KeepPolicy():
+                self._keep(effect)
             case Warn(why=why):
                 self._log.warning("the service sends what is not believed", why=why.value)
             case Restart():
@@ -364,6 +410,13 @@ class GateAgent:
                 self._restart.set()
             case _:
                 assert_never(effect)
+
+    def _set_timer(self, effect: StartTimer | CancelTimer) -> None:
+        self._cancel(effect.timer)
+        if isinstance(effect, StartTimer):
+            loop = asyncio.get_running_loop()
+            after = effect.after.total_seconds()
+            self._timers[effect.timer] = loop.call_later(after, self._fire, effect.timer)
 
     def _move_strike(self, moved: Unlock | Lock) -> None:
         if moved.access_point in self._fittings:
@@ -377,6 +430,12 @@ class GateAgent:
         if call.access_point in self._fittings:
             self._fittings[call.access_point].display.show(call.signal, reason=None, entry=None)
         self._log.info("door", access_point=call.access_point, signal=call.signal.value)
+
+    def _keep(self, kept: KeepCheckpoints | KeepPolicy) -> None:
+        if isinstance(kept, KeepCheckpoints):
+            self._keep_checkpoints(kept)
+        elif self._policy is not None:
+            self._policy.keep(kept)
 
     def _keep_checkpoints(self, kept: KeepCheckpoints) -> None:
         if self._checkpoints is not None:

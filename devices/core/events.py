@@ -36,9 +36,11 @@ __all__ = [
     "FireDetected",
     "JournalSettled",
     "KeepCheckpoints",
+    "KeepPolicy",
     "LinkDown",
     "LinkUp",
     "Lock",
+    "PolicyFile",
     "ProofGiven",
     "Publish",
     "ReaderHeard",
@@ -47,6 +49,8 @@ __all__ = [
     "Settle",
     "Show",
     "Signal",
+    "SnapshotReceived",
+    "StandingReceived",
     "StartTimer",
     "Started",
     "TamperCleared",
@@ -54,6 +58,7 @@ __all__ = [
     "Timer",
     "TimerFired",
     "TimerKind",
+    "TrustReceived",
     "Unlock",
     "WallTime",
     "Warn",
@@ -77,6 +82,7 @@ class TimerKind(StrEnum):
     UNLOCK = "unlock"
     WARNED = "warned"
     HELD = "held"
+    ALONE = "alone"
     FIRE = "fire"
     KEPT = "kept"
     JOURNAL = "journal"
@@ -173,6 +179,27 @@ class CommandReceived:
     """Bytes on the gate's own command topic."""
 
     wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotReceived:
+    """Bytes on the gate's own policy topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StandingReceived:
+    """Bytes on the site's standing topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReceived:
+    """Bytes on the site's trust topic."""
+
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +303,9 @@ Event: TypeAlias = (
     | ExitRequested
     | FireDetected
     | FireCleared
+    | SnapshotReceived
+    | StandingReceived
+    | TrustReceived
     | ContactOpened
     | ContactClosed
     | TamperOpened
@@ -382,6 +412,22 @@ class KeepCheckpoints:
     alarm: Contradiction | None = None
 
 
+class PolicyFile(StrEnum):
+    """What is kept of what the site says, by the name of its file."""
+
+    SNAPSHOT = "snapshot.cose"
+    STANDING = "standing.cose"
+    TRUST = "trust.cose"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPolicy:
+    """Keep what the site signed, in the place of what was kept before, whole or not at all."""
+
+    file: PolicyFile
+    wire: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Warn:
     """Say in the gate's own log, once, that the service sends what cannot be believed."""
@@ -406,6 +452,7 @@ Effect: TypeAlias = (
     | Show
     | CallOut
     | KeepCheckpoints
+    | KeepPolicy
     | Warn
     | Restart
 )

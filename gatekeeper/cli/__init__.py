@@ -26,82 +26,88 @@ _COMMANDS = {
         help="Run the example barracks with simulated people, until stopped.",
     ),
     "presence": Where(
-        module="gatekeeper.cli.look",
+        module="gatekeeper.cli.host.look",
         attribute="presence",
         help="Show who is where, since when, and how sure that is.",
     ),
     "watch": Where(
-        module="gatekeeper.cli.look",
+        module="gatekeeper.cli.host.look",
         attribute="watch",
         help="Follow the log as it grows; `--since SEQ` goes on where an earlier watch ended.",
     ),
     "verify": Where(
-        module="gatekeeper.cli.guards",
+        module="gatekeeper.cli.host.guards",
         attribute="verify",
         help="Show who waits for a guard's word, or say it: yes, it is the badge's holder, or no.",
     ),
     "can": Where(
-        module="gatekeeper.cli.explain",
+        module="gatekeeper.cli.host.explain",
         attribute="can",
         help="Say whether a holder may pass an access point, and every reason why not; exit 0 yes, 1 no.",
     ),
     "why": Where(
-        module="gatekeeper.cli.explain",
+        module="gatekeeper.cli.host.explain",
         attribute="why",
         help="Say what the log holds of an entry: every rule that failed, and the policy; with --purpose also who, and what "
         "was known.",
     ),
     "replay": Where(
-        module="gatekeeper.cli.explain",
+        module="gatekeeper.cli.host.explain",
         attribute="replay",
         help="Make every decision in the log again, from its facts and its policy; exit 1 when one would be another.",
     ),
-    "site": Where(module="gatekeeper.cli.site", attribute="app", help="Found a site, or change it."),
+    "site": Where(module="gatekeeper.cli.host.site", attribute="app", help="Found a site, or change it."),
     "badge": Where(
-        module="gatekeeper.cli.badges",
+        module="gatekeeper.cli.people.badges",
         attribute="app",
         help="Issue badges, and say what has become of them.",
     ),
-    "alert": Where(module="gatekeeper.cli.changes", attribute="alert", help="The site's alert state."),
+    "alert": Where(module="gatekeeper.cli.host.changes", attribute="alert", help="The site's alert state."),
     "lockdown": Where(
-        module="gatekeeper.cli.doors",
+        module="gatekeeper.cli.host.doors",
         attribute="lockdown",
         help="Lock the site, a zone or a gate down, or release it; show which gates follow.",
     ),
     "gate": Where(
-        module="gatekeeper.cli.doors",
+        module="gatekeeper.cli.host.doors",
         attribute="gate",
         help="Enrol gates, admit them, revoke them; open a door from afar, start a gate anew.",
     ),
     "ca": Where(
-        module="gatekeeper.cli.authority", attribute="app", help="The site's own certificate authority."
+        module="gatekeeper.cli.host.authority", attribute="app", help="The site's own certificate authority."
     ),
     "tenant": Where(
-        module="gatekeeper.cli.changes", attribute="tenant", help="Suspend a tenant, or end that."
+        module="gatekeeper.cli.host.changes", attribute="tenant", help="Suspend a tenant, or end that."
     ),
-    "holder": Where(module="gatekeeper.cli.photos", attribute="app", help="Register the people of a tenant."),
+    "holder": Where(
+        module="gatekeeper.cli.people.photos", attribute="app", help="Register the people of a tenant."
+    ),
     "visitor": Where(
-        module="gatekeeper.cli.visitors",
+        module="gatekeeper.cli.people.visitors",
         attribute="app",
         help="Visitors: with a host, an end, and a pass.",
     ),
     "operator": Where(
-        module="gatekeeper.cli.operators",
+        module="gatekeeper.cli.host.operators",
         attribute="app",
         help="Who may change the site, and what they may say.",
     ),
     "proposal": Where(
-        module="gatekeeper.cli.proposals", attribute="app", help="Changes that take two people."
+        module="gatekeeper.cli.host.proposals", attribute="app", help="Changes that take two people."
     ),
-    "audit": Where(module="gatekeeper.cli.auditing", attribute="app", help="Prove that the log is whole."),
-    "retention": Where(module="gatekeeper.cli.retention", attribute="app", help="What is kept how long."),
+    "audit": Where(
+        module="gatekeeper.cli.log.auditing", attribute="app", help="Prove that the log is whole."
+    ),
+    "retention": Where(module="gatekeeper.cli.log.retention", attribute="app", help="What is kept how long."),
     "hold": Where(
-        module="gatekeeper.cli.holds",
+        module="gatekeeper.cli.log.holds",
         attribute="app",
         help="Keep what is looked into, though its period is over.",
     ),
     "privacy": Where(
-        module="gatekeeper.cli.privacy", attribute="app", help="A person's own data, and forgetting them."
+        module="gatekeeper.cli.people.privacy",
+        attribute="app",
+        help="A person's own data, and forgetting them.",
     ),
     "witness": Where(
         module="gatekeeper.cli.witness",

@@ -26,13 +26,13 @@ import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import Premises, site_folder
-from gatekeeper.cli.audit import verify_site
 from gatekeeper.cli.compared import compare
-from gatekeeper.cli.feed import Feed, Screen
-from gatekeeper.cli.names import Names
+from gatekeeper.cli.host.feed import Feed, Screen
+from gatekeeper.cli.host.site import found, read_file
+from gatekeeper.cli.log.audit import verify_site
 from gatekeeper.cli.options import Data, run
+from gatekeeper.cli.people.names import Names
 from gatekeeper.cli.serve import accepted, served, stop_signal
-from gatekeeper.cli.site import found, read_file
 from gatekeeper.cli.talk import json_line, local_zone, say, zone_name
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE

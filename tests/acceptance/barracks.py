@@ -17,10 +17,10 @@ import httpx
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import _admit
-from gatekeeper.cli.audit import verify_site
 from gatekeeper.cli.compared import compare
 from gatekeeper.cli.demo import with_open_hours
-from gatekeeper.cli.site import found
+from gatekeeper.cli.host.site import found
+from gatekeeper.cli.log.audit import verify_site
 from gatekeeper.config import Settings
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.ids import SiteId

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.cli import csv_files
+from gatekeeper.cli.people import csv_files
 from gatekeeper.service.administration import csv_badges, particulars
 from gatekeeper.service.administration.csv_badges import BADGES
 from gatekeeper.service.administration.csv_file import Columns

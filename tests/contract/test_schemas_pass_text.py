@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatekeeper.cli.passes import qr_code
+from gatekeeper.cli.people.passes import qr_code
 from gatekeeper.model.badges import MAX_TOKEN_BYTES
 from gatekeeper.service.administration import pass_text as code
 from gatekeeper.service.administration.directory import claimed_badge

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gatekeeper.adapters.syslog import CollectorAddress, CollectorLink
-from gatekeeper.cli import log_feed
+from gatekeeper.cli.log import log_feed
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.export.feeds import Format
 from gatekeeper.embedded import EmbeddedPostgres

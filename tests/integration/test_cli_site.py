@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.cli import signing
+from gatekeeper.cli.host import signing
 from tests.integration.cli_hold import Hold
 from tests.support.site_files import SMALL
 

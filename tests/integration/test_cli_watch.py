@@ -9,8 +9,8 @@ import pytest
 
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.cli import talk
-from gatekeeper.cli.feed import Feed, FeedLine, Screen
-from gatekeeper.cli.names import Names
+from gatekeeper.cli.host.feed import Feed, FeedLine, Screen
+from gatekeeper.cli.people.names import Names
 from gatekeeper.cli.talk import zone_name
 from gatekeeper.core.audit import FORGOTTEN, NOBODY, Kind
 from gatekeeper.embedded import EmbeddedPostgres

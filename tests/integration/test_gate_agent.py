@@ -16,7 +16,7 @@ from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.belief import Ignored
 from devices.core.events import Signal
 from devices.hardware.ports import HardwareError
-from devices.hardware.simulated import SimulatedBadge, SimulatedDoor, SimulatedReader
+from devices.hardware.simulated import SimulatedBadge, SimulatedDoor, SimulatedReader, SimulatedSwitch
 from devices.journal_file import MemoryJournal
 from devices.link import GateLink
 from gatekeeper import cose
@@ -186,6 +186,37 @@ async def test_reader_strike_contact_and_display_are_served(side: SiteSide):
     outcomes = [passage.outcome for passage in side.seen(Passage)]
     assert outcomes == [PassageOutcome.TAKEN, PassageOutcome.FORCED]
     assert [status.kind for status in side.seen(Status)] == [StatusKind.CLOSED_AGAIN]
+
+
+async def test_an_exit_button_and_a_fire_panel_release_the_doors_that_are_configured_so(side: SiteSide):
+    points = [
+        {"id": IN, "direction": "in", "exit": "released"},
+        {"id": OUT, "direction": "out", "on_fire": "release"},
+    ]
+    inner, outer, button, panel = SimulatedDoor(), SimulatedDoor(), SimulatedSwitch(), SimulatedSwitch()
+    button.is_on = True  # one that is stuck when the gate starts releases nothing
+    fittings = {
+        IN: inner.fittings(SimulatedReader(), request_to_exit=button),
+        OUT: outer.fittings(SimulatedReader(), fire=panel),
+    }
+    link = GateLink(side.broker.url, gate=side.gate, password=PASSWORD)
+    gate = GateAgent(side.settings(access_points=points), link, open_journal=MemoryJournal, fittings=fittings)
+    async with side.serves(gate):
+        assert inner.released is None
+        button.turn(on=False)
+        button.turn(on=True)
+        await eventually(lambda: inner.released is not None)
+        inner.open()
+        inner.close()
+        panel.turn(on=True)
+        await eventually(lambda: outer.released is not None)
+        panel.turn(on=False)
+        await eventually(lambda: outer.released is None)
+        await eventually(lambda: len(side.seen(Status)) == 3)
+        await eventually(lambda: bool(side.seen(Passage)))
+    told = [status.kind for status in side.seen(Status)]
+    assert told == [StatusKind.EXIT_REQUESTED, StatusKind.FIRE, StatusKind.FIRE_CLEARED]
+    assert [passage.outcome for passage in side.seen(Passage)] == [PassageOutcome.EXITED]
 
 
 async def test_the_display_asks_for_a_door_to_be_closed_until_it_is(side: SiteSide):

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from devices.hardware.simulated import SimulatedBadge
 from gatekeeper import cose
-from gatekeeper.cli.badges import _issue, _tell_replaced
-from gatekeeper.cli.desk import at_desk
-from gatekeeper.cli.passes import BadgeFiles
+from gatekeeper.cli.people.badges import _issue, _tell_replaced
+from gatekeeper.cli.people.desk import at_desk
+from gatekeeper.cli.people.passes import BadgeFiles
 from gatekeeper.core.enrolment import enrolment_request
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.badges import Assurance

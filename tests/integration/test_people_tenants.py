@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.cli.desk import OpenDesk, at_desk
-from gatekeeper.cli.signing import outcome_of
+from gatekeeper.cli.host.signing import outcome_of
+from gatekeeper.cli.people.desk import OpenDesk, at_desk
 from gatekeeper.core.change import BadgeStateChange, ChangeContent
 from gatekeeper.core.operators import Operator, Role
 from gatekeeper.core.supervise import ChangeOutcome

@@ -3,7 +3,7 @@
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from gatekeeper.cli.told import witness_document, witness_words
+from gatekeeper.cli.log.told import witness_document, witness_words
 from gatekeeper.transparency import Cosigner, MlDsaCosigner, VerifiedSignature
 
 NAME = "witness.example/fort"

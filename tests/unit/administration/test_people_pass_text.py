@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.cli.passes import qr_code
+from gatekeeper.cli.people.passes import qr_code
 from gatekeeper.config import SettingError
 from gatekeeper.core.register import Register
 from gatekeeper.model.badges import MAX_TOKEN_BYTES, Assurance

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.cli.pins import easily_guessed
+from gatekeeper.cli.people.pins import easily_guessed
 from gatekeeper.core.facts import Factor
 from gatekeeper.core.pin import PinChecker, make_pin_record
 from gatekeeper.core.register import read_holder

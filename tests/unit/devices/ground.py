@@ -31,6 +31,7 @@ from devices.core.events import (
     WallTime,
 )
 from devices.core.journal import JournalBounds, JournalFound
+from devices.core.standby import Held
 from gatekeeper import cose
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.trust import (
@@ -284,7 +285,7 @@ class Talk:
         self.did: list[Effect] = []
         self.published: list[Publish] = []
 
-    def _controller(self, boot: BootId, memory: CheckpointMemory) -> Controller:
+    def _controller(self, boot: BootId, memory: CheckpointMemory, held: Held | None = None) -> Controller:
         return Controller(
             gate=GATE,
             prefix=PREFIX,
@@ -306,14 +307,24 @@ class Talk:
             agent="test",
             bounds=self._bounds,
             checkpoints=memory,
+            anchor=self.service.anchor,
+            held=held,
         )
 
-    def restarts(self, memory: CheckpointMemory, *, boot: BootId = NEXT_BOOT) -> None:
+    def restarts(
+        self,
+        memory: CheckpointMemory,
+        *,
+        boot: BootId = NEXT_BOOT,
+        held: Held | None = None,
+        linked: bool = True,
+    ) -> None:
         """The gate's program starts anew with what it has kept, and the link comes up."""
-        self.controller = self._controller(boot, memory)
+        self.controller = self._controller(boot, memory, held)
         self.published.clear()
         self.happens(self.started)
-        self.happens(LinkUp())
+        if linked:
+            self.happens(LinkUp())
 
     @classmethod
     def ready(cls, **how: Any) -> "Talk":
