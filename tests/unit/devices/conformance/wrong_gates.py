@@ -187,7 +187,7 @@ class BelievesStrangers(HallGate):
     def spoil(self, made: Controller) -> None:
         stranger = self.asked.keys["stranger"].record(use=Use.DECISION, owner="service")
         ring = MappingProxyType({**self.trust.decisions, stranger.kid: stranger})
-        made._trust = replace(self.trust, decisions=ring)  # type: ignore[misc]
+        made._standby._knowledge.trust = replace(self.trust, decisions=ring)
 
 
 class BelievesOtherUses(HallGate):
@@ -195,7 +195,7 @@ class BelievesOtherUses(HallGate):
     def spoil(self, made: Controller) -> None:
         seal = self.asked.keys["seal"].record(use=Use.DECISION, owner="service")
         ring = MappingProxyType({**self.trust.decisions, seal.kid: seal})
-        made._trust = replace(self.trust, decisions=ring)  # type: ignore[misc]
+        made._standby._knowledge.trust = replace(self.trust, decisions=ring)
 
 
 class ForgivingController(Controller):
