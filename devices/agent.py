@@ -29,6 +29,7 @@ from devices.core.events import (
     Append,
     AskProof,
     BeaconReceived,
+    BeginJournal,
     CallOut,
     CancelTimer,
     CardPresented,
@@ -48,6 +49,7 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReadEntries,
     ReaderHeard,
     ReaderLost,
     Restart,
@@ -388,7 +390,7 @@ class GateAgent:
         match effect:
             case Publish(topic=topic, payload=payload, qos=qos):
                 self._link.publish(topic, payload, qos=qos)
-            case Append() | Settle():
+            case Append() | Settle() | ReadEntries() | BeginJournal():
                 self._journal.take(effect)
             case StartTimer() | CancelTimer():
                 self._set_timer(effect)

@@ -57,10 +57,12 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     Effect,
+    EntriesRead,
     Event,
     ExitRequested,
     FireCleared,
     FireDetected,
+    JournalBegun,
     JournalSettled,
     KeepCheckpoints,
     KeepPolicy,
@@ -284,6 +286,7 @@ class Controller:
             tally=self.tally,
             do=self._do,
             full=self._journal_full,
+            ask=self._ask_for_answer,
         )
         self._beacons: Final = Beacons(
             site=trust.site, topic=beacon_topic(trust.site, prefix=prefix), keys=trust.decisions
@@ -342,7 +345,7 @@ class Controller:
                 self._start_up(event)
             case LinkUp() | LinkDown():
                 self._link(up=isinstance(event, LinkUp))
-            case Appended() | AppendFailed() | JournalSettled():
+            case Appended() | AppendFailed() | JournalSettled() | EntriesRead() | JournalBegun():
                 self._journal_says(event)
             case CardPresented():
                 self._card(self._lanes[event.access_point], event)
@@ -655,9 +658,13 @@ class Controller:
             self._do(Restart())
         elif isinstance(recorded, Sent) and not (self._time.is_measured or self._up.keeps_more):
             # All answers took too long to tell the time by, as after a start without a link: ask once more.
-            online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
-            self._up.keep(online, at=self._at)
+            self._ask_for_answer()
         self._take_held_cards()
+
+    def _ask_for_answer(self) -> None:
+        """Tell what needs no telling: the answer to it tells that the service is there, and its time."""
+        online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
+        self._up.keep(online, at=self._at)
 
     def _decided(self, lane: _Lane, sent: Sent, answer: Answer) -> None:
         waited = timedelta(seconds=self._at - sent.since)
@@ -911,7 +918,9 @@ class Controller:
         full = Status(**self._stamp(), kind=StatusKind.JOURNAL_FULL, access_point=None)
         self._up.keep(full, at=self._at)
 
-    def _journal_says(self, event: Appended | AppendFailed | JournalSettled) -> None:
+    def _journal_says(
+        self, event: Appended | AppendFailed | JournalSettled | EntriesRead | JournalBegun
+    ) -> None:
         match event:
             case Appended(number):
                 self._up.appended(number)
@@ -919,6 +928,13 @@ class Controller:
                 self._up.failed(number)
             case JournalSettled(journal, number):
                 self._up.settled(journal, number)
+            case EntriesRead(journal, entries):
+                self._up.read(journal, entries)
+            case JournalBegun(found):
+                self._up.begun(found)
+                self._tell(StatusKind.JOURNAL_DAMAGED, None)
+            case _:
+                assert_never(event)
 
     def _start_up(self, event: Started) -> None:
         self._started = True

@@ -30,6 +30,7 @@ from devices.core.events import (
     Appended,
     AskProof,
     BeaconReceived,
+    BeginJournal,
     CancelTimer,
     CardPresented,
     CheckpointReceived,
@@ -37,13 +38,16 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     Effect,
+    EntriesRead,
     Event,
+    JournalBegun,
     JournalSettled,
     KeepCheckpoints,
     LinkDown,
     LinkUp,
     ProofGiven,
     Publish,
+    ReadEntries,
     Settle,
     Started,
     StartTimer,
@@ -52,7 +56,8 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
-from devices.core.journal import Entry, JournalFound
+from devices.core.journal import JournalFound
+from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.pin import pin_info, seal_pin
@@ -127,9 +132,7 @@ class HallGate:
         self._boots = count(1)
 
         # What is on its disk.
-        self.journal = BootId(b"journal1")
-        self.entries: list[Append] = []
-        self.settled = 0
+        self.disk = MemoryJournal(BootId(b"journal1"))
 
     # -- what the hall calls ------------------------------------------------------------------------------------------
 
@@ -223,16 +226,7 @@ class HallGate:
 
     def found(self) -> JournalFound:
         """The journal as a start finds it on disk."""
-        return JournalFound(
-            id=self.journal,
-            settled=self.settled,
-            written=self.entries[-1].number if self.entries else 0,
-            entries=tuple(
-                Entry(journal=self.journal, number=one.number, wire=one.wire, access_point=DOOR)
-                for one in self.entries
-                if one.number > self.settled
-            ),
-        )
+        return self.disk.found
 
     def link(self) -> None:
         self.linked = True
@@ -271,14 +265,18 @@ class HallGate:
             self.write(effect)
 
     def write(self, effect: Effect) -> None:
-        """Put on disk what belongs there."""
+        """Have the disk do what it is to do."""
         match effect:
             case Append(number=number):
-                self.entries.append(effect)
+                self.disk.append([effect])
                 self.happens(Appended(number))
             case Settle(journal=journal, number=number):
-                self.settled = max(self.settled, number)
+                self.disk.settle(journal, number)
                 self.happens(JournalSettled(journal, number))
+            case ReadEntries(journal=journal, after=after, most=most):
+                self.happens(EntriesRead(journal, tuple(self.disk.read(journal, after, most))))
+            case BeginJournal(instead_of=journal):
+                self.happens(JournalBegun(self.disk.begin_anew(journal, "the service takes no more of it")))
 
     def do(self, effect: Any) -> None:
         match effect:

@@ -19,6 +19,7 @@ from devices.core.controller import Controller, Limits
 from devices.core.events import Event, LinkDown, LinkUp
 from devices.core.journal import Entry, Journal, JournalFound
 from devices.core.outbox import Outbox, Sent
+from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.trust import Use
 from gatekeeper.model.ids import BootId
@@ -713,6 +714,7 @@ class ForgetsWithTheLink(HallGate):
             journal = self.controller._up.journal
             for entry in journal._present.unanswered.values():
                 journal._count(entry, -1)
+                journal._about[entry.access_point] -= 1
             journal._present.unanswered.clear()
         super().happens(event)
 
@@ -741,7 +743,8 @@ class RemembersStrangersNotes(HallGate):
 class ForgetsItsJournal(HallGate):
     @override
     def found(self) -> JournalFound:
-        return replace(super().found(), entries=(), settled=super().found().written)
+        self.disk.settle(self.disk.found.id, self.disk.found.written)
+        return self.disk.found
 
 
 class SendsBeforeTheAnswer(HallGate):
@@ -792,10 +795,20 @@ class TurnsItsJournal(HallGate):
             super().say(*held.pop())
 
 
+class GenerousJournal(Journal):
+    @override
+    def _may_send_of(self, line: Any) -> bool:
+        line.most = 50
+        return super()._may_send_of(line)
+
+
 class SendsItAllAtOnce(HallGate):
     @override
     def spoil(self, made: Controller) -> None:
-        made._up.journal._present.most = 50
+        kept = made._up.journal
+        made._up.journal = GenerousJournal(  # type: ignore[misc]
+            topic=kept.topic, key=kept._key, bounds=kept._bounds
+        )
 
 
 class NamesNoJournal(WrongBytes):
@@ -810,8 +823,7 @@ class NamesNoJournal(WrongBytes):
 class ANewJournalEachTime(HallGate):
     @override
     def start(self) -> None:
-        self.journal = BootId(cose.SigningKey.generate().kid)
-        self.entries, self.settled = [], 0
+        self.disk = MemoryJournal(BootId(cose.SigningKey.generate().kid))
         super().start()
 
 
