@@ -3,11 +3,13 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from typing_extensions import override
 
 from devices.agent import GateAgent
+from devices.app import open_journal
 from devices.conformance.script import Ask, Do, Reply
 from devices.conformance.site import CARD, Question
 from devices.examination.asking import Driver
@@ -129,7 +131,9 @@ class AgentAtTheGate(Driver):
     async def live(self, begun: asyncio.Event) -> None:
         settings = read_gate_folder(self.own)
         link = GateLink(self.proxy.url, gate=self.gate, password=PASSWORD)
-        async with GateAgent(settings, link, fittings={DOOR: self.door.fittings(self.reader)}) as self.agent:
+        opened = partial(open_journal, settings)
+        fittings = {DOOR: self.door.fittings(self.reader)}
+        async with GateAgent(settings, link, open_journal=opened, fittings=fittings) as self.agent:
             begun.set()
             await self.stop.wait()
 
