@@ -14,7 +14,7 @@ from gatekeeper.core.flow import Flow
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.weighed import Declined, Done, Making, Weighed, concerned
 from gatekeeper.model.ids import GateId
-from gatekeeper.model.messages import CommandKind
+from gatekeeper.model.messages import COMMAND_VALIDITY, CommandKind
 
 __all__ = ["TWO_PEOPLE_FROM", "enact_errand", "weigh_errand"]
 
@@ -82,6 +82,8 @@ def enact_errand(change: OpeningChange | RebootChange, weighed: Weighed, making:
             says=f"{change.gate} is commanded to start anew; its status says when it does",
         )
     point = making.flow.policy.points[change.access_point]
+    # INVARIANT: what is opened from afar is open for the doors of its interlocks, as after a grant, from before it is committed.
+    making.flow.memory.door_released(point, now=making.now, delay=COMMAND_VALIDITY)
     return Done(
         kind=Kind.DOOR_COMMANDED,
         public={**public, "access_point": point.id, "from": point.source, "to": point.target},

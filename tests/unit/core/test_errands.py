@@ -12,8 +12,10 @@ from gatekeeper.core.lockdowns import Lockdowns
 from gatekeeper.core.proposals import digest_of
 from gatekeeper.core.supervise import APPLIED, PROPOSED
 from gatekeeper.model.ids import AccessPointId, BootId, GateId
-from gatekeeper.model.messages import CommandKind, JournalEnd, StatusKind
+from gatekeeper.model.messages import COMMAND_VALIDITY, CommandKind, JournalEnd, StatusKind
+from gatekeeper.model.reasons import Reason
 from tests.support.changes import made, refused
+from tests.support.rules_site import RuledSite
 from tests.support.sites import SITE, Sent, SmallSite, key_of
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -78,6 +80,36 @@ def test_what_is_approved_is_weighed_anew(site: SmallSite):
     made(site, LockdownChange(scope="site", on=True))
     done = site.supervise(ApprovalChange(digest=digest_of(document)), by="colonel")
     assert (done.outcome.code, done.order) == ("locked-down", None)
+
+
+def ruled(**rules: Any) -> RuledSite:
+    """A site with rules whose gates have all said hello."""
+    site = RuledSite(**rules)
+    for gate in site.flow.policy.gates:
+        site.recorded(site.hello(gate))
+    return site
+
+
+SLUICE = [{"id": "sluice", "access_points": ["front-in", "barrack-in"]}]
+
+
+def test_a_door_that_was_opened_from_afar_keeps_its_partners_shut_until_its_gate_says_that_it_is():
+    site = ruled(interlock=SLUICE)
+    made(site, opening(AccessPointId("front-in")))
+    site.denied("barrack-in", "sergeant", Reason.INTERLOCK)
+    assert refused(site, opening(AccessPointId("barrack-in"))) == "interlock-open"
+    site.recorded(site.status("front", StatusKind.CLOSED_AGAIN, access_point=AccessPointId("front-in")))
+    assert made(site, opening(AccessPointId("barrack-in"))).order is not None
+
+
+def test_a_command_that_nobody_used_keeps_the_partners_shut_no_longer_than_it_could_open():
+    site = ruled(interlock=SLUICE)
+    point = site.flow.policy.points[AccessPointId("front-in")]
+    made(site, opening(point.id))
+    site.now += COMMAND_VALIDITY + point.unlock + timedelta(seconds=4)
+    site.denied("barrack-in", "sergeant", Reason.INTERLOCK)
+    site.advance(seconds=2)
+    assert made(site, opening(AccessPointId("barrack-in"))).order is not None
 
 
 # -- which gates follow -----------------------------------------------------------------------------------------------
