@@ -11,11 +11,12 @@ from gatekeeper.core.commands import sign_command
 from gatekeeper.core.lockdowns import Lockdowns
 from gatekeeper.core.proposals import digest_of
 from gatekeeper.core.supervise import APPLIED, PROPOSED
-from gatekeeper.model.ids import AccessPointId, BootId, GateId
+from gatekeeper.model.ids import AccessPointId, BootId, GateId, ZoneId
 from gatekeeper.model.messages import COMMAND_VALIDITY, CommandKind, JournalEnd, StatusKind
 from gatekeeper.model.reasons import Reason
 from tests.support.changes import made, refused
-from tests.support.rules_site import RuledSite
+from tests.support.founded import compiled, ground
+from tests.support.rules_site import RuledSite, document_with
 from tests.support.sites import SITE, Sent, SmallSite, key_of
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -110,6 +111,20 @@ def test_a_command_that_nobody_used_keeps_the_partners_shut_no_longer_than_it_co
     site.denied("barrack-in", "sergeant", Reason.INTERLOCK)
     site.advance(seconds=2)
     assert made(site, opening(AccessPointId("barrack-in"))).order is not None
+
+
+def test_a_door_that_leads_out_of_a_high_zone_into_a_lower_one_takes_two_people():
+    site, document = RuledSite(), document_with()
+    further = {"id": "armoury-shed", "gate": "inner", "from": "armoury", "to": "shed", "direction": "in"}
+    names = {"en": "Armoury to shed", "nl": "Wapenkamer naar schuur"}
+    document["access_point"].append(further | {"name": names})
+    source, policy = compiled(document, trust=ground().trust)
+    site.flow.adopt(policy, source=source, trust=ground().trust)
+    for gate in policy.gates:
+        site.recorded(site.hello(gate))
+    assert policy.points[AccessPointId("armoury-shed")].level < policy.zones[ZoneId("armoury")].level
+    done = site.supervise(opening(AccessPointId("armoury-shed")), by="guard")
+    assert (done.outcome.code, done.order) == (PROPOSED, None)
 
 
 # -- which gates follow -----------------------------------------------------------------------------------------------
