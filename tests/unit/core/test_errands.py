@@ -83,6 +83,26 @@ def test_what_is_approved_is_weighed_anew(site: SmallSite):
     assert (done.outcome.code, done.order) == ("locked-down", None)
 
 
+@pytest.mark.parametrize("beyond", [timedelta(hours=20), timedelta(seconds=11), timedelta(seconds=-11)])
+@pytest.mark.parametrize("order", [opening(SHED), RebootChange(gate=GateId("front"), reason="it hangs")])
+def test_an_order_that_waited_longer_than_a_command_is_valid_is_not_carried_out(
+    site: SmallSite, order: OpeningChange | RebootChange, beyond: timedelta
+):
+    assert refused(site, order, by="officer", at=site.now - beyond) == "order-late"
+    assert made(site, order, by="officer", at=site.now - timedelta(seconds=9)).order is not None
+
+
+def test_of_an_order_that_takes_two_it_is_the_approval_that_must_be_new(site: SmallSite):
+    change_id = site.new_change_id()
+    document = site.change(opening(ARMOURY), change_id=change_id, by="guard")
+    site.supervise(document, filed_as=change_id)
+    site.advance(hours=2)
+    approval = ApprovalChange(digest=digest_of(document))
+    late = site.supervise(approval, by="colonel", at=site.now - timedelta(seconds=11))
+    assert (late.outcome.code, late.order) == ("order-late", None)
+    assert site.supervise(approval, by="colonel").order is not None
+
+
 def ruled(**rules: Any) -> RuledSite:
     """A site with rules whose gates have all said hello."""
     site = RuledSite(**rules)
