@@ -277,6 +277,7 @@ class Controller:
             keys=trust.decisions,
         )
         self._time: Final = ServiceTime()
+        self._untimed: bytes | None = None
         self._refused: set[Ignored] = set()
         self._tampered: set[AccessPointId | None] = set()
         self._is_burning = False
@@ -493,11 +494,17 @@ class Controller:
         self._up.recorded(recorded, digest, at=self._at)
         if digest == self._last_word:
             self._do(Restart())
-        elif isinstance(recorded, Sent) and not (self._time.is_measured or self._up.keeps_more):
+        elif isinstance(recorded, Sent):
             # All answers took too long to tell the time by, as after a start without a link: ask once more.
+            self._ask_the_time()
+            self._command_again()
+        self._take_held_cards()
+
+    def _ask_the_time(self) -> None:
+        """Say something, for the answer to tell the service's time; not while it is known, or is asked already."""
+        if not (self._time.is_measured(at=self._at) or self._up.keeps_more):
             online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
             self._up.keep(online, at=self._at)
-        self._take_held_cards()
 
     def _decided(self, lane: _Lane, sent: Sent, answer: Answer) -> None:
         waited = timedelta(seconds=self._at - sent.since)
@@ -583,15 +590,25 @@ class Controller:
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def _command(self, wire: bytes) -> None:
-        heard = self._time.is_measured and self._beacons.fresh(at=self._at) is not None
+        heard = self._time.is_measured(at=self._at) and self._beacons.fresh(at=self._at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._at) if heard else None)
         ignored = self._obey(taken.command, taken) if isinstance(taken, Obeyed) else taken
         self._ignore(ignored)
+        if ignored is Ignored.COMMAND_UNTIMED:
+            self._untimed = wire
+            self._ask_the_time()
         # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
         # yet is nobody's attack.
         if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED and ignored not in self._refused:
             self._refused.add(ignored)
             self._tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+
+    def _command_again(self) -> None:
+        """Take the newest command that came before the gate could tell the time: nobody has spoken to it for long."""
+        wire = self._untimed
+        if wire is not None and self._time.is_measured(at=self._at):
+            self._untimed = None
+            self._command(wire)
 
     def _obey(self, command: Command, obeyed: Obeyed) -> Ignored | None:
         lanes = list(self._lanes.values())
