@@ -493,7 +493,7 @@ class Controller:
         """The service has written down what was told."""
         self._up.recorded(recorded, digest, at=self._at)
         if digest == self._last_word:
-            self._do(Restart())
+            self._start_anew()
         elif isinstance(recorded, Sent):
             # All answers took too long to tell the time by, as after a start without a link: ask once more.
             self._ask_the_time()
@@ -658,6 +658,11 @@ class Controller:
         self._start(None, TimerKind.RESTART, self._limits.restart)
         return None
 
+    def _start_anew(self) -> None:
+        # INVARIANT: while it burns no gate ends by itself: it would secure the doors that are released.
+        if not self._is_burning:
+            self._do(Restart())
+
     def _remember_last_word(self, entry: Entry) -> None:
         self._last_word = sha256(entry.wire).digest()
 
@@ -672,6 +677,8 @@ class Controller:
         for lane in self._lanes.values():
             lane.is_freed = on and lane.doorway.released_by_fire
             self._follow(lane)
+        if self._is_restarting and not on:
+            self._start(None, TimerKind.RESTART, self._limits.restart)
 
     # -- the door -----------------------------------------------------------------------------------------------------
 
@@ -799,7 +806,7 @@ class Controller:
             case TimerKind.KEPT | TimerKind.JOURNAL:
                 self._up.again(timer.kind)
             case TimerKind.RESTART:
-                self._do(Restart())
+                self._start_anew()
             case _ if timer.access_point is None:
                 raise KeyError(timer)
             case _:

@@ -17,6 +17,7 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     ExitRequested,
+    FireCleared,
     FireDetected,
     LinkUp,
     Lock,
@@ -24,6 +25,8 @@ from devices.core.events import (
     Restart,
     Show,
     Signal,
+    Timer,
+    TimerFired,
     TimerKind,
     Unlock,
 )
@@ -303,6 +306,19 @@ def test_a_gate_that_nobody_answers_starts_anew_all_the_same():
     talk = Talk.ready()
     talk.commanded(REBOOT, None)
     assert talk.fires(TimerKind.RESTART, None) == [Restart()]
+
+
+def test_a_fire_keeps_a_gate_that_was_about_to_start_anew_until_it_is_over():
+    talk = Talk.ready(doors={IN: {"released_by_fire": True}})
+    talk.commanded(REBOOT, None)
+    assert only(Unlock, talk.happens(FireDetected()))
+    talk.did.clear()
+    talk.recorded()
+    assert not only(Restart, talk.did)
+    assert not only(Restart, talk.happens(TimerFired(Timer(TimerKind.RESTART, None))))
+    assert talk.controller.door(IN) is DoorState.FREE
+    talk.happens(FireCleared())
+    assert only(Restart, talk.fires(TimerKind.RESTART, None))
 
 
 def test_a_gate_does_not_start_anew_while_it_burns():
