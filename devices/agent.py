@@ -29,6 +29,7 @@ from devices.core.events import (
     Append,
     AskProof,
     BeaconReceived,
+    BeginJournal,
     CallOut,
     CancelTimer,
     CardPresented,
@@ -42,23 +43,28 @@ from devices.core.events import (
     FireCleared,
     FireDetected,
     KeepCheckpoints,
+    KeepPolicy,
     LinkDown,
     LinkUp,
     Lock,
     ProofGiven,
     Publish,
+    ReadEntries,
     ReaderHeard,
     ReaderLost,
     Restart,
     Settle,
     Show,
     Signal,
+    SnapshotReceived,
+    StandingReceived,
     Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
     Timer,
     TimerFired,
+    TrustReceived,
     Unlock,
     WallTime,
     Warn,
@@ -68,11 +74,19 @@ from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Read
 from devices.journal_file import JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
+from devices.policy_files import PolicyFiles
 from devices.settings import GateSettings
 from gatekeeper.core.pin import pin_info, seal_pin
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality
-from gatekeeper.model.topics import Channel, beacon_topic, checkpoint_topic, gate_topic
+from gatekeeper.model.topics import (
+    Channel,
+    beacon_topic,
+    checkpoint_topic,
+    gate_topic,
+    standing_topic,
+    trust_topic,
+)
 
 __all__ = ["GateAgent", "Outcome", "free_running_clock"]
 
@@ -135,6 +149,8 @@ class GateAgent:
             agent=f"gatekeeper-device/{version('gatekeeper')}",
             bounds=settings.journal_bounds,
             checkpoints=settings.checkpoints,
+            anchor=settings.anchor,
+            held=settings.held,
         )
         self._trust: Final = settings.trust
         self._gate: Final = settings.gate
@@ -143,6 +159,8 @@ class GateAgent:
         self._unfitted: Final = [door.id for door in settings.doorways if door.id not in self._fittings]
         self._routes: Final = {**self._own_routes(settings), **(routes or {})}
         self._wall_clock: Final = wall_clock
+        folder = settings.policy_folder
+        self._policy: Final = PolicyFiles(folder) if folder is not None else None
         file = settings.checkpoint_file
         self._checkpoints: Final = CheckpointFile(file) if file is not None else None
         self._open_journal: Final = open_journal
@@ -167,6 +185,8 @@ class GateAgent:
         self._spawn("broken", self._broken_off(self._broken))
         if self._checkpoints is not None:
             self._spawn("checkpoints", self._checkpoints.run())
+        if self._policy is not None:
+            self._spawn("policy", self._policy.run())
         self._spawn("journal", self._journal.run())
         self._happens(Started(journal.found))
         for access_point in self._unfitted:
@@ -190,6 +210,8 @@ class GateAgent:
             task.cancel()
         if self._checkpoints is not None:
             self._checkpoints.write()
+        if self._policy is not None:
+            self._policy.write()
         await self._journal.close()
         await self._group.__aexit__(kind, error, trace)
 
@@ -207,6 +229,10 @@ class GateAgent:
     def has_service(self) -> bool:
         """Whether the service was heard lately, so that cards are asked about."""
         return self._controller.has_service(at=asyncio.get_running_loop().time())
+
+    def has_told(self, access_point: AccessPointId) -> bool:
+        """Whether the service has recorded all that happened at an access point."""
+        return self._controller.has_told(access_point)
 
     async def service_heard(self) -> None:
         """Wait until the service was heard for the first time."""
@@ -287,7 +313,15 @@ class GateAgent:
             own(Channel.COMMAND): Route(
                 lambda message: self._happens(CommandReceived(message.payload)), retained=False
             ),
-            own(Channel.POLICY): Route(self._not_understood, retained=True),
+            own(Channel.POLICY): Route(
+                lambda message: self._happens(SnapshotReceived(message.payload)), retained=True
+            ),
+            standing_topic(settings.site, prefix=settings.prefix): Route(
+                lambda message: self._happens(StandingReceived(message.payload)), retained=True
+            ),
+            trust_topic(settings.site, prefix=settings.prefix): Route(
+                lambda message: self._happens(TrustReceived(message.payload)), retained=True
+            ),
             beacon_topic(settings.site, prefix=settings.prefix): Route(self._beacon, retained=True),
             checkpoint_topic(settings.site, prefix=settings.prefix): Route(
                 lambda message: self._happens(CheckpointReceived(message.payload)), retained=True
@@ -360,14 +394,10 @@ class GateAgent:
         match effect:
             case Publish(topic=topic, payload=payload, qos=qos):
                 self._link.publish(topic, payload, qos=qos)
-            case Append() | Settle():
+            case Append() | Settle() | ReadEntries() | BeginJournal():
                 self._journal.take(effect)
-            case StartTimer(timer=timer, after=after):
-                self._cancel(timer)
-                loop = asyncio.get_running_loop()
-                self._timers[timer] = loop.call_later(after.total_seconds(), self._fire, timer)
-            case CancelTimer(timer=timer):
-                self._cancel(timer)
+            case StartTimer() | CancelTimer():
+                self._set_timer(effect)
             case Unlock() | Lock():
                 self._move_strike(effect)
             case AskProof(access_point=access_point, digest=digest):
@@ -377,8 +407,8 @@ class GateAgent:
                 self._show(effect)
             case CallOut():
                 self._call_out(effect)
-            case KeepCheckpoints():
-                self._keep_checkpoints(effect)
+            case KeepCheckpoints() | KeepPolicy():
+                self._keep(effect)
             case Warn(why=why):
                 self._log.warning("the service sends what is not believed", why=why.value)
             case Restart():
@@ -386,6 +416,13 @@ class GateAgent:
                 self._restart.set()
             case _:
                 assert_never(effect)
+
+    def _set_timer(self, effect: StartTimer | CancelTimer) -> None:
+        self._cancel(effect.timer)
+        if isinstance(effect, StartTimer):
+            loop = asyncio.get_running_loop()
+            after = effect.after.total_seconds()
+            self._timers[effect.timer] = loop.call_later(after, self._fire, effect.timer)
 
     def _move_strike(self, moved: Unlock | Lock) -> None:
         if moved.access_point in self._fittings:
@@ -399,6 +436,12 @@ class GateAgent:
         if call.access_point in self._fittings:
             self._fittings[call.access_point].display.show(call.signal, reason=None, entry=None)
         self._log.info("door", access_point=call.access_point, signal=call.signal.value)
+
+    def _keep(self, kept: KeepCheckpoints | KeepPolicy) -> None:
+        if isinstance(kept, KeepCheckpoints):
+            self._keep_checkpoints(kept)
+        elif self._policy is not None:
+            self._policy.keep(kept)
 
     def _keep_checkpoints(self, kept: KeepCheckpoints) -> None:
         if self._checkpoints is not None:

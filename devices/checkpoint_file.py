@@ -9,7 +9,6 @@ for whoever spoils it wants something forgotten. What a note says is read from t
 
 import asyncio
 import json
-import os
 from base64 import b64decode, b64encode
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -20,6 +19,7 @@ from typing import Final
 import structlog
 
 from devices.core.checkpoints import CheckpointMemory, Contradiction, KnownCheckpoint
+from devices.whole_file import write_whole
 from gatekeeper.transparency import Checkpoint, Refused, parse_checkpoint, parse_note
 
 __all__ = ["CHECKPOINTS", "CheckpointFile", "memory_document", "read_checkpoints"]
@@ -89,26 +89,12 @@ class CheckpointFile:
             if memory is None:
                 return
             try:
-                _write_whole(self._path, memory_document(memory))
+                write_whole(self._path, memory_document(memory))
             except OSError as error:
                 _log.warning("checkpoints cannot be kept", file=str(self._path), why=error.strerror)
                 return
             if self._waits is memory:
                 self._waits = None
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.new")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _checkpoint_out(known: KnownCheckpoint) -> dict[str, str]:

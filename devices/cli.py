@@ -26,6 +26,7 @@ from devices.enrolling import enrol
 from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
+from devices.holdings import told
 from devices.journal_file import JournalInUseError
 from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
@@ -60,7 +61,7 @@ Folder = Annotated[
 
 @app.command()
 def check(folder: Folder) -> None:
-    """Say whether a gate's folder is in order, which hardware it has and whether that can be opened, and which key it holds.
+    """Say whether a gate's folder is in order, what it may decide alone, which hardware it has and whether that can be opened, and which key it holds.
 
     Exit 1: something is not.
     """
@@ -72,6 +73,8 @@ def check(folder: Folder) -> None:
         _say(f"It is a bridge, at {', '.join(sorted(bridged(settings.bridge)))}.")
     if not log_verifiers(settings.trust, SITE_TREE):
         _say("Its trust list names no key that signs the log: it will remember no checkpoint.")
+    for sentence in told(settings):
+        _say(sentence)
     typer.echo(fingerprint(settings.key.public_der))
     _check_hardware(settings)
 

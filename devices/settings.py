@@ -12,6 +12,8 @@
     anchor.json       where trust begins, put here by hand
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
     uhppoted-hmac-key one line, where a bridge asks for it                      its owner's eyes only
+    snapshot.cose     what the gate may decide alone, and what takes rights away: signed by the service, kept by the gate
+    standing.cose       itself (see `policy_files`); trust.cose too is replaced by a newer list that the site's roots signed
     another name      the key of an OSDP reader (see hardware/settings.py)     its owner's eyes only
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
     journal*          what happened at the gate and is not told yet, written by itself (see `journal_file`)
@@ -52,7 +54,9 @@ from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway, Exit
 from devices.core.journal import JournalBounds
+from devices.core.standby import Held
 from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
+from devices.policy_files import read_held
 from gatekeeper import cose
 from gatekeeper.core.certificates import gate_of
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
@@ -102,6 +106,9 @@ class GateSettings:
     key: cose.SigningKey = field(repr=False)
     password: str | None = field(repr=False)
     trust: Trust = field(repr=False)
+    anchor: Anchor | None = field(default=None, repr=False)
+    held: Held = field(default=Held(), repr=False)
+    policy_folder: Path | None = None
     checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
     checkpoint_file: Path | None = None
     certificate: Path | None = None
@@ -114,7 +121,7 @@ def read_gate_folder(folder: Path) -> GateSettings:
     """Read a gate's folder. Raises `SettingsError`."""
     written = _read_gate_file(folder / GATE)
     key = _read_key(folder / KEY)
-    trust = _read_trust(folder)
+    anchor, trust = _read_trust(folder)
     site, gate = SiteId(_name(written, "site")), GateId(_name(written, "gate"))
     if site != trust.site:
         raise SettingsError(f"{folder / GATE} is of the site {site}, its trust anchor of {trust.site}.")
@@ -137,6 +144,9 @@ def read_gate_folder(folder: Path) -> GateSettings:
         key=key,
         password=None if certificate is not None else _read_password(folder / PASSWORD),
         trust=trust,
+        anchor=anchor,
+        held=read_held(folder),
+        policy_folder=folder,
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
         certificate=certificate,
@@ -183,7 +193,7 @@ def _read_key(path: Path) -> cose.SigningKey:
         raise SettingsError(f"{path} is no private key of a known form.") from error
 
 
-def _read_trust(folder: Path) -> Trust:
+def _read_trust(folder: Path) -> tuple[Anchor, Trust]:
     try:
         anchor = Anchor.from_json(_read(folder / ANCHOR).decode())
     except ValueError as error:
@@ -193,7 +203,7 @@ def _read_trust(folder: Path) -> Trust:
         raise SettingsError(f"{folder / TRUST} is not believed. {trust.code.sentence}")
     if not trust.decisions:
         raise SettingsError(f"{folder / TRUST} names no key that may decide: nothing would ever open.")
-    return trust
+    return anchor, trust
 
 
 def _read_checkpoints(path: Path) -> CheckpointMemory:

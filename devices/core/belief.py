@@ -56,6 +56,20 @@ class Ignored(StrEnum):
     COMMAND_UNTIMED = "command-untimed"
     COMMAND_LATE = "command-late"
     COMMAND_MISPLACED = "command-misplaced"
+    SNAPSHOT_FORGED = "snapshot-forged"
+    SNAPSHOT_MALFORMED = "snapshot-malformed"
+    SNAPSHOT_FOREIGN = "snapshot-foreign"
+    SNAPSHOT_OLD = "snapshot-old"
+    SNAPSHOT_REPEATED = "snapshot-repeated"
+    SNAPSHOT_CLEARED = "snapshot-cleared"
+    STANDING_FORGED = "standing-forged"
+    STANDING_MALFORMED = "standing-malformed"
+    STANDING_FOREIGN = "standing-foreign"
+    STANDING_OLD = "standing-old"
+    STANDING_REPEATED = "standing-repeated"
+    TRUST_FORGED = "trust-forged"
+    TRUST_OLD = "trust-old"
+    TRUST_REPEATED = "trust-repeated"
 
 
 def read_answer(wire: bytes, *, gate: GateId, topic: str, keys: cose.KeyRing) -> Answer | Ignored:

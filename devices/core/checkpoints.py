@@ -83,9 +83,13 @@ class Checkpoints:
         self.memory = memory
         self._site: Final = trust.site
         self._topic: Final = topic
-        self._decisions: Final = trust.decisions
-        self._verifiers: Final = log_verifiers(trust, SITE_TREE)
         self._has_told = False
+        self.believe(trust)
+
+    def believe(self, trust: Trust) -> None:
+        """Believe the keys of another trust list from now on."""
+        self._decisions = trust.decisions
+        self._verifiers = log_verifiers(trust, SITE_TREE)
 
     def take(self, wire: bytes) -> Taken:
         """Take what came: the memory that holds it now, or what it contradicts, or why it changes nothing."""

@@ -24,17 +24,20 @@ The rules (DESIGN, sections 3 and 4):
 7. A lockdown is forgotten over a restart: the service repeats it to every gate that says hello, and until the service was
    heard nothing is asked, so that nothing opens.
 
-Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant depends on it. Not here: offline
-decisions, which will be further events and effects of this same machine.
+8. When nobody answers within 700 ms, or nobody is there to ask, the gate decides from what the service signed beforehand (see
+   `standby`), where the site lets it; and lets in nobody before it stands in the journal, on disk.
+
+Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant of the service depends on it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
+from devices.core.alone import Alone, AloneDecision
 from devices.core.belief import Beacons, Ignored, read_answer
 from devices.core.checkpoints import CheckpointMemory, Checkpoints, Contradiction
 from devices.core.commands import Commands, Obeyed, ServiceTime
@@ -54,21 +57,27 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     Effect,
+    EntriesRead,
     Event,
     ExitRequested,
     FireCleared,
     FireDetected,
+    JournalBegun,
     JournalSettled,
     KeepCheckpoints,
+    KeepPolicy,
     LinkDown,
     LinkUp,
     Lock,
+    PolicyFile,
     ProofGiven,
     ReaderHeard,
     ReaderLost,
     Restart,
     Show,
     Signal,
+    SnapshotReceived,
+    StandingReceived,
     Started,
     StartTimer,
     TamperCleared,
@@ -76,16 +85,19 @@ from devices.core.events import (
     Timer,
     TimerFired,
     TimerKind,
+    TrustReceived,
     Unlock,
     WallTime,
     Warn,
 )
 from devices.core.journal import Entry, Journal, JournalBounds
 from devices.core.outbox import Outbox, Sent
+from devices.core.standby import NO_BEACON, Held, PolicyEvent, Standby
 from devices.core.tally import Tally, Unlocked
+from devices.core.timekeeping import ClockDoubt
 from devices.core.upstream import Upstream
 from gatekeeper import cose
-from gatekeeper.core.trust import Trust
+from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.model.ids import AccessPointId, BootId, GateId
 from gatekeeper.model.messages import (
     Answer,
@@ -136,6 +148,7 @@ _LaneTimer: TypeAlias = Literal[
     TimerKind.PROOF,
     TimerKind.RESEND,
     TimerKind.DEADLINE,
+    TimerKind.ALONE,
     TimerKind.UNLOCK,
     TimerKind.WARNED,
     TimerKind.HELD,
@@ -171,7 +184,10 @@ class Doorway:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long the gate waits. `longest_unlock` binds even the service; `exit` is from the button to the opening."""
+    """How long the gate waits.
+
+    `longest_unlock` binds even the service; `exit` is from the button to the opening; after `alone` without an answer the gate may decide.
+    """
 
     proof: timedelta = timedelta(seconds=2)
     resend: timedelta = timedelta(milliseconds=300)
@@ -179,6 +195,7 @@ class Limits:
     deadline: timedelta = timedelta(seconds=5)
     longest_unlock: timedelta = timedelta(seconds=60)
     held_card: timedelta = timedelta(seconds=2)
+    alone: timedelta = timedelta(milliseconds=700)
     exit: timedelta = timedelta(seconds=10)
     restart: timedelta = timedelta(seconds=5)
 
@@ -192,6 +209,8 @@ class _Asked:
     gate_random: bytes
     sealed_pin: bytes | None
     since: float
+    alone: bool = False
+    """Whether nobody is there to answer, so that the gate decides."""
 
 
 @dataclass(slots=True)
@@ -206,6 +225,8 @@ class _Lane:
     asked: _Asked | None = None
     scan: Sent | None = None
     patience: timedelta | None = None
+    deciding: bool = False
+    """Whether a decision of the gate's own is on its way to the disk."""
 
     # What is granted now, and what the strike was released for last, until the door is locked again.
     offered: bytes | None = None
@@ -218,7 +239,7 @@ class _Lane:
 
     @property
     def takes_cards(self) -> bool:
-        idle = self.asked is None and self.scan is None and self.held is None
+        idle = self.asked is None and self.scan is None and self.held is None and not self.deciding
         return idle and (self.door in SHUT or not (self.doorway.has_contact or self.is_freed))
 
 
@@ -237,6 +258,8 @@ class Controller:
         agent: str,
         bounds: JournalBounds | None = None,
         checkpoints: CheckpointMemory | None = None,
+        anchor: Anchor | None = None,
+        held: Held | None = None,
         limits: Limits | None = None,
     ) -> None:
         # Who we are, and whom we believe.
@@ -244,7 +267,9 @@ class Controller:
         self._gate: Final = gate
         self._agent: Final = agent
         self._limits: Final = limits or Limits()
-        self._trust: Final = trust
+        self._standby: Final = Standby(
+            gate=gate, key=key.kid, prefix=prefix, trust=trust, anchor=anchor, held=held or Held()
+        )
         self._decision_topic: Final = gate_topic(trust.site, gate, Channel.DECISION, prefix=prefix)
 
         # What we wait for.
@@ -261,6 +286,7 @@ class Controller:
             tally=self.tally,
             do=self._do,
             full=self._journal_full,
+            ask=self._ask_for_answer,
         )
         self._beacons: Final = Beacons(
             site=trust.site, topic=beacon_topic(trust.site, prefix=prefix), keys=trust.decisions
@@ -284,12 +310,17 @@ class Controller:
         self._is_restarting = False
         self._last_word: bytes | None = None
         self._warned: set[Ignored] = set()
+        self._doubted = False
         self._started = False
 
         # The step under way.
         self._at = 0.0
         self._wall: WallTime | None = None
         self._effects: list[Effect] = []
+
+    @property
+    def _trust(self) -> Trust:
+        return self._standby.trust
 
     def door(self, access_point: AccessPointId) -> DoorState:
         """What the door of an access point is."""
@@ -300,6 +331,10 @@ class Controller:
         """What it remembers of the site's log."""
         return self._checkpoints.memory
 
+    def has_told(self, access_point: AccessPointId) -> bool:
+        """Whether the service has recorded all that happened at an access point."""
+        return not self._up.speaks_of(access_point)
+
     def has_service(self, *, at: float) -> bool:
         """Whether a card presented now would be asked about: the service was heard lately."""
         return self._beacons.fresh(at=at) is not None
@@ -309,12 +344,13 @@ class Controller:
         if self._started is isinstance(event, Started):
             raise ValueError("a controller is started once, before anything else")
         self._at, self._wall, self._effects = at, wall, []
+        self._standby.time.seen(wall, at=at)
         match event:
             case Started():
                 self._start_up(event)
             case LinkUp() | LinkDown():
                 self._link(up=isinstance(event, LinkUp))
-            case Appended() | AppendFailed() | JournalSettled():
+            case Appended() | AppendFailed() | JournalSettled() | EntriesRead() | JournalBegun():
                 self._journal_says(event)
             case CardPresented():
                 self._card(self._lanes[event.access_point], event)
@@ -322,6 +358,8 @@ class Controller:
                 self._proof(self._lanes[event.access_point], event.signature)
             case AnswerReceived() | BeaconReceived() | CheckpointReceived() | CommandReceived():
                 self._hear(event)
+            case SnapshotReceived() | StandingReceived() | TrustReceived():
+                self._policy(event)
             case TimerFired(timer):
                 self._timer(timer)
             case _:
@@ -375,7 +413,7 @@ class Controller:
         elif not fits_a_scan(card.credential):
             self._show(lane, Signal.DENIED)
         elif beacon is None or not self._up.has_room_for_scan:
-            self._no_service(lane)
+            self._ask_alone(lane, card)
         elif lane.doorway.interlocked and self._up.speaks_of(lane.doorway.id):
             lane.held = card
             self._start(lane, TimerKind.HELD_CARD, self._limits.held_card)
@@ -391,6 +429,25 @@ class Controller:
                 self._ask_proof(lane, asked)
             else:
                 self._scan(lane, asked, proof=None, round_trip=None)
+
+    def _ask_alone(self, lane: _Lane, card: CardPresented) -> None:
+        """Nobody is there to answer: look at the badge all the same, where the gate may decide."""
+        if not self._standby.may_decide(lane.doorway.id):
+            self._no_service(lane)
+            return
+        newest = self._beacons.newest
+        asked = _Asked(
+            credential=card.credential,
+            beacon=newest.value if newest is not None else NO_BEACON,
+            gate_random=card.gate_random,
+            sealed_pin=card.sealed_pin,
+            since=self._at,
+            alone=True,
+        )
+        if asks_for_proof(card.credential):
+            self._ask_proof(lane, asked)
+        else:
+            self._scan(lane, asked, proof=None, round_trip=None)
 
     def _take_held_cards(self) -> None:
         """Ask about the cards that waited until the service had answered all that was said of their door."""
@@ -446,11 +503,16 @@ class Controller:
             offline_policy=None,
             sealed_pin=asked.sealed_pin,
         )
+        if asked.alone:
+            self._decide_alone(lane, scan)
+            return
         lane.scan = self._up.send(scan, at=self._at)
         lane.patience = None
         self.tally.scans += 1
         self._start(lane, TimerKind.RESEND, self._limits.resend)
         self._start(lane, TimerKind.DEADLINE, self._limits.deadline)
+        if self._standby.may_decide(lane.doorway.id):
+            self._start(lane, TimerKind.ALONE, self._limits.alone)
 
     def _scan_again(self, lane: _Lane) -> None:
         if lane.scan is not None:
@@ -468,6 +530,112 @@ class Controller:
         self._show(lane, Signal.DENIED)
         self._report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
 
+    # -- alone --------------------------------------------------------------------------------------------------------
+
+    def _decide_instead(self, lane: _Lane) -> None:
+        """The service does not answer: let in whom the gate may let in, and go on waiting for anybody else."""
+        sent = lane.scan
+        if sent is None or lane.patience is not None or not isinstance(sent.message, Scan):
+            return
+        decision = self._decide(lane, sent.message)
+        if decision.granted:
+            self._let_go_of_scan(lane)
+            self._up.give_over(sent)
+            # Whatever the service may answer yet, nobody passes on it.
+            self._report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
+            self._write_alone(lane, sent.message, decision)
+
+    def _decide(self, lane: _Lane, scan: Scan) -> AloneDecision:
+        """What the gate says by itself; an order of the service that stands is stronger."""
+        if lane.is_locked_down:
+            return AloneDecision(said=Alone.LOCKDOWN)
+        return self._standby.decide(scan, lane.doorway.direction, wall=self._wall, at=self._at)
+
+    def _decide_alone(self, lane: _Lane, scan: Scan) -> None:
+        decision = self._decide(lane, scan)
+        if decision.granted:
+            self._write_alone(lane, scan, decision)
+            return
+        self.tally.alone[decision.said] += 1
+        self._up.tell(self._past(scan, Verdict.DENIED), at=self._at)
+        if decision.said.may_wait:
+            self._no_service(lane)
+        else:
+            self._show(lane, Signal.DENIED)
+
+    def _past(self, scan: Scan, verdict: Verdict) -> Scan:
+        """A scan as it is told afterwards: decided, and from which snapshot."""
+        return replace(
+            scan,
+            **self._stamp(),
+            offline_verdict=verdict,
+            offline_policy=self._standby.digest,
+            sealed_pin=None,
+        )
+
+    def _write_alone(self, lane: _Lane, scan: Scan, decision: AloneDecision) -> None:
+        """Let somebody in once it stands in the journal, on disk; and not at all when it cannot.
+
+        INVARIANT: nothing opens unrecorded (promise 1), at a gate that is alone too.
+        """
+        lane.deciding = True
+        since = self._at
+        self._up.write(
+            self._past(scan, Verdict.GRANTED),
+            then=lambda entry: self._let_in_alone(lane, decision, entry, since=since),
+            otherwise=lambda: self._not_recorded(lane),
+        )
+
+    def _let_in_alone(self, lane: _Lane, decision: AloneDecision, entry: Entry, *, since: float) -> None:
+        lane.deciding = False
+        scan = sha256(entry.wire).digest()
+        if self._at - since >= self._limits.deadline.total_seconds():
+            # The disk took so long that whoever asked has gone.
+            self._report(lane, PassageOutcome.NOT_TAKEN, scan=scan)
+            self._show(lane, Signal.DENIED)
+            return
+        self.tally.alone[decision.said] += 1
+        if self._release(lane, scan, unlock=decision.unlock, entry=None):
+            self._standby.let_in(decision, wall=self._wall, at=self._at)
+            self._show(lane, Signal.GRANTED)
+        else:
+            self._show(lane, Signal.LOCKDOWN if lane.is_locked_down else Signal.BUSY)
+
+    def _not_recorded(self, lane: _Lane) -> None:
+        lane.deciding = False
+        self._no_service(lane)
+
+    def _policy(self, event: PolicyEvent) -> None:
+        taken = self._standby.take(event, at=self._at)
+        match taken:
+            case KeepPolicy(file=file):
+                self._do(taken)
+                if file is PolicyFile.TRUST:
+                    self._believe_anew()
+            case Ignored():
+                self._refuse_policy(taken)
+            case None:
+                pass
+        self._doubt_clock()
+
+    def _believe_anew(self) -> None:
+        """Another trust list: other keys may decide, and sign the log."""
+        self._beacons.keys = self._trust.decisions
+        self._checkpoints.believe(self._trust)
+
+    def _refuse_policy(self, refused: Ignored) -> None:
+        self._ignore(refused)
+        if self._standby.is_news(refused):
+            self._do(Warn(refused))
+            self._tell(StatusKind.POLICY_REFUSED, None)
+
+    def _doubt_clock(self) -> None:
+        """Tell once in a boot that the wall clock and what the service signs are apart."""
+        doubt = self._standby.time.doubt(self._wall, at=self._at)
+        if doubt in {ClockDoubt.BEHIND, ClockDoubt.APART} and not self._doubted:
+            self._doubted = True
+            self._tell(StatusKind.CLOCK_DOUBTED, None)
+
     # -- what comes down ----------------------------------------------------------------------------------------------
 
     def _answer(self, wire: bytes) -> None:
@@ -482,6 +650,9 @@ class Controller:
         match asked:
             case Ignored():
                 self._ignore(asked)
+            case Sent(message=Scan()) if self._up.is_given_over(asked):
+                self._up.recorded(asked, answer.message, at=self._at)
+                self._ignore(Ignored.ANSWER_LATE)
             case Sent(message=Scan(access_point=access_point)):
                 self._decided(self._lanes[access_point], asked, answer)
             case Sent() | Entry() if answer.verdict is Verdict.RECORDED:
@@ -501,10 +672,14 @@ class Controller:
         self._take_held_cards()
 
     def _ask_the_time(self) -> None:
-        """Say something, for the answer to tell the service's time; not while it is known, or is asked already."""
+        """Ask for an answer that tells the service's time; not while it is known, or is asked for already."""
         if not (self._time.is_measured(at=self._at) or self._up.keeps_more):
-            online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
-            self._up.keep(online, at=self._at)
+            self._ask_for_answer()
+
+    def _ask_for_answer(self) -> None:
+        """Tell what needs no telling: the answer to it tells that the service is there, and its time."""
+        online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
+        self._up.keep(online, at=self._at)
 
     def _decided(self, lane: _Lane, sent: Sent, answer: Answer) -> None:
         waited = timedelta(seconds=self._at - sent.since)
@@ -543,11 +718,12 @@ class Controller:
         self._show(lane, Signal.WAITING, reason=answer.reason, entry=answer.entry, waited=waited)
 
     def _let_in(self, lane: _Lane, sent: Sent, answer: Answer, unlock: timedelta) -> Signal:
+        self._standby.inside.forget()
         if self._release(lane, sent.digest, unlock=unlock, entry=answer.entry):
             return Signal.GRANTED
         return Signal.LOCKDOWN if lane.is_locked_down else Signal.BUSY
 
-    def _release(self, lane: _Lane, digest: bytes, *, unlock: timedelta, entry: int) -> bool:
+    def _release(self, lane: _Lane, digest: bytes, *, unlock: timedelta, entry: int | None) -> bool:
         """Release the strike for a grant or a command, if the door and its partners let it; whether they did."""
         lane.offered = digest
         lane.unlock = min(unlock, self._limits.longest_unlock)
@@ -563,15 +739,23 @@ class Controller:
     def _settle_scan(self, lane: _Lane, sent: Sent, *, later: Ignored) -> None:
         # INVARIANT: a scan is answered once; the next answer to it finds no question.
         self._up.settle(sent, later=later)
+        self._let_go_of_scan(lane)
+
+    def _let_go_of_scan(self, lane: _Lane) -> None:
         lane.scan = None
         self._cancel(lane, TimerKind.RESEND)
         self._cancel(lane, TimerKind.DEADLINE)
+        if self._standby.may_decide(lane.doorway.id):
+            self._cancel(lane, TimerKind.ALONE)
 
     def _beacon(self, wire: bytes) -> None:
         ignored = self._beacons.take(wire, at=self._at)
         self._ignore(ignored)
-        if ignored is None and self._beacons.newest is not None:
-            self._time.hear(self._beacons.newest.issued, at=self._at)
+        newest = self._beacons.newest
+        if ignored is None and newest is not None:
+            self._time.hear(newest.issued, at=self._at)
+            self._standby.time.heard(newest.issued, at=self._at)
+            self._doubt_clock()
 
     def _checkpoint(self, wire: bytes) -> None:
         taken = self._checkpoints.take(wire)
@@ -769,7 +953,9 @@ class Controller:
         full = Status(**self._stamp(), kind=StatusKind.JOURNAL_FULL, access_point=None)
         self._up.keep(full, at=self._at)
 
-    def _journal_says(self, event: Appended | AppendFailed | JournalSettled) -> None:
+    def _journal_says(
+        self, event: Appended | AppendFailed | JournalSettled | EntriesRead | JournalBegun
+    ) -> None:
         match event:
             case Appended(number):
                 self._up.appended(number)
@@ -777,6 +963,13 @@ class Controller:
                 self._up.failed(number)
             case JournalSettled(journal, number):
                 self._up.settled(journal, number)
+            case EntriesRead(journal, entries):
+                self._up.read(journal, entries)
+            case JournalBegun(found):
+                self._up.begun(found)
+                self._tell(StatusKind.JOURNAL_DAMAGED, None)
+            case _:
+                assert_never(event)
 
     def _start_up(self, event: Started) -> None:
         self._started = True
@@ -785,13 +978,15 @@ class Controller:
         hello = Hello(
             **self._stamp(),
             agent=self._agent,
-            policy=None,
+            policy=self._standby.digest,
             checkpoint=newest.note if newest is not None else None,
             journal=self._up.journal.end,
         )
         self._up.greet(hello, at=self._at)
         if event.journal.damaged:
             self._tell(StatusKind.JOURNAL_DAMAGED, None)
+        for refused in self._standby.refused:
+            self._refuse_policy(refused)
 
     def _link(self, *, up: bool) -> None:
         self._up.link(up=up, at=self._at)
@@ -820,6 +1015,8 @@ class Controller:
                 self._proof(lane, None)
             case TimerKind.RESEND:
                 self._scan_again(lane)
+            case TimerKind.ALONE:
+                self._decide_instead(lane)
             case TimerKind.DEADLINE:
                 self._give_up(lane)
             case TimerKind.UNLOCK:

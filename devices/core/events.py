@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from devices.core.belief import Ignored
 from devices.core.checkpoints import CheckpointMemory, Contradiction
-from devices.core.journal import JournalFound
+from devices.core.journal import Entry, JournalFound
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality, Credential
 
@@ -22,6 +22,7 @@ __all__ = [
     "Appended",
     "AskProof",
     "BeaconReceived",
+    "BeginJournal",
     "CallOut",
     "CancelTimer",
     "CardPresented",
@@ -30,23 +31,30 @@ __all__ = [
     "ContactClosed",
     "ContactOpened",
     "Effect",
+    "EntriesRead",
     "Event",
     "ExitRequested",
     "FireCleared",
     "FireDetected",
+    "JournalBegun",
     "JournalSettled",
     "KeepCheckpoints",
+    "KeepPolicy",
     "LinkDown",
     "LinkUp",
     "Lock",
+    "PolicyFile",
     "ProofGiven",
     "Publish",
+    "ReadEntries",
     "ReaderHeard",
     "ReaderLost",
     "Restart",
     "Settle",
     "Show",
     "Signal",
+    "SnapshotReceived",
+    "StandingReceived",
     "StartTimer",
     "Started",
     "TamperCleared",
@@ -54,6 +62,7 @@ __all__ = [
     "Timer",
     "TimerFired",
     "TimerKind",
+    "TrustReceived",
     "Unlock",
     "WallTime",
     "Warn",
@@ -77,6 +86,7 @@ class TimerKind(StrEnum):
     UNLOCK = "unlock"
     WARNED = "warned"
     HELD = "held"
+    ALONE = "alone"
     FIRE = "fire"
     KEPT = "kept"
     JOURNAL = "journal"
@@ -176,6 +186,27 @@ class CommandReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotReceived:
+    """Bytes on the gate's own policy topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StandingReceived:
+    """Bytes on the site's standing topic."""
+
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReceived:
+    """Bytes on the site's trust topic."""
+
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ExitRequested:
     """Somebody inside pressed the button of a door to leave through it."""
 
@@ -257,6 +288,24 @@ class JournalSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesRead:
+    """What `ReadEntries` asked for: entries of a journal from its disk, in order, each signature verified."""
+
+    journal: BootId
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBegun:
+    """A new journal was begun on disk in the midst of work; what the former one holds unanswered is beside it.
+
+    INVARIANT: of what was told to be appended and is not `Appended` yet, nothing is on disk, nor will be.
+    """
+
+    found: JournalFound
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that was started has run out."""
 
@@ -276,6 +325,9 @@ Event: TypeAlias = (
     | ExitRequested
     | FireDetected
     | FireCleared
+    | SnapshotReceived
+    | StandingReceived
+    | TrustReceived
     | ContactOpened
     | ContactClosed
     | TamperOpened
@@ -285,6 +337,8 @@ Event: TypeAlias = (
     | Appended
     | AppendFailed
     | JournalSettled
+    | EntriesRead
+    | JournalBegun
     | TimerFired
 )
 
@@ -307,6 +361,23 @@ class Append:
 
     number: int
     wire: bytes
+    access_point: AccessPointId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEntries:
+    """Read entries of a journal that follow a number, so many at the most; then `EntriesRead`, or `JournalBegun`."""
+
+    journal: BootId
+    after: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginJournal:
+    """Begin a new journal: the service takes no more of this one. Then `JournalBegun`."""
+
+    instead_of: BootId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,6 +453,22 @@ class KeepCheckpoints:
     alarm: Contradiction | None = None
 
 
+class PolicyFile(StrEnum):
+    """What is kept of what the site says, by the name of its file."""
+
+    SNAPSHOT = "snapshot.cose"
+    STANDING = "standing.cose"
+    TRUST = "trust.cose"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPolicy:
+    """Keep what the site signed, in the place of what was kept before, whole or not at all."""
+
+    file: PolicyFile
+    wire: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Warn:
     """Say in the gate's own log, once, that the service sends what cannot be believed."""
@@ -398,6 +485,8 @@ Effect: TypeAlias = (
     Publish
     | Append
     | Settle
+    | ReadEntries
+    | BeginJournal
     | AskProof
     | Unlock
     | Lock
@@ -406,6 +495,7 @@ Effect: TypeAlias = (
     | Show
     | CallOut
     | KeepCheckpoints
+    | KeepPolicy
     | Warn
     | Restart
 )

@@ -11,7 +11,7 @@ does not end the right to go home. Everything else is asked as on the way in.
 
 Most scans ask for nothing but rights: no company, no crowd, no memory of where somebody was. For those, `_Folded` keeps what
 is true of one badge at one access point, and a decision is a look-up. The fold is a memory of this very function: it holds
-decisions that `_decide_fully` made, and is made anew when anything differs in which two such scans can differ.
+decisions that `decide_fully` made, and is made anew when anything differs in which two such scans can differ.
 """
 
 from bisect import bisect_right
@@ -37,7 +37,7 @@ from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
 
-__all__ = ["Decision", "Facts", "Request", "asks_the_past", "decide"]
+__all__ = ["Decision", "Facts", "Request", "asks_the_past", "decide", "decide_fully", "turning_dates"]
 
 _MOST_FOLDS: Final = 1 << 20
 
@@ -87,7 +87,7 @@ def decide(policy: Policy, facts: Facts, request: Request, now: datetime) -> Dec
         or badge.max_uses is not None
         or facts.alert >= door.alerts
     ):
-        return _decide_fully(policy, door.point, facts, request, now)
+        return decide_fully(policy, door.point, facts, request, now)
     instant = now.timestamp()
     folded = door.folds.get(badge.id)
     if (
@@ -167,7 +167,7 @@ class _Door:
 
 def _decide_once(policy: Policy, door: _Door, facts: Facts, request: Request, now: datetime) -> Decision:
     """Decide fully; of equal decisions only one is kept."""
-    decision = _decide_fully(policy, door.point, facts, request, now)
+    decision = decide_fully(policy, door.point, facts, request, now)
     return door.kept.decisions.setdefault(decision, decision)
 
 
@@ -187,7 +187,7 @@ def _fold(policy: Policy, door: _Door, facts: Facts, badge: Badge, instant: floa
         if door.kept.folds >= _MOST_FOLDS:
             _forget(policy)
         door.kept.folds += 1
-    bounds = sorted(date.timestamp() for date in _dates(policy, door.point, facts, badge))
+    bounds = sorted(date.timestamp() for date in turning_dates(policy, door.point, facts, badge))
     after = bisect_right(bounds, instant)
     folded = door.folds[badge.id] = _Folded(
         badge=badge,
@@ -213,7 +213,7 @@ def _forget(policy: Policy) -> None:
         door.kept.decisions.clear()
 
 
-def _dates(policy: Policy, point: Point, facts: Facts, badge: Badge) -> set[datetime]:
+def turning_dates(policy: Policy, point: Point, facts: Facts, badge: Badge) -> set[datetime]:
     """The instants at which something about this badge, here, begins or ends to count."""
     dates: set[datetime] = {badge.not_before, badge.expires}
     holder = facts.holder
@@ -257,7 +257,8 @@ def asks_the_past(policy: Policy, point: Point) -> bool:
     )  # fmt: skip
 
 
-def _decide_fully(policy: Policy, point: Point, facts: Facts, request: Request, now: datetime) -> Decision:
+def decide_fully(policy: Policy, point: Point, facts: Facts, request: Request, now: datetime) -> Decision:
+    """Ask every rule, and remember nothing: what `decide` comes to, which other threads may ask too."""
     case = case_of(policy, point, facts, request, now, party=party_of)
     failed: list[Reason] = [*facts.findings]
     reported: list[Reason] = []

@@ -43,7 +43,15 @@ from gatekeeper.model.fields import (
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, SiteId, TenantId
 from gatekeeper.model.people import Holder, HolderKind, PinRecord
 
-__all__ = ["HOLDER_TYPE", "HolderRecord", "Register", "holder_payload", "read_holder", "read_term"]
+__all__ = [
+    "HOLDER_TYPE",
+    "HolderRecord",
+    "Register",
+    "holder_payload",
+    "read_holder",
+    "read_term",
+    "read_token",
+]
 
 HOLDER_TYPE = "application/pacs-holder+cose"
 _KINDS = tuple(HolderKind)
@@ -156,6 +164,8 @@ class Register:
     """
 
     def __init__(self) -> None:
+        #: rises with every change of what is registered
+        self.revision = 0
         self._badges: dict[BadgeId, BadgeRecord] = {}
         self._holders: dict[HolderId, HolderRecord] = {}
         self._badge_tenants: dict[BadgeId, TenantId] = {}
@@ -178,6 +188,7 @@ class Register:
 
         `holder` is to whom it was issued, where that is known: it gives them nothing, and nobody else gets it.
         """
+        self.revision += 1
         self._badges[record.id] = record
         self._badge_tenants[record.id] = tenant
         self._by_digest[hashlib.sha256(record.token).digest()] = record.id
@@ -188,6 +199,7 @@ class Register:
 
     def put_holder(self, record: HolderRecord, *, tenant: TenantId, badges: Iterable[BadgeId]) -> None:
         """Enter or replace a registration; `badges` is an index, believed only when the registration says the same."""
+        self.revision += 1
         self._holders[record.id] = record
         self._holder_tenants[record.id] = tenant
         self._read_holders.pop(record.id, None)
@@ -198,8 +210,20 @@ class Register:
         self._owner.update(dict.fromkeys(held, record.id))
 
     def holders(self) -> list[tuple[HolderRecord, TenantId]]:
-        """All registrations as they are now, believed or not, and whose they are."""
-        return [(record, self._holder_tenants[holder]) for holder, record in self._holders.items()]
+        """All registrations as they are now, believed or not, and whose they are. Threads may ask."""
+        return [
+            (record, tenant)
+            for holder, record in list(self._holders.items())
+            if (tenant := self._holder_tenants.get(holder)) is not None
+        ]
+
+    def records(self) -> list[BadgeRecord]:
+        """All badges as they are now. Threads may ask."""
+        return list(self._badges.values())
+
+    def owns(self, holder: HolderId, badge: BadgeId) -> bool:
+        """Whether a badge is the one of a holder and of nobody else. Threads may ask."""
+        return self._owner.get(badge) == holder
 
     def record_of(self, holder: HolderId) -> HolderRecord | None:
         """A registration as it is stored."""
@@ -207,6 +231,7 @@ class Register:
 
     def erase(self, holder: HolderId, *, trust: Trust) -> tuple[BadgeId, ...]:
         """Forget a holder, and every badge that is theirs or was issued to them; give these."""
+        self.revision += 1
         held = self._held.pop(holder, ())
         issued = [badge for badge, owner in self._issued_to.items() if owner == holder]
         owned = [badge for badge in held if self._owner.get(badge) == holder]
@@ -236,6 +261,7 @@ class Register:
         known = self._badges.get(badge)
         if known is None:
             return False
+        self.revision += 1
         self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state, stopped_by=stopped_by)
         return True
 
@@ -320,7 +346,7 @@ class Register:
             return remembered
         if len(self._read_tokens) >= _MAX_READ:
             self._read_tokens.clear()
-        badge = self._read_tokens[key] = _read_token(token, trust)
+        badge = self._read_tokens[key] = read_token(token, trust)
         return badge
 
     def holder_of(self, badge: BadgeId, *, trust: Trust) -> Holder | HolderRecord | None:
@@ -355,7 +381,8 @@ class Register:
         self._read_holders.clear()
 
 
-def _read_token(token: bytes, trust: Trust) -> Badge | None:
+def read_token(token: bytes, trust: Trust) -> Badge | None:
+    """Believe a token that an issuer of its tenant signed for this site, or None. Remembers nothing."""
     verified = cose.verify(token, keys=trust.issuers, typ=BADGE_TYPE, use=Use.ISSUER)
     if isinstance(verified, cose.Refused):
         return None

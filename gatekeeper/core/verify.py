@@ -7,20 +7,20 @@ All time-dependent checks (dates, revocation, epoch) belong to the decision, whi
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from gatekeeper import cose
 from gatekeeper.core.facts import Factor
 from gatekeeper.core.pin import PinChecker, pin_info
-from gatekeeper.core.register import Register
+from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.trust import Trust
-from gatekeeper.model.badges import Assurance, Badge
-from gatekeeper.model.ids import GateId, SiteId
+from gatekeeper.model.badges import Assurance, Badge, Card
+from gatekeeper.model.ids import BadgeId, GateId, SiteId
 from gatekeeper.model.messages import ByCard, ByDigest, ByToken, Scan, proof_digest_input
 from gatekeeper.model.people import Holder, PinRecord
 from gatekeeper.model.reasons import Reason
 
-__all__ = ["PinDesk", "Presented", "still_presented", "verify_scan"]
+__all__ = ["PinDesk", "Presented", "Tokens", "still_presented", "verify_scan"]
 
 _KNOWN: Final = frozenset({Factor.RIGHT, Factor.DURESS})
 """What comes of a PIN that its holder knows."""
@@ -46,6 +46,26 @@ class Presented:
         return self.factor, self.assurance
 
 
+class Tokens(Protocol):
+    """Where the badges are that a scan names: a site's register, or what a gate holds when it is alone."""
+
+    def read_token(self, token: bytes, *, trust: Trust) -> Badge | None:
+        """Believe a token, or None."""
+        ...
+
+    def token_of_digest(self, digest: bytes) -> bytes | None:
+        """The token of which this is the SHA-256."""
+        ...
+
+    def token_of_card(self, card: Card) -> bytes | None:
+        """The token that was signed for a card number."""
+        ...
+
+    def holder_of(self, badge: BadgeId, *, trust: Trust) -> Holder | HolderRecord | None:
+        """Whose badge it is; the bare record when the registration is not believed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PinDesk:
     """Where a typed PIN is opened and checked: with keys that only the running service has."""
@@ -59,7 +79,7 @@ def verify_scan(
     *,
     gate: GateId,
     direction: str,
-    register: Register,
+    register: Tokens,
     trust: Trust,
     beacons: Collection[bytes],
     desk: PinDesk | None = None,
@@ -102,7 +122,7 @@ def verify_scan(
     )
 
 
-def still_presented(presented: Presented, scan: Scan, *, register: Register, trust: Trust) -> Presented:
+def still_presented(presented: Presented, scan: Scan, *, register: Tokens, trust: Trust) -> Presented:
     """What was presented a while ago, if its token still makes the same badge; else nothing that is believed."""
     token = _token(scan, register)
     badge = register.read_token(token, trust=trust) if token is not None else None
@@ -128,7 +148,7 @@ def _factor(
     return Factor.WRONG if typed is None else desk.checker.check(typed, pin)
 
 
-def _token(scan: Scan, register: Register) -> bytes | None:
+def _token(scan: Scan, register: Tokens) -> bytes | None:
     match scan.credential:
         case ByToken(token):
             return token

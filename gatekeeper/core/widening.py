@@ -15,7 +15,16 @@ from gatekeeper.model.ids import ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import Agreement
 from gatekeeper.model.policy import Opening, Point, Policy
 from gatekeeper.model.retention import TENANTS_OWN, Kept
-from gatekeeper.model.rules import AlertDemands, AntiPassback, Enforcement, Passback, SiteRules, ZoneRules
+from gatekeeper.model.rules import (
+    AlertDemands,
+    AntiPassback,
+    Enforcement,
+    Offline,
+    Passback,
+    SiteRules,
+    Unseen,
+    ZoneRules,
+)
 from gatekeeper.model.schedule import Schedule, Window
 
 __all__ = ["policy_gains", "trust_gains"]
@@ -146,6 +155,15 @@ def _zones_ask_less(
                 yield zone, name.replace("_", " ")
         if not before.certificates <= after.certificates:
             yield zone, "certificates"
+        if _more_alone(after.offline, before.offline):
+            yield zone, "word of the service"
+
+
+def _more_alone(offline: Offline | None, former: Offline | None) -> bool:
+    """Whether a gate may decide alone for longer, or more of what it cannot know."""
+    if offline is None or offline == former:
+        return False
+    return former is None or offline.longest > former.longest or offline.unseen is Unseen.ACCEPTED
 
 
 _DEMANDS = (

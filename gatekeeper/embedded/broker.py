@@ -74,8 +74,8 @@ max_queued_messages 100000
 max_inflight_messages 1000
 persistent_client_expiration 7d
 
-# Well above the 8 KiB of the largest scan: the service wants to see what is too large, and say so.
-max_packet_size 65536
+# Room for the largest snapshot, and well above the 8 KiB of a scan: the service wants to see what is too large, and say so.
+max_packet_size 16842752
 
 log_dest stderr
 log_type error
@@ -113,7 +113,9 @@ pattern read uhppoted/gateway/replies/%u
 """
 
 # What is for every gate is granted by name: a pattern without a name in it holds for readers too.
-_FOR_ALL = (f"topic read {PREFIX}/v1/+/beacon", f"topic read {PREFIX}/v1/+/checkpoint")
+_FOR_ALL = tuple(
+    f"topic read {PREFIX}/v1/+/{site_wide}" for site_wide in ("beacon", "checkpoint", "standing", "trust")
+)
 _TOLD = (
     f"{PREFIX}/{{site}}/onvif-ej/#",
     f"{PREFIX}/{{site}}/outward",

@@ -2,7 +2,7 @@
 
     zone      level, assurance (see `places.Zone`), and of these whatever it names:
               anti-passback, unexpected location, occupancy, two persons, escort, first person, PIN, guard's check,
-              certificates, search
+              certificates, search, offline
     alert     for every zone: a higher assurance, a PIN, an escort, tenants that stay out
     site      interlocks, travelling times, events with their guests, call-ups, lock-out, inactivity, what is only reported
 
@@ -33,6 +33,7 @@ __all__ = [
     "Interlock",
     "LockOut",
     "Occupancy",
+    "Offline",
     "Passback",
     "PinLimit",
     "ProfileRef",
@@ -41,6 +42,7 @@ __all__ = [
     "SiteRules",
     "Travel",
     "TwoPersons",
+    "Unseen",
     "ZoneRules",
 ]
 
@@ -156,6 +158,21 @@ class Search:
     one_in: int
 
 
+class Unseen(StrEnum):
+    """What a gate that is alone makes of a rule which asks what it cannot know: how full a zone is, where somebody was seen."""
+
+    REFUSED = "refuse"
+    ACCEPTED = "accept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offline:
+    """For how long a gate may decide alone who enters, since the service last confirmed what it decides from."""
+
+    longest: timedelta
+    unseen: Unseen
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneRules:
     """What a zone demands beside level and assurance."""
@@ -172,6 +189,8 @@ class ZoneRules:
     search: Search | None = None
     driver: timedelta | None = None
     """A vehicle and its driver badge within this window, in either order."""
+    offline: Offline | None = None
+    """None: without the service nobody is let in."""
     shadow: frozenset[str] = frozenset()
     """Codes of reasons that are reported here and do not deny."""
 

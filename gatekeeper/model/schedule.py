@@ -87,6 +87,20 @@ class Timetable:
             plan = self._days[day] = self._plan(day)
         return plan.open_sets[bisect_right(plan.starts, instant) - 1]
 
+    def stretches(self, since: float, until: float) -> list[tuple[float, int]]:
+        """When each stretch begins in which the same schedules are open, from one instant to another, and which these are."""
+        found = [(since, self.open_at(since))]
+        day = since // _DAY * _DAY
+        while day < until:
+            self.open_at(day)
+            plan = self._days[day // _DAY]
+            for at, opens in zip(plan.starts, plan.open_sets, strict=True):
+                # A plan ends with its day; what it says of midnight, the next day says.
+                if since < at < min(until, day + _DAY) and opens != found[-1][1]:
+                    found.append((at, opens))
+            day += _DAY
+        return found
+
     def _plan(self, day: float) -> _DayPlan:
         begin = day * _DAY
         events: dict[float, int] = {begin: 0}

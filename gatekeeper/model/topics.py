@@ -2,7 +2,7 @@
 
     <prefix>/v1/<site>/<gate>/scan|passage|status|hello|journal  gate to service, QoS 1
     <prefix>/v1/<site>/<gate>/decision|command|policy            service to gate, QoS 0
-    <prefix>/v1/<site>/beacon|checkpoint                         service to every gate, QoS 0, retained
+    <prefix>/v1/<site>/beacon|checkpoint|standing|trust          service to every gate, QoS 0, retained
 
 The topic is the external AAD of everything signed that travels on it: bytes moved to another topic do not verify.
 """
@@ -20,6 +20,8 @@ __all__ = [
     "checkpoint_topic",
     "gate_topic",
     "read_gate_topic",
+    "standing_topic",
+    "trust_topic",
     "upward_filters",
 ]
 
@@ -66,6 +68,16 @@ def beacon_topic(site: SiteId, *, prefix: str = PREFIX) -> str:
 def checkpoint_topic(site: SiteId, *, prefix: str = PREFIX) -> str:
     """Spell the topic of the newest checkpoint of the site's log."""
     return f"{prefix}/{_VERSION}/{site}/checkpoint"
+
+
+def standing_topic(site: SiteId, *, prefix: str = PREFIX) -> str:
+    """Spell the topic of what takes rights away, site-wide."""
+    return f"{prefix}/{_VERSION}/{site}/standing"
+
+
+def trust_topic(site: SiteId, *, prefix: str = PREFIX) -> str:
+    """Spell the topic of the site's trust list."""
+    return f"{prefix}/{_VERSION}/{site}/trust"
 
 
 def upward_filters(site: SiteId, *, prefix: str = PREFIX) -> tuple[str, ...]:

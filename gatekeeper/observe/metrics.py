@@ -130,6 +130,17 @@ class Metrics:
             "Whether this engine owns its site (1) or stands by (0).",
             registry=registry,
         )
+        self._snapshot_bytes = Gauge(
+            "gatekeeper_snapshot_bytes",
+            "Bytes of the newest snapshot by which a gate decides when it is alone.",
+            ["gate"],
+            registry=registry,
+        )
+        self.snapshots_failed = Counter(
+            "gatekeeper_snapshots_failed_total",
+            "Times that no snapshots could be made for gates: they decide by older ones, for as long as their zones let them.",
+            registry=registry,
+        )
         self.epoch = Gauge("gatekeeper_epoch", "The epoch under which the site is owned.", registry=registry)
         self.watch_position = Gauge(
             "gatekeeper_watch_position",
@@ -173,6 +184,7 @@ class Metrics:
         self.timestamp: Callable[[str], Counter] = cache(self._timestamps.labels)
         self.outward: Callable[[str], Counter] = cache(self._outward.labels)
         self.alarm: Callable[[str], Counter] = cache(self._alarms.labels)
+        self.snapshot_bytes: Callable[[str], Gauge] = cache(self._snapshot_bytes.labels)
         self.expired: Callable[[str], Counter] = cache(self._expired.labels)
 
 

@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STANDARD = {
-    "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "difflib", "datetime",
+    "array", "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "difflib", "datetime",
     "enum", "functools", "hashlib", "hmac", "ipaddress", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
-    "zoneinfo",
+    "zlib", "zoneinfo",
 }  # fmt: skip
 FOREIGN = {"cbor2", "cryptography", "orjson", "typing_extensions"}
 PACKAGES = {

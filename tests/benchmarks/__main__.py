@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.alone import alone_at_work
 from tests.benchmarks.bundle import bundle_checked
 from tests.benchmarks.decision import decision_alone, memory_of_people, plan_of_a_change
 from tests.benchmarks.exporting import bundles_written
@@ -23,6 +24,7 @@ PARTS = {
     "plan": plan_of_a_change,
     "log": lambda: asyncio.run(sealed_append()),
     "journal": lambda: asyncio.run(journal_at_work()),
+    "alone": alone_at_work,
     "bundle": bundle_checked,
     "export": bundles_written,
     "way": lambda: asyncio.run(whole_way()),

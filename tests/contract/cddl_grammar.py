@@ -153,7 +153,7 @@ class Reader:
         for mark, bounds in (("?", (0, 1)), ("*", (0, None)), ("+", (1, None))):
             if self._took(mark):
                 return bounds
-        if self._tokens[self._at + 1] == "*":
+        if self._tokens[self._at].isdigit() and self._tokens[self._at + 1] == "*":
             least, _, most = int(self._next()), self._next(), int(self._next())
             return least, most
         return 1, 1

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, TypeAlias
 
 from gatekeeper.model.badges import Card, CardTechnology
+from gatekeeper.model.ids import BootId
 from gatekeeper.model.messages import (
     Answer,
     Beacon,
@@ -21,6 +22,7 @@ from gatekeeper.model.messages import (
     CommandKind,
     Credential,
     Hello,
+    JournalEnd,
     LogCheckpoint,
     Passage,
     PassageOutcome,
@@ -99,7 +101,16 @@ _FORMS: Mapping[type[Any], Mapping[str, tuple[Out, Out]]] = {
     },
     Passage: {**_UPWARD, "access_point": _AS_IT_IS, "outcome": _enum(PassageOutcome), "scan": _HEX},
     Status: {**_UPWARD, "kind": _enum(StatusKind), "access_point": _AS_IT_IS},
-    Hello: {**_UPWARD, "agent": _AS_IT_IS, "policy": _HEX, "checkpoint": _HEX},
+    Hello: {
+        **_UPWARD,
+        "agent": _AS_IT_IS,
+        "policy": _HEX,
+        "checkpoint": _HEX,
+        "journal": (
+            lambda end: {"journal": end.journal.hex(), "written": end.written},
+            lambda end: JournalEnd(journal=BootId(bytes.fromhex(end["journal"])), written=end["written"]),
+        ),
+    },
     Answer: {
         "message": _HEX,
         "gate": _AS_IT_IS,

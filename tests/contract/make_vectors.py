@@ -6,17 +6,19 @@ What is written follows from the code alone, to the byte; a test makes it again 
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from devices.core.alone import Alone
 from gatekeeper import cose
 from gatekeeper.core.enrolment import enrolment_request
 from gatekeeper.core.pin import pin_info
 from gatekeeper.core.trust import agreement_payload, trust_payload
 from gatekeeper.cose.sign1 import _to_be_signed
 from gatekeeper.model.messages import Scan, proof_digest_input
-from gatekeeper.model.topics import PREFIX
-from tests.contract import cddl, forgeries, mistakes, specimens
+from gatekeeper.model.topics import PREFIX, standing_topic, trust_topic
+from tests.contract import cddl, forgeries, left_alone, mistakes, specimens
 from tests.contract.checkpoints import newest_checkpoint
 from tests.contract.commands import commands
 from tests.contract.described import MODELS, diagnostic, fields_of
@@ -46,6 +48,7 @@ from tests.contract.vector_site import (
 from tests.contract.whole_log import trees, whole_log
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
+UNLOCK = timedelta(seconds=4)  # the site file says so
 WARNING = (
     "Throw-away keys, made for these vectors and published with them: they guard nothing, and whoever uses one anywhere "
     "else guards nothing either. They are no leaked secret."
@@ -60,6 +63,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "vectors/session.json", _json(_session())
     yield "vectors/refused-by-service.json", _json(_refused(forgeries.for_service()))
     yield "vectors/refused-by-gate.json", _json(_refused_by_gate())
+    yield "vectors/alone.json", _json(_alone())
     yield "vectors/log.json", _json(_log())
     yield from _examples()
 
@@ -276,6 +280,76 @@ def _refused_by_gate() -> dict[str, Any]:
             for one in forgeries.for_gate()
         ],
     }
+
+
+def _alone() -> dict[str, Any]:
+    standings = {
+        name: left_alone.sign_standing(one.payload()) for name, one in left_alone.standings().items()
+    }
+    lists = left_alone.standing().statuses
+    return {
+        "site": SITE,
+        "prefix": PREFIX,
+        "noon": int(NOON.timestamp() * 1000),
+        "state": (
+            "Each case is a gate that holds the trust list, its own snapshot and the named standing, and heard nothing since; its "
+            "clock is right. `at` is in milliseconds after noon. `after` names the cases that this gate decided before. `word` is "
+            "what it says (reasons.md), `unlock` how long it releases the strike, in milliseconds. `refused` changes nothing at the gate `front`."
+        ),
+        "trust": _signed("trust", trust_document(), name="trust-list", topic=trust_topic(SITE), key="root-1"),
+        "snapshots": {
+            gate: _signed(
+                "snapshot",
+                left_alone.snapshot_message(gate),
+                name=f"snapshot-of-{gate}",
+                topic=left_alone.policy_topic(gate),
+                key="decision",
+            )
+            for gate in left_alone.snapshots()
+        },
+        "standings": {
+            name: _signed("standing", wire, name=name, topic=standing_topic(SITE), key="decision")
+            for name, wire in standings.items()
+        },
+        "status_lists": {
+            tenant: _document("status-list", document, keys=["decision"])
+            for tenant, document in sorted(lists.items())
+        },
+        "cases": [_case(case) for case in left_alone.cases()],
+        "refused": [
+            {"file": one.file.value, "message": one.wire.hex(), "code": one.code.value}
+            for one in left_alone.unfit()
+        ],
+    }
+
+
+def _signed(rule: str, wire: bytes, *, name: str, topic: str, key: str) -> dict[str, Any]:
+    described = {"name": name, "rule": rule, "topic": topic, "key": key, "message": wire.hex()}
+    if rule == "trust":
+        return described | {"external_aad": SITE}
+    payload = specimens.payload_of(wire)
+    return described | {
+        "typ": _typ(wire),
+        "diagnostic": diagnostic(_decoded(payload)),
+        "sha256": digest(wire).hex(),
+    }
+
+
+def _case(case: left_alone.Case) -> dict[str, Any]:
+    said = {
+        "name": case.name,
+        "says": case.says,
+        "gate": case.gate,
+        "standing": case.standing,
+        "at": case.at // timedelta(milliseconds=1),
+        "after": list(case.after),
+        "direction": case.direction,
+        "scan": fields_of(case.scan),
+        "word": case.word.value,
+    }
+    if case.word is Alone.GRANTED:
+        said["unlock"] = UNLOCK // timedelta(milliseconds=1)
+    return said
 
 
 def _log() -> dict[str, Any]:

@@ -5,6 +5,7 @@ that messages are made of. Entries of the log are held against their schema, whi
 """
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -101,6 +102,75 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("command-to-start-anew", "command-to-start-a-door-anew", {5: "front-in"}, Ignored.COMMAND_MALFORMED, ""),
     ("beacon", "beacon-of-eight-bytes", {2: bytes(8)}, Ignored.BEACON_MALFORMED, ""),
     ("checkpoint", "checkpoint-without-a-note", {2: b""}, Ignored.CHECKPOINT_MALFORMED, ""),
+    ("snapshot", "snapshot-of-another-version", {0: 2}, Ignored.SNAPSHOT_MALFORMED, ""),
+    ("snapshot", "snapshot-of-another-gate", {2: "inner"}, Ignored.SNAPSHOT_FOREIGN, "On this gate's topic."),
+    ("snapshot", "snapshot-that-ends-before-it-begins", {6: 0}, Ignored.SNAPSHOT_MALFORMED, ""),
+    (
+        "snapshot",
+        "snapshot-without-its-tenants",
+        {9: []},
+        Ignored.SNAPSHOT_MALFORMED,
+        "A class refers to one.",
+    ),
+    (
+        "snapshot",
+        "snapshot-with-hours-that-overlap",
+        {10: [[10, 30, 20, 40], [10, 20]]},
+        Ignored.SNAPSHOT_MALFORMED,
+        "They rise.",
+    ),
+    ("snapshot", "snapshot-with-half-a-row", {12: bytes(12)}, Ignored.SNAPSHOT_MALFORMED, "24 bytes each."),
+    ("snapshot", "snapshot-with-a-badge-twice", {12: bytes(48)}, Ignored.SNAPSHOT_MALFORMED, "Rows rise."),
+    (
+        "snapshot",
+        "snapshot-with-a-row-of-no-class",
+        {12: bytes(20) + b"\0\0\0\x09"},
+        Ignored.SNAPSHOT_MALFORMED,
+        "",
+    ),
+    (
+        "snapshot",
+        "snapshot-with-a-card-without-a-token",
+        {13: [[0, b"card", b""]]},
+        Ignored.SNAPSHOT_MALFORMED,
+        "",
+    ),
+    ("standing", "standing-of-another-site", {1: "other-fort"}, Ignored.STANDING_FOREIGN, ""),
+    (
+        "standing",
+        "standing-without-lockdowns",
+        {5: MISSING},
+        Ignored.STANDING_MALFORMED,
+        "None is [], not nothing.",
+    ),
+    (
+        "standing",
+        "standing-with-a-list-that-nobody-signed",
+        {7: {"army": b"status"}},
+        Ignored.STANDING_MALFORMED,
+        "One that is not believed spoils the standing.",
+    ),
+    (
+        "status-list",
+        "status-list-of-another-tenant",
+        {2: "site:vector-fort/t:school"},
+        Ignored.STANDING_MALFORMED,
+        "",
+    ),
+    (
+        "status-list",
+        "status-list-of-two-bits",
+        {65533: {"bits": 2, "lst": zlib.compress(bytes(1))}},
+        Ignored.STANDING_MALFORMED,
+        "Four bits a badge.",
+    ),
+    (
+        "status-list",
+        "status-list-with-bytes-behind-it",
+        {65533: {"bits": 4, "lst": zlib.compress(bytes(1)) + b"more"}},
+        Ignored.STANDING_MALFORMED,
+        "One whole stream.",
+    ),
     (
         "badge-key-bound-p256",
         "badge-bound-to-no-key",

@@ -12,6 +12,7 @@ from typing import Any
 from devices.core.belief import Beacons, Ignored, read_answer
 from devices.core.checkpoints import CheckpointMemory, Checkpoints
 from devices.core.commands import Commands
+from devices.core.knowledge import Knowledge
 from gatekeeper import cose
 from gatekeeper.core.change import (
     CHANGE_TYPE,
@@ -28,6 +29,7 @@ from gatekeeper.core.register import HOLDER_TYPE, Register
 from gatekeeper.core.scan import Rejected, authenticate
 from gatekeeper.core.trust import AGREEMENT_TYPE, TRUST_TYPE, TrustRefused, read_trust, trust_payload
 from gatekeeper.core.verify import verify_scan
+from gatekeeper.cose.status_list import STATUS_LIST_TYPE
 from gatekeeper.model.badges import BADGE_TYPE
 from gatekeeper.model.ids import AccessPointId, BootId, HolderId, OperatorId
 from gatekeeper.model.messages import (
@@ -43,9 +45,12 @@ from gatekeeper.model.messages import (
     ClockQuality,
     Scan,
 )
+from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE
 from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, checkpoint_topic, gate_topic
+from tests.contract.left_alone import sign_standing, sign_status_list, standing
 from tests.contract.vector_site import (
     FRONT,
+    HOST,
     NOON,
     SITE,
     anchor,
@@ -117,6 +122,24 @@ def _checkpoint(payload: bytes) -> str | None:
     taken = Checkpoints(topic=topic, trust=trust(), memory=CheckpointMemory()).take(wire)
     is_read = not isinstance(taken, Ignored) or taken is Ignored.CHECKPOINT_UNSIGNED
     return None if is_read else taken.value
+
+
+def _snapshot(payload: bytes) -> str | None:
+    topic = topic_of(Channel.POLICY)
+    wire = signed(payload, key="decision", typ=SNAPSHOT_TYPE, aad=topic)
+    ignored = Knowledge(gate=FRONT, trust=trust()).take_snapshot(wire)
+    return None if ignored is None else ignored.value
+
+
+def _standing(payload: bytes) -> str | None:
+    ignored = Knowledge(gate=FRONT, trust=trust()).take_standing(sign_standing(payload))
+    return None if ignored is None else ignored.value
+
+
+def _status_list(payload: bytes) -> str | None:
+    """It travels in a standing."""
+    lists = {HOST: sign_status_list(payload)}
+    return _standing(replace(standing(), statuses=lists).payload())
 
 
 def _badge(payload: bytes) -> str | None:
@@ -199,6 +222,9 @@ PAYLOADS: Mapping[str, tuple[str, Callable[[bytes], str | None]]] = {
     "command": (COMMAND_TYPE, _command),
     "beacon": (BEACON_TYPE, _beacon),
     "checkpoint": (CHECKPOINT_TYPE, _checkpoint),
+    "snapshot": (SNAPSHOT_TYPE, _snapshot),
+    "standing": (STANDING_TYPE, _standing),
+    "status-list": (STATUS_LIST_TYPE, _status_list),
     "badge-claims": (BADGE_TYPE, _badge),
     "holder": (HOLDER_TYPE, _holder),
     "agreement": (AGREEMENT_TYPE, _agreement),

@@ -39,6 +39,7 @@ from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.operators import operator_payload
 from gatekeeper.core.register import holder_payload
 from gatekeeper.core.trust import agreement_payload, trust_payload
+from gatekeeper.cose.status_list import INVALID, SUSPENDED, VALID
 from gatekeeper.model.badges import BadgeState, claims_of
 from gatekeeper.model.ids import AccessPointId, BootId, OperatorId, SiteId
 from gatekeeper.model.messages import (
@@ -61,13 +62,17 @@ from gatekeeper.model.messages import (
     Verdict,
 )
 from tests.contract.checkpoints import note_of
+from tests.contract.left_alone import snapshots, standing, status_list
 from tests.contract.readers import digest
 from tests.contract.vector_site import (
     AGREEMENT,
     CARD,
     FRONT,
+    HOST,
+    INNER,
     NOON,
     SCHOOL,
+    SHED_READER,
     SITE,
     key_of,
     listing,
@@ -215,6 +220,14 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
     assert pin is not None
     issue = BadgeIssue(badge=van.badge.id, token=van.token, card=CARD)
     documents = {
+        "snapshot": snapshots()[FRONT].payload(),
+        "snapshot-with-a-card": replace(snapshots()[SHED_READER], gate=FRONT).payload(),
+        "snapshot-of-nothing": replace(snapshots()[INNER], gate=FRONT).payload(),
+        "standing": standing().payload(),
+        "standing-that-takes-away": standing(
+            alert=1, lockdowns=frozenset({"site", "zone:house"}), suspended=frozenset({SCHOOL})
+        ).payload(),
+        "status-list": status_list(HOST, {0: VALID, 1: INVALID, 2: SUSPENDED, 8: VALID}).payload(),
         "badge-key-bound-p256": claims(sergeant.badge),
         "badge-key-bound-ed25519": claims(everybody["teacher"].badge),
         "badge-bearer": claims(pupil.badge),
@@ -284,6 +297,8 @@ def claims(badge: Any) -> bytes:
 def rule_of(name: str) -> str:
     """The rule of the CDDL that an example obeys: its name begins with it."""
     first = name.split("-", maxsplit=1)[0]
+    if name.startswith("status-list"):
+        return "status-list"
     return "badge-claims" if first == "badge" else first
 
 

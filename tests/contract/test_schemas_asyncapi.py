@@ -19,12 +19,13 @@ from devices.settings import GateSettings
 from gatekeeper.adapters.mqtt import MqttSession
 from gatekeeper.adapters.postgres import PostgresLedger
 from gatekeeper.adapters.vault import PostgresKeyVault
+from gatekeeper.core import trust as core_trust
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.commands import Errand, Order
 from gatekeeper.core.flow import Recorded
 from gatekeeper.core.scan import Authentic, authenticate
 from gatekeeper.core.trust import Use
-from gatekeeper.model import messages
+from gatekeeper.model import messages, snapshot
 from gatekeeper.model.ids import OperatorId
 from gatekeeper.model.messages import CommandKind, LogCheckpoint
 from gatekeeper.model.topics import (
@@ -34,6 +35,8 @@ from gatekeeper.model.topics import (
     beacon_topic,
     checkpoint_topic,
     gate_topic,
+    standing_topic,
+    trust_topic,
     upward_filters,
 )
 from gatekeeper.ports import Inbound
@@ -43,7 +46,7 @@ from tests.contract import cddl, forgeries, readers, specimens
 from tests.contract.an_engine import engine
 from tests.contract.checkpoints import newest_checkpoint
 from tests.contract.play import Play, boot_of, moment
-from tests.contract.vector_site import FRONT, SITE, key_of, trust
+from tests.contract.vector_site import FRONT, SITE, fresh_flow, key_of, trust
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 KEYWORDS = {
@@ -156,33 +159,23 @@ def test_there_is_a_channel_for_every_topic_and_no_other():
         **{channel.value: gate_topic(SITE, FRONT, channel) for channel in Channel},
         "beacon": beacon_topic(SITE),
         "checkpoint": checkpoint_topic(SITE),
+        "standing": standing_topic(SITE),
+        "trust": trust_topic(SITE),
     }
 
 
 def test_a_gate_sends_what_the_service_listens_to_and_receives_all_else_that_is_in_use():
     listened = {pattern.rsplit("/", maxsplit=1)[1] for pattern in upward_filters(SITE)}
     assert listened == {channel.value for channel in UPWARD}
-    for name, channel in document()["channels"].items():
+    for name in document()["channels"]:
         actions = [operation["action"] for operation in operations(name)]
-        if channel.get("x-reserved"):
-            assert actions == []
-        else:
-            assert actions == ["send" if name in listened else "receive"], name
+        assert actions == ["send" if name in listened else "receive"], name
 
 
 def test_what_goes_up_is_answered_on_the_decision_channel():
     for operation in document()["operations"].values():
         if operation["action"] == "send":
             assert operation["reply"]["channel"]["$ref"] == "#/channels/decision"
-
-
-@pytest.mark.parametrize("name", ["policy"])
-def test_a_reserved_channel_has_no_payload_that_the_code_would_read(name: str):
-    channel = document()["channels"][name]
-    assert channel["x-reserved"] is True
-    assert name not in readers.PAYLOADS
-    for reference in references(channel["messages"]):
-        assert "payload" not in resolved(reference)
 
 
 def link() -> GateLink:
@@ -215,8 +208,9 @@ def test_a_gate_listens_to_every_channel_that_goes_down():
 def test_every_message_has_the_typ_of_the_code():
     typs = {
         name.removesuffix("_TYPE").lower(): value
-        for name, value in vars(messages).items()
-        if name.endswith("_TYPE") and isinstance(value, str)
+        for module in (messages, snapshot, core_trust)
+        for name, value in vars(module).items()
+        if name.endswith("_TYPE") and isinstance(value, str) and name != "AGREEMENT_TYPE"
     }
     assert {name: message["x-typ"] for name, message in document()["components"]["messages"].items()} == typs
 
@@ -250,6 +244,8 @@ def test_the_examples_and_vectors_of_a_message_exist_and_are_of_it(name: str):
         *session["commands"],
         *(step[way] for step in steps for way in ("up", "down") if way in step),
     ]
+    alone = json.loads((SCHEMAS / "vectors" / "alone.json").read_text("utf-8"))
+    said += [alone["trust"], *alone["snapshots"].values(), *alone["standings"].values()]
     rules = {one["name"]: one["rule"] for one in said}
     uses = {one["name"]: one["key"] for one in said}
     keys = json.loads((SCHEMAS / "vectors" / "keys.json").read_text("utf-8"))["keys"]
@@ -295,7 +291,7 @@ def test_what_a_gate_sends_has_the_quality_of_service_that_stands_here():
 
 
 def test_a_gate_asks_for_what_is_retained_where_something_is():
-    for name in ("decision", "command", "beacon", "checkpoint"):
+    for name in ("decision", "command", "beacon", "checkpoint", "policy", "standing", "trust"):
         route = routes()[spelled(document()["channels"][name]["address"])]
         assert route.retained is binding(name)["retain"]
         assert _options(route).retainHandling == (0 if route.retained else 2)
@@ -348,6 +344,14 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     await kept.something.wait()
     announcing.cancel()
     assert kept.published[-1]["payload"] == newest.wire
+    running._flow = fresh_flow()
+    snapshots = {readers.topic_of(Channel.POLICY, gate) for gate in running._flow.policy.gates}
+    providing = asyncio.create_task(running._provisions.run(lambda: running._flow))
+    async with asyncio.timeout(30):
+        while not snapshots <= {call["topic"] for call in kept.published}:
+            kept.something.clear()
+            await kept.something.wait()
+    providing.cancel()
     ordered = Order(
         errand=Errand(gate=FRONT, boot=boot_of(FRONT), kind=CommandKind.LOCK_DOWN),
         operator=OperatorId("officer"),
@@ -357,10 +361,7 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     command = running._commanding.sign(ordered, now=running._parts.clock.now())
     running._commanding.give(command)
     sent = {call["topic"]: {"qos": call["qos"], "retain": call["retain"]} for call in kept.published}
-    assert sent == {
-        spelled(document()["channels"][name]["address"]): {
-            "qos": binding(name)["qos"],
-            "retain": binding(name)["retain"],
-        }
-        for name in ("decision", "command", "beacon", "checkpoint")
-    }
+    channels = ("decision", "command", "beacon", "checkpoint", "standing", "trust")
+    bindings = {spelled(document()["channels"][name]["address"]): binding(name) for name in channels}
+    bindings |= dict.fromkeys(snapshots, binding("policy"))
+    assert sent == {topic: {"qos": one["qos"], "retain": one["retain"]} for topic, one in bindings.items()}

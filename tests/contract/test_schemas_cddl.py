@@ -15,6 +15,7 @@ from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.operators import HOST_ROLES, Operator, Operators, Role, operator_payload, read_operator
 from gatekeeper.core.register import holder_payload, read_holder
 from gatekeeper.core.trust import Use, agreement_payload
+from gatekeeper.cose.status_list import StatusList, read_status_list
 from gatekeeper.model.badges import Assurance, Badge, BadgeState, Card, CardTechnology, claims_of, read_badge
 from gatekeeper.model.ids import BadgeId, HolderId, OperatorId, TenantId
 from gatekeeper.model.messages import (
@@ -37,7 +38,8 @@ from gatekeeper.model.messages import (
     Verdict,
 )
 from gatekeeper.model.people import Agreement, Holder, HolderKind, PinRecord
-from tests.contract import cddl, readers, specimens, vector_site
+from gatekeeper.model.snapshot import LocalPassback, Snapshot, SnapshotClass, SnapshotPoint, Standing
+from tests.contract import cddl, left_alone, readers, specimens, vector_site
 
 MESSAGES: dict[str, Any] = {
     "scan": Scan,
@@ -50,6 +52,7 @@ MESSAGES: dict[str, Any] = {
     "checkpoint": LogCheckpoint,
 }
 EXAMPLES = specimens.payloads()
+_SIGNED_LIST = left_alone.sign_status_list(EXAMPLES["status-list"][1])
 WHOLE = tuple(
     rule for rule, (_, body) in cddl.rules().items() if rule.endswith(("-message", "-document", "-token"))
 )
@@ -256,6 +259,127 @@ def test_what_gate_and_service_write_is_allowed_and_read_back(rule: str, data: s
 def test_what_the_file_allows_is_read_and_written_again_the_same(rule: str, data: st.DataObject):
     payload = cddl.written(data.draw(cddl.values(rule)))
     assert MESSAGES[rule].read(payload).payload() == payload
+
+
+scopes = st.frozensets(texts, max_size=3)
+weeks = cddl.edged(0, 604_800).map(lambda length: timedelta(seconds=length))
+places_in_log = cddl.edged(0, 1 << 53)
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    points = draw(
+        st.lists(
+            st.builds(
+                SnapshotPoint,
+                id=names,
+                longest=weeks,
+                unlock=cddl.edged(0, 60_000).map(lambda ms: timedelta(milliseconds=ms)),
+                scopes=scopes,
+                target=names,
+                passback=st.none()
+                | st.builds(LocalPassback, within=st.none() | weeks, zones=st.frozensets(names, max_size=3)),
+            ),
+            max_size=3,
+            unique_by=lambda point: point.id,
+        )
+    )
+    stretches = st.sets(st.integers(0, 253_402_300_799), max_size=6).map(sorted)
+    hours = draw(st.lists(stretches.map(lambda found: tuple(found[: len(found) & ~1])), max_size=3))
+    rights = (
+        st.dictionaries(st.sampled_from(points), st.integers(0, len(hours) - 1))
+        if points and hours
+        else st.just({})
+    )
+    classes = draw(
+        st.lists(
+            st.builds(
+                SnapshotClass,
+                tenant=names,
+                hours=rights.map(lambda of: {point.id: place for point, place in of.items()}),
+            ),
+            max_size=3,
+        )
+    )
+    rows = b""
+    if classes:
+        badges_here = sorted(draw(st.sets(st.binary(min_size=16, max_size=16), max_size=4)))
+        numbers = st.integers(0, (1 << 32) - 1)
+        rows = b"".join(
+            badge
+            + draw(numbers).to_bytes(4, "big")
+            + draw(st.integers(0, len(classes) - 1)).to_bytes(4, "big")
+            for badge in badges_here
+        )
+    since = draw(st.integers(0, 253_402_300_000))
+    return Snapshot(
+        site=draw(names),
+        gate=draw(names),
+        version=draw(places_in_log),
+        issued=draw(milliseconds),
+        since=since,
+        until=draw(st.integers(since + 1, 253_402_300_799)),
+        alert=draw(cddl.edged(0, 255)),
+        points={point.id: point for point in points},
+        hours=tuple(hours),
+        classes=tuple(classes),
+        rows=rows,
+        cards=draw(st.dictionaries(cards, octets(1, 1024), max_size=3)),
+    )
+
+
+@settings(max_examples=100)
+@given(snapshots())
+def test_a_snapshot_is_allowed_and_read_back(snapshot: Snapshot):
+    payload = snapshot.payload()
+    assert cddl.allows("snapshot", decoded(payload))
+    assert cddl.pycddl_allows("snapshot", decoded(payload))
+    assert Snapshot.read(payload) == snapshot
+
+
+standings = st.builds(
+    Standing,
+    site=names,
+    version=places_in_log,
+    issued=milliseconds,
+    alert=cddl.edged(0, 255),
+    lockdowns=scopes,
+    suspended=st.frozensets(names, max_size=3),
+    statuses=st.dictionaries(names, st.just(_SIGNED_LIST), max_size=3),
+    trust=cddl.edged(0, (1 << 64) - 1),
+    snapshots=st.dictionaries(names, places_in_log, max_size=3),
+)
+
+
+@settings(max_examples=100)
+@given(standings)
+def test_a_standing_is_allowed_and_read_back(standing: Standing):
+    payload = standing.payload()
+    assert cddl.allows("standing", decoded(payload))
+    assert cddl.pycddl_allows("standing", decoded(payload))
+    assert Standing.read(payload) == standing
+
+
+@settings(max_examples=50)
+@given(cddl.values("standing"))
+def test_every_standing_that_the_file_allows_is_read(value: Any):
+    assert isinstance(Standing.read(cose.encode(value)), Standing)
+
+
+@settings(max_examples=50)
+@given(
+    st.dictionaries(st.integers(0, 5000), st.integers(0, 15), max_size=50),
+    names,
+    names,
+    st.integers(0, 253_402_300_799),
+)
+def test_a_status_list_is_allowed_and_read_back(
+    statuses: dict[int, int], site: str, tenant: str, issued: int
+):
+    listed = StatusList.of(f"site:{site}/t:{tenant}", statuses, issued=issued)
+    assert cddl.allows("status-list", decoded(listed.payload()))
+    assert cddl.pycddl_allows("status-list", decoded(listed.payload()))
+    assert read_status_list(listed.payload()) == listed
 
 
 badge_ids = st.binary(min_size=16, max_size=16).map(bytes.hex)

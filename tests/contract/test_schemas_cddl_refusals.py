@@ -70,6 +70,16 @@ ACROSS_FIELDS = {
     ("badge-claims", "range", 4),  # it would end before it begins
     ("enrolment", "range", 4),  # bytes that are no key
     ("operator", "range", 4),
+    ("snapshot", "range", 6),  # it would end before it begins
+    ("snapshot", "missing", 8),  # somebody refers to it
+    ("snapshot", "missing", 9),
+    ("snapshot", "missing", 10),
+    ("snapshot", "missing", 11),
+    ("snapshot", "range", 10),  # hours that do not rise
+    ("snapshot", "unknown", 10),  # or half a stretch
+    ("snapshot", "range", 11),  # a reference that leads nowhere
+    ("snapshot", "range", 12),  # rows that are not whole, or do not rise
+    ("status-list", "range", 65533),  # bytes that are no zlib
     ("operator", "range", 6),  # it would end before it begins
     ("trust", "missing", 6),  # without the host no agreement has its signatures
     ("trust", "range", 6),  # bytes that are no key, or no agreement

@@ -12,9 +12,11 @@ import pytest
 
 from devices.bridges.overheard import Overheard
 from devices.bridges.tasmota_format import NoCard
-from devices.core import outbox
+from devices.core import outbox, timekeeping
+from devices.core.alone import Alone
 from devices.core.belief import BEACON_PERIODS, Ignored
 from devices.core.controller import Limits
+from devices.core.timekeeping import ClockDoubt
 from gatekeeper import cose, transparency
 from gatekeeper.core import (
     change,
@@ -37,14 +39,14 @@ from gatekeeper.core.enrolment import EnrolmentRefusal
 from gatekeeper.core.policy_document import MAX_POLICY_BYTES, PolicyRefusal
 from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.core.trust import TrustRefusal
-from gatekeeper.cose import sign1
-from gatekeeper.model import badges, messages
+from gatekeeper.cose import sign1, status_list
+from gatekeeper.model import badges, messages, snapshot
 from gatekeeper.model.badges import MAX_TOKEN_BYTES
 from gatekeeper.model.messages import ANSWER_VALIDITY, LONGEST_WAIT, MAX_MESSAGE_BYTES
 from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.service.administration.exports import ExportRefusal
 from gatekeeper.service.auditor.timestamps import TimestampRefusal
-from gatekeeper.service.engine import beacons
+from gatekeeper.service.engine import beacons, provisions
 from gatekeeper.service.engine.intake import Allowance
 from gatekeeper.service.export.refusal import LogExportRefusal
 from tests.contract.test_schemas_asyncapi import document, operations
@@ -112,10 +114,14 @@ def test_every_code_stands_in_its_table_with_its_sentence(title: str, codes: Any
 
 @pytest.mark.parametrize(
     ("title", "codes"),
-    [("What a gate ignores", Ignored), ("Readers behind a bridge", [*NoCard, *Overheard])],
+    [
+        ("What a gate ignores", [Ignored]),
+        ("What a gate says when it is alone", [Alone, ClockDoubt]),
+        ("Readers behind a bridge", [NoCard, Overheard]),
+    ],
 )
 def test_every_code_without_a_sentence_of_its_own_stands_in_its_table(title: str, codes: Any):
-    assert section(title).keys() == {code.value for code in codes}
+    assert list(section(title)) == [code.value for kind in codes for code in kind]
     assert all(meaning.endswith(".") for meaning in section(title).values())
 
 
@@ -147,7 +153,7 @@ def _code(module: Any, argument: ast.expr) -> str | None:
 
 def test_every_section_of_codes_is_one_that_a_test_knows():
     titles = re.findall(r"^## (.+)$", text("reasons.md"), re.MULTILINE)
-    assert len(titles) == 15
+    assert len(titles) == 16
     for title in titles:
         anchor = title.lower().replace(" ", "-").replace("'", "")
         assert f"(#{anchor})" in text("reasons.md"), title
@@ -160,10 +166,6 @@ def test_the_table_of_channels_is_that_of_the_asyncapi():
     written = {row[0]: row[1:] for row in rows("README.md", "channel")}
     assert written.keys() == document()["channels"].keys()
     for name, (direction, qos, retained, by, typ) in written.items():
-        if document()["channels"][name].get("x-reserved"):
-            assert (qos, retained, by) == ("", "", "")
-            assert "reserved" in typ
-            continue
         [operation] = operations(name)
         binding, carried = operation["bindings"]["mqtt"], sorted(document()["channels"][name]["messages"])
         carriers = [document()["components"]["messages"][message] for message in carried]
@@ -174,16 +176,19 @@ def test_the_table_of_channels_is_that_of_the_asyncapi():
 
 
 def test_every_typ_of_the_code_is_named_and_no_other():
-    modules = (messages, badges, trust, policy_document, register, operators, change, enrolment)
+    modules = (
+        messages, snapshot, status_list, badges, trust, policy_document, register, operators, change, enrolment,
+    )  # fmt: skip
     typs = {
         value
         for module in modules
         for name, value in vars(module).items()
         if name.endswith("_TYPE") and isinstance(value, str)
     }
-    assert set(re.findall(r"application/pacs-[a-z+]+", text("README.md"))) == typs
+    assert set(re.findall(r"application/(?:pacs|statuslist)[a-z+-]+", text("README.md"))) == typs
     documents = {row[2] for row in rows("README.md", "document")}
-    assert documents == typs - {row[5].split("`")[0] for row in rows("README.md", "channel")}
+    travelling = {row[5].split("`")[0] for row in rows("README.md", "channel")}
+    assert documents == typs - travelling | {trust.TRUST_TYPE}
 
 
 def test_every_bound_is_the_one_of_the_code():
@@ -197,6 +202,13 @@ def test_every_bound_is_the_one_of_the_code():
         "a policy, bytes of JSON": MAX_POLICY_BYTES,
         "a change, bytes": MAX_CHANGE_BYTES,
         "a trust list, bytes": trust._BOUNDS.max_bytes,
+        "a snapshot, bytes": snapshot.MAX_SNAPSHOT_BYTES,
+        "nesting in a snapshot": snapshot.SNAPSHOT_BOUNDS.max_depth,
+        "items in a snapshot, keys counted": snapshot.SNAPSHOT_BOUNDS.max_items,
+        "a standing, bytes": snapshot.MAX_STANDING_BYTES,
+        "nesting in a standing": snapshot.STANDING_BOUNDS.max_depth,
+        "items in a standing, keys counted": snapshot.STANDING_BOUNDS.max_items,
+        "a status list when inflated, bytes": status_list.MAX_STATUS_BYTES,
         "messages of one gate a second, on average": int(Allowance().per_second),
         "messages of one gate at once": int(Allowance().burst),
         "numbers that the window holds": SEQUENCE_WINDOW,
@@ -221,6 +233,10 @@ def test_every_bound_is_the_one_of_the_code():
         "a gate gives a scan up after, ms": limits.deadline // MS,
         "a gate waits for a badge's proof, ms": limits.proof // MS,
         "a gate releases a strike for at most, ms": limits.longest_unlock // MS,
+        "a gate that may decide alone waits for the service, ms": limits.alone // MS,
+        "a gate's clock and the service's time may be apart, s": timekeeping.TOLERANCE // (1000 * MS),
+        "a standing is said anew every, s": provisions._SAID_EVERY // (1000 * MS),
+        "snapshots are made anew every, s": provisions._MADE_EVERY // (1000 * MS),
     }
     assert {row[0]: int(row[1]) for row in rows("README.md", "bound")} == bounds
     assert cose.DEFAULT.max_bytes == MAX_MESSAGE_BYTES

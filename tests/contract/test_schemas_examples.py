@@ -28,6 +28,16 @@ ACROSS_FIELDS = {
     "holder-of-another-site",
     "operator-that-ends-before-it-begins",
     "operator-with-roles-falling",
+    "snapshot-of-another-gate",
+    "snapshot-that-ends-before-it-begins",
+    "snapshot-with-a-badge-twice",
+    "snapshot-with-a-row-of-no-class",
+    "snapshot-with-half-a-row",
+    "snapshot-with-hours-that-overlap",
+    "snapshot-without-its-tenants",
+    "standing-of-another-site",
+    "status-list-of-another-tenant",
+    "status-list-with-bytes-behind-it",
     "trust-of-another-site",
 }
 """What CDDL cannot say, because it asks two fields, or the order of a list, or who signed."""

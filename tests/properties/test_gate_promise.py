@@ -28,6 +28,7 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     Effect,
+    EntriesRead,
     ExitRequested,
     FireCleared,
     FireDetected,
@@ -37,11 +38,11 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReadEntries,
     Restart,
     Settle,
     Show,
     Signal,
-    Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
@@ -51,7 +52,6 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
-from devices.core.journal import Entry, JournalFound
 from gatekeeper import cose
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ByToken, ClockQuality, CommandKind, Scan, Verdict
@@ -111,6 +111,7 @@ class Gate(RuleBasedStateMachine):
         self.talk.disk_is_quick = False
         self.appends: list[Append] = []
         self.settles: list[JournalSettled] = []
+        self.reads: list[ReadEntries] = []
         self.on_disk: list[Append] = []
         self.settled = 0
         self.wake(BOOT)
@@ -137,12 +138,6 @@ class Gate(RuleBasedStateMachine):
     def noon_and(self) -> datetime:
         """What the service's clock says now."""
         return NOON + timedelta(seconds=self.talk.at - self.start)
-
-    def entry(self, append: Append) -> Entry:
-        """An entry as it is found on disk."""
-        sent = Publish(topic=topic(Channel.JOURNAL), payload=append.wire, qos=1)
-        access_point = self.talk.service.read(sent).access_point
-        return Entry(journal=JOURNAL, number=append.number, wire=append.wire, access_point=access_point)
 
     # -- the shell's part -----------------------------------------------------------------------------------------
 
@@ -176,15 +171,22 @@ class Gate(RuleBasedStateMachine):
                     self.timers.pop(timer, None)
                 case Publish(payload=payload):
                     self.seen(effect, payload)
-                case Append():
-                    assert not self.appends or effect.number == self.appends[-1].number + 1
-                    self.appends.append(effect)
-                case Settle(journal=journal, number=number):
-                    self.settles.append(JournalSettled(journal, number))
+                case Append() | Settle() | ReadEntries():
+                    self.disk_is_asked(effect)
                 case AskProof() | Lock() | Show():
                     pass
         if only(Restart, effects):
             self.power_is_cut()
+
+    def disk_is_asked(self, effect: Append | Settle | ReadEntries) -> None:
+        match effect:
+            case Append():
+                assert not self.appends or effect.number == self.appends[-1].number + 1
+                self.appends.append(effect)
+            case Settle(journal=journal, number=number):
+                self.settles.append(JournalSettled(journal, number))
+            case ReadEntries():
+                self.reads.append(effect)
 
     def seen(self, sent: Publish, wire: bytes) -> None:
         message = self.talk.service.read(sent)
@@ -268,15 +270,7 @@ class Gate(RuleBasedStateMachine):
         boot = BootId(self.boots.to_bytes(8))
         self.wake(boot)
         # What waited for the disk is lost, and its numbers are free: nobody has seen them. What the disk took is all there.
-        self.appends, self.settles = [], []
-        self.talk.started = Started(
-            JournalFound(
-                id=JOURNAL,
-                settled=self.settled,
-                written=len(self.on_disk),
-                entries=tuple(map(self.entry, self.on_disk[self.settled :])),
-            )
-        )
+        self.appends, self.settles, self.reads = [], [], []
         before = len(self.talk.did)
         self.talk.restarts(self.talk.controller.remembered, boot=boot)
         self.do(self.talk.did[before:])
@@ -319,6 +313,7 @@ class Gate(RuleBasedStateMachine):
         taken = self.appends[: 1 + pick % len(self.appends)]
         del self.appends[: len(taken)]
         self.on_disk += taken
+        self.talk.disk.append(taken)
         assert [append.number for append in self.on_disk] == list(range(1, len(self.on_disk) + 1))
         self.do(self.talk.happens(Appended(taken[-1].number)))
 
@@ -336,7 +331,16 @@ class Gate(RuleBasedStateMachine):
         for settled in settles:
             assert settled.number >= self.settled
             self.settled = settled.number
+            self.talk.disk.settle(settled.journal, settled.number)
             self.do(self.talk.happens(settled))
+
+    @precondition(lambda self: self.reads)
+    @rule()
+    def disk_reads(self) -> None:
+        reads, self.reads = self.reads, []
+        for read in reads:
+            entries = self.talk.disk.read(read.journal, read.after, read.most)
+            self.do(self.talk.happens(EntriesRead(read.journal, tuple(entries))))
 
     # -- what the service and the broker do -----------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ unexpected_location = "soft"
 occupancy = { most = 50, exempt = ["army/soldier"] }
 driver = { seconds = 30 }
 search = { one_in = 20 }
+offline = { hours = 4, unseen = "accept" }
 
 [[zone]]
 id = "vault"

@@ -41,6 +41,7 @@ from gatekeeper.model.rules import (
     GuardCheck,
     Interlock,
     Occupancy,
+    Offline,
     Passback,
     ProfileRef,
     Search,
@@ -48,6 +49,7 @@ from gatekeeper.model.rules import (
     SiteRules,
     Travel,
     TwoPersons,
+    Unseen,
     ZoneRules,
 )
 from gatekeeper.model.schedule import MINUTES_A_DAY, Schedule, Window
@@ -112,6 +114,7 @@ class Rule(Enum):
     CALL_UPS = auto()
     INACTIVITY = auto()
     SHADOW = auto()
+    OFFLINE = auto()
 
 
 OF_THE_PAST = frozenset(
@@ -258,6 +261,10 @@ def _zone_fields(names: Sequence[ScheduleId]) -> dict[Rule, tuple[str, st.Search
         Rule.SEARCH: ("search", st.builds(Search, one_in=st.integers(1, 3))),
         Rule.DRIVER: ("driver", windows_of_company),
         Rule.SHADOW: ("shadow", shadows),
+        Rule.OFFLINE: (
+            "offline",
+            st.builds(Offline, longest=st.sampled_from(HOURS), unseen=st.sampled_from(Unseen)),
+        ),
     }
 
 

@@ -1,7 +1,7 @@
 """The rules of a site file: what zones, alert states and the site itself demand beside the rights that profiles give.
 
 [zone.rules]   passback_minutes, passback_forgotten_hours, unexpected_location, occupancy, two_persons, escort,
-               first_person, pin, guard_check, certificates, search, driver, shadow
+               first_person, pin, guard_check, certificates, search, driver, offline, shadow
 [[alert]]      state, assurance, pin, escort, excluded
 [[interlock]] [[travel]] [[event]] [[call_up]] [rules]
 """
@@ -26,6 +26,7 @@ from gatekeeper.model.rules import (
     Interlock,
     LockOut,
     Occupancy,
+    Offline,
     Passback,
     PinLimit,
     Search,
@@ -33,6 +34,7 @@ from gatekeeper.model.rules import (
     SiteRules,
     Travel,
     TwoPersons,
+    Unseen,
     ZoneRules,
 )
 from gatekeeper.model.site_file.forms import (
@@ -54,6 +56,7 @@ __all__ = ["RULE_KEYS", "an_alert_state", "read_site_rules", "zone_demands"]
 
 RULE_KEYS = ("alert", "interlock", "travel", "event", "call_up", "rules")
 _MOST_PEOPLE = 100_000
+_LONGEST_ALONE = 168
 _ALWAYS = "always"
 _TIMED = 'anti_passback = "timed" and passback_minutes go together'
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 3600, 86_400))
@@ -81,7 +84,7 @@ def read_zone_rules(table: Table, mode: AntiPassback | None) -> ZoneRules:
     """Read the rules of one zone whose anti-passback is of a mode; None when the mode could not be read."""
     only(
         table, "passback_minutes", "passback_forgotten_hours", "unexpected_location", "occupancy", "two_persons",
-        "escort", "first_person", "pin", "guard_check", "certificates", "search", "driver", "shadow",
+        "escort", "first_person", "pin", "guard_check", "certificates", "search", "driver", "offline", "shadow",
     )  # fmt: skip
     return ZoneRules(
         passback=_passback(table, mode),
@@ -95,6 +98,7 @@ def read_zone_rules(table: Table, mode: AntiPassback | None) -> ZoneRules:
         certificates=frozenset(table.maybe_each("certificates", a_name)),
         search=table.maybe_inner("search", _search),
         driver=table.maybe_inner("driver", _driver),
+        offline=table.maybe_inner("offline", _offline),
         shadow=frozenset(table.maybe_each("shadow", _shadow)),
     )
 
@@ -192,6 +196,14 @@ def _search(table: Table) -> Search:
 def _driver(table: Table) -> timedelta:
     only(table, "seconds")
     return table.read("seconds", a_duration(_SECOND, most=300))
+
+
+def _offline(table: Table) -> Offline:
+    only(table, "hours", "unseen")
+    return Offline(
+        longest=table.read("hours", a_duration(_HOUR, most=_LONGEST_ALONE)),
+        unseen=table.maybe("unseen", a_member(Unseen), Unseen.REFUSED),
+    )
 
 
 def _shadow(value: object) -> str:

@@ -70,6 +70,7 @@ from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.insistence import insist
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of, trees_of
+from gatekeeper.service.engine.provisions import Provisions
 from gatekeeper.service.engine.recorder import Contents, Recorder
 from gatekeeper.service.engine.sealing import Sealer
 from gatekeeper.service.engine.stamping import Stamper
@@ -190,6 +191,13 @@ class Engine:
         self._announcer = CheckpointAnnouncer(
             site=parts.site, key=parts.decision_key, prefix=parts.prefix, transport=parts.transport
         )
+        self._provisions = Provisions(
+            site=parts.site,
+            key=parts.decision_key,
+            prefix=parts.prefix,
+            transport=parts.transport,
+            clock=parts.clock,
+        )
         self._commanding = Commanding(
             site=parts.site,
             key=parts.decision_key,
@@ -228,6 +236,7 @@ class Engine:
                 if parts.witness is not None:
                     tasks.create_task(self._cosigning(parts.witness).run(), name="witnesses")
                 tasks.create_task(self._announcer.run(), name="announcer")
+                tasks.create_task(self._provisions.run(lambda: self._flow), name="provisions")
                 tasks.create_task(self._commanding.run(), name="commands")
                 if self._stamper is not None:
                     tasks.create_task(self._stamper.run(), name="timestamps")
@@ -328,6 +337,7 @@ class Engine:
         drafts = [draft, *(one for one in returned if one is not None)]
         await self._recorder.commit(Contents(drafts=drafts, writes=writes))
         self._erased.set()
+        self._provisions.changed(self._flow.next_seq)
         self._parts.health.owns_site = True
 
     async def _renew(self) -> None:
@@ -363,6 +373,7 @@ class Engine:
         gone.clear()
         if up:
             self._announcer.link_up()
+            self._provisions.link_up()
             self._commanding.link_up()
 
     def _on_message(self, inbound: Inbound) -> None:
@@ -713,6 +724,7 @@ class Engine:
         return command
 
     def _tell(self, writes: Writes) -> None:
+        self._provisions.changed(self._flow.next_seq)
         for outcome in writes.outcomes:
             metrics.change(outcome.code).inc()
             _log.info("change", change=outcome.change.hex(), outcome=outcome.code, seq=outcome.seq)
@@ -764,6 +776,7 @@ class Engine:
             return False
         for holder in found.doomed.registrations:
             self._flow.let_go(holder)
+        self._provisions.changed(self._flow.next_seq)
         return True
 
     def _are_registered(self, registrations: Mapping[HolderId, bytes]) -> bool:

@@ -21,6 +21,7 @@ RULES: dict[str, dict[str, Any]] = {
         "occupancy": {"most": 20},
         "guard_check": {"seconds": 20},
         "search": {"one_in": 10},
+        "offline": {"hours": 4},
     },
     "barrack": {
         "anti_passback": "hard",
@@ -162,6 +163,9 @@ MORE: list[tuple[Edit, str]] = [
     (rule("yard", occupancy={"most": 30}), "front-in: yard does not ask for the same occupancy"),
     (rule("yard", guard_check=None), "front-in: yard does not ask for the same guard check"),
     (rule("yard", search={"one_in": 20}), "front-in: yard does not ask for the same search"),
+    (rule("yard", offline={"hours": 5}), "front-in: yard does not ask for the same word of the service"),
+    (rule("yard", offline={"hours": 4, "unseen": "accept"}), "front-in: yard does not ask for the same word of the service"),
+    (rule("barrack", offline={"hours": 1}), "barrack-in: barrack does not ask for the same word of the service"),
     (rule("barrack", two_persons=None), "barrack-in: barrack does not ask for the same two persons"),
     (rule("barrack", first_person=None), "barrack-in: barrack does not ask for the same first person"),
     (rule("barrack", driver=None), "barrack-in: barrack does not ask for the same driver"),

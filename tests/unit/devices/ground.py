@@ -15,14 +15,18 @@ from devices.core.events import (
     Append,
     Appended,
     BeaconReceived,
+    BeginJournal,
     CardPresented,
     CheckpointReceived,
     CommandReceived,
     Effect,
+    EntriesRead,
     Event,
+    JournalBegun,
     JournalSettled,
     LinkUp,
     Publish,
+    ReadEntries,
     Settle,
     Started,
     StartTimer,
@@ -30,7 +34,9 @@ from devices.core.events import (
     TimerKind,
     WallTime,
 )
-from devices.core.journal import JournalBounds, JournalFound
+from devices.core.journal import JournalBounds
+from devices.core.standby import Held
+from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.trust import (
@@ -267,11 +273,12 @@ class Talk:
         self,
         *,
         interlocked: Collection[AccessPointId] = (),
-        journal: JournalFound | None = None,
+        disk: MemoryJournal | None = None,
         bounds: JournalBounds | None = None,
         doors: Mapping[AccessPointId, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.started = Started(journal or JournalFound(id=JOURNAL))
+        self.disk = disk or MemoryJournal(JOURNAL)
+        self.started = Started(self.disk.found)
         self._bounds = bounds
         self.disk_is_quick = True
         self.key = cose.SigningKey.generate()
@@ -284,7 +291,7 @@ class Talk:
         self.did: list[Effect] = []
         self.published: list[Publish] = []
 
-    def _controller(self, boot: BootId, memory: CheckpointMemory) -> Controller:
+    def _controller(self, boot: BootId, memory: CheckpointMemory, held: Held | None = None) -> Controller:
         return Controller(
             gate=GATE,
             prefix=PREFIX,
@@ -306,14 +313,25 @@ class Talk:
             agent="test",
             bounds=self._bounds,
             checkpoints=memory,
+            anchor=self.service.anchor,
+            held=held,
         )
 
-    def restarts(self, memory: CheckpointMemory, *, boot: BootId = NEXT_BOOT) -> None:
+    def restarts(
+        self,
+        memory: CheckpointMemory,
+        *,
+        boot: BootId = NEXT_BOOT,
+        held: Held | None = None,
+        linked: bool = True,
+    ) -> None:
         """The gate's program starts anew with what it has kept, and the link comes up."""
-        self.controller = self._controller(boot, memory)
+        self.controller = self._controller(boot, memory, held)
+        self.started = Started(self.disk.found)
         self.published.clear()
         self.happens(self.started)
-        self.happens(LinkUp())
+        if linked:
+            self.happens(LinkUp())
 
     @classmethod
     def ready(cls, **how: Any) -> "Talk":
@@ -331,12 +349,24 @@ class Talk:
         self.did += effects
         self.published += [effect for effect in effects if isinstance(effect, Publish)]
         for effect in effects if self.disk_is_quick else ():
-            match effect:
-                case Append(number=number):
-                    effects = [*effects, *self.happens(Appended(number))]
-                case Settle(journal=journal, number=number):
-                    effects = [*effects, *self.happens(JournalSettled(journal, number))]
+            said = self._keep(effect)
+            if said is not None:
+                effects = [*effects, *self.happens(said)]
         return effects
+
+    def _keep(self, effect: Effect) -> Event | None:
+        match effect:
+            case Append(number=number):
+                self.disk.append([effect])
+                return Appended(number)
+            case Settle(journal=journal, number=number):
+                self.disk.settle(journal, number)
+                return JournalSettled(journal, number)
+            case ReadEntries(journal=journal, after=after, most=most):
+                return EntriesRead(journal, tuple(self.disk.read(journal, after, most)))
+            case BeginJournal(instead_of=journal):
+                return JournalBegun(self.disk.begin_anew(journal, "the service takes no more of it"))
+        return None
 
     def passes(self, seconds: float) -> None:
         self.at += seconds

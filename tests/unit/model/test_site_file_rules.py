@@ -21,12 +21,14 @@ from gatekeeper.model.rules import (
     GuardCheck,
     LockOut,
     Occupancy,
+    Offline,
     Passback,
     PinLimit,
     Search,
     SecondFactor,
     SiteRules,
     TwoPersons,
+    Unseen,
     ZoneRules,
 )
 from gatekeeper.model.schedule import Window
@@ -65,6 +67,7 @@ def test_every_rule_of_a_zone_is_read():
         ),
         driver=timedelta(seconds=30),
         search=Search(one_in=20),
+        offline=Offline(longest=timedelta(hours=4), unseen=Unseen.ACCEPTED),
     )
     assert rules_of(policy, "vault") == ZoneRules(
         passback=Passback(mode=AntiPassback.HARD),

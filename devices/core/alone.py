@@ -1,0 +1,204 @@
+"""Deciding while the service is not heard: from the snapshot and the standing that are held, and from nothing else.
+
+    no snapshot, too old, a clock that is doubted, an alert state or a lockdown of later    nobody is let in
+    badge not believed, not proven, not in force, withdrawn, without a right at this hour   not let in
+    let in here already, where that is asked                                                not let in
+    else                                                                                    let in, once it is on disk
+
+Every rule was asked beforehand by the service (see `gatekeeper.core.snapshots`): what is left is to see who stands there, when,
+and whether anything was taken back. So a gate grants nothing that the site would refuse on what both know. What was typed at a
+keypad is for the service's eyes only, and counts for nothing here.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from devices.core.knowledge import Knowledge
+from devices.core.timekeeping import ClockDoubt
+from gatekeeper.core.register import read_token
+from gatekeeper.core.trust import Trust
+from gatekeeper.core.verify import verify_scan
+from gatekeeper.cose.status_list import VALID
+from gatekeeper.model.badges import Badge, Card
+from gatekeeper.model.ids import BadgeId, ZoneId
+from gatekeeper.model.messages import ClockQuality, Scan
+from gatekeeper.model.places import Direction
+from gatekeeper.model.snapshot import Snapshot, SnapshotPoint, Standing
+
+__all__ = ["Alone", "AloneDecision", "Inside", "decide_alone"]
+
+
+class Alone(StrEnum):
+    """What a gate that is alone says, and why, in the order in which it is asked. Codes are never reused."""
+
+    GRANTED = "alone-granted"
+    NO_POLICY = "alone-no-policy"
+    NOT_HERE = "alone-not-here"
+    CLOCK = "alone-clock"
+    TOO_LONG = "alone-too-long"
+    TRUST_OLD = "alone-trust-old"
+    ALERT = "alone-alert"
+    LOCKDOWN = "alone-lockdown"
+    BADGE = "alone-badge"
+    PROOF = "alone-proof"
+    NOT_IN_FORCE = "alone-not-in-force"
+    WITHDRAWN = "alone-withdrawn"
+    NO_RIGHT = "alone-no-right"
+    OTHER_HOURS = "alone-other-hours"
+    INSIDE = "alone-inside"
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the gate may not decide at all, so that an answer which comes late is worth waiting for."""
+        return self in _UNABLE
+
+
+_UNABLE = frozenset({Alone.NO_POLICY, Alone.NOT_HERE, Alone.TOO_LONG, Alone.CLOCK, Alone.TRUST_OLD})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AloneDecision:
+    """What was decided alone; `holder` is the number of whoever was recognised, in the snapshot."""
+
+    said: Alone
+    unlock: timedelta = timedelta()
+    holder: int | None = None
+    target: ZoneId | None = None
+
+    @property
+    def granted(self) -> bool:
+        """Whether the strike may be released."""
+        return self.said is Alone.GRANTED
+
+
+@dataclass(slots=True)
+class Inside:
+    """Whom this gate has let in where since it is alone; the service knows the rest, and forgets nothing when it is back."""
+
+    _last: dict[int, tuple[ZoneId, datetime]] = field(default_factory=dict)
+
+    def let_in(self, decision: AloneDecision, *, now: datetime) -> None:
+        """Somebody was let in."""
+        if decision.holder is not None and decision.target is not None:
+            self._last[decision.holder] = (decision.target, now)
+
+    def is_inside(self, holder: int, point: SnapshotPoint, *, now: datetime) -> bool:
+        """Whether somebody was let into what they ask to enter, and that still counts."""
+        rule, last = point.passback, self._last.get(holder)
+        if rule is None or last is None or last[0] not in rule.zones:
+            return False
+        return rule.within is None or now - last[1] < rule.within
+
+    def forget(self) -> None:
+        """The service is back."""
+        self._last.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The badges that a gate knows when it is alone: those that bring their token, and bare cards of its snapshot."""
+
+    cards: Mapping[Card, bytes]
+
+    def read_token(self, token: bytes, *, trust: Trust) -> Badge | None:
+        return read_token(token, trust)
+
+    def token_of_digest(self, _digest: bytes) -> None:
+        return None
+
+    def token_of_card(self, card: Card) -> bytes | None:
+        return self.cards.get(card)
+
+    def holder_of(self, _badge: BadgeId, *, trust: Trust) -> None:  # noqa: ARG002 - whose it is, the snapshot does not tell
+        return None
+
+
+def decide_alone(
+    scan: Scan, direction: Direction, *, knowledge: Knowledge, inside: Inside, now: datetime | ClockDoubt
+) -> AloneDecision:
+    """Decide one scan from what is held. Total: doubt denies."""
+    snapshot, standing = knowledge.snapshot, knowledge.standing
+    if snapshot is None or standing is None or knowledge.confirmed is None:
+        return AloneDecision(said=Alone.NO_POLICY)
+    point = snapshot.points.get(scan.access_point)
+    if point is None:
+        return AloneDecision(said=Alone.NOT_HERE)
+    if isinstance(now, ClockDoubt):
+        return AloneDecision(said=Alone.CLOCK)
+    closed = _closed(point, snapshot, standing, knowledge, now)
+    if closed is not None:
+        return AloneDecision(said=closed)
+    presented = verify_scan(
+        replace(scan, sealed_pin=None),
+        gate=knowledge.gate,
+        direction=direction.value,
+        register=_Held(snapshot.cards),
+        trust=knowledge.trust,
+        beacons=(scan.beacon,),
+    )
+    badge = presented.badge
+    if badge is None:
+        return AloneDecision(said=Alone.BADGE)
+    if presented.findings:
+        return AloneDecision(said=Alone.PROOF)
+    withdrawn = _withdrawn(badge, standing, knowledge, scan.clock, now)
+    if withdrawn is not None:
+        return AloneDecision(said=withdrawn)
+    return _by_right(badge, point, snapshot, inside, now)
+
+
+def _closed(
+    point: SnapshotPoint, snapshot: Snapshot, standing: Standing, knowledge: Knowledge, now: datetime
+) -> Alone | None:
+    """Why nobody is let in here."""
+    confirmed = knowledge.confirmed
+    if confirmed is None or not snapshot.since <= now.timestamp() < snapshot.until:
+        return Alone.TOO_LONG
+    if now - confirmed >= point.longest:
+        return Alone.TOO_LONG
+    if standing.trust > knowledge.trust.version:
+        return Alone.TRUST_OLD
+    # A snapshot that was made for a graver alert state gives less, never more (promise 8).
+    if standing.alert > snapshot.alert:
+        return Alone.ALERT
+    return None if point.scopes.isdisjoint(standing.lockdowns) else Alone.LOCKDOWN
+
+
+def _withdrawn(
+    badge: Badge, standing: Standing, knowledge: Knowledge, clock: ClockQuality, now: datetime
+) -> Alone | None:
+    """Why a badge that is real does not count."""
+    if not badge.not_before <= now < badge.expires:
+        return Alone.NOT_IN_FORCE
+    if badge.requires_trusted_time and clock is not ClockQuality.SYNCHRONISED:
+        return Alone.CLOCK
+    if badge.epoch < knowledge.trust.epoch(badge.tenant) or badge.tenant in standing.suspended:
+        return Alone.WITHDRAWN
+    if badge.status_index is None:
+        return None
+    # INVARIANT: revoked stays revoked; a badge whose status is not known does not count.
+    listed = knowledge.statuses.get(badge.tenant)
+    status = listed.status(badge.status_index) if listed is not None else None
+    return None if status == VALID else Alone.WITHDRAWN
+
+
+def _by_right(
+    badge: Badge, point: SnapshotPoint, snapshot: Snapshot, inside: Inside, now: datetime
+) -> AloneDecision:
+    found = snapshot.find(badge.id)
+    if found is None or found[1].tenant != badge.tenant or point.id not in found[1].hours:
+        return AloneDecision(said=Alone.NO_RIGHT)
+    holder, rights = found
+    if not _is_open(snapshot, rights.hours[point.id], now):
+        return AloneDecision(said=Alone.OTHER_HOURS)
+    if inside.is_inside(holder, point, now=now):
+        return AloneDecision(said=Alone.INSIDE)
+    return AloneDecision(said=Alone.GRANTED, unlock=point.unlock, holder=holder, target=point.target)
+
+
+def _is_open(snapshot: Snapshot, hours: int, now: datetime) -> bool:
+    """Whether an instant lies in one of the stretches: after an odd number of their bounds."""
+    return bisect_right(snapshot.hours[hours], now.timestamp()) % 2 == 1

@@ -1,0 +1,150 @@
+"""What a gate holds of the site so that it can decide alone, and which bytes may change it.
+
+    bytes -> a decision key, the right topic -> snapshot of this gate, standing of this site
+        newer than what is held                              held from now on, and kept on disk
+        the same                                             nothing new
+        older, of another gate or site, or not signed        refused; nobody is told less than before
+
+INVARIANT: what is held never goes back, not over a restart either: what is on disk is read like what arrives.
+
+The site's roots sign the trust list, nobody else; it is believed from the anchor, as at the start.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from devices.core.belief import Ignored
+from gatekeeper import cose
+from gatekeeper.core.trust import Anchor, Trust, TrustRefusal, TrustRefused, Use, read_trust
+from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList, read_status_list
+from gatekeeper.model.ids import GateId, TenantId
+from gatekeeper.model.messages import MessageMalformed
+from gatekeeper.model.snapshot import (
+    SNAPSHOT_BOUNDS,
+    SNAPSHOT_TYPE,
+    STANDING_BOUNDS,
+    STANDING_TYPE,
+    Snapshot,
+    Standing,
+)
+from gatekeeper.model.topics import PREFIX, Channel, gate_topic, standing_topic
+
+__all__ = ["Knowledge", "newer_trust", "status_uri"]
+
+
+def status_uri(trust: Trust, tenant: TenantId) -> str:
+    """The URI that a tenant's badges name as their status list."""
+    return f"site:{trust.site}/t:{tenant}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Knowledge:
+    """The newest snapshot and standing of one gate. `confirmed` is when the service last signed that this snapshot counts."""
+
+    gate: GateId
+    trust: Trust
+    prefix: str = PREFIX
+    snapshot: Snapshot | None = None
+    standing: Standing | None = None
+    statuses: Mapping[TenantId, StatusList] = field(default_factory=dict)
+    confirmed: datetime | None = None
+    digest: bytes | None = None
+    """SHA-256 of the snapshot as it was signed: by this the log names what was decided from."""
+
+    def take_snapshot(self, wire: bytes) -> Ignored | None:
+        """Take a snapshot, or say why not."""
+        if not wire:
+            return Ignored.SNAPSHOT_CLEARED
+        topic = gate_topic(self.trust.site, self.gate, Channel.POLICY, prefix=self.prefix)
+        verified = cose.verify(
+            wire,
+            keys=self.trust.decisions,
+            typ=SNAPSHOT_TYPE,
+            use=Use.DECISION,
+            external_aad=topic.encode(),
+            bounds=SNAPSHOT_BOUNDS,
+        )
+        if isinstance(verified, cose.Refused):
+            return Ignored.SNAPSHOT_FORGED
+        read = Snapshot.read(verified.payload)
+        if isinstance(read, MessageMalformed):
+            return Ignored.SNAPSHOT_MALFORMED
+        if (read.site, read.gate) != (self.trust.site, self.gate):
+            return Ignored.SNAPSHOT_FOREIGN
+        held, arrived = self.snapshot, hashlib.sha256(wire).digest()
+        if held is not None and (read.version, read.issued) <= (held.version, held.issued):
+            return Ignored.SNAPSHOT_REPEATED if arrived == self.digest else Ignored.SNAPSHOT_OLD
+        self.snapshot, self.digest, self.confirmed = read, arrived, read.issued
+        self._confirm()
+        return None
+
+    def take_standing(self, wire: bytes) -> Ignored | None:
+        """Take where the site stands, or say why not."""
+        topic = standing_topic(self.trust.site, prefix=self.prefix)
+        verified = cose.verify(
+            wire,
+            keys=self.trust.decisions,
+            typ=STANDING_TYPE,
+            use=Use.DECISION,
+            external_aad=topic.encode(),
+            bounds=STANDING_BOUNDS,
+        )
+        if isinstance(verified, cose.Refused):
+            return Ignored.STANDING_FORGED
+        read = Standing.read(verified.payload)
+        if isinstance(read, MessageMalformed):
+            return Ignored.STANDING_MALFORMED
+        if read.site != self.trust.site:
+            return Ignored.STANDING_FOREIGN
+        held = self.standing
+        if held is not None and (read.version, read.issued) <= (held.version, held.issued):
+            return Ignored.STANDING_REPEATED if read == held else Ignored.STANDING_OLD
+        statuses = self._statuses(read)
+        if statuses is None:
+            return Ignored.STANDING_MALFORMED
+        self.standing, self.statuses = read, statuses
+        self._confirm()
+        return None
+
+    def _confirm(self) -> None:
+        """Count the snapshot's age anew when the newest standing names it."""
+        if self.snapshot is None or self.standing is None or self.confirmed is None:
+            return
+        if self.standing.snapshots.get(self.gate) == self.snapshot.version:
+            self.confirmed = max(self.confirmed, self.standing.issued)
+
+    def _statuses(self, standing: Standing) -> Mapping[TenantId, StatusList] | None:
+        """The status lists of a standing, each signed by itself for its tenant; None when one is not."""
+        found: dict[TenantId, StatusList] = {}
+        for tenant, document in standing.statuses.items():
+            verified = cose.verify(
+                document,
+                keys=self.trust.decisions,
+                typ=STATUS_LIST_TYPE,
+                use=Use.DECISION,
+                external_aad=self.trust.site.encode(),
+                bounds=STANDING_BOUNDS,
+            )
+            if isinstance(verified, cose.Refused):
+                return None
+            read = read_status_list(verified.payload, bounds=STANDING_BOUNDS)
+            if isinstance(read, cose.Refused) or read.uri != status_uri(self.trust, tenant):
+                return None
+            found[tenant] = read
+        return found
+
+
+def newer_trust(document: bytes, *, anchor: Anchor, held: Trust) -> Trust | Ignored:
+    """A trust list that is newer than the one held and believed from the anchor, or why it changes nothing."""
+    if document == held.document:
+        return Ignored.TRUST_REPEATED
+    read = read_trust(document, anchor=anchor, not_below=held.version + 1)
+    if isinstance(read, TrustRefused):
+        return _TRUST_REFUSALS.get(read.code, Ignored.TRUST_FORGED)
+    return read
+
+
+_TRUST_REFUSALS: Final = {TrustRefusal.ROLLBACK: Ignored.TRUST_OLD}

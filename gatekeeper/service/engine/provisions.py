@@ -1,0 +1,266 @@
+"""What gates need to be alone one day, brought to them while the service is there.
+
+    trust list    <prefix>/v1/<site>/trust             when it changes                                    retained
+    standing      <prefix>/v1/<site>/standing          at once when anything takes a right away, and every minute   retained
+    snapshot      <prefix>/v1/<site>/<gate>/policy     when what the gate may do changes, and every hour  retained
+
+All of it goes out again after every reconnection, for the broker may have lost it; what found no link or a crowded one is tried
+again. What takes rights away goes first, and does not wait for what gives them. Snapshots are made in a thread, while the flow goes on:
+one that was made while something changed is made again. They leave one after the other, with a pause for the answers to scans.
+
+INVARIANT: a version is the length of the log when a change was committed; so no engine ever signs one that goes back.
+INVARIANT: a standing names only snapshots that were made of what is the case. A gate counts from it how long it may go on: what
+    gives more than the site would give today is not prolonged, however long the new one takes to make.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from gatekeeper import cose
+from gatekeeper.core.bearers import Bearers, statuses
+from gatekeeper.core.flow import Flow
+from gatekeeper.core.snapshots import Beforehand, alone_at
+from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList
+from gatekeeper.model.ids import GateId, SiteId, TenantId
+from gatekeeper.model.policy import Policy
+from gatekeeper.model.snapshot import (
+    MAX_SNAPSHOT_BYTES,
+    SNAPSHOT_TYPE,
+    STANDING_TYPE,
+    Snapshot,
+    Standing,
+)
+from gatekeeper.model.topics import Channel, gate_topic, standing_topic, trust_topic
+from gatekeeper.observe.metrics import metrics
+from gatekeeper.ports import Clock, Transport
+
+__all__ = ["Provisions"]
+
+_SAID_EVERY: Final = timedelta(seconds=60)
+_MADE_EVERY: Final = timedelta(hours=1)
+_OVERLAP: Final = timedelta(hours=2)
+_SETTLED_AFTER: Final = timedelta(seconds=1)
+_APART: Final = timedelta(milliseconds=200)
+_AGAIN_AFTER: Final = timedelta(seconds=10)
+_ENVELOPE: Final = 256
+
+_log = structlog.get_logger("gatekeeper.provisions")
+
+
+class Provisions:
+    """Keeps one site's gates provided."""
+
+    def __init__(
+        self, *, site: SiteId, key: cose.SigningKey, prefix: str, transport: Transport, clock: Clock
+    ) -> None:
+        self._site: Final = site
+        self._key: Final = key
+        self._prefix: Final = prefix
+        self._transport: Final = transport
+        self._clock: Final = clock
+        self._bearers: Final = Bearers()
+
+        # What is to be done.
+        self._version = 0
+        self._said: object = None
+        self._news: Final = asyncio.Event()
+        self._makes: Final = asyncio.Event()
+        self._sends: Final = asyncio.Event()
+        self._unsent: Final[dict[GateId, None]] = {}
+
+        # What counts.
+        self._statuses: Mapping[TenantId, bytes] = {}
+        self._snapshots: Final[dict[GateId, tuple[Snapshot, bytes]]] = {}
+        self._made_of: object = None
+
+    def changed(self, version: int) -> None:
+        """Something was committed that may give or take a right; `version` is the length of the log with it."""
+        self._version = version
+        self._news.set()
+
+    def link_up(self) -> None:
+        """The broker is there again, and may have lost what it retained."""
+        self._said = None
+        self._news.set()
+        self._send_later(self._snapshots)
+
+    async def run(self, flow: Callable[[], Flow]) -> None:
+        """Provide until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._say(flow), name="standing")
+            tasks.create_task(self._make(flow), name="snapshots")
+            tasks.create_task(self._send(), name="sending snapshots")
+
+    # -- what takes rights away -----------------------------------------------------------------------------------
+
+    async def _say(self, flow: Callable[[], Flow]) -> None:
+        while True:
+            self._news.clear()
+            pause = _SAID_EVERY if await self._has_said(flow()) else _AGAIN_AFTER
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause.total_seconds()):
+                    await self._news.wait()
+
+    async def _has_said(self, flow: Flow) -> bool:
+        """Say where the site stands, and before it the trust list if that may be news; whether all of it went out."""
+        what = _what_counts(flow)
+        if what == self._said:
+            return self._publish_standing(flow)
+        try:
+            self._statuses = await asyncio.to_thread(self._signed_statuses, flow)
+        except Exception:  # noqa: BLE001 - see below
+            # INVARIANT: no standing is signed that may not know of a revocation. The gates' time alone runs out instead.
+            metrics.snapshots_failed.inc()
+            _log.exception("no status lists could be made")
+            return False
+        self._makes.set()
+        topic = trust_topic(self._site, prefix=self._prefix)
+        is_out = self._transport.publish(topic, flow.trust.document, retain=True)
+        is_out = self._publish_standing(flow) and is_out
+        if is_out:
+            self._said = what
+        return is_out
+
+    def _publish_standing(self, flow: Flow) -> bool:
+        topic = standing_topic(self._site, prefix=self._prefix)
+        standing = Standing(
+            site=self._site,
+            version=self._version,
+            issued=self._clock.now(),
+            alert=flow.alert,
+            lockdowns=flow.lockdowns,
+            suspended=flow.suspended,
+            statuses=self._statuses,
+            trust=flow.trust.version,
+            snapshots={
+                gate: snapshot.version
+                for gate, (snapshot, _) in self._snapshots.items()
+                if self._made_of == _what_counts(flow)
+            },
+        )
+        wire = cose.sign(standing.payload(), key=self._key, typ=STANDING_TYPE, external_aad=topic.encode())
+        return self._transport.publish(topic, wire, retain=True)
+
+    def _signed_statuses(self, flow: Flow) -> Mapping[TenantId, bytes]:
+        issued = int(self._clock.now().timestamp())
+        return {
+            tenant: cose.sign(
+                StatusList.of(f"site:{self._site}/t:{tenant}", listed, issued=issued).payload(),
+                key=self._key,
+                typ=STATUS_LIST_TYPE,
+                external_aad=self._site.encode(),
+            )
+            for tenant, listed in statuses(flow).items()
+        }
+
+    # -- what gives them --------------------------------------------------------------------------------------------
+
+    async def _make(self, flow: Callable[[], Flow]) -> None:
+        """Make snapshots some time after a change, for changes come in crowds; and every hour, for time goes on."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_MADE_EVERY.total_seconds()):
+                    await self._makes.wait()
+            await asyncio.sleep(_SETTLED_AFTER.total_seconds())
+            self._makes.clear()
+            version, now, what = self._version, self._clock.now(), _what_counts(flow())
+            try:
+                made = await asyncio.to_thread(self._made, flow(), version, now)
+            except Exception:  # noqa: BLE001 - see below
+                # A gate that is not provided is no reason to stop deciding for all the others.
+                metrics.snapshots_failed.inc()
+                _log.exception("no snapshots could be made")
+                self._makes.set()
+                await asyncio.sleep(_AGAIN_AFTER.total_seconds())
+                continue
+            self._take(made)
+            self._made_of = what
+            self._news.set()
+
+    def _made(self, flow: Flow, version: int, now: datetime) -> list[Snapshot]:
+        policy, alert = flow.policy, flow.alert
+        # Of whole hours: a gate whose rights did not change within the hour gets the same again, and need not get it.
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        asked = Beforehand(
+            policy=policy,
+            alert=alert,
+            since=hour - _OVERLAP / 2,
+            until=hour + _MADE_EVERY + _longest(policy, alert) + _OVERLAP,
+        )
+        people = list(self._bearers.of(flow, now=now))
+        return [
+            asked.snapshot(gate, people, version=version, issued=now)
+            for gate in policy.gates
+            if gate in flow.trust.listing.gates
+        ]
+
+    def _take(self, made: list[Snapshot]) -> None:
+        """Sign what is new and let it out; clear what a gate has no more."""
+        fitting = [snapshot for snapshot in made if self._fits(snapshot)]
+        gone = self._snapshots.keys() - {snapshot.gate for snapshot in fitting}
+        for gate in gone:
+            del self._snapshots[gate]
+        news = [snapshot for snapshot in fitting if self._is_news(snapshot)]
+        for snapshot in news:
+            topic = self._policy_topic(snapshot.gate)
+            wire = cose.sign(
+                snapshot.payload(), key=self._key, typ=SNAPSHOT_TYPE, external_aad=topic.encode()
+            )
+            self._snapshots[snapshot.gate] = (snapshot, wire)
+            metrics.snapshot_bytes(snapshot.gate).set(len(wire))
+            self._send_later([snapshot.gate])
+        self._send_later(gone)
+
+    def _fits(self, made: Snapshot) -> bool:
+        octets = len(made.payload())
+        if octets + _ENVELOPE <= MAX_SNAPSHOT_BYTES:
+            return True
+        _log.error("a snapshot is too large", gate=made.gate, octets=octets)
+        return False
+
+    def _is_news(self, made: Snapshot) -> bool:
+        known, _ = self._snapshots.get(made.gate, (None, b""))
+        return known is None or replace(made, version=known.version, issued=known.issued) != known
+
+    # -- and how they leave -----------------------------------------------------------------------------------------
+
+    def _send_later(self, gates: Iterable[GateId]) -> None:
+        self._unsent.update(dict.fromkeys(gates))
+        self._sends.set()
+
+    async def _send(self) -> None:
+        while True:
+            await self._sends.wait()
+            self._sends.clear()
+            missed = []
+            for gate in list(self._unsent):
+                del self._unsent[gate]
+                _, wire = self._snapshots.get(gate, (None, b""))
+                if not self._transport.publish(self._policy_topic(gate), wire, retain=True):
+                    missed.append(gate)
+                # A link that is busy with a snapshot takes no answers to scans; they come in between.
+                await asyncio.sleep(_APART.total_seconds())
+            if missed:
+                await asyncio.sleep(_AGAIN_AFTER.total_seconds())
+                self._send_later(missed)
+
+    def _policy_topic(self, gate: GateId) -> str:
+        return gate_topic(self._site, gate, Channel.POLICY, prefix=self._prefix)
+
+
+def _what_counts(flow: Flow) -> object:
+    """All that rights follow from; another one when any of it changed."""
+    return (
+        flow.policy.version, flow.trust.version, flow.alert, flow.lockdowns, flow.suspended, flow.register.revision,
+    )  # fmt: skip
+
+
+def _longest(policy: Policy, alert: int) -> timedelta:
+    allowed = (alone_at(policy, point, alert=alert) for point in policy.points.values())
+    return max((one.longest for one in allowed if one is not None), default=timedelta(hours=1))

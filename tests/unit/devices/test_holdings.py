@@ -1,0 +1,95 @@
+"""What is told of a gate's folder is what the gate would do at its next start."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from devices.core.controller import Doorway
+from devices.core.standby import Held
+from devices.holdings import told
+from devices.settings import GateSettings
+from gatekeeper import cose
+from gatekeeper.model.badges import Card, CardTechnology
+from gatekeeper.model.places import Direction
+from gatekeeper.model.topics import PREFIX
+from tests.unit.devices.ground import GATE, IN, NOON, OUT, PLAIN, SITE
+from tests.unit.devices.solitude import Lonely
+
+DOORWAYS = tuple(
+    Doorway(
+        id=name,
+        direction=Direction.IN,
+        has_contact=True,
+        interlocked=False,
+        warned=timedelta(seconds=20),
+        held=timedelta(seconds=30),
+    )
+    for name in (IN, OUT, PLAIN)
+)
+
+
+def settings(talk: Lonely, held: Held) -> GateSettings:
+    return GateSettings(
+        site=SITE, gate=GATE, prefix=PREFIX, doorways=DOORWAYS, bridge=None, key=cose.SigningKey.generate(), password="none",
+        trust=talk.service.trust, held=held, policy_folder=Path(),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def talk() -> Lonely:
+    talk = Lonely.ready()
+    assert isinstance(talk, Lonely)
+    return talk
+
+
+def test_a_gate_that_is_provided_says_until_when_each_access_point_can_be_decided(talk: Lonely):
+    snapshot = talk.snapshot(cards={Card(CardTechnology.MIFARE, b"card"): b"token"})
+    said = list(told(settings(talk, Held(snapshot=snapshot, standing=talk.standing()))))
+    assert said == [
+        "It holds version 100 of its snapshot, of 2026-03-02 12:00 UTC: 1 badge (1 card among them), made for alert state 1.",
+        "The service was last heard 2026-03-02 12:00 UTC: alert state 1, 0 lockdowns, 0 suspended tenants.",
+        "main-in: can be decided alone until 2026-03-02 16:00 UTC.",
+        "main-out: can be decided alone until 2026-03-02 16:00 UTC.",
+        "main-plain: is not to be decided alone.",
+    ]
+
+
+NOTHING = "It holds no snapshot and standing that it believes: alone it lets nobody in."
+
+
+def test_a_gate_that_is_not_provided_says_so(talk: Lonely):
+    assert list(told(settings(talk, Held()))) == [NOTHING]
+    assert list(told(settings(talk, Held(snapshot=talk.snapshot())))) == [NOTHING]
+
+
+def test_what_is_not_believed_counts_for_nothing_and_is_said(talk: Lonely):
+    held = Held(snapshot=talk.snapshot(key=cose.SigningKey.generate()), standing=talk.standing()[:-1])
+    assert list(told(settings(talk, held))) == [
+        "snapshot.cose counts for nothing: snapshot-forged.",
+        "standing.cose counts for nothing: standing-forged.",
+        NOTHING,
+    ]
+
+
+WHY = {
+    "is locked down.": {"lockdowns": frozenset({"site"})},
+    "The snapshot was made for a calmer state: alone it lets nobody in.": {"alert": 2},
+    "The site counts on version 2 of the trust list, which is not here: alone it lets nobody in.": {
+        "trust": 2
+    },
+}
+
+
+@pytest.mark.parametrize(("sentence", "changes"), WHY.items(), ids=["lockdown", "alert", "trust"])
+def test_why_nobody_is_let_in_is_said(talk: Lonely, sentence: str, changes: dict):
+    standing = talk.standing(version=101, **changes)
+    said = list(told(settings(talk, Held(snapshot=talk.snapshot(), standing=standing))))
+    assert any(one.endswith(sentence) for one in said)
+    assert not any("until" in one for one in said)
+
+
+def test_a_snapshot_that_ends_before_the_gate_s_time_alone_ends_it(talk: Lonely):
+    short = talk.snapshot(until=int(NOON.timestamp()) + 600)
+    said = list(told(settings(talk, Held(snapshot=short, standing=talk.standing()))))
+    assert "main-in: can be decided alone until 2026-03-02 12:10 UTC." in said
