@@ -303,6 +303,7 @@ class Controller:
             keys=trust.decisions,
         )
         self._time: Final = ServiceTime()
+        self._untimed: bytes | None = None
         self._refused: set[Ignored] = set()
         self._tampered: set[AccessPointId | None] = set()
         self._is_burning = False
@@ -663,11 +664,17 @@ class Controller:
         """The service has written down what was told."""
         self._up.recorded(recorded, digest, at=self._at)
         if digest == self._last_word:
-            self._do(Restart())
-        elif isinstance(recorded, Sent) and not (self._time.is_measured or self._up.keeps_more):
+            self._start_anew()
+        elif isinstance(recorded, Sent):
             # All answers took too long to tell the time by, as after a start without a link: ask once more.
-            self._ask_for_answer()
+            self._ask_the_time()
+            self._command_again()
         self._take_held_cards()
+
+    def _ask_the_time(self) -> None:
+        """Ask for an answer that tells the service's time; not while it is known, or is asked for already."""
+        if not (self._time.is_measured(at=self._at) or self._up.keeps_more):
+            self._ask_for_answer()
 
     def _ask_for_answer(self) -> None:
         """Tell what needs no telling: the answer to it tells that the service is there, and its time."""
@@ -767,15 +774,25 @@ class Controller:
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def _command(self, wire: bytes) -> None:
-        heard = self._time.is_measured and self._beacons.fresh(at=self._at) is not None
+        heard = self._time.is_measured(at=self._at) and self._beacons.fresh(at=self._at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._at) if heard else None)
         ignored = self._obey(taken.command, taken) if isinstance(taken, Obeyed) else taken
         self._ignore(ignored)
+        if ignored is Ignored.COMMAND_UNTIMED:
+            self._untimed = wire
+            self._ask_the_time()
         # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
         # yet is nobody's attack.
         if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED and ignored not in self._refused:
             self._refused.add(ignored)
             self._tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+
+    def _command_again(self) -> None:
+        """Take the newest command that came before the gate could tell the time: nobody has spoken to it for long."""
+        wire = self._untimed
+        if wire is not None and self._time.is_measured(at=self._at):
+            self._untimed = None
+            self._command(wire)
 
     def _obey(self, command: Command, obeyed: Obeyed) -> Ignored | None:
         lanes = list(self._lanes.values())
@@ -825,6 +842,11 @@ class Controller:
         self._start(None, TimerKind.RESTART, self._limits.restart)
         return None
 
+    def _start_anew(self) -> None:
+        # INVARIANT: while it burns no gate ends by itself: it would secure the doors that are released.
+        if not self._is_burning:
+            self._do(Restart())
+
     def _remember_last_word(self, entry: Entry) -> None:
         self._last_word = sha256(entry.wire).digest()
 
@@ -839,6 +861,8 @@ class Controller:
         for lane in self._lanes.values():
             lane.is_freed = on and lane.doorway.released_by_fire
             self._follow(lane)
+        if self._is_restarting and not on:
+            self._start(None, TimerKind.RESTART, self._limits.restart)
 
     # -- the door -----------------------------------------------------------------------------------------------------
 
@@ -977,7 +1001,7 @@ class Controller:
             case TimerKind.KEPT | TimerKind.JOURNAL:
                 self._up.again(timer.kind)
             case TimerKind.RESTART:
-                self._do(Restart())
+                self._start_anew()
             case _ if timer.access_point is None:
                 raise KeyError(timer)
             case _:

@@ -129,7 +129,8 @@ class Gate(RuleBasedStateMachine):
         self.unlocks = 0
         self.highest = 0
         self.down: set[AccessPointId] = set()
-        self.burns = self.is_restarting = self.is_measured = False
+        self.untimed: Order | None = None
+        self.burns = self.is_restarting = False
         for question in self.questions:
             question.is_open = False
 
@@ -436,7 +437,20 @@ class Gate(RuleBasedStateMachine):
             if not isinstance(message, Scan) and message.boot in {self.boot, JOURNAL}:
                 self.is_greeted |= sent.payload == self.hello
                 recorded = self.talk.service.answer(sent.payload, Verdict.RECORDED, issued=self.noon_and)
-                self.do(self.talk.hears(recorded))
+                self.hears_recorded(recorded)
+
+    def hears_recorded(self, wire: bytes) -> None:
+        """An answer tells the time: the newest command that came before it was known may count by now."""
+        untimed, controller = self.untimed, self.talk.controller
+        before = self.commands_ignored()
+        opens = self.may_open(untimed) if untimed is not None else None
+        effects = self.talk.hears(wire)
+        if untimed is not None and controller._untimed is None:
+            self.untimed = None
+            counted = self.commands_ignored() == before
+            assert self.may_count(untimed) or not counted, "a command counted that must not"
+            self.heard(untimed, counted=counted)
+        self.do(effects, may_unlock=opens)
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -476,19 +490,33 @@ class Gate(RuleBasedStateMachine):
         self.deliver(self.orders[-1 - pick % min(len(self.orders), 4)])
 
     def deliver(self, order: Order) -> list[Effect]:
-        may_count, boot = self.may_count(order), self.boot
-        opens = order.access_point if may_count and order.kind is CommandKind.OPEN else None
-        if opens is not None and not self.is_free_to_open(opens):
-            opens = None
-        ignored = self.talk.controller.tally.ignored.total()
+        may_count, opens, boot = self.may_count(order), self.may_open(order), self.boot
+        before, untimed = self.commands_ignored(), self.untimed_commands()
         effects = self.talk.happens(CommandReceived(order.wire))
-        counted = self.talk.controller.tally.ignored.total() == ignored
+        counted = self.commands_ignored() == before
         assert may_count or not counted, "a command counted that must not"
         self.do(effects, may_unlock=opens)
-        if boot == self.boot == order.boot:
-            self.highest = max(self.highest, order.sequence)
-            self.note(order, counted=counted)
+        if self.untimed_commands() > untimed:
+            self.untimed = order
+        elif boot == self.boot == order.boot:
+            self.heard(order, counted=counted)
         return effects
+
+    def may_open(self, order: Order) -> AccessPointId | None:
+        """Which door a command may open now, if any."""
+        door = order.access_point if order.kind is CommandKind.OPEN and self.may_count(order) else None
+        return door if door is not None and self.is_free_to_open(door) else None
+
+    def commands_ignored(self) -> int:
+        ignored = self.talk.controller.tally.ignored
+        return sum(count for code, count in ignored.items() if code.startswith("command-"))
+
+    def untimed_commands(self) -> int:
+        return self.talk.controller.tally.ignored["command-untimed"]
+
+    def heard(self, order: Order, *, counted: bool) -> None:
+        self.highest = max(self.highest, order.sequence)
+        self.note(order, counted=counted)
 
     def note(self, order: Order, *, counted: bool) -> None:
         doors = {order.access_point} if order.access_point is not None else {IN, OUT, PLAIN}
@@ -507,9 +535,9 @@ class Gate(RuleBasedStateMachine):
         self.new_beacon()
         order = self.sign(CommandKind.OPEN, access_point, 10.0, self.boot)
         is_owed = self.is_free_to_open(access_point) and not self.is_restarting
-        untimed = self.talk.controller.tally.ignored["command-untimed"]
+        untimed = self.untimed_commands()
         effects = self.deliver(order)
-        if is_owed and self.talk.controller.tally.ignored["command-untimed"] == untimed:
+        if is_owed and self.untimed_commands() == untimed:
             assert only(Unlock, effects), "a valid command was not carried out"
 
     @rule(access_point=st.none() | POINTS, on=st.booleans())
