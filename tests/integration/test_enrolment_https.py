@@ -161,6 +161,10 @@ async def test_a_stranger_s_certificate_is_refused_by_tls_and_none_is_refused_by
         with pytest.raises(httpx.TransportError):
             await thief.post("/renewal", json=body)
     async with client(served, served.place / TLS) as honest:
+        again = await honest.post("/renewal", json=body)
+        assert (again.status_code, again.json()["code"]) == (409, "enrolment-key-used")
+        following = asking(key=key_of("front"))
+        body = {"request": _base64(following.document), "csr": following.csr.decode()}
         assert (await honest.post("/renewal", json=body)).status_code == 200
 
 

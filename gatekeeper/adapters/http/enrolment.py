@@ -39,6 +39,7 @@ _STATUS: Final[Mapping[EnrolmentRefusal | CertificateRefusal, int]] = {
     EnrolmentRefusal.CODE: 403,
     EnrolmentRefusal.IDENTITY: 403,
     EnrolmentRefusal.NOT_WAITING: 404,
+    EnrolmentRefusal.KEY_USED: 409,
     EnrolmentRefusal.KEY_KNOWN: 409,
     EnrolmentRefusal.LATER: 503,
 }

@@ -36,7 +36,12 @@ from gatekeeper.model.ids import GateId
 from gatekeeper.ports import Clock
 from gatekeeper.service.administration.folder import SiteFolder, SiteFolderError
 from gatekeeper.service.engine.beside import Owner
-from gatekeeper.service.identity.authority_files import is_standing, issue_to_gate, read_authority
+from gatekeeper.service.identity.authority_files import (
+    is_standing,
+    is_used,
+    issue_to_gate,
+    read_authority,
+)
 from gatekeeper.service.identity.invitations import accept_code
 
 __all__ = ["MAX_REQUEST_BYTES", "Answer", "Certified", "EnrolmentDesk", "Refused", "Waits", "request_of"]
@@ -206,6 +211,12 @@ class EnrolmentDesk:
             or not _is_admitted(owner.flow.trust, asked.request)
         ):
             return Refused(code=EnrolmentRefusal.IDENTITY)
+        # INVARIANT: a request is certified once: who copied it with its TLS key is that gate until this certificate ends.
+        is_known = asked.key == shown.public_key() or await asyncio.to_thread(
+            is_used, self._folder, asked.key
+        )
+        if is_known:
+            return Refused(code=EnrolmentRefusal.KEY_USED)
         return self._given(to_pem(await self._certify(owner, asked, renewal=True)), owner)
 
     async def _certify(self, owner: Owner, asked: _Asked, *, renewal: bool) -> x509.Certificate:
@@ -280,8 +291,8 @@ def _place(gate: GateId, name: str) -> str:
 def _keep(folder: SiteFolder, asked: _Asked) -> None:
     gate = asked.request.gate
     (folder.root / _place(gate, _CERTIFICATE)).unlink(missing_ok=True)
-    folder.write(_place(gate, _CSR), asked.csr)
-    folder.write(_place(gate, _REQUEST), asked.document)
+    folder.write_private(_place(gate, _CSR), asked.csr)
+    folder.write_private(_place(gate, _REQUEST), asked.document)
 
 
 def _kept(folder: SiteFolder, gate: GateId) -> _Asked | None:

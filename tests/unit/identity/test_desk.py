@@ -141,6 +141,36 @@ async def test_a_certificate_that_counts_leads_to_the_next_with_another_key(desk
     assert desk.owner.drafts[-1].public["renewal"] is True
 
 
+async def test_whoever_copied_a_tls_key_with_its_request_does_not_renew_it(desk: Desk):
+    first, second = asking(key=key_of("front")), asking(key=key_of("front"))
+    certificate = of(await desk.certified(first))
+    assert refused(await desk.renew(certificate, first)) is EnrolmentRefusal.KEY_USED
+    following = await desk.renew(certificate, second)
+    assert isinstance(following, Certified)
+    assert refused(await desk.renew(of(following), first)) is EnrolmentRefusal.KEY_USED, "an older one"
+    for until_renewed in (timedelta(days=5), timedelta(days=4)):
+        desk.clock.advance(until_renewed)  # the first ends, and its record with it
+        following = await desk.renew(of(following), asking(key=key_of("front")))
+        assert isinstance(following, Certified)
+    assert refused(await desk.renew(of(following), first)) is EnrolmentRefusal.KEY_USED, (
+        "and one that has ended"
+    )
+
+
+async def test_a_key_that_was_certified_before_keys_were_written_down_is_not_renewed_with_either(desk: Desk):
+    request = asking(key=key_of("front"))
+    certificate = of(await desk.certified(request))
+    for kept in (desk.folder.root / "ca/keys").iterdir():
+        kept.unlink()
+    assert refused(await desk.renew(certificate, request)) is EnrolmentRefusal.KEY_USED
+
+
+async def test_what_a_gate_asked_with_is_for_the_site_s_own_eyes(desk: Desk):
+    await desk.certified(asking(key=key_of("front")))
+    kept = [desk.folder.root / "enrolments" / GATE / name for name in ("request.cose", "request.csr")]
+    assert [file.stat().st_mode & 0o077 for file in kept] == [0, 0]
+
+
 async def test_who_has_stolen_only_the_certificate_does_not_renew_it(desk: Desk):
     certificate = of(await desk.certified(asking(key=key_of("front"))))
     assert refused(await desk.renew(certificate, asking(key=NEW))) is EnrolmentRefusal.IDENTITY
