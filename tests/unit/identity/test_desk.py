@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,12 @@ from gatekeeper.core.certificates import CertificateRefusal, gate_of
 from gatekeeper.core.enrolment import EnrolmentRefusal, enrolment_request
 from gatekeeper.core.trust import KeyState
 from gatekeeper.model.ids import GateId, SiteId
-from gatekeeper.service.administration.folder import SiteFolder
-from gatekeeper.service.identity.authority_files import read_authority, revoke_certificates
+from gatekeeper.service.administration.folder import ANCHOR, SiteFolder
+from gatekeeper.service.identity.authority_files import found_authority, read_authority, revoke_certificates
 from gatekeeper.service.identity.desk import Certified, Refused, Waits, request_of
 from gatekeeper.service.identity.invitations import INVITATION_LASTS
 from tests.support.enrolment import GATE, NEW, OFFICER, OTHER, WEEK, Desk, asking, open_desk
-from tests.support.sites import NOON, SITE, key_of
+from tests.support.sites import NOON, SITE, ground, key_of
 
 
 @pytest.fixture
@@ -228,6 +229,28 @@ async def test_while_the_folder_is_held_for_a_change_nothing_is_issued(desk: Des
     with desk.folder.alone():
         assert refused(await desk.desk.look(GATE, waits.digest)) is EnrolmentRefusal.LATER
     assert isinstance(await desk.desk.look(GATE, waits.digest), Certified)
+
+
+async def test_a_stranger_keeps_no_gate_from_renewing(desk: Desk, tmp_path: Path):
+    certificate = of(await desk.certified(asking(key=key_of("front"))))
+    for _ in range(40):
+        await desk.desk.ask(document=b"x", csr=b"x", code="x")
+        await desk.renew(None, asking())
+    assert refused(await desk.renew(None, asking())) is EnrolmentRefusal.LATER
+    stranger = SiteFolder(tmp_path / "stranger")
+    stranger.write(ANCHOR, ground().anchor.to_json().encode())
+    theirs = found_authority(stranger, site=SITE, prefix="gk", now=NOON)
+    made = theirs.for_gate(GATE, asking().key.public_key(), serial=3, now=NOON, life=WEEK)
+    assert refused(await desk.renew(made, asking())) is EnrolmentRefusal.LATER
+    assert isinstance(await desk.renew(certificate, asking(key=key_of("front"))), Certified)
+
+
+async def test_a_gate_keeps_no_other_gate_from_renewing(desk: Desk):
+    own = of(await desk.certified(asking(key=key_of("front"))))
+    other = of(await desk.certified(asking(OTHER, key=key_of("inner"))))
+    answers = [refused(await desk.renew(own, asking())) for _ in range(30)]
+    assert answers == [EnrolmentRefusal.IDENTITY] * 20 + [EnrolmentRefusal.LATER] * 10
+    assert isinstance(await desk.renew(other, asking(OTHER, key=key_of("inner"))), Certified)
 
 
 async def test_nobody_tries_many_codes(desk: Desk):
