@@ -231,6 +231,14 @@ async def test_while_the_folder_is_held_for_a_change_nothing_is_issued(desk: Des
     assert isinstance(await desk.desk.look(GATE, waits.digest), Certified)
 
 
+async def test_a_stranger_does_not_end_the_code_that_an_installer_holds(desk: Desk):
+    desk.owner.believes(GATE, key_of("front"), KeyState.REVOKED)
+    code = desk.code()
+    for _ in range(19):
+        assert refused(await desk.ask(asking(), "0000-0000-0000-0000")) is EnrolmentRefusal.CODE
+    assert isinstance(await desk.ask(asking(), code), Waits)
+
+
 async def test_a_stranger_keeps_no_gate_from_renewing(desk: Desk, tmp_path: Path):
     certificate = of(await desk.certified(asking(key=key_of("front"))))
     for _ in range(40):
