@@ -5,10 +5,11 @@ import base64
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from devices.renewal import CertificateRenewal
 from devices.settings import GateSettings, read_gate_folder
 from devices.site_desk import DeskAwayError, DeskRefusedError, DeskUrlError, Granted, SiteDesk
 from gatekeeper.adapters.http import serving
+from gatekeeper.adapters.http.connections import BoundedListener, TimelyProtocol
 from gatekeeper.adapters.http.enrolment import enrolment_app, enrolment_tls
 from gatekeeper.core.certificates import to_pem
 from gatekeeper.core.trust import KeyState
@@ -198,6 +200,27 @@ async def test_a_body_that_is_none_is_refused(served: Served, body: bytes):
         answer = await stranger.post("/enrolment", content=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "enrolment-malformed")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_who_agrees_on_tls_and_never_asks_is_not_held(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(TimelyProtocol, "head_seconds", 0.2)
+    context, where = ssl.create_default_context(cafile=served.authority), urlsplit(served.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port, ssl=context)
+    writer.write(b"POST /enrolment HTTP/1.1\r\n")
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_who_never_agrees_on_tls_keeps_nobody_out(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(BoundedListener, "most", 8)
+    where = urlsplit(served.url)
+    silent = [await asyncio.open_connection(where.hostname, where.port) for _ in range(40)]
+    request = await served.certified()
+    assert request.gate == GATE
+    for _, writer in silent:
+        writer.close()
 
 
 @pytest.mark.parametrize("gate", ["Front", "a" * 33, "..", "%2e%2e"])
