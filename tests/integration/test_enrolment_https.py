@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from cryptography import x509
+from fastapi import FastAPI, Response
 
 from devices.app import gate_on, make_link
 from devices.certificate import TLS, CertificateError, Request, keep_granted, read_certificate
@@ -248,6 +250,37 @@ async def client(served: Served, shown: Path | None = None) -> AsyncIterator[htt
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+NONSENSE = {
+    "no base64": {"certificate": "x", "trust": "a"},
+    "base64 with something between": {"certificate": "x", "trust": "AAAA AAAA"},
+    "no ASCII": {"certificate": "x", "trust": "\u00e9"},
+    "half a character": b'{"certificate": "\\ud800", "trust": ""}',
+    "a depth without end": b"[" * 100_000,
+    "no document": b"[]",
+    "no JSON": b"<html>",
+    "no fields": {},
+}
+
+
+@pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
+async def test_a_desk_that_answers_nonsense_is_told_of_and_is_asked_again(tmp_path: Path, said: Any):
+    folder = SiteFolder(tmp_path / "site")
+    folder.write(ANCHOR, ground().anchor.to_json().encode())
+    found_authority(folder, site=SITE, prefix="gk", now=datetime.now(UTC))
+    app, content = FastAPI(), said if isinstance(said, bytes) else json.dumps(said).encode()
+
+    @app.post("/renewal")
+    async def answer() -> Response:
+        return Response(content, media_type="application/json")
+
+    own = certify_desk(folder, "127.0.0.1", now=datetime.now(UTC))
+    tls = enrolment_tls(certificate=own, authority=folder.root / AUTHORITY)
+    async with serving(app, host="127.0.0.1", port=0, tls=tls) as url:
+        desk = SiteDesk(url, authority=folder.root / AUTHORITY)
+        with pytest.raises(DeskAwayError, match=r"no answer|answer that is none|no certificate"):
+            await asyncio.to_thread(desk.renew, asking(), shown=own)
 
 
 # -- what the gate keeps ------------------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ class TimelyProtocol(H11Protocol):
 
     def _watch(self) -> None:
         """Keep a deadline while no request is being answered; what dribbles in does not put it off."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        # uvicorn's `cycle` is None until the first request, whatever its type says.
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
             self._forget()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
