@@ -121,7 +121,7 @@ def decide_alone(
 ) -> AloneDecision:
     """Decide one scan from what is held. Total: doubt denies."""
     snapshot, standing = knowledge.snapshot, knowledge.standing
-    if snapshot is None or standing is None or knowledge.confirmed is None:
+    if snapshot is None or standing is None:
         return AloneDecision(said=Alone.NO_POLICY)
     point = snapshot.points.get(scan.access_point)
     if point is None:

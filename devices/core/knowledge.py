@@ -6,6 +6,8 @@
         older, of another gate or site, or not signed        refused; nobody is told less than before
 
 INVARIANT: what is held never goes back, not over a restart either: what is on disk is read like what arrives.
+INVARIANT: a snapshot counts from the standing that names it on, and from nothing else. It says nothing of lockdowns and revocations,
+    so one that comes without its standing prolongs nothing, and a standing from before it is not enough.
 
 The site's roots sign the trust list, nobody else; it is believed from the anchor, as at the start.
 """
@@ -42,7 +44,7 @@ def status_uri(trust: Trust, tenant: TenantId) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Knowledge:
-    """The newest snapshot and standing of one gate. `confirmed` is when the service last signed that this snapshot counts."""
+    """The newest snapshot and standing of one gate. `confirmed` is when a standing last named this snapshot."""
 
     gate: GateId
     trust: Trust
@@ -77,7 +79,9 @@ class Knowledge:
         held, arrived = self.snapshot, hashlib.sha256(wire).digest()
         if held is not None and (read.version, read.issued) <= (held.version, held.issued):
             return Ignored.SNAPSHOT_REPEATED if arrived == self.digest else Ignored.SNAPSHOT_OLD
-        self.snapshot, self.digest, self.confirmed = read, arrived, read.issued
+        if held is None or held.version != read.version:
+            self.confirmed = None
+        self.snapshot, self.digest = read, arrived
         self._confirm()
         return None
 
@@ -111,10 +115,11 @@ class Knowledge:
 
     def _confirm(self) -> None:
         """Count the snapshot's age anew when the newest standing names it."""
-        if self.snapshot is None or self.standing is None or self.confirmed is None:
+        snapshot, standing = self.snapshot, self.standing
+        if snapshot is None or standing is None or standing.version < snapshot.version:
             return
-        if self.standing.snapshots.get(self.gate) == self.snapshot.version:
-            self.confirmed = max(self.confirmed, self.standing.issued)
+        if standing.snapshots.get(self.gate) == snapshot.version:
+            self.confirmed = max(self.confirmed or standing.issued, standing.issued)
 
     def _statuses(self, standing: Standing) -> Mapping[TenantId, StatusList] | None:
         """The status lists of a standing, each signed by itself for its tenant; None when one is not."""

@@ -52,7 +52,7 @@ from gatekeeper.model.messages import (
 )
 from gatekeeper.model.snapshot import STANDING_TYPE, Standing
 from gatekeeper.model.topics import Channel, standing_topic
-from tests.unit.devices.ground import HOST, IN, NOON, OTHER_GATE, OUT, PLAIN, SITE, only, topic
+from tests.unit.devices.ground import GATE, HOST, IN, NOON, OTHER_GATE, OUT, PLAIN, SITE, only, topic
 from tests.unit.devices.solitude import BADGE, LONGEST, Lonely, badge_of
 
 CARD = Card(CardTechnology.MIFARE, b"\xba\x83\x9d\x07")
@@ -72,6 +72,7 @@ def test_whoever_may_come_in_comes_in_and_it_is_told_when_the_link_is_back():
     talk = Lonely.provided()
     snapshot = talk.snapshot(version=101)
     talk.comes(SnapshotReceived(snapshot))
+    talk.comes(StandingReceived(talk.standing(version=101, snapshots={GATE: 101})))
     talk.happens(LinkDown())
     talk.passes(60)
     before = len(talk.published)
@@ -245,6 +246,54 @@ def test_a_word_of_the_service_makes_the_time_begin_anew_and_only_for_the_snapsh
         talk.happens(LinkDown())
         talk.passes(LONGEST.total_seconds() - 60)
         assert talk.shows() is signal
+
+
+@pytest.mark.parametrize("newer", [0, 1], ids=["of the same version", "of newer versions"])
+def test_snapshots_that_come_without_a_standing_prolong_nothing(newer: int):
+    """A broker that keeps a lockdown back and lets snapshots through, which say nothing of lockdowns."""
+    talk = Lonely.provided()
+    noon = int(NOON.timestamp())
+    for hour in range(1, 11):
+        talk.passes(3600)
+        snapshot = talk.snapshot(
+            version=100 + newer * hour,
+            issued=NOON + timedelta(hours=hour),
+            since=noon + (hour - 1) * 3600,
+            until=noon + (hour + 5) * 3600,
+            hours=((noon, noon + 24 * 3600),),
+        )
+        assert only(KeepPolicy, talk.comes(SnapshotReceived(snapshot)))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    assert talk.shows() is Signal.NO_SERVICE
+    assert (talk.said(), talk.unlocked()) == ({"alone-too-long": 1}, [])
+
+
+@pytest.mark.parametrize("standing_first", [True, False])
+def test_a_newer_snapshot_counts_as_soon_as_a_standing_names_it_whichever_comes_first(
+    standing_first: bool,  # noqa: FBT001 - which
+):
+    talk = Lonely.provided()
+    comes = [
+        SnapshotReceived(talk.snapshot(version=101)),
+        StandingReceived(talk.standing(version=101, snapshots={GATE: 101})),
+    ]
+    for event in reversed(comes) if standing_first else comes:
+        talk.comes(event)
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_a_standing_from_before_a_snapshot_is_not_enough_though_it_names_it():
+    talk = Lonely.provided()
+    talk.comes(StandingReceived(talk.standing(issued=NOON + timedelta(minutes=1), snapshots={GATE: 101})))
+    talk.comes(SnapshotReceived(talk.snapshot(version=101)))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows() is Signal.NO_SERVICE
+    assert talk.said() == {"alone-too-long": 1}
 
 
 def test_whoever_came_in_alone_does_not_come_in_again_before_they_went_out():

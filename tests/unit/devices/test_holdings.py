@@ -78,10 +78,11 @@ WHY = {
     "The site counts on version 2 of the trust list, which is not here: alone it lets nobody in.": {
         "trust": 2
     },
+    "The standing does not name this snapshot: alone it lets nobody in.": {"snapshots": {}},
 }
 
 
-@pytest.mark.parametrize(("sentence", "changes"), WHY.items(), ids=["lockdown", "alert", "trust"])
+@pytest.mark.parametrize(("sentence", "changes"), WHY.items(), ids=["lockdown", "alert", "trust", "unnamed"])
 def test_why_nobody_is_let_in_is_said(talk: Lonely, sentence: str, changes: dict):
     standing = talk.standing(version=101, **changes)
     said = list(told(settings(talk, Held(snapshot=talk.snapshot(), standing=standing))))
