@@ -4,7 +4,7 @@
     standing.cose   what takes rights away, site-wide                         as the service signed it
     trust.cose      whom the site believes                                    as the site's roots signed it
 
-They give nothing by lying there: what is read at the start is believed as if it had just arrived, by its signature. A file that
+A file of no bytes stands for one that is let go. They give nothing by lying there: what is read at the start is believed as if it had just arrived, by its signature. A file that
 cannot be read is told and passed over, for a gate without a snapshot is one that lets nobody in alone.
 """
 
@@ -31,7 +31,7 @@ def read_held(folder: Path) -> Held:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return path.read_bytes() or None
     except FileNotFoundError:
         return None
     except OSError as error:

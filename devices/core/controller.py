@@ -63,11 +63,9 @@ from devices.core.events import (
     FireDetected,
     JournalSettled,
     KeepCheckpoints,
-    KeepPolicy,
     LinkDown,
     LinkUp,
     Lock,
-    PolicyFile,
     ProofGiven,
     ReaderHeard,
     ReaderLost,
@@ -598,20 +596,18 @@ class Controller:
 
     def _policy(self, event: PolicyEvent) -> None:
         taken = self._standby.take(event, at=self._at)
-        match taken:
-            case KeepPolicy(file=file):
-                self._do(taken)
-                if file is PolicyFile.TRUST:
-                    self._believe_anew()
-            case Ignored():
-                self._refuse_policy(taken)
-            case None:
-                pass
+        if isinstance(taken, Ignored):
+            self._refuse_policy(taken)
+        else:
+            for kept in taken:
+                self._do(kept)
+            if isinstance(event, TrustReceived):
+                self._believe_anew()
         self._doubt_clock()
 
     def _believe_anew(self) -> None:
-        """Another trust list: other keys may decide, and sign the log."""
-        self._beacons.keys = self._trust.decisions
+        """Another trust list: other keys may decide and command, and sign the log."""
+        self._beacons.keys = self._commands.keys = self._trust.decisions
         self._checkpoints.believe(self._trust)
 
     def _refuse_policy(self, refused: Ignored) -> None:

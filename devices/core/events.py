@@ -422,7 +422,7 @@ class PolicyFile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeepPolicy:
-    """Keep what the site signed, in the place of what was kept before, whole or not at all."""
+    """Keep what the site signed, in the place of what was kept before, whole or not at all; nothing, for what counts no more."""
 
     file: PolicyFile
     wire: bytes

@@ -9,7 +9,8 @@ INVARIANT: what is held never goes back, not over a restart either: what is on d
 INVARIANT: a snapshot counts from the standing that names it on, and from nothing else. It says nothing of lockdowns and revocations,
     so one that comes without its standing prolongs nothing, and a standing from before it is not enough.
 
-The site's roots sign the trust list, nobody else; it is believed from the anchor, as at the start.
+The site's roots sign the trust list, nobody else; it is believed from the anchor, as at the start. What is held is read anew
+under it: what a key signed that the roots took back is let go.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from datetime import datetime
 from typing import Final
 
 from devices.core.belief import Ignored
+from devices.core.events import PolicyFile
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefusal, TrustRefused, Use, read_trust
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList, read_status_list
@@ -53,8 +55,21 @@ class Knowledge:
     standing: Standing | None = None
     statuses: Mapping[TenantId, StatusList] = field(default_factory=dict)
     confirmed: datetime | None = None
+    _wires: dict[PolicyFile, bytes] = field(default_factory=dict, repr=False)
     digest: bytes | None = None
     """SHA-256 of the snapshot as it was signed: by this the log names what was decided from."""
+
+    def believe(self, trust: Trust) -> list[PolicyFile]:
+        """Believe another trust list, and of what is held only what it bears out; gives what is let go."""
+        # INVARIANT: what is held is signed by keys that are believed now, not only when it came.
+        wires, self._wires = self._wires, {}
+        self.trust, self.statuses = trust, {}
+        self.snapshot = self.standing = self.confirmed = self.digest = None
+        if PolicyFile.SNAPSHOT in wires:
+            self.take_snapshot(wires[PolicyFile.SNAPSHOT])
+        if PolicyFile.STANDING in wires:
+            self.take_standing(wires[PolicyFile.STANDING])
+        return [file for file in wires if file not in self._wires]
 
     def take_snapshot(self, wire: bytes) -> Ignored | None:
         """Take a snapshot, or say why not."""
@@ -82,6 +97,7 @@ class Knowledge:
         if held is None or held.version != read.version:
             self.confirmed = None
         self.snapshot, self.digest = read, arrived
+        self._wires[PolicyFile.SNAPSHOT] = wire
         self._confirm()
         return None
 
@@ -110,6 +126,7 @@ class Knowledge:
         if statuses is None:
             return Ignored.STANDING_MALFORMED
         self.standing, self.statuses = read, statuses
+        self._wires[PolicyFile.STANDING] = wire
         self._confirm()
         return None
 

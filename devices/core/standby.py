@@ -87,11 +87,11 @@ class Standby:
         snapshot = self._knowledge.snapshot
         return snapshot is not None and access_point in snapshot.points
 
-    def take(self, event: PolicyEvent, *, at: float) -> KeepPolicy | Ignored | None:
-        """Take what came: what is to be kept on disk, or why it changes nothing; None for what is held and need not be kept yet."""
+    def take(self, event: PolicyEvent, *, at: float) -> list[KeepPolicy] | Ignored:
+        """Take what came: what is to be kept on disk, which may be nothing yet, or why it changes nothing."""
         match event:
             case SnapshotReceived(wire):
-                return self._knowledge.take_snapshot(wire) or KeepPolicy(PolicyFile.SNAPSHOT, wire)
+                return self._knowledge.take_snapshot(wire) or [KeepPolicy(PolicyFile.SNAPSHOT, wire)]
             case StandingReceived(wire):
                 return self._standing(wire, at=at)
             case TrustReceived(document):
@@ -99,28 +99,28 @@ class Standby:
             case _:
                 assert_never(event)
 
-    def _standing(self, wire: bytes, *, at: float) -> KeepPolicy | Ignored | None:
+    def _standing(self, wire: bytes, *, at: float) -> list[KeepPolicy] | Ignored:
         before = self._knowledge.standing
         refused = self._knowledge.take_standing(wire)
         now = self._knowledge.standing
         if refused is not None or now is None:
-            return refused
+            return refused or []
         self.time.heard(now.issued, at=at)
         # Said anew every minute: flash memory wears out, and an older confirmation on disk only makes the gate give up sooner.
         same = before is not None and replace(before, issued=now.issued) == now
         if same and self._kept_at is not None and now.issued - self._kept_at < _KEPT_EVERY:
-            return None
+            return []
         self._kept_at = now.issued
-        return KeepPolicy(PolicyFile.STANDING, wire)
+        return [KeepPolicy(PolicyFile.STANDING, wire)]
 
-    def _newer_trust(self, document: bytes) -> KeepPolicy | Ignored:
+    def _newer_trust(self, document: bytes) -> list[KeepPolicy] | Ignored:
         if self._anchor is None:
             return Ignored.TRUST_FORGED
         read = newer_trust(document, anchor=self._anchor, held=self._knowledge.trust)
         if isinstance(read, Ignored):
             return read
-        self._knowledge.trust = read
-        return KeepPolicy(PolicyFile.TRUST, document)
+        gone = self._knowledge.believe(read)
+        return [KeepPolicy(PolicyFile.TRUST, document), *(KeepPolicy(file, b"") for file in gone)]
 
     def is_news(self, refused: Ignored) -> bool:
         """Whether somebody must be told of what was refused: of each kind once in a boot."""

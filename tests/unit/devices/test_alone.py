@@ -33,7 +33,7 @@ from devices.core.events import (
 )
 from devices.core.standby import Held
 from gatekeeper import cose
-from gatekeeper.core.trust import TRUST_TYPE, trust_payload
+from gatekeeper.core.trust import TRUST_TYPE, Use, trust_payload
 from gatekeeper.cose.status_list import INVALID, SUSPENDED
 from gatekeeper.model.badges import Assurance, Card, CardTechnology
 from gatekeeper.model.ids import BadgeId, GateId, SiteId, TenantId
@@ -462,12 +462,23 @@ def test_a_word_that_says_the_same_is_kept_every_ten_minutes_and_one_that_says_m
 
 
 def listed(
-    talk: Lonely, *, version: int, without: GateId | None = None, key: cose.SigningKey | None = None
+    talk: Lonely,
+    *,
+    version: int,
+    without: GateId | None = None,
+    key: cose.SigningKey | None = None,
+    decision: cose.SigningKey | None = None,
 ) -> bytes:
-    """A newer trust list of the site's root."""
+    """A newer trust list of the site's root; `decision` takes the place of the key that decided."""
     listing = talk.service.trust.listing
     gates = {gate: one for gate, one in listing.gates.items() if gate != without}
-    payload = trust_payload(replace(listing, version=version, gates=gates))
+    services = tuple(
+        (use, replace(one, record=decision.record(use=use, owner="service")))
+        if decision is not None and use is Use.DECISION
+        else (use, one)
+        for use, one in listing.services
+    )
+    payload = trust_payload(replace(listing, version=version, gates=gates, services=services))
     return cose.cosign(payload, keys=[key or talk.service.root], typ=TRUST_TYPE, external_aad=SITE.encode())
 
 
@@ -479,6 +490,46 @@ def test_a_newer_trust_list_is_believed_from_the_roots_and_kept():
     talk.comes(TrustReceived(listed(talk, version=3, key=STRANGER)))
     talk.comes(TrustReceived(document))
     assert talk.ignored() == {"trust-old": 1, "trust-forged": 1, "trust-repeated": 1}
+
+
+def test_what_a_key_signed_that_the_roots_took_back_is_let_go_on_disk_too_and_what_the_new_key_signs_counts():
+    talk = Lonely.provided()
+    # Whoever stole the decision key has signed what nothing later could ever replace.
+    talk.comes(SnapshotReceived(talk.snapshot(version=1 << 52)))
+    talk.comes(StandingReceived(talk.standing(version=1 << 52, snapshots={GATE: 1 << 52})))
+    fresh = cose.SigningKey.generate()
+    document = listed(talk, version=2, decision=fresh)
+    assert talk.comes(TrustReceived(document)) == [
+        KeepPolicy(PolicyFile.TRUST, document),
+        KeepPolicy(PolicyFile.SNAPSHOT, b""),
+        KeepPolicy(PolicyFile.STANDING, b""),
+    ]
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    assert (talk.shows(), talk.unlocked()) == (Signal.NO_SERVICE, [])
+    talk.service.decision = fresh
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing(trust=2)))
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_a_trust_list_that_still_bears_out_what_is_held_leaves_it():
+    talk = Lonely.provided()
+    talk.comes(TrustReceived(listed(talk, version=2)))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_a_command_of_a_key_that_the_roots_took_back_opens_nothing():
+    talk = Lonely.provided()
+    stolen, fresh = talk.service.decision, cose.SigningKey.generate()
+    talk.comes(TrustReceived(listed(talk, version=2, decision=fresh)))
+    talk.commanded(CommandKind.OPEN, IN, key=stolen)
+    assert (talk.unlocked(), talk.ignored()) == ([], {"command-forged": 1})
+    talk.commanded(CommandKind.OPEN, IN, key=fresh)
+    assert len(talk.unlocked()) == 1
 
 
 def test_a_gate_that_the_site_has_dismissed_lets_nobody_in_alone():
