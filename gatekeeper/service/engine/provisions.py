@@ -83,7 +83,6 @@ class _Committed:
             counts=_what_counts(flow),
         )
 
-    @property
     def is_all(self) -> bool:
         """Whether the flow holds nothing that is not committed yet."""
         return _what_counts(self.flow) == self.counts
@@ -163,7 +162,7 @@ class Provisions:
         if committed.counts == self._statuses_of:
             return True
         # INVARIANT: no standing is signed that may not know of a revocation. The gates' time alone runs out instead.
-        if not committed.is_all:
+        if not committed.is_all():
             return False  # and once that is committed, this is asked again
         try:
             made = await asyncio.to_thread(self._signed_statuses, committed.flow)
@@ -171,7 +170,7 @@ class Provisions:
             metrics.snapshots_failed.inc()
             _log.exception("no status lists could be made")
             return False
-        if not committed.is_all:
+        if not committed.is_all():
             return False
         self._statuses, self._statuses_of = made, committed.counts
         self._makes.set()
@@ -220,7 +219,7 @@ class Provisions:
             await asyncio.sleep(_SETTLED_AFTER.total_seconds())
             self._makes.clear()
             committed, now = self._committed, self._clock.now()
-            if committed is None or not committed.is_all:
+            if committed is None or not committed.is_all():
                 self._makes.set()
                 continue
             try:
@@ -232,7 +231,7 @@ class Provisions:
                 self._makes.set()
                 await asyncio.sleep(_AGAIN_AFTER.total_seconds())
                 continue
-            if not committed.is_all:
+            if not committed.is_all():
                 self._makes.set()
                 continue
             self._take(made)
