@@ -21,6 +21,7 @@ def told(settings: GateSettings) -> Iterator[str]:
     for what, wire, take in (
         ("snapshot.cose", held.snapshot, knowledge.take_snapshot),
         ("standing.cose", held.standing, knowledge.take_standing),
+        ("lockdown.cose", held.lockdown, knowledge.take_lockdown),
     ):
         refused = take(wire) if wire is not None else None
         if refused is not None:
@@ -39,6 +40,8 @@ def told(settings: GateSettings) -> Iterator[str]:
     )
     if standing.trust > settings.trust.version:
         yield f"The site counts on version {standing.trust} of the trust list, which is not here: alone it lets nobody in."
+    elif knowledge.is_locked_down:
+        yield "It was ordered to lock down, and no standing of later is here: alone it lets nobody in."
     elif knowledge.confirmed is None:
         yield "The standing does not name this snapshot: alone it lets nobody in."
     elif standing.alert > snapshot.alert:

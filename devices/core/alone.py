@@ -164,7 +164,9 @@ def _closed(
     # A snapshot that was made for a graver alert state gives less, never more (promise 8).
     if standing.alert > snapshot.alert:
         return Alone.ALERT
-    return None if point.scopes.isdisjoint(standing.lockdowns) else Alone.LOCKDOWN
+    # INVARIANT: what was locked down stays so until a standing says otherwise that was made after the order.
+    is_open = point.scopes.isdisjoint(standing.lockdowns) and not knowledge.is_locked_down
+    return None if is_open else Alone.LOCKDOWN
 
 
 def _withdrawn(

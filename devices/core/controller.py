@@ -21,9 +21,8 @@ The rules (DESIGN, sections 3 and 4):
 5. What the service signs of its log is remembered, and what contradicts it is told upward, once; it moves no strike.
 6. From inside a strike is released on the exit button where the settings of the door say so, and while the fire input is on
    where they say that. Both are told. Free egress belongs in hardware, and no order of the service ends it.
-7. A lockdown is forgotten over a restart: the service repeats it to every gate that says hello, and until the service was
-   heard nothing is asked, so that nothing opens.
-
+7. The doors that a lockdown holds shut are forgotten over a restart: the service repeats it to every gate that says hello. That
+   there was one is on disk, and the gate decides nothing alone until a standing of later says what is the case.
 8. When nobody answers within 700 ms, or nobody is there to ask, the gate decides from what the service signed beforehand (see
    `standby`), where the site lets it; and lets in nobody before it stands in the journal, on disk.
 
@@ -747,7 +746,7 @@ class Controller:
     def _command(self, wire: bytes) -> None:
         heard = self._time.is_measured and self._beacons.fresh(at=self._at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._at) if heard else None)
-        ignored = self._obey(taken.command, taken) if isinstance(taken, Obeyed) else taken
+        ignored = self._obey(taken.command, taken, wire) if isinstance(taken, Obeyed) else taken
         self._ignore(ignored)
         # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
         # yet is nobody's attack.
@@ -755,7 +754,7 @@ class Controller:
             self._refused.add(ignored)
             self._tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
 
-    def _obey(self, command: Command, obeyed: Obeyed) -> Ignored | None:
+    def _obey(self, command: Command, obeyed: Obeyed, wire: bytes) -> Ignored | None:
         lanes = list(self._lanes.values())
         if command.access_point is not None:
             lanes = [lane for lane in lanes if lane.doorway.id == command.access_point]
@@ -766,6 +765,9 @@ class Controller:
                 return self._open(lanes[0], command, obeyed.digest)
             case CommandKind.LOCK_DOWN | CommandKind.RELEASE:
                 self._lock_down(lanes, on=command.kind is CommandKind.LOCK_DOWN)
+                # INVARIANT: an order to lock down is on disk before the word that it is followed.
+                for kept in self._standby.obeyed(wire) if command.kind is CommandKind.LOCK_DOWN else ():
+                    self._do(kept)
                 self._tell(_CONFIRMED[command.kind], command.access_point, command=obeyed.digest)
                 return None
             case CommandKind.REBOOT:

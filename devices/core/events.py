@@ -418,6 +418,7 @@ class PolicyFile(StrEnum):
     SNAPSHOT = "snapshot.cose"
     STANDING = "standing.cose"
     TRUST = "trust.cose"
+    LOCKDOWN = "lockdown.cose"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefusal, TrustRefused, Use, read_trust
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList, read_status_list
 from gatekeeper.model.ids import GateId, TenantId
-from gatekeeper.model.messages import MessageMalformed
+from gatekeeper.model.messages import COMMAND_TYPE, Command, CommandKind, MessageMalformed
 from gatekeeper.model.snapshot import (
     SNAPSHOT_BOUNDS,
     SNAPSHOT_TYPE,
@@ -55,6 +55,8 @@ class Knowledge:
     standing: Standing | None = None
     statuses: Mapping[TenantId, StatusList] = field(default_factory=dict)
     confirmed: datetime | None = None
+    lockdown: Command | None = None
+    """The newest order that locked a door of this gate, of this boot or a former one."""
     _wires: dict[PolicyFile, bytes] = field(default_factory=dict, repr=False)
     digest: bytes | None = None
     """SHA-256 of the snapshot as it was signed: by this the log names what was decided from."""
@@ -64,11 +66,13 @@ class Knowledge:
         # INVARIANT: what is held is signed by keys that are believed now, not only when it came.
         wires, self._wires = self._wires, {}
         self.trust, self.statuses = trust, {}
-        self.snapshot = self.standing = self.confirmed = self.digest = None
+        self.snapshot = self.standing = self.confirmed = self.digest = self.lockdown = None
         if PolicyFile.SNAPSHOT in wires:
             self.take_snapshot(wires[PolicyFile.SNAPSHOT])
         if PolicyFile.STANDING in wires:
             self.take_standing(wires[PolicyFile.STANDING])
+        if PolicyFile.LOCKDOWN in wires:
+            self.take_lockdown(wires[PolicyFile.LOCKDOWN])
         return [file for file in wires if file not in self._wires]
 
     def take_snapshot(self, wire: bytes) -> Ignored | None:
@@ -129,6 +133,39 @@ class Knowledge:
         self._wires[PolicyFile.STANDING] = wire
         self._confirm()
         return None
+
+    def take_lockdown(self, wire: bytes) -> Ignored | None:
+        """Take an order that was obeyed, in this boot or a former one, or say why not."""
+        topic = gate_topic(self.trust.site, self.gate, Channel.COMMAND, prefix=self.prefix)
+        verified = cose.verify(
+            wire,
+            keys=self.trust.decisions,
+            typ=COMMAND_TYPE,
+            use=Use.DECISION,
+            external_aad=topic.encode(),
+        )
+        if isinstance(verified, cose.Refused):
+            return Ignored.COMMAND_FORGED
+        read = Command.read(verified.payload)
+        if isinstance(read, MessageMalformed):
+            return Ignored.COMMAND_MALFORMED
+        if read.gate != self.gate:
+            return Ignored.COMMAND_FOREIGN
+        if read.kind is not CommandKind.LOCK_DOWN:
+            return Ignored.COMMAND_MISPLACED
+        if self.lockdown is not None and read.entry <= self.lockdown.entry:
+            return Ignored.COMMAND_REPEATED
+        self.lockdown = read
+        self._wires[PolicyFile.LOCKDOWN] = wire
+        return None
+
+    @property
+    def is_locked_down(self) -> bool:
+        """Whether a lockdown was ordered that the standing does not know of yet, be it in force still or over."""
+        order, standing = self.lockdown, self.standing
+        if order is None or standing is None:
+            return order is not None
+        return standing.version <= order.entry or standing.issued <= order.issued
 
     def _confirm(self) -> None:
         """Count the snapshot's age anew when the newest standing names it."""

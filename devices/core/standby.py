@@ -42,6 +42,7 @@ class Held:
 
     snapshot: bytes | None = None
     standing: bytes | None = None
+    lockdown: bytes | None = None
 
 
 class Standby:
@@ -66,6 +67,8 @@ class Standby:
             found.append(self._knowledge.take_snapshot(held.snapshot))
         if held.standing is not None:
             found.append(self._knowledge.take_standing(held.standing))
+        if held.lockdown is not None:
+            found.append(self._knowledge.take_lockdown(held.lockdown))
         for known in (self._knowledge.snapshot, self._knowledge.standing):
             if known is not None:
                 issued = known.issued
@@ -98,6 +101,11 @@ class Standby:
                 return self._newer_trust(document)
             case _:
                 assert_never(event)
+
+    def obeyed(self, lockdown: bytes) -> list[KeepPolicy]:
+        """A lockdown was ordered and obeyed: what is to be kept of it on disk, so that it outlives a restart."""
+        refused = self._knowledge.take_lockdown(lockdown)
+        return [KeepPolicy(PolicyFile.LOCKDOWN, lockdown)] if refused is None else []
 
     def _standing(self, wire: bytes, *, at: float) -> list[KeepPolicy] | Ignored:
         before = self._knowledge.standing

@@ -202,4 +202,8 @@ class Lonely(Talk):
     def kept(self) -> Held:
         """What is on disk."""
         files = {one.file: one.wire for one in only(KeepPolicy, self.did)}
-        return Held(snapshot=files.get(PolicyFile.SNAPSHOT), standing=files.get(PolicyFile.STANDING))
+        return Held(
+            snapshot=files.get(PolicyFile.SNAPSHOT),
+            standing=files.get(PolicyFile.STANDING),
+            lockdown=files.get(PolicyFile.LOCKDOWN),
+        )

@@ -36,7 +36,7 @@ from gatekeeper import cose
 from gatekeeper.core.trust import TRUST_TYPE, Use, trust_payload
 from gatekeeper.cose.status_list import INVALID, SUSPENDED
 from gatekeeper.model.badges import Assurance, Card, CardTechnology
-from gatekeeper.model.ids import BadgeId, GateId, SiteId, TenantId
+from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, SiteId, TenantId
 from gatekeeper.model.messages import (
     ByCard,
     ByDigest,
@@ -619,6 +619,42 @@ def test_a_door_that_an_order_holds_shut_lets_nobody_in_alone():
     talk.did.clear()
     assert talk.shows() is not Signal.GRANTED
     assert (talk.said(), talk.unlocked()) == ({"alone-lockdown": 1}, [])
+
+
+@pytest.mark.parametrize("access_point", [None, IN], ids=["the gate", "a door"])
+def test_a_lockdown_that_was_ordered_outlives_a_power_cut_until_a_later_standing_says_what_is_the_case(
+    access_point: AccessPointId | None,
+):
+    """The order came and the standing that says the same did not: the link went, or the broker kept it."""
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    effects = talk.commanded(CommandKind.LOCK_DOWN, access_point, entry=104)
+    kinds = [type(effect) for effect in effects if isinstance(effect, (KeepPolicy, Append))]
+    assert kinds == [KeepPolicy, Append]
+    held = talk.kept()
+    talk.passes(60)
+    talk.restarts(CheckpointMemory(), held=held, linked=False)
+    assert talk.shows() is not Signal.GRANTED
+    # Said a minute later, of the log as it was before the order.
+    talk.comes(StandingReceived(talk.standing(version=104, issued=NOON + timedelta(seconds=60))))
+    assert talk.shows() is not Signal.GRANTED
+    assert (talk.said(), talk.unlocked()) == ({"alone-lockdown": 2}, [])
+    talk.comes(StandingReceived(talk.standing(version=106, issued=NOON + timedelta(seconds=60))))
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_what_lies_in_the_place_of_an_order_and_is_none_is_no_order():
+    talk = Lonely.ready()
+    snapshot, standing = talk.snapshot(), talk.standing()
+    for wire in (
+        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, key=STRANGER),
+        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, gate=OTHER_GATE),
+        talk.service.command(CommandKind.RELEASE, None, entry=104),
+    ):
+        held = Held(snapshot=snapshot, standing=standing, lockdown=wire)
+        talk.restarts(CheckpointMemory(), held=held, linked=False)
+        assert talk.shows() is Signal.GRANTED
 
 
 def test_a_reader_that_is_tampered_with_lets_nobody_in_alone():
