@@ -11,7 +11,7 @@ keypad is for the service's eyes only, and counts for nothing here.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -80,10 +80,22 @@ class Inside:
 
     _last: dict[int, tuple[ZoneId, datetime]] = field(default_factory=dict)
 
-    def let_in(self, decision: AloneDecision, *, now: datetime) -> None:
-        """Somebody was let in."""
-        if decision.holder is not None and decision.target is not None:
-            self._last[decision.holder] = (decision.target, now)
+    def let_in(self, decision: AloneDecision, *, now: datetime) -> Callable[[], None]:
+        """Somebody is let in; gives what takes it back, should it come to nothing and nothing be known of them since."""
+        holder, target = decision.holder, decision.target
+        if holder is None or target is None:
+            return lambda: None
+        before, stay = self._last.get(holder), (target, now)
+        self._last[holder] = stay
+
+        def take_back() -> None:
+            if self._last.get(holder) is not stay:
+                return
+            del self._last[holder]
+            if before is not None:
+                self._last[holder] = before
+
+        return take_back
 
     def is_inside(self, holder: int, point: SnapshotPoint, *, now: datetime) -> bool:
         """Whether somebody was let into what they ask to enter, and that still counts."""

@@ -29,7 +29,7 @@ The rules (DESIGN, sections 3 and 4):
 Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant of the service depends on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -568,29 +568,41 @@ class Controller:
         """
         lane.deciding = True
         since = self._at
+        # Counted from the decision on: while the disk writes, the same badge may be at another door.
+        take_back = self._standby.let_in(decision, wall=self._wall, at=since)
         self._up.write(
             self._past(scan, Verdict.GRANTED),
-            then=lambda entry: self._let_in_alone(lane, decision, entry, since=since),
-            otherwise=lambda: self._not_recorded(lane),
+            then=lambda entry: self._let_in_alone(lane, decision, entry, take_back, since=since),
+            otherwise=lambda: self._not_recorded(lane, take_back),
         )
 
-    def _let_in_alone(self, lane: _Lane, decision: AloneDecision, entry: Entry, *, since: float) -> None:
+    def _let_in_alone(
+        self,
+        lane: _Lane,
+        decision: AloneDecision,
+        entry: Entry,
+        take_back: Callable[[], None],
+        *,
+        since: float,
+    ) -> None:
         lane.deciding = False
         scan = sha256(entry.wire).digest()
         if self._at - since >= self._limits.deadline.total_seconds():
             # The disk took so long that whoever asked has gone.
+            take_back()
             self._report(lane, PassageOutcome.NOT_TAKEN, scan=scan)
             self._show(lane, Signal.DENIED)
             return
         self.tally.alone[decision.said] += 1
         if self._release(lane, scan, unlock=decision.unlock, entry=None):
-            self._standby.let_in(decision, wall=self._wall, at=self._at)
             self._show(lane, Signal.GRANTED)
         else:
+            take_back()
             self._show(lane, Signal.LOCKDOWN if lane.is_locked_down else Signal.BUSY)
 
-    def _not_recorded(self, lane: _Lane) -> None:
+    def _not_recorded(self, lane: _Lane, take_back: Callable[[], None]) -> None:
         lane.deciding = False
+        take_back()
         self._no_service(lane)
 
     def _policy(self, event: PolicyEvent) -> None:

@@ -8,6 +8,7 @@ It is told everything and asked by the controller, which alone moves a strike. W
 older than the one held, another gate's, one that nobody signed - is told upward once a boot for each kind.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -145,11 +146,10 @@ class Standby:
         now = self.time.tell(wall, at=at)
         return decide_alone(scan, direction, knowledge=self._knowledge, inside=self.inside, now=now)
 
-    def let_in(self, decision: AloneDecision, *, wall: WallTime | None, at: float) -> None:
-        """Somebody was let in on a decision of the gate's own."""
+    def let_in(self, decision: AloneDecision, *, wall: WallTime | None, at: float) -> Callable[[], None]:
+        """Somebody is let in on a decision of the gate's own; gives what takes it back."""
         now = self.time.tell(wall, at=at)
-        if not isinstance(now, ClockDoubt):
-            self.inside.let_in(decision, now=now)
+        return (lambda: None) if isinstance(now, ClockDoubt) else self.inside.let_in(decision, now=now)
 
 
 _ALARMING: Final = frozenset(

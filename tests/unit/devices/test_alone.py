@@ -307,6 +307,47 @@ def test_whoever_came_in_alone_does_not_come_in_again_before_they_went_out():
     assert talk.said() == {"alone-granted": 3, "alone-inside": 1}
 
 
+def two_doors() -> Lonely:
+    """A gate whose plain door leads into the yard too, and whose disk takes its time."""
+    talk = Lonely.ready()
+    points = {IN: talk.point(IN), PLAIN: replace(talk.point(IN), id=PLAIN)}
+    talk.comes(SnapshotReceived(talk.snapshot(points=points, rights={IN: 0, PLAIN: 0})))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    talk.disk_is_quick = False
+    return talk
+
+
+def test_a_badge_at_two_doors_while_the_disk_writes_is_let_in_at_one():
+    talk = two_doors()
+    token = ByToken(talk.token(badge_of()))
+    appends = [
+        append
+        for door in (IN, PLAIN)
+        for append in only(
+            Append, talk.happens(CardPresented(access_point=door, credential=token, gate_random=b"r" * 16))
+        )
+    ]
+    for append in appends:
+        talk.happens(Appended(append.number))
+    assert [unlock.access_point for unlock in talk.unlocked()] == [IN]
+    assert talk.said() == {"alone-granted": 1, "alone-inside": 1}
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["that the disk refuses", "that comes too late"])
+def test_a_decision_that_lets_nobody_in_leaves_them_outside(fails: bool):  # noqa: FBT001 - which
+    talk = two_doors()
+    token = ByToken(talk.token(badge_of()))
+    effects = talk.happens(CardPresented(access_point=IN, credential=token, gate_random=b"r" * 16))
+    (append,) = only(Append, effects)
+    talk.passes(0 if fails else 5)
+    talk.happens(AppendFailed(append.number) if fails else Appended(append.number))
+    talk.disk_is_quick = True
+    assert talk.shows(at=PLAIN) is Signal.GRANTED
+
+
 def test_an_access_point_that_is_not_to_be_decided_alone_stays_shut():
     talk = Lonely.left()
     assert talk.shows(at=PLAIN) is Signal.NO_SERVICE
