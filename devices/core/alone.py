@@ -24,11 +24,11 @@ from gatekeeper.core.verify import verify_scan
 from gatekeeper.cose.status_list import VALID
 from gatekeeper.model.badges import Badge, Card
 from gatekeeper.model.ids import BadgeId, ZoneId
-from gatekeeper.model.messages import ClockQuality, Scan
+from gatekeeper.model.messages import ByCard, ByToken, ClockQuality, Scan, Verdict
 from gatekeeper.model.places import Direction
 from gatekeeper.model.snapshot import Snapshot, SnapshotPoint, Standing
 
-__all__ = ["Alone", "AloneDecision", "Inside", "decide_alone"]
+__all__ = ["Alone", "AloneDecision", "Inside", "decide_alone", "granted_before"]
 
 
 class Alone(StrEnum):
@@ -76,7 +76,7 @@ class AloneDecision:
 
 @dataclass(slots=True)
 class Inside:
-    """Whom this gate has let in where since it is alone; the service knows the rest, and forgets nothing when it is back."""
+    """Whom this gate has let in where since it is alone, over restarts too; the service knows the rest, and forgets nothing when it is back."""
 
     _last: dict[int, tuple[ZoneId, datetime]] = field(default_factory=dict)
 
@@ -160,6 +160,26 @@ def decide_alone(
     if withdrawn is not None:
         return AloneDecision(said=withdrawn)
     return _by_right(badge, point, snapshot, inside, now)
+
+
+def granted_before(scan: Scan, *, knowledge: Knowledge) -> AloneDecision | None:
+    """A grant of the gate's own as it stands in its journal: whom it let in where; None when that is not known any more."""
+    snapshot = knowledge.snapshot
+    point = snapshot.points.get(scan.access_point) if snapshot is not None else None
+    if snapshot is None or point is None or scan.offline_verdict is not Verdict.GRANTED:
+        return None
+    match scan.credential:
+        case ByToken(token):
+            token_of: bytes | None = token
+        case ByCard(card):
+            token_of = snapshot.cards.get(card)
+        case _:
+            token_of = None
+    badge = read_token(token_of, knowledge.trust) if token_of is not None else None
+    found = snapshot.find(badge.id) if badge is not None else None
+    if found is None:
+        return None
+    return AloneDecision(said=Alone.GRANTED, holder=found[0], target=point.target)
 
 
 def _closed(

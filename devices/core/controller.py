@@ -933,6 +933,8 @@ class Controller:
     def _start_up(self, event: Started) -> None:
         self._started = True
         self._up.journal.begin(event.journal)
+        if self._standby.is_provided:
+            self._standby.recall(self._up.journal.recall(event.journal))
         newest = self.remembered.newest
         hello = Hello(
             **self._stamp(),

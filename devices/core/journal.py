@@ -21,6 +21,8 @@ from typing import Final, TypeAlias
 
 from devices.core.belief import Ignored
 from gatekeeper import cose
+from gatekeeper.core.scan import read_upward
+from gatekeeper.core.trust import Use
 from gatekeeper.model.fields import MOST
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import (
@@ -32,6 +34,7 @@ from gatekeeper.model.messages import (
     Scan,
     Status,
 )
+from gatekeeper.model.topics import Channel
 
 __all__ = ["Entry", "Journal", "JournalBounds", "JournalFound", "Past", "Pending"]
 
@@ -138,6 +141,14 @@ class Journal:
         begins = {entry.journal: entry.number - 1 for entry in reversed(found.former)}
         for known in (self._sent, self._said, self._on_disk):
             known.update({**begins, found.id: found.settled})
+
+    def recall(self, found: JournalFound) -> Iterator[Past]:
+        """What it says of the time before this start that is not answered, in order; of former journals too."""
+        keys = cose.key_ring([self._key.record(use=Use.GATE, owner="")])
+        for entry in (*found.former, *found.entries):
+            read = read_upward(Channel.JOURNAL, entry.wire, keys=keys, topic=self.topic)
+            if not isinstance(read, cose.Refused) and isinstance(read[1], Scan | Passage | Status):
+                yield read[1]
 
     @property
     def end(self) -> JournalEnd:

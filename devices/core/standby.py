@@ -8,12 +8,12 @@ It is told everything and asked by the controller, which alone moves a strike. W
 older than the one held, another gate's, one that nobody signed - is told upward once a boot for each kind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from devices.core.alone import Alone, AloneDecision, Inside, decide_alone
+from devices.core.alone import Alone, AloneDecision, Inside, decide_alone, granted_before
 from devices.core.belief import Ignored
 from devices.core.events import (
     KeepPolicy,
@@ -23,11 +23,12 @@ from devices.core.events import (
     TrustReceived,
     WallTime,
 )
+from devices.core.journal import Past
 from devices.core.knowledge import Knowledge, newer_trust
 from devices.core.timekeeping import ClockDoubt, Timekeeping
 from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.model.ids import AccessPointId, GateId
-from gatekeeper.model.messages import Scan
+from gatekeeper.model.messages import ClockQuality, Scan
 from gatekeeper.model.places import Direction
 
 __all__ = ["NO_BEACON", "Held", "PolicyEvent", "Standby"]
@@ -85,6 +86,25 @@ class Standby:
     def digest(self) -> bytes | None:
         """SHA-256 of the snapshot that is held."""
         return self._knowledge.digest
+
+    def recall(self, past: Iterable[Past]) -> None:
+        """Take what the gate's journal says of former boots: how late it was then, and whom it let in."""
+        for message in past:
+            at = message.gate_at
+            if at is None or message.clock is ClockQuality.NONE:
+                continue
+            # INVARIANT: a clock that was set back while the power was off does not make the gate's time alone begin anew.
+            self.time.written = max(self.time.written or at, at)
+            granted = (
+                granted_before(message, knowledge=self._knowledge) if isinstance(message, Scan) else None
+            )
+            if granted is not None:
+                self.inside.let_in(granted, now=at)
+
+    @property
+    def is_provided(self) -> bool:
+        """Whether anything may be decided."""
+        return self._knowledge.snapshot is not None
 
     def may_decide(self, access_point: AccessPointId) -> bool:
         """Whether a badge at an access point is worth asking for its proof while nobody answers."""

@@ -307,6 +307,29 @@ def test_whoever_came_in_alone_does_not_come_in_again_before_they_went_out():
     assert talk.said() == {"alone-granted": 3, "alone-inside": 1}
 
 
+@pytest.mark.parametrize("by_card", [False, True], ids=["a token", "a bare card"])
+def test_whoever_came_in_alone_does_not_come_in_again_after_a_power_cut_before_they_went_out(
+    by_card: bool,  # noqa: FBT001 - which
+):
+    badge = badge_of(assurance=Assurance.CARD_NUMBER, card=CARD) if by_card else badge_of()
+    talk = Lonely.ready()
+    cards = {CARD: talk.token(badge)} if by_card else {}
+    shown = ByCard(CARD) if by_card else badge
+    talk.comes(SnapshotReceived(talk.snapshot(cards=cards)))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows(shown) is Signal.GRANTED
+    did = list(talk.did)
+    talk.loses_power()
+    assert talk.shows(shown) is Signal.DENIED
+    assert talk.said() == {"alone-inside": 1}
+    assert talk.shows(shown, at=OUT) is Signal.GRANTED
+    talk.did = did + talk.did
+    talk.loses_power()
+    assert talk.shows(shown) is Signal.GRANTED
+
+
 def two_doors() -> Lonely:
     """A gate whose plain door leads into the yard too, and whose disk takes its time."""
     talk = Lonely.ready()
@@ -631,6 +654,34 @@ def test_a_clock_that_lost_its_battery_is_before_anything_that_was_signed():
     talk.restarts(CheckpointMemory(), held=held, linked=False)
     assert talk.shows() is Signal.NO_SERVICE
     assert talk.said() == {"alone-clock": 1}
+
+
+def test_a_clock_that_is_set_back_while_the_power_is_off_is_before_what_the_gate_itself_has_written():
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.happens(LinkDown())
+    talk.passes(2 * 3600)
+    assert talk.shows() is Signal.GRANTED
+    talk.passes(LONGEST.total_seconds())
+    talk.clock_is_off = timedelta(minutes=1) - talk.noon_since
+    talk.loses_power()
+    assert talk.shows(at=OUT) is Signal.NO_SERVICE
+    assert talk.said() == {"alone-clock": 1}
+
+
+def test_what_a_wrong_clock_once_wrote_counts_until_the_service_says_what_time_it_is():
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.clock_is_off = timedelta(days=400)
+    talk.happens(TamperOpened(OUT))
+    talk.clock_is_off = timedelta()
+    talk.loses_power()
+    assert talk.shows() is Signal.NO_SERVICE
+    talk.comes(BeaconReceived(talk.service.beacon()))
+    talk.passes(60)
+    assert talk.shows() is Signal.GRANTED
 
 
 def test_a_gate_without_a_clock_lets_nobody_in_alone():
