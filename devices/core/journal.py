@@ -43,6 +43,7 @@ _MOST_OF_FORMER: Final = 8
 _SPAN: Final = 56
 _SETTLED_AT_ONCE: Final = 16
 _REMEMBERED: Final = 1024
+_RECALLED: Final = 10_000
 
 Past: TypeAlias = Scan | Passage | Status
 _TYPES: Final[dict[type[Past], str]] = {Scan: SCAN_TYPE, Passage: PASSAGE_TYPE, Status: STATUS_TYPE}
@@ -143,9 +144,9 @@ class Journal:
             known.update({**begins, found.id: found.settled})
 
     def recall(self, found: JournalFound) -> Iterator[Past]:
-        """What it says of the time before this start that is not answered, in order; of former journals too."""
+        """The newest of what it says of the time before this start and is not answered, in order; of former journals too."""
         keys = cose.key_ring([self._key.record(use=Use.GATE, owner="")])
-        for entry in (*found.former, *found.entries):
+        for entry in (*found.former, *found.entries)[-_RECALLED:]:
             read = read_upward(Channel.JOURNAL, entry.wire, keys=keys, topic=self.topic)
             if not isinstance(read, cose.Refused) and isinstance(read[1], Scan | Passage | Status):
                 yield read[1]
