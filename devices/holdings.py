@@ -21,12 +21,13 @@ def told(settings: GateSettings) -> Iterator[str]:
     for what, wire, take in (
         ("snapshot.cose", held.snapshot, knowledge.take_snapshot),
         ("standing.cose", held.standing, knowledge.take_standing),
+        ("lockdown.cose", held.lockdown, knowledge.take_lockdown),
     ):
         refused = take(wire) if wire is not None else None
         if refused is not None:
             yield f"{what} counts for nothing: {refused.value}."
     snapshot, standing = knowledge.snapshot, knowledge.standing
-    if snapshot is None or standing is None or knowledge.confirmed is None:
+    if snapshot is None or standing is None:
         yield "It holds no snapshot and standing that it believes: alone it lets nobody in."
         return
     yield (
@@ -39,6 +40,10 @@ def told(settings: GateSettings) -> Iterator[str]:
     )
     if standing.trust > settings.trust.version:
         yield f"The site counts on version {standing.trust} of the trust list, which is not here: alone it lets nobody in."
+    elif knowledge.is_locked_down:
+        yield "It was ordered to lock down, and no standing of later is here: alone it lets nobody in."
+    elif knowledge.confirmed is None:
+        yield "The standing does not name this snapshot: alone it lets nobody in."
     elif standing.alert > snapshot.alert:
         yield "The snapshot was made for a calmer state: alone it lets nobody in."
     else:

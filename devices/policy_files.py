@@ -1,10 +1,11 @@
-"""What the site signed for this gate to decide alone, on disk: three files, each replaced whole.
+"""What the site signed for this gate to decide alone, on disk: four files, each replaced whole.
 
     snapshot.cose   who may pass which of its access points, and when         as the service signed it for this gate
     standing.cose   what takes rights away, site-wide                         as the service signed it
     trust.cose      whom the site believes                                    as the site's roots signed it
+    lockdown.cose   the newest order to lock down that was obeyed             as the service signed it for this gate
 
-They give nothing by lying there: what is read at the start is believed as if it had just arrived, by its signature. A file that
+A file of no bytes stands for one that is let go. They give nothing by lying there: what is read at the start is believed as if it had just arrived, by its signature. A file that
 cannot be read is told and passed over, for a gate without a snapshot is one that lets nobody in alone.
 """
 
@@ -21,17 +22,23 @@ from devices.whole_file import write_whole
 
 __all__ = ["PolicyFiles", "read_held"]
 
+_IN_ORDER: Final = (PolicyFile.TRUST, PolicyFile.LOCKDOWN, PolicyFile.SNAPSHOT, PolicyFile.STANDING)
+
 _log = structlog.get_logger("gatekeeper.policy")
 
 
 def read_held(folder: Path) -> Held:
-    """What a folder holds of snapshot and standing."""
-    return Held(snapshot=_read(folder / PolicyFile.SNAPSHOT), standing=_read(folder / PolicyFile.STANDING))
+    """What a folder holds of snapshot, standing and the order to lock down."""
+    return Held(
+        snapshot=_read(folder / PolicyFile.SNAPSHOT),
+        standing=_read(folder / PolicyFile.STANDING),
+        lockdown=_read(folder / PolicyFile.LOCKDOWN),
+    )
 
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return path.read_bytes() or None
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -49,8 +56,10 @@ class PolicyFiles:
         self._writing: Final = Lock()
 
     def keep(self, kept: KeepPolicy) -> None:
-        """Have it written soon, in the place of what waits."""
+        """Have it written soon, in the place of what waits; an order to lock down at once."""
         self._waits[kept.file] = kept.wire
+        if kept.file is PolicyFile.LOCKDOWN:
+            self.write(kept.file)
         self._news.set()
 
     async def run(self) -> None:
@@ -60,11 +69,11 @@ class PolicyFiles:
             self._news.clear()
             await asyncio.to_thread(self.write)
 
-    def write(self) -> None:
+    def write(self, *only: PolicyFile) -> None:
         """Write what waits, the trust list first: what the others are believed by is on disk before them."""
         # INVARIANT: whoever writes last writes the newest.
         with self._writing:
-            for file in (PolicyFile.TRUST, PolicyFile.SNAPSHOT, PolicyFile.STANDING):
+            for file in only or _IN_ORDER:
                 wire = self._waits.get(file)
                 if wire is None:
                     continue

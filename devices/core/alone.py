@@ -11,7 +11,7 @@ keypad is for the service's eyes only, and counts for nothing here.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,11 +24,11 @@ from gatekeeper.core.verify import verify_scan
 from gatekeeper.cose.status_list import VALID
 from gatekeeper.model.badges import Badge, Card
 from gatekeeper.model.ids import BadgeId, ZoneId
-from gatekeeper.model.messages import ClockQuality, Scan
+from gatekeeper.model.messages import ByCard, ByToken, ClockQuality, Scan, Verdict
 from gatekeeper.model.places import Direction
 from gatekeeper.model.snapshot import Snapshot, SnapshotPoint, Standing
 
-__all__ = ["Alone", "AloneDecision", "Inside", "decide_alone"]
+__all__ = ["Alone", "AloneDecision", "Inside", "decide_alone", "granted_before"]
 
 
 class Alone(StrEnum):
@@ -76,14 +76,26 @@ class AloneDecision:
 
 @dataclass(slots=True)
 class Inside:
-    """Whom this gate has let in where since it is alone; the service knows the rest, and forgets nothing when it is back."""
+    """Whom this gate has let in where since it is alone, over restarts too; the service knows the rest, and forgets nothing when it is back."""
 
     _last: dict[int, tuple[ZoneId, datetime]] = field(default_factory=dict)
 
-    def let_in(self, decision: AloneDecision, *, now: datetime) -> None:
-        """Somebody was let in."""
-        if decision.holder is not None and decision.target is not None:
-            self._last[decision.holder] = (decision.target, now)
+    def let_in(self, decision: AloneDecision, *, now: datetime) -> Callable[[], None]:
+        """Somebody is let in; gives what takes it back, should it come to nothing and nothing be known of them since."""
+        holder, target = decision.holder, decision.target
+        if holder is None or target is None:
+            return lambda: None
+        before, stay = self._last.get(holder), (target, now)
+        self._last[holder] = stay
+
+        def take_back() -> None:
+            if self._last.get(holder) is not stay:
+                return
+            del self._last[holder]
+            if before is not None:
+                self._last[holder] = before
+
+        return take_back
 
     def is_inside(self, holder: int, point: SnapshotPoint, *, now: datetime) -> bool:
         """Whether somebody was let into what they ask to enter, and that still counts."""
@@ -121,7 +133,7 @@ def decide_alone(
 ) -> AloneDecision:
     """Decide one scan from what is held. Total: doubt denies."""
     snapshot, standing = knowledge.snapshot, knowledge.standing
-    if snapshot is None or standing is None or knowledge.confirmed is None:
+    if snapshot is None or standing is None:
         return AloneDecision(said=Alone.NO_POLICY)
     point = snapshot.points.get(scan.access_point)
     if point is None:
@@ -150,6 +162,26 @@ def decide_alone(
     return _by_right(badge, point, snapshot, inside, now)
 
 
+def granted_before(scan: Scan, *, knowledge: Knowledge) -> AloneDecision | None:
+    """A grant of the gate's own as it stands in its journal: whom it let in where; None when that is not known any more."""
+    snapshot = knowledge.snapshot
+    point = snapshot.points.get(scan.access_point) if snapshot is not None else None
+    if snapshot is None or point is None or scan.offline_verdict is not Verdict.GRANTED:
+        return None
+    match scan.credential:
+        case ByToken(token):
+            token_of: bytes | None = token
+        case ByCard(card):
+            token_of = snapshot.cards.get(card)
+        case _:
+            token_of = None
+    badge = read_token(token_of, knowledge.trust) if token_of is not None else None
+    found = snapshot.find(badge.id) if badge is not None else None
+    if found is None:
+        return None
+    return AloneDecision(said=Alone.GRANTED, holder=found[0], target=point.target)
+
+
 def _closed(
     point: SnapshotPoint, snapshot: Snapshot, standing: Standing, knowledge: Knowledge, now: datetime
 ) -> Alone | None:
@@ -164,7 +196,9 @@ def _closed(
     # A snapshot that was made for a graver alert state gives less, never more (promise 8).
     if standing.alert > snapshot.alert:
         return Alone.ALERT
-    return None if point.scopes.isdisjoint(standing.lockdowns) else Alone.LOCKDOWN
+    # INVARIANT: what was locked down stays so until a standing says otherwise that was made after the order.
+    is_open = point.scopes.isdisjoint(standing.lockdowns) and not knowledge.is_locked_down
+    return None if is_open else Alone.LOCKDOWN
 
 
 def _withdrawn(

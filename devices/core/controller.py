@@ -21,16 +21,15 @@ The rules (DESIGN, sections 3 and 4):
 5. What the service signs of its log is remembered, and what contradicts it is told upward, once; it moves no strike.
 6. From inside a strike is released on the exit button where the settings of the door say so, and while the fire input is on
    where they say that. Both are told. Free egress belongs in hardware, and no order of the service ends it.
-7. A lockdown is forgotten over a restart: the service repeats it to every gate that says hello, and until the service was
-   heard nothing is asked, so that nothing opens.
-
+7. The doors that a lockdown holds shut are forgotten over a restart: the service repeats it to every gate that says hello. That
+   there was one is on disk, and the gate decides nothing alone until a standing of later says what is the case.
 8. When nobody answers within 700 ms, or nobody is there to ask, the gate decides from what the service signed beforehand (see
    `standby`), where the site lets it; and lets in nobody before it stands in the journal, on disk.
 
 Time comes in with each event (`at`, monotonic seconds), the wall clock too, and no grant of the service depends on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -65,11 +64,9 @@ from devices.core.events import (
     JournalBegun,
     JournalSettled,
     KeepCheckpoints,
-    KeepPolicy,
     LinkDown,
     LinkUp,
     Lock,
-    PolicyFile,
     ProofGiven,
     ReaderHeard,
     ReaderLost,
@@ -580,47 +577,57 @@ class Controller:
         """
         lane.deciding = True
         since = self._at
+        # Counted from the decision on: while the disk writes, the same badge may be at another door.
+        take_back = self._standby.let_in(decision, wall=self._wall, at=since)
         self._up.write(
             self._past(scan, Verdict.GRANTED),
-            then=lambda entry: self._let_in_alone(lane, decision, entry, since=since),
-            otherwise=lambda: self._not_recorded(lane),
+            then=lambda entry: self._let_in_alone(lane, decision, entry, take_back, since=since),
+            otherwise=lambda: self._not_recorded(lane, take_back),
         )
 
-    def _let_in_alone(self, lane: _Lane, decision: AloneDecision, entry: Entry, *, since: float) -> None:
+    def _let_in_alone(
+        self,
+        lane: _Lane,
+        decision: AloneDecision,
+        entry: Entry,
+        take_back: Callable[[], None],
+        *,
+        since: float,
+    ) -> None:
         lane.deciding = False
         scan = sha256(entry.wire).digest()
         if self._at - since >= self._limits.deadline.total_seconds():
             # The disk took so long that whoever asked has gone.
+            take_back()
             self._report(lane, PassageOutcome.NOT_TAKEN, scan=scan)
             self._show(lane, Signal.DENIED)
             return
         self.tally.alone[decision.said] += 1
         if self._release(lane, scan, unlock=decision.unlock, entry=None):
-            self._standby.let_in(decision, wall=self._wall, at=self._at)
             self._show(lane, Signal.GRANTED)
         else:
+            take_back()
             self._show(lane, Signal.LOCKDOWN if lane.is_locked_down else Signal.BUSY)
 
-    def _not_recorded(self, lane: _Lane) -> None:
+    def _not_recorded(self, lane: _Lane, take_back: Callable[[], None]) -> None:
         lane.deciding = False
+        take_back()
         self._no_service(lane)
 
     def _policy(self, event: PolicyEvent) -> None:
         taken = self._standby.take(event, at=self._at)
-        match taken:
-            case KeepPolicy(file=file):
-                self._do(taken)
-                if file is PolicyFile.TRUST:
-                    self._believe_anew()
-            case Ignored():
-                self._refuse_policy(taken)
-            case None:
-                pass
+        if isinstance(taken, Ignored):
+            self._refuse_policy(taken)
+        else:
+            for kept in taken:
+                self._do(kept)
+            if isinstance(event, TrustReceived):
+                self._believe_anew()
         self._doubt_clock()
 
     def _believe_anew(self) -> None:
-        """Another trust list: other keys may decide, and sign the log."""
-        self._beacons.keys = self._trust.decisions
+        """Another trust list: other keys may decide and command, and sign the log."""
+        self._beacons.keys = self._commands.keys = self._trust.decisions
         self._checkpoints.believe(self._trust)
 
     def _refuse_policy(self, refused: Ignored) -> None:
@@ -776,7 +783,7 @@ class Controller:
     def _command(self, wire: bytes) -> None:
         heard = self._time.is_measured(at=self._at) and self._beacons.fresh(at=self._at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._at) if heard else None)
-        ignored = self._obey(taken.command, taken) if isinstance(taken, Obeyed) else taken
+        ignored = self._obey(taken.command, taken, wire) if isinstance(taken, Obeyed) else taken
         self._ignore(ignored)
         if ignored is Ignored.COMMAND_UNTIMED:
             self._untimed = wire
@@ -794,7 +801,7 @@ class Controller:
             self._untimed = None
             self._command(wire)
 
-    def _obey(self, command: Command, obeyed: Obeyed) -> Ignored | None:
+    def _obey(self, command: Command, obeyed: Obeyed, wire: bytes) -> Ignored | None:
         lanes = list(self._lanes.values())
         if command.access_point is not None:
             lanes = [lane for lane in lanes if lane.doorway.id == command.access_point]
@@ -805,6 +812,9 @@ class Controller:
                 return self._open(lanes[0], command, obeyed.digest)
             case CommandKind.LOCK_DOWN | CommandKind.RELEASE:
                 self._lock_down(lanes, on=command.kind is CommandKind.LOCK_DOWN)
+                # INVARIANT: an order to lock down is on disk before the word that it is followed.
+                for kept in self._standby.obeyed(wire) if command.kind is CommandKind.LOCK_DOWN else ():
+                    self._do(kept)
                 self._tell(_CONFIRMED[command.kind], command.access_point, command=obeyed.digest)
                 return None
             case CommandKind.REBOOT:
@@ -974,6 +984,8 @@ class Controller:
     def _start_up(self, event: Started) -> None:
         self._started = True
         self._up.journal.begin(event.journal)
+        if self._standby.is_provided:
+            self._standby.recall(self._up.journal.recall(event.recalled))
         newest = self.remembered.newest
         hello = Hello(
             **self._stamp(),

@@ -121,9 +121,13 @@ class Signal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The gate's program started, and this is what it found of its journal; the first event, and only once."""
+    """The gate's program started, and this is what it found of its journal; the first event, and only once.
+
+    `recalled` are the newest entries that are not answered: what a gate that is alone remembers of itself.
+    """
 
     journal: JournalFound
+    recalled: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,11 +463,12 @@ class PolicyFile(StrEnum):
     SNAPSHOT = "snapshot.cose"
     STANDING = "standing.cose"
     TRUST = "trust.cose"
+    LOCKDOWN = "lockdown.cose"
 
 
 @dataclass(frozen=True, slots=True)
 class KeepPolicy:
-    """Keep what the site signed, in the place of what was kept before, whole or not at all."""
+    """Keep what the site signed, in the place of what was kept before, whole or not at all; nothing, for what counts no more."""
 
     file: PolicyFile
     wire: bytes

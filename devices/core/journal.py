@@ -18,12 +18,14 @@ It is the order and the numbers, not the file: bytes on disk, and when they are 
 
 import hashlib
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from devices.core.belief import Ignored
 from gatekeeper import cose
+from gatekeeper.core.scan import read_upward
+from gatekeeper.core.trust import Use
 from gatekeeper.model.fields import MOST
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import (
@@ -35,6 +37,7 @@ from gatekeeper.model.messages import (
     Scan,
     Status,
 )
+from gatekeeper.model.topics import Channel
 
 __all__ = [
     "Entry",
@@ -204,6 +207,14 @@ class Journal:
         self._octets = found.octets + sum(one.octets for one in found.former)
         begins = {**{one.id: one.settled for one in found.former}, found.id: found.settled}
         self._sent, self._said, self._on_disk = dict(begins), dict(begins), dict(begins)
+
+    def recall(self, entries: Iterable[Entry]) -> Iterator[Past]:
+        """What entries of before this start say, as far as they are this gate's own."""
+        keys = cose.key_ring([self._key.record(use=Use.GATE, owner="")])
+        for entry in entries:
+            read = read_upward(Channel.JOURNAL, entry.wire, keys=keys, topic=self.topic)
+            if not isinstance(read, cose.Refused) and isinstance(read[1], Scan | Passage | Status):
+                yield read[1]
 
     @property
     def end(self) -> JournalEnd:

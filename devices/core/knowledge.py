@@ -6,8 +6,11 @@
         older, of another gate or site, or not signed        refused; nobody is told less than before
 
 INVARIANT: what is held never goes back, not over a restart either: what is on disk is read like what arrives.
+INVARIANT: a snapshot counts from the standing that names it on, and from nothing else. It says nothing of lockdowns and revocations,
+    so one that comes without its standing prolongs nothing, and a standing from before it is not enough.
 
-The site's roots sign the trust list, nobody else; it is believed from the anchor, as at the start.
+The site's roots sign the trust list, nobody else; it is believed from the anchor, as at the start. What is held is read anew
+under it: what a key signed that the roots took back is let go.
 """
 
 import hashlib
@@ -17,11 +20,12 @@ from datetime import datetime
 from typing import Final
 
 from devices.core.belief import Ignored
+from devices.core.events import PolicyFile
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefusal, TrustRefused, Use, read_trust
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList, read_status_list
 from gatekeeper.model.ids import GateId, TenantId
-from gatekeeper.model.messages import MessageMalformed
+from gatekeeper.model.messages import COMMAND_TYPE, Command, CommandKind, MessageMalformed
 from gatekeeper.model.snapshot import (
     SNAPSHOT_BOUNDS,
     SNAPSHOT_TYPE,
@@ -42,7 +46,7 @@ def status_uri(trust: Trust, tenant: TenantId) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Knowledge:
-    """The newest snapshot and standing of one gate. `confirmed` is when the service last signed that this snapshot counts."""
+    """The newest snapshot and standing of one gate. `confirmed` is when a standing last named this snapshot."""
 
     gate: GateId
     trust: Trust
@@ -51,8 +55,25 @@ class Knowledge:
     standing: Standing | None = None
     statuses: Mapping[TenantId, StatusList] = field(default_factory=dict)
     confirmed: datetime | None = None
+    lockdown: Command | None = None
+    """The newest order that locked a door of this gate, of this boot or a former one."""
+    _wires: dict[PolicyFile, bytes] = field(default_factory=dict, repr=False)
     digest: bytes | None = None
     """SHA-256 of the snapshot as it was signed: by this the log names what was decided from."""
+
+    def believe(self, trust: Trust) -> list[PolicyFile]:
+        """Believe another trust list, and of what is held only what it bears out; gives what is let go."""
+        # INVARIANT: what is held is signed by keys that are believed now, not only when it came.
+        wires, self._wires = self._wires, {}
+        self.trust, self.statuses = trust, {}
+        self.snapshot = self.standing = self.confirmed = self.digest = self.lockdown = None
+        if PolicyFile.SNAPSHOT in wires:
+            self.take_snapshot(wires[PolicyFile.SNAPSHOT])
+        if PolicyFile.STANDING in wires:
+            self.take_standing(wires[PolicyFile.STANDING])
+        if PolicyFile.LOCKDOWN in wires:
+            self.take_lockdown(wires[PolicyFile.LOCKDOWN])
+        return [file for file in wires if file not in self._wires]
 
     def take_snapshot(self, wire: bytes) -> Ignored | None:
         """Take a snapshot, or say why not."""
@@ -77,7 +98,10 @@ class Knowledge:
         held, arrived = self.snapshot, hashlib.sha256(wire).digest()
         if held is not None and (read.version, read.issued) <= (held.version, held.issued):
             return Ignored.SNAPSHOT_REPEATED if arrived == self.digest else Ignored.SNAPSHOT_OLD
-        self.snapshot, self.digest, self.confirmed = read, arrived, read.issued
+        if held is None or held.version != read.version:
+            self.confirmed = None
+        self.snapshot, self.digest = read, arrived
+        self._wires[PolicyFile.SNAPSHOT] = wire
         self._confirm()
         return None
 
@@ -106,15 +130,50 @@ class Knowledge:
         if statuses is None:
             return Ignored.STANDING_MALFORMED
         self.standing, self.statuses = read, statuses
+        self._wires[PolicyFile.STANDING] = wire
         self._confirm()
         return None
 
+    def take_lockdown(self, wire: bytes) -> Ignored | None:
+        """Take an order that was obeyed, in this boot or a former one, or say why not."""
+        topic = gate_topic(self.trust.site, self.gate, Channel.COMMAND, prefix=self.prefix)
+        verified = cose.verify(
+            wire,
+            keys=self.trust.decisions,
+            typ=COMMAND_TYPE,
+            use=Use.DECISION,
+            external_aad=topic.encode(),
+        )
+        if isinstance(verified, cose.Refused):
+            return Ignored.COMMAND_FORGED
+        read = Command.read(verified.payload)
+        if isinstance(read, MessageMalformed):
+            return Ignored.COMMAND_MALFORMED
+        if read.gate != self.gate:
+            return Ignored.COMMAND_FOREIGN
+        if read.kind is not CommandKind.LOCK_DOWN:
+            return Ignored.COMMAND_MISPLACED
+        if self.lockdown is not None and read.entry <= self.lockdown.entry:
+            return Ignored.COMMAND_REPEATED
+        self.lockdown = read
+        self._wires[PolicyFile.LOCKDOWN] = wire
+        return None
+
+    @property
+    def is_locked_down(self) -> bool:
+        """Whether a lockdown was ordered that the standing does not know of yet, be it in force still or over."""
+        order, standing = self.lockdown, self.standing
+        if order is None or standing is None:
+            return order is not None
+        return standing.version <= order.entry or standing.issued <= order.issued
+
     def _confirm(self) -> None:
         """Count the snapshot's age anew when the newest standing names it."""
-        if self.snapshot is None or self.standing is None or self.confirmed is None:
+        snapshot, standing = self.snapshot, self.standing
+        if snapshot is None or standing is None or standing.version < snapshot.version:
             return
-        if self.standing.snapshots.get(self.gate) == self.snapshot.version:
-            self.confirmed = max(self.confirmed, self.standing.issued)
+        if standing.snapshots.get(self.gate) == snapshot.version:
+            self.confirmed = max(self.confirmed or standing.issued, standing.issued)
 
     def _statuses(self, standing: Standing) -> Mapping[TenantId, StatusList] | None:
         """The status lists of a standing, each signed by itself for its tenant; None when one is not."""

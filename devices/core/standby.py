@@ -8,11 +8,12 @@ It is told everything and asked by the controller, which alone moves a strike. W
 older than the one held, another gate's, one that nobody signed - is told upward once a boot for each kind.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from devices.core.alone import Alone, AloneDecision, Inside, decide_alone
+from devices.core.alone import Alone, AloneDecision, Inside, decide_alone, granted_before
 from devices.core.belief import Ignored
 from devices.core.events import (
     KeepPolicy,
@@ -22,11 +23,12 @@ from devices.core.events import (
     TrustReceived,
     WallTime,
 )
+from devices.core.journal import Past
 from devices.core.knowledge import Knowledge, newer_trust
 from devices.core.timekeeping import ClockDoubt, Timekeeping
 from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.model.ids import AccessPointId, GateId
-from gatekeeper.model.messages import Scan
+from gatekeeper.model.messages import ClockQuality, Scan
 from gatekeeper.model.places import Direction
 
 __all__ = ["NO_BEACON", "Held", "PolicyEvent", "Standby"]
@@ -42,6 +44,7 @@ class Held:
 
     snapshot: bytes | None = None
     standing: bytes | None = None
+    lockdown: bytes | None = None
 
 
 class Standby:
@@ -66,6 +69,8 @@ class Standby:
             found.append(self._knowledge.take_snapshot(held.snapshot))
         if held.standing is not None:
             found.append(self._knowledge.take_standing(held.standing))
+        if held.lockdown is not None:
+            found.append(self._knowledge.take_lockdown(held.lockdown))
         for known in (self._knowledge.snapshot, self._knowledge.standing):
             if known is not None:
                 issued = known.issued
@@ -82,16 +87,35 @@ class Standby:
         """SHA-256 of the snapshot that is held."""
         return self._knowledge.digest
 
+    def recall(self, past: Iterable[Past]) -> None:
+        """Take what the gate's journal says of former boots: how late it was then, and whom it let in."""
+        for message in past:
+            at = message.gate_at
+            if at is None or message.clock is ClockQuality.NONE:
+                continue
+            # INVARIANT: a clock that was set back while the power was off does not make the gate's time alone begin anew.
+            self.time.written = max(self.time.written or at, at)
+            granted = (
+                granted_before(message, knowledge=self._knowledge) if isinstance(message, Scan) else None
+            )
+            if granted is not None:
+                self.inside.let_in(granted, now=at)
+
+    @property
+    def is_provided(self) -> bool:
+        """Whether anything may be decided."""
+        return self._knowledge.snapshot is not None
+
     def may_decide(self, access_point: AccessPointId) -> bool:
         """Whether a badge at an access point is worth asking for its proof while nobody answers."""
         snapshot = self._knowledge.snapshot
         return snapshot is not None and access_point in snapshot.points
 
-    def take(self, event: PolicyEvent, *, at: float) -> KeepPolicy | Ignored | None:
-        """Take what came: what is to be kept on disk, or why it changes nothing; None for what is held and need not be kept yet."""
+    def take(self, event: PolicyEvent, *, at: float) -> list[KeepPolicy] | Ignored:
+        """Take what came: what is to be kept on disk, which may be nothing yet, or why it changes nothing."""
         match event:
             case SnapshotReceived(wire):
-                return self._knowledge.take_snapshot(wire) or KeepPolicy(PolicyFile.SNAPSHOT, wire)
+                return self._knowledge.take_snapshot(wire) or [KeepPolicy(PolicyFile.SNAPSHOT, wire)]
             case StandingReceived(wire):
                 return self._standing(wire, at=at)
             case TrustReceived(document):
@@ -99,28 +123,33 @@ class Standby:
             case _:
                 assert_never(event)
 
-    def _standing(self, wire: bytes, *, at: float) -> KeepPolicy | Ignored | None:
+    def obeyed(self, lockdown: bytes) -> list[KeepPolicy]:
+        """A lockdown was ordered and obeyed: what is to be kept of it on disk, so that it outlives a restart."""
+        refused = self._knowledge.take_lockdown(lockdown)
+        return [KeepPolicy(PolicyFile.LOCKDOWN, lockdown)] if refused is None else []
+
+    def _standing(self, wire: bytes, *, at: float) -> list[KeepPolicy] | Ignored:
         before = self._knowledge.standing
         refused = self._knowledge.take_standing(wire)
         now = self._knowledge.standing
         if refused is not None or now is None:
-            return refused
+            return refused or []
         self.time.heard(now.issued, at=at)
         # Said anew every minute: flash memory wears out, and an older confirmation on disk only makes the gate give up sooner.
         same = before is not None and replace(before, issued=now.issued) == now
         if same and self._kept_at is not None and now.issued - self._kept_at < _KEPT_EVERY:
-            return None
+            return []
         self._kept_at = now.issued
-        return KeepPolicy(PolicyFile.STANDING, wire)
+        return [KeepPolicy(PolicyFile.STANDING, wire)]
 
-    def _newer_trust(self, document: bytes) -> KeepPolicy | Ignored:
+    def _newer_trust(self, document: bytes) -> list[KeepPolicy] | Ignored:
         if self._anchor is None:
             return Ignored.TRUST_FORGED
         read = newer_trust(document, anchor=self._anchor, held=self._knowledge.trust)
         if isinstance(read, Ignored):
             return read
-        self._knowledge.trust = read
-        return KeepPolicy(PolicyFile.TRUST, document)
+        gone = self._knowledge.believe(read)
+        return [KeepPolicy(PolicyFile.TRUST, document), *(KeepPolicy(file, b"") for file in gone)]
 
     def is_news(self, refused: Ignored) -> bool:
         """Whether somebody must be told of what was refused: of each kind once in a boot."""
@@ -137,11 +166,10 @@ class Standby:
         now = self.time.tell(wall, at=at)
         return decide_alone(scan, direction, knowledge=self._knowledge, inside=self.inside, now=now)
 
-    def let_in(self, decision: AloneDecision, *, wall: WallTime | None, at: float) -> None:
-        """Somebody was let in on a decision of the gate's own."""
+    def let_in(self, decision: AloneDecision, *, wall: WallTime | None, at: float) -> Callable[[], None]:
+        """Somebody is let in on a decision of the gate's own; gives what takes it back."""
         now = self.time.tell(wall, at=at)
-        if not isinstance(now, ClockDoubt):
-            self.inside.let_in(decision, now=now)
+        return (lambda: None) if isinstance(now, ClockDoubt) else self.inside.let_in(decision, now=now)
 
 
 _ALARMING: Final = frozenset(

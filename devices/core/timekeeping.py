@@ -5,7 +5,7 @@
 
 No grant of the service depends on any of it. A gate that is alone needs the hour and the date, and both clocks: the signed one
 ends with the boot, the wall clock can be set by whoever holds it. A wall clock that is before anything that was ever signed,
-that leaps, or that is apart from the signed time is doubted, and doubt denies.
+before what stands in the gate's own journal, that leaps, or that is apart from the signed time is doubted, and doubt denies.
 """
 
 from dataclasses import dataclass
@@ -42,9 +42,14 @@ class _Instant:
 
 @dataclass(slots=True, kw_only=True)
 class Timekeeping:
-    """The clocks of one boot. `known` is the newest instant that the service ever signed, of former boots too."""
+    """The clocks of one boot. `known` is the newest instant that the service ever signed, of former boots too.
+
+    `written` is the newest that the gate itself has written down in former boots: it counts until the service was heard, for
+    it may come from a clock that was wrong.
+    """
 
     known: datetime | None = None
+    written: datetime | None = None
     _signed: _Instant | None = None
     _first: _Instant | None = None
 
@@ -63,7 +68,8 @@ class Timekeeping:
         """Why the wall clock is not to be believed, if it is not."""
         if wall is None or wall.quality is ClockQuality.NONE:
             return ClockDoubt.NONE
-        if self.known is not None and wall.at < self.known - TOLERANCE:
+        before = [self.known, self.written if self._signed is None else None]
+        if any(one is not None and wall.at < one - TOLERANCE for one in before):
             return ClockDoubt.BEHIND
         reference = self._signed or self._first
         if reference is not None and abs(wall.at - reference.counted_to(at)) > TOLERANCE:

@@ -34,7 +34,7 @@ from gatekeeper.model.people import HolderKind
 from gatekeeper.model.places import Direction
 from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE, Snapshot, Standing
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic, standing_topic
-from gatekeeper.service.engine.provisions import Provisions
+from gatekeeper.service.engine.provisions import Provisions, _Committed
 from tests.acceptance.barracks import Program
 from tests.benchmarks.big_crowd import BEGIN, registered, signed_records
 from tests.benchmarks.big_site import HOST, SITE, big_document, big_trust, signing_key
@@ -102,9 +102,10 @@ class _Outbox:
 def alone_at_work() -> dict[str, Any]:
     """Milliseconds a decision, seconds to make all snapshots, their bytes, and what a gate needs to hold one."""
     flow, out = _flow(), _Outbox()
+    committed = _Committed.now(flow)
     provisions = Provisions(site=SITE, key=key_of("decision"), prefix=PREFIX, transport=out, clock=_Still())  # type: ignore[arg-type]
-    first, made = _timed(lambda: provisions._made(flow, 1000, _NOW))
-    again, _ = _timed(lambda: provisions._made(flow, 1001, _NOW))
+    first, made = _timed(lambda: provisions._made(committed, _NOW))
+    again, _ = _timed(lambda: provisions._made(committed, _NOW))
     listed, statuses = _timed(lambda: provisions._signed_statuses(flow))
     front = next(snapshot for snapshot in made if snapshot.gate == _GATE)
     somebody, badge = _with_somebody(front)

@@ -31,20 +31,19 @@ class LonelyGate:
     epochs: Mapping[str, int]
     snapshot: dict[int, Any] | None = None
     standing: dict[int, Any] | None = None
-    confirmed: int = 0
+    confirmed: int | None = None
     inside: dict[int, tuple[str, int]] = field(default_factory=dict)
 
     def hears(self, snapshot: bytes, standing: bytes | None) -> None:
         """Take what the service signed; here it is always newer than nothing."""
         self.snapshot = self._opened(snapshot, "application/pacs-snapshot+cose", f"{self.name}/policy")
         assert self.snapshot is not None
-        self.confirmed = self.snapshot[4]
         if standing is None:
             return
         self.standing = self._opened(standing, "application/pacs-standing+cose", "standing")
         assert self.standing is not None
-        if self.standing[9].get(self.name) == self.snapshot[3]:
-            self.confirmed = max(self.confirmed, self.standing[3])
+        if self.standing[9].get(self.name) == self.snapshot[3] <= self.standing[2]:
+            self.confirmed = self.standing[3]
 
     def _opened(self, wire: bytes, typ: str, below: str) -> dict[int, Any] | None:
         algorithm, spki = self.decision
@@ -60,7 +59,8 @@ class LonelyGate:
         if not at:
             return "alone-not-here", 0
         point = snapshot[8][at[0]]
-        if not snapshot[5] * 1000 <= now < snapshot[6] * 1000 or now - self.confirmed >= point[1] * 1000:
+        over = self.confirmed is None or now - self.confirmed >= point[1] * 1000
+        if over or not snapshot[5] * 1000 <= now < snapshot[6] * 1000:
             return "alone-too-long", 0
         if standing[8] > self.trust:
             return "alone-trust-old", 0

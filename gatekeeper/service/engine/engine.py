@@ -236,7 +236,7 @@ class Engine:
                 if parts.witness is not None:
                     tasks.create_task(self._cosigning(parts.witness).run(), name="witnesses")
                 tasks.create_task(self._announcer.run(), name="announcer")
-                tasks.create_task(self._provisions.run(lambda: self._flow), name="provisions")
+                tasks.create_task(self._provisions.run(), name="provisions")
                 tasks.create_task(self._commanding.run(), name="commands")
                 if self._stamper is not None:
                     tasks.create_task(self._stamper.run(), name="timestamps")
@@ -337,7 +337,7 @@ class Engine:
         drafts = [draft, *(one for one in returned if one is not None)]
         await self._recorder.commit(Contents(drafts=drafts, writes=writes))
         self._erased.set()
-        self._provisions.changed(self._flow.next_seq)
+        self._provisions.changed(self._flow)
         self._parts.health.owns_site = True
 
     async def _renew(self) -> None:
@@ -724,7 +724,7 @@ class Engine:
         return command
 
     def _tell(self, writes: Writes) -> None:
-        self._provisions.changed(self._flow.next_seq)
+        self._provisions.changed(self._flow)
         for outcome in writes.outcomes:
             metrics.change(outcome.code).inc()
             _log.info("change", change=outcome.change.hex(), outcome=outcome.code, seq=outcome.seq)
@@ -776,7 +776,7 @@ class Engine:
             return False
         for holder in found.doomed.registrations:
             self._flow.let_go(holder)
-        self._provisions.changed(self._flow.next_seq)
+        self._provisions.changed(self._flow)
         return True
 
     def _are_registered(self, registrations: Mapping[HolderId, bytes]) -> bool:

@@ -9,16 +9,18 @@ again. What takes rights away goes first, and does not wait for what gives them.
 one that was made while something changed is made again. They leave one after the other, with a pause for the answers to scans.
 
 INVARIANT: a version is the length of the log when a change was committed; so no engine ever signs one that goes back.
+INVARIANT: nothing is said that is not committed. A change is made in the flow before its commit, and may wait for a database for as long as
+    that is away; so what is said was put aside after a commit, and what is read from the register counts only if nothing changed meanwhile.
 INVARIANT: a standing names only snapshots that were made of what is the case. A gate counts from it how long it may go on: what
     gives more than the site would give today is not prolonged, however long the new one takes to make.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
@@ -26,6 +28,7 @@ from gatekeeper import cose
 from gatekeeper.core.bearers import Bearers, statuses
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.snapshots import Beforehand, alone_at
+from gatekeeper.core.trust import Trust
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList
 from gatekeeper.model.ids import GateId, SiteId, TenantId
 from gatekeeper.model.policy import Policy
@@ -53,6 +56,38 @@ _ENVELOPE: Final = 256
 _log = structlog.get_logger("gatekeeper.provisions")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Committed:
+    """Where a site stood after a commit; `register` and memory go on, so they are looked at again through `flow`."""
+
+    flow: Flow
+    version: int
+    policy: Policy
+    trust: Trust
+    alert: int
+    lockdowns: frozenset[str]
+    suspended: frozenset[TenantId]
+    counts: object
+
+    @classmethod
+    def now(cls, flow: Flow) -> Self:
+        """Put aside what a flow says that has nothing uncommitted."""
+        return cls(
+            flow=flow,
+            version=flow.next_seq,
+            policy=flow.policy,
+            trust=flow.trust,
+            alert=flow.alert,
+            lockdowns=flow.lockdowns,
+            suspended=flow.suspended,
+            counts=_what_counts(flow),
+        )
+
+    def is_all(self) -> bool:
+        """Whether the flow holds nothing that is not committed yet."""
+        return _what_counts(self.flow) == self.counts
+
+
 class Provisions:
     """Keeps one site's gates provided."""
 
@@ -67,7 +102,7 @@ class Provisions:
         self._bearers: Final = Bearers()
 
         # What is to be done.
-        self._version = 0
+        self._committed: _Committed | None = None
         self._said: object = None
         self._news: Final = asyncio.Event()
         self._makes: Final = asyncio.Event()
@@ -76,12 +111,13 @@ class Provisions:
 
         # What counts.
         self._statuses: Mapping[TenantId, bytes] = {}
+        self._statuses_of: object = None
         self._snapshots: Final[dict[GateId, tuple[Snapshot, bytes]]] = {}
         self._made_of: object = None
 
-    def changed(self, version: int) -> None:
-        """Something was committed that may give or take a right; `version` is the length of the log with it."""
-        self._version = version
+    def changed(self, flow: Flow) -> None:
+        """Something was committed that may give or take a right, and nothing in the flow is not."""
+        self._committed = _Committed.now(flow)
         self._news.set()
 
     def link_up(self) -> None:
@@ -90,58 +126,71 @@ class Provisions:
         self._news.set()
         self._send_later(self._snapshots)
 
-    async def run(self, flow: Callable[[], Flow]) -> None:
+    async def run(self) -> None:
         """Provide until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._say(flow), name="standing")
-            tasks.create_task(self._make(flow), name="snapshots")
+            tasks.create_task(self._say(), name="standing")
+            tasks.create_task(self._make(), name="snapshots")
             tasks.create_task(self._send(), name="sending snapshots")
 
     # -- what takes rights away -----------------------------------------------------------------------------------
 
-    async def _say(self, flow: Callable[[], Flow]) -> None:
+    async def _say(self) -> None:
         while True:
             self._news.clear()
-            pause = _SAID_EVERY if await self._has_said(flow()) else _AGAIN_AFTER
+            pause = _SAID_EVERY if await self._has_said() else _AGAIN_AFTER
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause.total_seconds()):
                     await self._news.wait()
 
-    async def _has_said(self, flow: Flow) -> bool:
+    async def _has_said(self) -> bool:
         """Say where the site stands, and before it the trust list if that may be news; whether all of it went out."""
-        what = _what_counts(flow)
-        if what == self._said:
-            return self._publish_standing(flow)
+        committed = self._committed
+        if committed is None or not await self._has_statuses(committed):
+            return False
+        if committed.counts == self._said:
+            return self._publish_standing(committed)
+        topic = trust_topic(self._site, prefix=self._prefix)
+        is_out = self._transport.publish(topic, committed.trust.document, retain=True)
+        is_out = self._publish_standing(committed) and is_out
+        if is_out:
+            self._said = committed.counts
+        return is_out
+
+    async def _has_statuses(self, committed: _Committed) -> bool:
+        """Have the status lists of what is committed, made of that and nothing else."""
+        if committed.counts == self._statuses_of:
+            return True
+        # INVARIANT: no standing is signed that may not know of a revocation. The gates' time alone runs out instead.
+        if not committed.is_all():
+            return False  # and once that is committed, this is asked again
         try:
-            self._statuses = await asyncio.to_thread(self._signed_statuses, flow)
-        except Exception:  # noqa: BLE001 - see below
-            # INVARIANT: no standing is signed that may not know of a revocation. The gates' time alone runs out instead.
+            made = await asyncio.to_thread(self._signed_statuses, committed.flow)
+        except Exception:  # noqa: BLE001 - see above
             metrics.snapshots_failed.inc()
             _log.exception("no status lists could be made")
             return False
+        if not committed.is_all():
+            return False
+        self._statuses, self._statuses_of = made, committed.counts
         self._makes.set()
-        topic = trust_topic(self._site, prefix=self._prefix)
-        is_out = self._transport.publish(topic, flow.trust.document, retain=True)
-        is_out = self._publish_standing(flow) and is_out
-        if is_out:
-            self._said = what
-        return is_out
+        return True
 
-    def _publish_standing(self, flow: Flow) -> bool:
+    def _publish_standing(self, committed: _Committed) -> bool:
         topic = standing_topic(self._site, prefix=self._prefix)
         standing = Standing(
             site=self._site,
-            version=self._version,
+            version=committed.version,
             issued=self._clock.now(),
-            alert=flow.alert,
-            lockdowns=flow.lockdowns,
-            suspended=flow.suspended,
+            alert=committed.alert,
+            lockdowns=committed.lockdowns,
+            suspended=committed.suspended,
             statuses=self._statuses,
-            trust=flow.trust.version,
+            trust=committed.trust.version,
             snapshots={
                 gate: snapshot.version
                 for gate, (snapshot, _) in self._snapshots.items()
-                if self._made_of == _what_counts(flow)
+                if self._made_of == committed.counts
             },
         )
         wire = cose.sign(standing.payload(), key=self._key, typ=STANDING_TYPE, external_aad=topic.encode())
@@ -161,7 +210,7 @@ class Provisions:
 
     # -- what gives them --------------------------------------------------------------------------------------------
 
-    async def _make(self, flow: Callable[[], Flow]) -> None:
+    async def _make(self) -> None:
         """Make snapshots some time after a change, for changes come in crowds; and every hour, for time goes on."""
         while True:
             with suppress(TimeoutError):
@@ -169,9 +218,12 @@ class Provisions:
                     await self._makes.wait()
             await asyncio.sleep(_SETTLED_AFTER.total_seconds())
             self._makes.clear()
-            version, now, what = self._version, self._clock.now(), _what_counts(flow())
+            committed, now = self._committed, self._clock.now()
+            if committed is None or not committed.is_all():
+                self._makes.set()
+                continue
             try:
-                made = await asyncio.to_thread(self._made, flow(), version, now)
+                made = await asyncio.to_thread(self._made, committed, now)
             except Exception:  # noqa: BLE001 - see below
                 # A gate that is not provided is no reason to stop deciding for all the others.
                 metrics.snapshots_failed.inc()
@@ -179,12 +231,15 @@ class Provisions:
                 self._makes.set()
                 await asyncio.sleep(_AGAIN_AFTER.total_seconds())
                 continue
+            if not committed.is_all():
+                self._makes.set()
+                continue
             self._take(made)
-            self._made_of = what
+            self._made_of = committed.counts
             self._news.set()
 
-    def _made(self, flow: Flow, version: int, now: datetime) -> list[Snapshot]:
-        policy, alert = flow.policy, flow.alert
+    def _made(self, committed: _Committed, now: datetime) -> list[Snapshot]:
+        policy, alert = committed.policy, committed.alert
         # Of whole hours: a gate whose rights did not change within the hour gets the same again, and need not get it.
         hour = now.replace(minute=0, second=0, microsecond=0)
         asked = Beforehand(
@@ -193,11 +248,11 @@ class Provisions:
             since=hour - _OVERLAP / 2,
             until=hour + _MADE_EVERY + _longest(policy, alert) + _OVERLAP,
         )
-        people = list(self._bearers.of(flow, now=now))
+        people = list(self._bearers.of(committed.flow, now=now))
         return [
-            asked.snapshot(gate, people, version=version, issued=now)
+            asked.snapshot(gate, people, version=committed.version, issued=now)
             for gate in policy.gates
-            if gate in flow.trust.listing.gates
+            if gate in committed.trust.listing.gates
         ]
 
     def _take(self, made: list[Snapshot]) -> None:

@@ -34,10 +34,10 @@ from devices.core.events import (
 )
 from devices.core.standby import Held
 from gatekeeper import cose
-from gatekeeper.core.trust import TRUST_TYPE, trust_payload
+from gatekeeper.core.trust import TRUST_TYPE, Use, trust_payload
 from gatekeeper.cose.status_list import INVALID, SUSPENDED
 from gatekeeper.model.badges import Assurance, Card, CardTechnology
-from gatekeeper.model.ids import BadgeId, GateId, SiteId, TenantId
+from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, SiteId, TenantId
 from gatekeeper.model.messages import (
     ByCard,
     ByDigest,
@@ -53,7 +53,7 @@ from gatekeeper.model.messages import (
 )
 from gatekeeper.model.snapshot import STANDING_TYPE, Standing
 from gatekeeper.model.topics import Channel, standing_topic
-from tests.unit.devices.ground import HOST, IN, NOON, OTHER_GATE, OUT, PLAIN, SITE, only, topic
+from tests.unit.devices.ground import GATE, HOST, IN, NOON, OTHER_GATE, OUT, PLAIN, SITE, only, topic
 from tests.unit.devices.solitude import BADGE, LONGEST, Lonely, badge_of
 
 CARD = Card(CardTechnology.MIFARE, b"\xba\x83\x9d\x07")
@@ -73,6 +73,7 @@ def test_whoever_may_come_in_comes_in_and_it_is_told_when_the_link_is_back():
     talk = Lonely.provided()
     snapshot = talk.snapshot(version=101)
     talk.comes(SnapshotReceived(snapshot))
+    talk.comes(StandingReceived(talk.standing(version=101, snapshots={GATE: 101})))
     talk.happens(LinkDown())
     talk.passes(60)
     before = len(talk.published)
@@ -248,6 +249,54 @@ def test_a_word_of_the_service_makes_the_time_begin_anew_and_only_for_the_snapsh
         assert talk.shows() is signal
 
 
+@pytest.mark.parametrize("newer", [0, 1], ids=["of the same version", "of newer versions"])
+def test_snapshots_that_come_without_a_standing_prolong_nothing(newer: int):
+    """A broker that keeps a lockdown back and lets snapshots through, which say nothing of lockdowns."""
+    talk = Lonely.provided()
+    noon = int(NOON.timestamp())
+    for hour in range(1, 11):
+        talk.passes(3600)
+        snapshot = talk.snapshot(
+            version=100 + newer * hour,
+            issued=NOON + timedelta(hours=hour),
+            since=noon + (hour - 1) * 3600,
+            until=noon + (hour + 5) * 3600,
+            hours=((noon, noon + 24 * 3600),),
+        )
+        assert only(KeepPolicy, talk.comes(SnapshotReceived(snapshot)))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    assert talk.shows() is Signal.NO_SERVICE
+    assert (talk.said(), talk.unlocked()) == ({"alone-too-long": 1}, [])
+
+
+@pytest.mark.parametrize("standing_first", [True, False])
+def test_a_newer_snapshot_counts_as_soon_as_a_standing_names_it_whichever_comes_first(
+    standing_first: bool,  # noqa: FBT001 - which
+):
+    talk = Lonely.provided()
+    comes = [
+        SnapshotReceived(talk.snapshot(version=101)),
+        StandingReceived(talk.standing(version=101, snapshots={GATE: 101})),
+    ]
+    for event in reversed(comes) if standing_first else comes:
+        talk.comes(event)
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_a_standing_from_before_a_snapshot_is_not_enough_though_it_names_it():
+    talk = Lonely.provided()
+    talk.comes(StandingReceived(talk.standing(issued=NOON + timedelta(minutes=1), snapshots={GATE: 101})))
+    talk.comes(SnapshotReceived(talk.snapshot(version=101)))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows() is Signal.NO_SERVICE
+    assert talk.said() == {"alone-too-long": 1}
+
+
 def test_whoever_came_in_alone_does_not_come_in_again_before_they_went_out():
     talk = Lonely.left()
     told = []
@@ -257,6 +306,70 @@ def test_whoever_came_in_alone_does_not_come_in_again_before_they_went_out():
         talk.happens(ContactClosed(at))
     assert told == [Signal.GRANTED, Signal.DENIED, Signal.GRANTED, Signal.GRANTED]
     assert talk.said() == {"alone-granted": 3, "alone-inside": 1}
+
+
+@pytest.mark.parametrize("by_card", [False, True], ids=["a token", "a bare card"])
+def test_whoever_came_in_alone_does_not_come_in_again_after_a_power_cut_before_they_went_out(
+    by_card: bool,  # noqa: FBT001 - which
+):
+    badge = badge_of(assurance=Assurance.CARD_NUMBER, card=CARD) if by_card else badge_of()
+    talk = Lonely.ready()
+    cards = {CARD: talk.token(badge)} if by_card else {}
+    shown = ByCard(CARD) if by_card else badge
+    talk.comes(SnapshotReceived(talk.snapshot(cards=cards)))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows(shown) is Signal.GRANTED
+    did = list(talk.did)
+    talk.loses_power()
+    assert talk.shows(shown) is Signal.DENIED
+    assert talk.said() == {"alone-inside": 1}
+    assert talk.shows(shown, at=OUT) is Signal.GRANTED
+    talk.did = did + talk.did
+    talk.loses_power()
+    assert talk.shows(shown) is Signal.GRANTED
+
+
+def two_doors() -> Lonely:
+    """A gate whose plain door leads into the yard too, and whose disk takes its time."""
+    talk = Lonely.ready()
+    points = {IN: talk.point(IN), PLAIN: replace(talk.point(IN), id=PLAIN)}
+    talk.comes(SnapshotReceived(talk.snapshot(points=points, rights={IN: 0, PLAIN: 0})))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    talk.disk_is_quick = False
+    return talk
+
+
+def test_a_badge_at_two_doors_while_the_disk_writes_is_let_in_at_one():
+    talk = two_doors()
+    token = ByToken(talk.token(badge_of()))
+    appends = [
+        append
+        for door in (IN, PLAIN)
+        for append in only(
+            Append, talk.happens(CardPresented(access_point=door, credential=token, gate_random=b"r" * 16))
+        )
+    ]
+    for append in appends:
+        talk.happens(Appended(append.number))
+    assert [unlock.access_point for unlock in talk.unlocked()] == [IN]
+    assert talk.said() == {"alone-granted": 1, "alone-inside": 1}
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["that the disk refuses", "that comes too late"])
+def test_a_decision_that_lets_nobody_in_leaves_them_outside(fails: bool):  # noqa: FBT001 - which
+    talk = two_doors()
+    token = ByToken(talk.token(badge_of()))
+    effects = talk.happens(CardPresented(access_point=IN, credential=token, gate_random=b"r" * 16))
+    (append,) = only(Append, effects)
+    talk.passes(0 if fails else 5)
+    talk.happens(AppendFailed(append.number) if fails else Appended(append.number))
+    talk.disk_is_quick = True
+    assert talk.shows(at=PLAIN) is Signal.GRANTED
 
 
 def test_an_access_point_that_is_not_to_be_decided_alone_stays_shut():
@@ -426,12 +539,23 @@ def test_a_word_that_says_the_same_is_kept_every_ten_minutes_and_one_that_says_m
 
 
 def listed(
-    talk: Lonely, *, version: int, without: GateId | None = None, key: cose.SigningKey | None = None
+    talk: Lonely,
+    *,
+    version: int,
+    without: GateId | None = None,
+    key: cose.SigningKey | None = None,
+    decision: cose.SigningKey | None = None,
 ) -> bytes:
-    """A newer trust list of the site's root."""
+    """A newer trust list of the site's root; `decision` takes the place of the key that decided."""
     listing = talk.service.trust.listing
     gates = {gate: one for gate, one in listing.gates.items() if gate != without}
-    payload = trust_payload(replace(listing, version=version, gates=gates))
+    services = tuple(
+        (use, replace(one, record=decision.record(use=use, owner="service")))
+        if decision is not None and use is Use.DECISION
+        else (use, one)
+        for use, one in listing.services
+    )
+    payload = trust_payload(replace(listing, version=version, gates=gates, services=services))
     return cose.cosign(payload, keys=[key or talk.service.root], typ=TRUST_TYPE, external_aad=SITE.encode())
 
 
@@ -443,6 +567,46 @@ def test_a_newer_trust_list_is_believed_from_the_roots_and_kept():
     talk.comes(TrustReceived(listed(talk, version=3, key=STRANGER)))
     talk.comes(TrustReceived(document))
     assert talk.ignored() == {"trust-old": 1, "trust-forged": 1, "trust-repeated": 1}
+
+
+def test_what_a_key_signed_that_the_roots_took_back_is_let_go_on_disk_too_and_what_the_new_key_signs_counts():
+    talk = Lonely.provided()
+    # Whoever stole the decision key has signed what nothing later could ever replace.
+    talk.comes(SnapshotReceived(talk.snapshot(version=1 << 52)))
+    talk.comes(StandingReceived(talk.standing(version=1 << 52, snapshots={GATE: 1 << 52})))
+    fresh = cose.SigningKey.generate()
+    document = listed(talk, version=2, decision=fresh)
+    assert talk.comes(TrustReceived(document)) == [
+        KeepPolicy(PolicyFile.TRUST, document),
+        KeepPolicy(PolicyFile.SNAPSHOT, b""),
+        KeepPolicy(PolicyFile.STANDING, b""),
+    ]
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    assert (talk.shows(), talk.unlocked()) == (Signal.NO_SERVICE, [])
+    talk.service.decision = fresh
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing(trust=2)))
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_a_trust_list_that_still_bears_out_what_is_held_leaves_it():
+    talk = Lonely.provided()
+    talk.comes(TrustReceived(listed(talk, version=2)))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_a_command_of_a_key_that_the_roots_took_back_opens_nothing():
+    talk = Lonely.provided()
+    stolen, fresh = talk.service.decision, cose.SigningKey.generate()
+    talk.comes(TrustReceived(listed(talk, version=2, decision=fresh)))
+    talk.commanded(CommandKind.OPEN, IN, key=stolen)
+    assert (talk.unlocked(), talk.ignored()) == ([], {"command-forged": 1})
+    talk.commanded(CommandKind.OPEN, IN, key=fresh)
+    assert len(talk.unlocked()) == 1
 
 
 def test_a_gate_that_the_site_has_dismissed_lets_nobody_in_alone():
@@ -505,6 +669,34 @@ def test_a_clock_that_lost_its_battery_is_before_anything_that_was_signed():
     assert talk.said() == {"alone-clock": 1}
 
 
+def test_a_clock_that_is_set_back_while_the_power_is_off_is_before_what_the_gate_itself_has_written():
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.happens(LinkDown())
+    talk.passes(2 * 3600)
+    assert talk.shows() is Signal.GRANTED
+    talk.passes(LONGEST.total_seconds())
+    talk.clock_is_off = timedelta(minutes=1) - talk.noon_since
+    talk.loses_power()
+    assert talk.shows(at=OUT) is Signal.NO_SERVICE
+    assert talk.said() == {"alone-clock": 1}
+
+
+def test_what_a_wrong_clock_once_wrote_counts_until_the_service_says_what_time_it_is():
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    talk.clock_is_off = timedelta(days=400)
+    talk.happens(TamperOpened(OUT))
+    talk.clock_is_off = timedelta()
+    talk.loses_power()
+    assert talk.shows() is Signal.NO_SERVICE
+    talk.comes(BeaconReceived(talk.service.beacon()))
+    talk.passes(60)
+    assert talk.shows() is Signal.GRANTED
+
+
 def test_a_gate_without_a_clock_lets_nobody_in_alone():
     talk = Lonely.left()
     talk.clock = ClockQuality.NONE
@@ -532,6 +724,42 @@ def test_a_door_that_an_order_holds_shut_lets_nobody_in_alone():
     talk.did.clear()
     assert talk.shows() is not Signal.GRANTED
     assert (talk.said(), talk.unlocked()) == ({"alone-lockdown": 1}, [])
+
+
+@pytest.mark.parametrize("access_point", [None, IN], ids=["the gate", "a door"])
+def test_a_lockdown_that_was_ordered_outlives_a_power_cut_until_a_later_standing_says_what_is_the_case(
+    access_point: AccessPointId | None,
+):
+    """The order came and the standing that says the same did not: the link went, or the broker kept it."""
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    effects = talk.commanded(CommandKind.LOCK_DOWN, access_point, entry=104)
+    kinds = [type(effect) for effect in effects if isinstance(effect, (KeepPolicy, Append))]
+    assert kinds == [KeepPolicy, Append]
+    held = talk.kept()
+    talk.passes(60)
+    talk.restarts(CheckpointMemory(), held=held, linked=False)
+    assert talk.shows() is not Signal.GRANTED
+    # Said a minute later, of the log as it was before the order.
+    talk.comes(StandingReceived(talk.standing(version=104, issued=NOON + timedelta(seconds=60))))
+    assert talk.shows() is not Signal.GRANTED
+    assert (talk.said(), talk.unlocked()) == ({"alone-lockdown": 2}, [])
+    talk.comes(StandingReceived(talk.standing(version=106, issued=NOON + timedelta(seconds=60))))
+    assert talk.shows() is Signal.GRANTED
+
+
+def test_what_lies_in_the_place_of_an_order_and_is_none_is_no_order():
+    talk = Lonely.ready()
+    snapshot, standing = talk.snapshot(), talk.standing()
+    for wire in (
+        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, key=STRANGER),
+        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, gate=OTHER_GATE),
+        talk.service.command(CommandKind.RELEASE, None, entry=104),
+    ):
+        held = Held(snapshot=snapshot, standing=standing, lockdown=wire)
+        talk.restarts(CheckpointMemory(), held=held, linked=False)
+        assert talk.shows() is Signal.GRANTED
 
 
 def test_a_reader_that_is_tampered_with_lets_nobody_in_alone():

@@ -11,6 +11,7 @@ from devices.holdings import told
 from devices.settings import GateSettings
 from gatekeeper import cose
 from gatekeeper.model.badges import Card, CardTechnology
+from gatekeeper.model.messages import CommandKind
 from gatekeeper.model.places import Direction
 from gatekeeper.model.topics import PREFIX
 from tests.unit.devices.ground import GATE, IN, NOON, OUT, PLAIN, SITE
@@ -78,15 +79,25 @@ WHY = {
     "The site counts on version 2 of the trust list, which is not here: alone it lets nobody in.": {
         "trust": 2
     },
+    "The standing does not name this snapshot: alone it lets nobody in.": {"snapshots": {}},
 }
 
 
-@pytest.mark.parametrize(("sentence", "changes"), WHY.items(), ids=["lockdown", "alert", "trust"])
+@pytest.mark.parametrize(("sentence", "changes"), WHY.items(), ids=["lockdown", "alert", "trust", "unnamed"])
 def test_why_nobody_is_let_in_is_said(talk: Lonely, sentence: str, changes: dict):
     standing = talk.standing(version=101, **changes)
     said = list(told(settings(talk, Held(snapshot=talk.snapshot(), standing=standing))))
     assert any(one.endswith(sentence) for one in said)
     assert not any("until" in one for one in said)
+
+
+def test_an_order_to_lock_down_that_no_standing_knows_of_is_said(talk: Lonely):
+    order = talk.service.command(CommandKind.LOCK_DOWN, None, entry=100)
+    held = Held(snapshot=talk.snapshot(), standing=talk.standing(), lockdown=order)
+    assert (
+        list(told(settings(talk, held)))[-1]
+        == "It was ordered to lock down, and no standing of later is here: alone it lets nobody in."
+    )
 
 
 def test_a_snapshot_that_ends_before_the_gate_s_time_alone_ends_it(talk: Lonely):

@@ -74,6 +74,22 @@ def test_what_is_kept_is_read_at_the_start(tmp_path: Path):
     assert read_held(tmp_path) == Held(snapshot=NEW, standing=OLD)
 
 
+def test_an_order_to_lock_down_is_on_disk_at_once_and_the_others_when_it_is_their_turn(tmp_path: Path):
+    files = PolicyFiles(tmp_path)
+    files.keep(KeepPolicy(PolicyFile.STANDING, OLD))
+    files.keep(KeepPolicy(PolicyFile.LOCKDOWN, NEW))
+    assert read_held(tmp_path) == Held(lockdown=NEW)
+
+
+def test_what_was_let_go_is_not_there_at_the_start(tmp_path: Path):
+    files = PolicyFiles(tmp_path)
+    files.keep(KeepPolicy(PolicyFile.SNAPSHOT, OLD))
+    files.write()
+    files.keep(KeepPolicy(PolicyFile.SNAPSHOT, b""))
+    files.write()
+    assert read_held(tmp_path) == Held()
+
+
 def test_a_file_that_cannot_be_read_is_told_and_passed_over(tmp_path: Path):
     (tmp_path / PolicyFile.SNAPSHOT).mkdir()
     write_whole(tmp_path / PolicyFile.STANDING, OLD)

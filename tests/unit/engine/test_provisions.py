@@ -31,6 +31,7 @@ from tests.contract.vector_site import (
     people,
     trust,
 )
+from tests.support.waiting import eventually
 
 STANDING, TRUST = standing_topic(SITE), trust_topic(SITE)
 GATES = sorted(left_alone.policy().gates)
@@ -129,8 +130,8 @@ async def providing(broker: Broker, flow: Flow, clock: Clock | None = None) -> A
         transport=broker,  # type: ignore[arg-type]
         clock=clock or Clock(),
     )
-    provisions.changed(flow.next_seq)
-    running = asyncio.create_task(provisions.run(lambda: flow))
+    provisions.changed(flow)
+    running = asyncio.create_task(provisions.run())
     try:
         yield provisions
         assert not running.done()
@@ -163,7 +164,7 @@ async def test_what_takes_a_right_away_is_said_at_once_and_before_any_snapshot(f
         await broker.until(broker.is_provided)
         broker.sent.clear()
         revoke(flow, "pupil")
-        provisions.changed(flow.next_seq)
+        provisions.changed(flow)
         await broker.until(lambda: STANDING in broker.topics())
         assert policy_topic() not in broker.topics()
         index = people()["pupil"].badge.status_index
@@ -182,7 +183,7 @@ async def test_while_a_snapshot_is_made_anew_none_is_prolonged(flow: Flow):
         await broker.until(broker.is_provided)
         broker.sent.clear()
         revoke(flow, "pupil")
-        provisions.changed(flow.next_seq)
+        provisions.changed(flow)
         await broker.until(lambda: STANDING in broker.topics())
         first = Knowledge(gate=FRONT, trust=trust())
         assert (
@@ -199,7 +200,7 @@ async def test_alert_state_lockdowns_and_suspensions_are_said(flow: Flow):
         await broker.until(broker.is_provided)
         flow.alert, flow.lockdowns, flow.suspended = 1, frozenset({"zone:yard"}), frozenset({SCHOOL})
         flow.next_seq += 1
-        provisions.changed(flow.next_seq)
+        provisions.changed(flow)
         await broker.until(lambda: broker.standing().alert == 1)
         assert broker.standing().lockdowns == {"zone:yard"}
         assert broker.standing().suspended == {SCHOOL}
@@ -209,6 +210,71 @@ async def test_alert_state_lockdowns_and_suspensions_are_said(flow: Flow):
 def _alert(broker: Broker) -> int | None:
     front = broker.snapshot()
     return front.alert if front is not None else None
+
+
+async def test_a_release_that_is_not_committed_yet_is_told_to_no_gate(flow: Flow):
+    """The engine has made the release in the flow, and waits for a database that is away."""
+    flow.lockdowns = frozenset({"site"})
+    broker, clock = Broker(), Clock()
+    async with providing(broker, flow, clock) as provisions:
+        await broker.until(broker.is_provided)
+        flow.lockdowns = frozenset()
+        broker.sent.clear()
+        clock.at += timedelta(minutes=1)
+        provisions.link_up()
+        await broker.until(lambda: STANDING in broker.topics())
+        assert (broker.standing().lockdowns, broker.standing().issued) == ({"site"}, clock.at)
+        flow.next_seq += 1
+        provisions.changed(flow)
+        await broker.until(lambda: broker.standing().lockdowns == frozenset())
+        assert broker.standing().version == flow.next_seq
+
+
+async def test_what_is_made_of_a_change_that_is_not_committed_yet_is_thrown_away_and_made_again(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+):
+    broker, whole, made = Broker(), Provisions._made, []
+
+    def _while_somebody_is_revoked(self: Provisions, *arguments: object) -> list[Snapshot]:
+        if not made:
+            revoke(flow, "pupil")
+        made.append(whole(self, *arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(Provisions, "_made", _while_somebody_is_revoked)
+    async with providing(broker, flow) as provisions:
+        await eventually(lambda: bool(made))
+        before = broker.standing().version
+        assert policy_topic() not in broker.retained
+        provisions.changed(flow)
+        await broker.until(broker.is_provided)
+    assert broker.standing().version == flow.next_seq == before + 1
+    front = broker.snapshot()
+    assert front is not None
+    assert front.find(people()["pupil"].badge.id) is None
+
+
+async def test_a_revocation_that_comes_between_is_in_the_status_lists_before_anything_is_said(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+):
+    broker, whole, made = Broker(), Provisions._signed_statuses, []
+
+    def _while_somebody_is_revoked(self: Provisions, of: Flow) -> object:
+        found = whole(self, of)
+        if not made:
+            revoke(flow, "pupil")
+        made.append(found)
+        return found
+
+    monkeypatch.setattr(Provisions, "_signed_statuses", _while_somebody_is_revoked)
+    index = people()["pupil"].badge.status_index
+    assert index is not None
+    async with providing(broker, flow) as provisions:
+        await eventually(lambda: bool(made))
+        assert broker.sent == []
+        provisions.changed(flow)
+        await broker.until(lambda: STANDING in broker.topics())
+        assert broker.gate().statuses[SCHOOL].status(index) == INVALID
 
 
 async def test_the_standing_is_said_every_minute_and_nothing_else(
@@ -246,7 +312,7 @@ async def test_a_gate_whose_rights_did_not_change_keeps_its_snapshot(flow: Flow)
         await broker.until(broker.is_provided)
         before = {gate: broker.retained[policy_topic(gate)] for gate in GATES}
         revoke(flow, "van")  # it has a right at the shed's reader alone
-        provisions.changed(flow.next_seq)
+        provisions.changed(flow)
         await broker.until(
             lambda: broker.is_provided() and broker.retained[policy_topic(SHED_READER)] != before[SHED_READER]
         )
@@ -285,7 +351,7 @@ async def test_a_gate_that_is_gone_has_its_topic_cleared(flow: Flow):
         gates = {gate: one for gate, one in flow.policy.gates.items() if gate != SHED_READER}
         points = {name: point for name, point in flow.policy.points.items() if point.gate != SHED_READER}
         flow.policy = _other(flow.policy, gates=gates, points=points)
-        provisions.changed(flow.next_seq)
+        provisions.changed(flow)
         await broker.until(lambda: broker.retained[policy_topic(SHED_READER)] == b"")
         assert SHED_READER not in broker.standing().snapshots
         assert broker.retained[policy_topic(FRONT)]
@@ -301,7 +367,7 @@ async def test_a_snapshot_that_is_too_large_is_none(flow: Flow, monkeypatch: pyt
         await broker.until(broker.is_provided)
         monkeypatch.setattr(module, "MAX_SNAPSHOT_BYTES", 600)  # the shed's has a card's token in it
         revoke(flow, "pupil")
-        provisions.changed(flow.next_seq)
+        provisions.changed(flow)
         await broker.until(lambda: broker.retained[policy_topic(SHED_READER)] == b"")
         await broker.until(lambda: FRONT in broker.standing().snapshots)
         assert SHED_READER not in broker.standing().snapshots
