@@ -327,7 +327,8 @@ class Talk:
     ) -> None:
         """The gate's program starts anew with what it has kept, and the link comes up."""
         self.controller = self._controller(boot, memory, held)
-        self.started = Started(self.disk.found)
+        found = self.disk.found
+        self.started = Started(found, tuple(self.disk.read(found.id, found.settled, 1000)))
         self.published.clear()
         self.happens(self.started)
         if linked:

@@ -759,7 +759,7 @@ def test_what_lies_in_the_place_of_an_order_and_is_none_is_no_order():
     ):
         held = Held(snapshot=snapshot, standing=standing, lockdown=wire)
         talk.restarts(CheckpointMemory(), held=held, linked=False)
-        assert talk.shows() is Signal.GRANTED
+        assert talk.shows(at=OUT) is Signal.GRANTED
 
 
 def test_a_reader_that_is_tampered_with_lets_nobody_in_alone():
