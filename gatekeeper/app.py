@@ -50,7 +50,7 @@ from gatekeeper.service.administration.folder import (
 from gatekeeper.service.cosigning import PolicyRefusedError, read_policy
 from gatekeeper.service.engine import Engine, EngineParts, WitnessParts
 from gatekeeper.service.engine.beside import Beside
-from gatekeeper.service.engine.engine import RECEIVE_MAXIMUM
+from gatekeeper.service.engine.engine import LONGEST_IN, RECEIVE_MAXIMUM
 from gatekeeper.service.engine.intake import Allowance
 from gatekeeper.service.identity.authority_files import AUTHORITY, certify_desk
 from gatekeeper.service.identity.desk import EnrolmentDesk
@@ -371,6 +371,7 @@ def _session(settings: Settings, where: Premises, site: SiteId, folder: SiteFold
         client_id=service_name(site),
         session_expiry=_SESSION,
         receive_maximum=RECEIVE_MAXIMUM,
+        longest_in=LONGEST_IN,
         password=None if certified else _broker_password(settings, folder),
         ca_file=settings.broker_authority,
         certificate_file=settings.broker_certificate,

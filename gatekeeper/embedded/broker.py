@@ -74,7 +74,7 @@ max_queued_messages 100000
 max_inflight_messages 1000
 persistent_client_expiration 7d
 
-# Room for the largest snapshot, and well above the 8 KiB of a scan: the service wants to see what is too large, and say so.
+# Room for the largest snapshot, which goes down; of what goes up the service takes 64 KiB, and says so when it connects.
 max_packet_size 16842752
 
 log_dest stderr

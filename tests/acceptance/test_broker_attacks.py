@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import randbytes
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ from gatekeeper.core.trust import TRUST_TYPE, KeyState, Trust, read_trust, trust
 from gatekeeper.model.ids import BootId, GateId
 from gatekeeper.model.messages import HELLO_TYPE, ClockQuality, Hello
 from gatekeeper.model.reasons import MessageRefusal
-from gatekeeper.model.topics import Channel, gate_topic, upward_filters
+from gatekeeper.model.snapshot import MAX_SNAPSHOT_BYTES
+from gatekeeper.model.topics import Channel, gate_topic, standing_topic, trust_topic, upward_filters
 from gatekeeper.ports import Inbound
 from gatekeeper.service.engine.intake import Allowance, Intake
 from gatekeeper.service.identity.authority_files import make_tls_key
@@ -121,7 +123,7 @@ async def test_a_gate_decides_nothing_and_says_nothing_for_the_service(site: Sit
             assert await gate.publish(topic(MAIN, down)) == REFUSED
             assert await gate.publish(topic(SIDE, down)) == REFUSED
             assert await speaker.publish(topic(MAIN, down)) in TAKEN
-        for all_gates in ("beacon", "checkpoint"):
+        for all_gates in ("beacon", "checkpoint", "standing", "trust"):
             assert await gate.publish(f"gk/v1/{SITE}/{all_gates}") == REFUSED
             assert await speaker.publish(f"gk/v1/{SITE}/{all_gates}") in TAKEN
 
@@ -424,18 +426,75 @@ def revoking(service: ground.Service, gate: GateId) -> Trust:
 # -- limits --------------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_too_large_ends_the_connection_and_what_is_large_enough_to_be_told_of_does_not(
+async def test_what_is_too_large_does_not_reach_the_service_and_what_is_large_enough_to_be_told_of_does(
     site: SiteBroker, service: Service
 ):
     async with AsyncExitStack() as stack:
         gate = await connected(stack, site, site.gate(MAIN))
         assert await gate.publish(topic(MAIN), bytes(9000)) in TAKEN
-        await eventually(lambda: service.payloads(MAIN) == [bytes(9000)])
+        # There is one limit for what goes up and down. So the service itself says how much it takes.
+        for octets in (70_000, 1 << 20, 1 << 24):
+            assert await gate.publish(topic(MAIN), bytes(octets)) in TAKEN
+            gate.throw(topic(MAIN), bytes(octets))
+        assert await gate.publish(topic(MAIN), b"and a scan") in TAKEN
+        await eventually(lambda: service.payloads(MAIN) == [bytes(9000), b"and a scan"])
+
+
+async def test_what_is_larger_than_any_snapshot_ends_the_connection(site: SiteBroker, service: Service):
+    async with AsyncExitStack() as stack:
         flooding = await connected(stack, site, site.gate(SIDE))
-        flooding.throw(topic(SIDE), bytes(70_000))
+        flooding.throw(topic(SIDE), bytes((1 << 24) + (1 << 17)))
         async with asyncio.timeout(5):
             await flooding.lost.wait()
         assert service.payloads(SIDE) == []
+
+
+async def test_what_an_absent_service_would_not_take_keeps_no_scan_from_it(site: SiteBroker):
+    session = site.session()
+    await session.open(filters=upward_filters(SITE), on_message=session.acknowledge, on_link=lambda _up: None)
+    await session.close()
+    async with AsyncExitStack() as stack:
+        gate = await connected(stack, site, site.gate(MAIN))
+        for octets in (1 << 20, 1 << 24):
+            assert await gate.publish(topic(MAIN), bytes(octets)) in TAKEN
+        for number in range(100):
+            assert await gate.publish(topic(MAIN), b"scan %d" % number) in TAKEN
+    heard: list[bytes] = []
+    session = site.session()
+
+    def hear(inbound: Inbound) -> None:
+        heard.append(inbound.payload)
+        session.acknowledge(inbound)
+
+    await session.open(filters=upward_filters(SITE), on_message=hear, on_link=lambda _up: None)
+    await eventually(lambda: heard == [b"scan %d" % number for number in range(100)])
+    await session.close()
+
+
+@pytest.mark.parametrize("octets", [1 << 20, MAX_SNAPSHOT_BYTES], ids=["a megabyte", "the largest"])
+async def test_a_gate_gets_its_snapshot_the_standing_and_the_trust_list_that_were_left_for_it(
+    site: SiteBroker, octets: int
+):
+    snapshot, session = randbytes(octets), site.session()
+    await session.open(filters=(), on_message=lambda _: None, on_link=lambda _up: None)
+    said = {
+        topic(MAIN, Channel.POLICY): snapshot,
+        standing_topic(SITE): b"standing",
+        trust_topic(SITE): b"trust",
+    }
+    for on, wire in said.items():
+        assert session.publish(on, wire, retain=True)
+    async with AsyncExitStack() as stack:
+        gate = await connected(stack, site, site.gate(MAIN))
+        curious = await connected(stack, site, site.gate(SIDE))
+        for on in said:
+            await gate.subscribe(on)
+            await curious.subscribe(on)
+        got = dict([await gate.next_message() for _ in said])
+        assert got == said
+        others = dict([await curious.next_message() for _ in range(2)])
+        assert others.keys() == {standing_topic(SITE), trust_topic(SITE)}
+    await session.close()
 
 
 async def test_who_says_nothing_for_longer_than_the_broker_s_patience_is_told_how_long_that_is(

@@ -10,6 +10,7 @@ import pytest
 
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedServerError, Role
 from gatekeeper.embedded.ground import server_account
+from gatekeeper.model.snapshot import MAX_SNAPSHOT_BYTES
 from tests.support.mqtt import MqttRefusedError, mqtt_client
 from tests.support.processes import command_of, process_runs, python_parent, start_as_server, uid_of
 from tests.support.waiting import eventually
@@ -94,6 +95,9 @@ async def heard(broker: EmbeddedBroker, username: str | None, topic: str) -> boo
         ("acl-gate-a", "gk/v1/assen/acl-gate-b/command", False),
         ("acl-gate-a", "gk/v1/assen/beacon", False),
         ("acl-gate-a", "gk/v1/assen/checkpoint", False),
+        ("acl-gate-a", "gk/v1/assen/standing", False),
+        ("acl-gate-a", "gk/v1/assen/trust", False),
+        ("acl-gate-a", "gk/v1/assen/acl-gate-a/policy", False),
         ("acl-gate-a", "gk/v1/assen/acl-gate-a/scan/more", False),
         ("acl-gate-a", "tele/door/SENSOR", False),
         ("acl-gate-a", "cmnd/door/POWER", False),
@@ -156,6 +160,9 @@ async def test_each_publishes_where_it_may_and_nowhere_else(
         ("acl-gate-a", "gk/v1/assen/acl-gate-a/policy", True),
         ("acl-gate-a", "gk/v1/assen/beacon", True),
         ("acl-gate-a", "gk/v1/assen/checkpoint", True),
+        ("acl-gate-a", "gk/v1/assen/standing", True),
+        ("acl-gate-a", "gk/v1/assen/trust", True),
+        ("acl-gate-a", "gk/v1/assen/acl-gate-b/policy", False),
         ("acl-bridge", "gk/v1/assen/checkpoint", True),
         ("acl-gate-a", "gk/v1/assen/acl-gate-b/decision", False),
         ("acl-gate-a", "gk/v1/assen/acl-gate-b/scan", False),
@@ -190,6 +197,16 @@ async def test_each_hears_what_it_may_and_nothing_else(
     logins: EmbeddedBroker, username: str | None, topic: str, *, allowed: bool
 ) -> None:
     assert await heard(logins, username, topic) == allowed
+
+
+async def test_a_gate_gets_the_largest_snapshot(logins: EmbeddedBroker) -> None:
+    snapshot, topic = bytes(MAX_SNAPSHOT_BYTES), "gk/v1/assen/acl-gate-a/policy"
+    async with mqtt_client(logins.port, "service.speaker", SECRET) as speaker:
+        assert await speaker.publish(topic, snapshot, retain=True) in TAKEN
+        async with mqtt_client(logins.port, "acl-gate-a", SECRET) as gate:
+            await gate.subscribe(topic)
+            assert await gate.next_message() == (topic, snapshot)
+        await speaker.publish(topic, retain=True)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +263,7 @@ async def test_a_message_over_the_service_s_cap_passes_and_one_over_the_broker_s
     async with mqtt_client(logins.port, "acl-gate-a", SECRET) as gate:
         assert await gate.publish("gk/v1/assen/acl-gate-a/scan", bytes(60_000)) in TAKEN
         too_large = asyncio.create_task(
-            gate.publish("gk/v1/assen/acl-gate-a/scan", bytes(70_000)), name="too large"
+            gate.publish("gk/v1/assen/acl-gate-a/scan", bytes(17 << 20)), name="too large"
         )
         async with asyncio.timeout(5):
             await gate.lost.wait()

@@ -296,8 +296,8 @@ async def test_what_the_broker_would_not_take_is_not_sent(ground: Ground) -> Non
     session = ground.session()
     listener = await ground.listen(session, ground.scans)
     with capture_logs() as logs:
-        assert not session.publish(ground.decision, bytes(100_000))
-        assert not session.publish(ground.decision, bytes(100_000), qos=1)
+        assert not session.publish(ground.decision, bytes(17 << 20))
+        assert not session.publish(ground.decision, bytes(17 << 20), qos=1)
     assert [line["event"] for line in logs] == ["mqtt_too_long_for_broker"] * 2
     await session.probe(ground.probe)
     assert listener.links == ["up"]

@@ -28,6 +28,7 @@ from gatekeeper.embedded.ground import private_folder, server_account, settle
 from gatekeeper.embedded.mosquitto_program import find_mosquitto, libraries_beside
 from gatekeeper.model.ids import GateId, SiteId, TenantId
 from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.service.engine.engine import LONGEST_IN
 from gatekeeper.service.identity.authority_files import (
     AUTHORITY,
     BROKER_ACL,
@@ -111,6 +112,7 @@ class SiteBroker:
             client_id=service_name(self.authority.site),
             session_expiry=timedelta(0) if fresh else timedelta(days=7),
             receive_maximum=64,
+            longest_in=LONGEST_IN,
             ca_file=pass_.authority,
             certificate_file=pass_.certificate,
             key_file=pass_.key,

@@ -84,9 +84,11 @@ class MqttSession:
         will: tuple[str, bytes] | None = None,
         what_stands: bool = False,
         queued_out: int = QUEUED_OUT,
+        longest_in: int | None = None,
     ) -> None:
         """Prepare a session; `open` connects.
 
+        A broker brings no packet of more than `longest_in` bytes: one that it holds for us is dropped there.
         At QoS 1 `queued_out` messages may wait to be confirmed: each confirmation costs time that grows with their number.
         `will` is a topic and what the broker retains there when it loses us. With `what_stands` every link brings what the
         broker retains under the filters, and nothing of our own comes back; else what it retains never comes.
@@ -100,7 +102,7 @@ class MqttSession:
         self._keep_alive = max(1, int(keep_alive.total_seconds()))
         self._receive_maximum = receive_maximum
         self._open_limit = open_limit.total_seconds()
-        self._terms = _connect_terms(session_expiry, receive_maximum)
+        self._terms = _connect_terms(session_expiry, receive_maximum, longest_in)
         self._back_off = BackOff(cap=pause_cap)
         self._log = structlog.get_logger().bind(broker=str(self._address), client_id=client_id)
         self._queued_out = queued_out
@@ -500,10 +502,12 @@ async def _answer(expected: asyncio.Future[_Answer], wire: Wire) -> _Answer:
     return expected.result()
 
 
-def _connect_terms(session_expiry: timedelta, receive_maximum: int) -> Properties:
+def _connect_terms(session_expiry: timedelta, receive_maximum: int, longest_in: int | None) -> Properties:
     terms = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     terms.SessionExpiryInterval = int(session_expiry.total_seconds())
     terms.ReceiveMaximum = receive_maximum
+    if longest_in is not None:
+        terms.MaximumPacketSize = longest_in
     return terms
 
 

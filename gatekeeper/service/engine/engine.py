@@ -77,6 +77,7 @@ from gatekeeper.service.engine.stamping import Stamper
 from gatekeeper.transparency import Checkpoint, Policy, Signer, sign_checkpoint
 
 __all__ = [
+    "LONGEST_IN",
     "MAX_BATCH",
     "RECEIVE_MAXIMUM",
     "Engine",
@@ -88,6 +89,8 @@ __all__ = [
 
 MAX_BATCH = 256
 RECEIVE_MAXIMUM = 2048
+#: bytes of a packet; well above the 8 KiB of the largest scan, for what is too large is to be seen and told of
+LONGEST_IN = 65_536
 _IN_THREADS_FROM = 4
 _WORTH_OVERLAPPING = 64
 _WORKERS = 2
