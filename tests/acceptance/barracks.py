@@ -91,6 +91,13 @@ class Barracks:
         await found(self.settings, file, amended=with_open_hours if open_hours else lambda same: same)
         await _admit(self.broker, self.settings)
 
+    async def grows(self, by: int) -> None:
+        """Wait until the log has so many entries more than now."""
+        async with PostgresReading.opened(self.postgres.dsn()) as reading, asyncio.timeout(60):
+            size = await reading.size(SITE) + by
+            while await reading.size(SITE) < size:  # noqa: ASYNC110 - another process sets no event of ours
+                await asyncio.sleep(0)
+
     async def assert_log_sound(self, seen: dict[str, Any] | None = None) -> None:
         """Nothing lost, nothing double, nothing open without an entry, and the log verifies."""
         report, _ = await verify_site(self.settings, SITE, known=Known(), bar=False)

@@ -34,6 +34,7 @@ async def test_an_engine_killed_in_a_commit_or_a_checkpoint_leaves_a_sound_log(s
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(hold.released_when_it_stops(2))
                 async with site.engine():
+                    await site.grows(60)
                     seen = await people.report()
         assert seen["granted"] > 0
         await site.assert_log_sound(seen)

@@ -1,13 +1,11 @@
 """What breaks, breaks: no passage lost, none double, no door open without an entry."""
 
-import asyncio
 import random
 from pathlib import Path
 
 import pytest
 
-from gatekeeper.adapters.postgres import PostgresReading
-from tests.acceptance.barracks import SITE, barracks
+from tests.acceptance.barracks import barracks
 
 KILLS = 50
 
@@ -18,19 +16,12 @@ async def test_an_engine_killed_fifty_times_under_load_loses_nothing_and_doubles
     async with (
         barracks(server_folder) as site,
         site.people(150) as people,
-        PostgresReading.opened(site.postgres.dsn()) as reading,
     ):
         for _ in range(KILLS):
             async with site.engine() as engine:
-                await _until_grown(reading, await reading.size(SITE) + chance.randrange(1, 40))
+                await site.grows(chance.randrange(1, 40))
                 await engine.kill()
         async with site.engine():
             seen = await people.report()
         assert seen["granted"] > KILLS
         await site.assert_log_sound(seen)
-
-
-async def _until_grown(reading: PostgresReading, size: int) -> None:
-    async with asyncio.timeout(30):
-        while await reading.size(SITE) < size:  # noqa: ASYNC110 - another process sets no event of ours
-            await asyncio.sleep(0)
