@@ -29,6 +29,7 @@ from devices.core.events import (
     Append,
     AskProof,
     BeaconReceived,
+    BeginJournal,
     CallOut,
     CancelTimer,
     CardPresented,
@@ -48,6 +49,7 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReadEntries,
     ReaderHeard,
     ReaderLost,
     Restart,
@@ -67,9 +69,10 @@ from devices.core.events import (
     WallTime,
     Warn,
 )
+from devices.core.journal import Entry
 from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
-from devices.journal_file import JournalPort
+from devices.journal_file import JournalDamagedError, JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
 from devices.policy_files import PolicyFiles
@@ -90,6 +93,7 @@ __all__ = ["GateAgent", "Outcome", "free_running_clock"]
 
 _BOOT_BYTES: Final = 8
 _RANDOM_BYTES: Final = 16
+_RECALLED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,7 @@ class GateAgent:
 
     async def __aenter__(self) -> Self:
         journal = await asyncio.to_thread(self._open_journal)
+        recalled = await asyncio.to_thread(_newest_of, journal)
         self._journal = JournalWriter(journal, tell=self._happens)
         await self._group.__aenter__()
         self._broken = asyncio.get_running_loop().create_future()
@@ -186,7 +191,7 @@ class GateAgent:
         if self._policy is not None:
             self._spawn("policy", self._policy.run())
         self._spawn("journal", self._journal.run())
-        self._happens(Started(journal.found))
+        self._happens(Started(journal.found, recalled))
         for access_point in self._unfitted:
             self.feel(access_point, opened=False)
         for access_point, fitted in self._fittings.items():
@@ -227,6 +232,10 @@ class GateAgent:
     def has_service(self) -> bool:
         """Whether the service was heard lately, so that cards are asked about."""
         return self._controller.has_service(at=asyncio.get_running_loop().time())
+
+    def has_told(self, access_point: AccessPointId) -> bool:
+        """Whether the service has recorded all that happened at an access point."""
+        return self._controller.has_told(access_point)
 
     async def service_heard(self) -> None:
         """Wait until the service was heard for the first time."""
@@ -388,7 +397,7 @@ class GateAgent:
         match effect:
             case Publish(topic=topic, payload=payload, qos=qos):
                 self._link.publish(topic, payload, qos=qos)
-            case Append() | Settle():
+            case Append() | Settle() | ReadEntries() | BeginJournal():
                 self._journal.take(effect)
             case StartTimer() | CancelTimer():
                 self._set_timer(effect)
@@ -490,3 +499,13 @@ class GateAgent:
         handle = self._timers.pop(timer, None)
         if handle is not None:
             handle.cancel()
+
+
+def _newest_of(journal: JournalPort) -> tuple[Entry, ...]:
+    """The newest entries that are not answered; none of a journal that cannot be read, which is told when it is sent."""
+    found = journal.found
+    after = max(found.settled, found.written - _RECALLED)
+    try:
+        return tuple(journal.read(found.id, after, _RECALLED))
+    except (JournalDamagedError, OSError):
+        return ()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -95,9 +96,11 @@ def keep_granted(
     """
     try:
         granted = x509.load_pem_x509_certificate(certificate)
-    except ValueError as error:
+        is_own = granted.public_key() == request.key.public_key()
+        is_own = is_own and gate_of(granted, site=site) == request.gate
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError("The site sent bytes that are no certificate.") from error
-    if granted.public_key() != request.key.public_key() or gate_of(granted, site=site) != request.gate:
+    if not is_own:
         raise CertificateError("The site sent a certificate of another gate, or of another key.")
     if not granted.not_valid_before_utc <= now < granted.not_valid_after_utc:
         raise CertificateError(

@@ -2,7 +2,7 @@
 
     key.pem  tls-key.pem     made here, never leave
     request.cose             signed by key.pem, names both: its fingerprint is what two people compare
-    request.csr              signed by the TLS key
+    request.csr              signed by the TLS key; both are for their owner's eyes, and carried by him
     trust.cose  tls.pem      come from the site, and are looked at before they are kept
 
 With --url the request goes to the site's enrolment desk, with the code that an operator gave, and the answer is waited for.
@@ -20,7 +20,15 @@ import typer
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from devices.certificate import TLS_KEY, CertificateError, Request, keep_granted, key_pem, make_request
+from devices.certificate import (
+    TLS_KEY,
+    CertificateError,
+    Request,
+    keep_granted,
+    key_pem,
+    make_request,
+    write_secret,
+)
 from devices.site_desk import DeskAwayError, DeskRefusedError, DeskUrlError, Granted, SiteDesk
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, fingerprint, read_enrolment
@@ -163,8 +171,8 @@ def _request(out: Path, site: SiteId, gate: GateId, key: cose.SigningKey) -> Req
     request = make_request(site=site, gate=gate, key=key)
     files[2].unlink(missing_ok=True)
     _write_new(files[2], key_pem(request.key))
-    files[0].write_bytes(request.document)
-    files[1].write_bytes(request.csr)
+    write_secret(files[0], request.document)
+    write_secret(files[1], request.csr)
     return request
 
 

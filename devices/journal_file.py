@@ -9,6 +9,9 @@ Space comes back when entries are answered: the file is cut to nothing when all 
 when answered ones make up more than half of it. How far it is answered is noted in place, which needs no space either: a
 full disk does not keep what is on it from being forwarded.
 
+At the start checksums and numbers are read, and the newest signature. Every other one is verified when its entry is read to
+be sent; what this gate did not sign is damage, then as at the start, and is never sent.
+
 `MemoryJournal` is the same without a file, for tests and for simulated gates; a gate at work always has the file.
 """
 
@@ -16,23 +19,29 @@ import errno
 import fcntl
 import os
 import secrets
-from collections import deque
-from collections.abc import Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count, groupby
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final, Protocol, Self
 
 import structlog
 
 from devices.core.events import Append
-from devices.core.journal import Entry, JournalFound
+from devices.core.journal import Entry, FormerFound, JournalFound
 from devices.core.journal_format import (
     RECORDS,
     SLOTS,
+    Content,
     Damaged,
     Intact,
+    entries_of,
     read_journal,
     record,
+    salvage,
     settled_slot,
     start_of,
 )
@@ -44,18 +53,30 @@ from gatekeeper.model.ids import BootId, GateId
 from gatekeeper.model.messages import Hello, MessageMalformed
 from gatekeeper.model.topics import Channel
 
-__all__ = ["JOURNAL", "JournalFile", "JournalInUseError", "JournalPort", "MemoryJournal"]
+__all__ = [
+    "JOURNAL",
+    "JournalDamagedError",
+    "JournalFile",
+    "JournalInUseError",
+    "JournalPort",
+    "MemoryJournal",
+]
 
 JOURNAL: Final = "journal"
 _ID_BYTES: Final = 8
 _WORTH_CUTTING: Final = 64 << 10
 _WORTH_REWRITING: Final = 1 << 20
+_WORTH_FORGETTING: Final = 4096
 
 _log = structlog.get_logger("gatekeeper.journal")
 
 
 class JournalInUseError(Exception):
     """Another agent of this gate runs, and holds its journal."""
+
+
+class JournalDamagedError(Exception):
+    """What was read of a journal is not what this gate wrote; the message says how."""
 
 
 class JournalPort(Protocol):
@@ -74,49 +95,107 @@ class JournalPort(Protocol):
     def settle(self, journal: BootId, number: int) -> None:
         """Note that a journal is answered up to this number, and survive a power cut with it. Raises OSError."""
 
+    def read(self, journal: BootId, after: int, most: int) -> Sequence[Entry]:
+        """The entries that follow a number, in order, so many at the most; each is verified to be this gate's own.
+
+        Raises JournalDamagedError, and OSError.
+        """
+
+    def begin_anew(self, journal: BootId, why: str) -> JournalFound:
+        """Put a journal that cannot go on beside, and give what there is now: a new one if it was the present one.
+
+        What is not answered of it is kept, and survives a power cut, as far as it verifies. Raises OSError: then all is
+        as it was, or will be put right by the next start.
+        """
+
     def close(self) -> None:
         """Let another agent have it."""
 
 
 class MemoryJournal:
-    """A journal that lives as long as its gate."""
+    """A journal that lives as long as its gate; `journal` is its id, a new one if none is given."""
 
-    def __init__(self) -> None:
-        self.found: Final = JournalFound(id=_new_id())
+    def __init__(self, journal: BootId | None = None) -> None:
+        self._id = journal or _new_id()
+        self._entries: dict[BootId, dict[int, Entry]] = {self._id: {}}
+        self._settled = {self._id: 0}
+        self._written = {self._id: 0}
+
+    @property
+    def found(self) -> JournalFound:
+        """What is there now."""
+        return self._found(damaged=False)
 
     def append(self, entries: Sequence[Append]) -> None:
-        """Nothing to do: the controller has them."""
+        """See `JournalPort`."""
+        for one in entries:
+            self._entries[self._id][one.number] = Entry(
+                journal=self._id, number=one.number, wire=one.wire, access_point=one.access_point
+            )
+            self._written[self._id] = one.number
 
     def settle(self, journal: BootId, number: int) -> None:
-        """Nothing to do."""
+        """See `JournalPort`."""
+        self._settled[journal] = number
+        kept = {at: entry for at, entry in self._entries[journal].items() if at > number}
+        self._entries[journal] = kept
+        if journal != self._id and not kept:
+            del self._entries[journal]
+
+    def read(self, journal: BootId, after: int, most: int) -> Sequence[Entry]:
+        """See `JournalPort`."""
+        later = sorted(number for number in self._entries[journal] if number > after)
+        return [self._entries[journal][number] for number in later[:most]]
+
+    def begin_anew(self, journal: BootId, why: str) -> JournalFound:
+        """See `JournalPort`."""
+        _log.error("a new journal begins", why=why)
+        if journal == self._id:
+            self._id = _new_id()
+            self._entries[self._id] = {}
+            self._settled[self._id] = self._written[self._id] = 0
+        return self._found(damaged=True)
 
     def close(self) -> None:
         """Nothing to do."""
+
+    def _found(self, *, damaged: bool) -> JournalFound:
+        former = tuple(
+            FormerFound(
+                id=journal,
+                settled=self._settled[journal],
+                written=self._written[journal],
+                entries=len(entries),
+                octets=_octets(entries),
+            )
+            for journal, entries in self._entries.items()
+            if journal != self._id and entries
+        )
+        return JournalFound(
+            id=self._id,
+            settled=self._settled[self._id],
+            written=self._written[self._id],
+            octets=_octets(self._entries[self._id]),
+            former=former,
+            damaged=damaged,
+        )
 
 
 class JournalFile:
     """A gate's journal in a folder of its own; `open` it, and close it."""
 
-    def __init__(
-        self, lock: int, present: "_OpenFile", former: dict[BootId, "_OpenFile"], *, damaged: bool
-    ) -> None:
+    def __init__(self, lock: int, folder: "_Folder", present: "_OpenFile") -> None:
         self._lock: Final = lock
-        self._present: Final = present
-        self._former: Final = former
-        self.found: Final = JournalFound(
-            id=present.id,
-            settled=present.settled,
-            written=present.written,
-            entries=present.entries,
-            former=tuple(entry for file in former.values() for entry in file.entries),
-            damaged=damaged,
-        )
+        self._folder: Final = folder
+        self._present = present
+        self._former: Final = folder.former
+        self.found: Final = self._found(damaged=folder.is_damaged)
 
     @classmethod
     def open(cls, folder: Path, *, gate: GateId, key: cose.SigningKey, topic: str) -> Self:
         """Read what is there, mend what the power cut off, move aside what is damaged.
 
-        Reads every signature: some seconds for a hundred thousand entries that wait.
+        A hundred thousand entries that wait take a second; a damaged journal takes longer, for every signature is verified.
         Raises JournalInUseError, and OSError when the disk does not do its part.
         """
         lock = _lock(folder / f"{JOURNAL}.lock")
@@ -128,7 +207,7 @@ class JournalFile:
                 file.close()
             os.close(lock)
             raise
-        return cls(lock, present, found.former, damaged=found.is_damaged)
+        return cls(lock, found, present)
 
     def append(self, entries: Sequence[Append]) -> None:
         """See `JournalPort`."""
@@ -145,6 +224,36 @@ class JournalFile:
             former.settle(number)
             if number >= former.written:
                 self._former.pop(journal).delete()
+
+    def read(self, journal: BootId, after: int, most: int) -> Sequence[Entry]:
+        """See `JournalPort`."""
+        file = self._present if journal == self._present.id else self._former.get(journal)
+        return self._folder.entries(file, after, most) if file is not None else ()
+
+    def begin_anew(self, journal: BootId, why: str) -> JournalFound:
+        """See `JournalPort`."""
+        self._present = self._folder.begin_anew(self._present, journal, why)
+        return self._found(damaged=True)
+
+    def _found(self, *, damaged: bool) -> JournalFound:
+        return JournalFound(
+            id=self._present.id,
+            settled=self._present.settled,
+            written=self._present.written,
+            octets=self._present.octets,
+            former=tuple(
+                FormerFound(
+                    id=file.id,
+                    settled=file.settled,
+                    written=file.written,
+                    entries=file.entries,
+                    octets=file.octets,
+                )
+                for file in self._former.values()
+                if file.entries
+            ),
+            damaged=damaged,
+        )
 
     def close(self) -> None:
         """See `JournalPort`."""
@@ -166,8 +275,7 @@ class _Folder:
 
     def load(self) -> "_OpenFile":
         """Open all there is; give the journal that is written from now on."""
-        for former in sorted(self._folder.glob(f"{JOURNAL}.former-*")):
-            self._load_former(former)
+        self._load_all_former()
         path = self._folder / JOURNAL
         found = self._read(path, gaps=False) if path.exists() else None
         match found:
@@ -175,30 +283,105 @@ class _Folder:
                 self._move_aside(path, found)
             case Intact() if found.written >= MOST - 1:
                 # Its numbers are used up: what waits in it goes up, and a new one is begun.
-                former = path.with_name(f"{JOURNAL}.former-{found.id.hex()}")
-                path.replace(former)
-                _sync_folder(self._folder)
-                self.former[found.id] = _OpenFile(former, self._gate, found)
+                self._put_beside(path, found.id)
+                self._load_all_former()
             case Intact():
                 return _OpenFile(path, self._gate, found)
             case None:
                 pass
+        return self._new()
+
+    def begin_anew(self, present: "_OpenFile", journal: BootId, why: str) -> "_OpenFile":
+        """Put a journal beside that cannot go on; give the one that is written from now on."""
+        if journal != present.id:
+            self._mend_former(journal, why)
+            return present
+        # INVARIANT: nothing is written any more into a file that is about to be a former one, or is one.
+        present.give_up()
+        path = self._folder / JOURNAL
+        if path.exists():  # else this was done before, and then the disk took no new one
+            damaged = self._damage_of(path, why)
+            if damaged is not None:
+                self._move_aside(path, damaged)
+            else:
+                _log.error("the journal is put beside, and a new one begins", why=why)
+                self._put_beside(path, journal)
+        self._load_all_former()
+        begun = self._new()
+        present.close()
+        return begun
+
+    def _mend_former(self, journal: BootId, why: str) -> None:
+        file = self.former.get(journal)
+        damaged = self._damage_of(file.path, why) if file is not None else None
+        if file is not None and damaged is not None:
+            del self.former[journal]
+            file.close()
+            self._move_aside(file.path, damaged)
+
+    def _damage_of(self, path: Path, why: str) -> Damaged | None:
+        """Look at all of a file, each signature too; None when it is as this gate wrote it."""
+        with _content(path) as content:
+            found = read_journal(content, gate=self._gate, gaps=True)
+            if isinstance(found, Intact) and self._is_own(content, found.id, RECORDS, found.end):
+                return None
+            return salvage(content, why=why, read_entry=self._read_entry)
+
+    def entries(self, file: "_OpenFile", after: int, most: int) -> Sequence[Entry]:
+        """Read entries of a file that follow a number, each verified. Raises JournalDamagedError."""
+        entries = entries_of(file.read(after, most), journal=file.id, read_entry=self._read_entry)
+        if isinstance(entries, str):
+            raise JournalDamagedError(entries)
+        return entries
+
+    def _new(self) -> "_OpenFile":
+        path = self._folder / JOURNAL
         return _OpenFile(path, self._gate, self._begin(path, _new_id(), ()))
+
+    def _put_beside(self, path: Path, journal: BootId) -> None:
+        former = path.with_name(f"{JOURNAL}.former-{journal.hex()}")
+        path.replace(former)
+        _sync_folder(self._folder)
+
+    def _load_all_former(self) -> None:
+        """Open what is left of former journals and is not open yet."""
+        known = {file.path for file in self.former.values()}
+        for path in sorted(self._folder.glob(f"{JOURNAL}.former-*")):
+            if path not in known:
+                self._load_former(path)
 
     def _load_former(self, path: Path) -> None:
         found = self._read(path, gaps=True)
         if isinstance(found, Damaged):
             self._move_aside(path, found)
-        else:
+        elif found.numbers:
             self.former[found.id] = _OpenFile(path, self._gate, found)
+        else:  # the power went before it could be let go
+            path.unlink()
+            _sync_folder(self._folder)
 
     def _read(self, path: Path, *, gaps: bool) -> Intact | Damaged:
-        found = read_journal(path.read_bytes(), gate=self._gate, read_entry=self._read_entry, gaps=gaps)
-        if isinstance(found, Intact) and found.torn:
+        with _content(path) as content:
+            found = read_journal(content, gate=self._gate, gaps=gaps)
+            # Who changed the file on purpose is found out now if it is the newest, and else before it is sent.
+            newest = found.begins[-1] if isinstance(found, Intact) and found.begins else None
+            if (
+                isinstance(found, Intact)
+                and newest is not None
+                and not self._is_own(content, found.id, newest, found.end)
+            ):
+                found = "the newest record holds what this gate did not sign for it"
+            if isinstance(found, str):
+                return salvage(content, why=found, read_entry=self._read_entry)
+        if found.torn:
             _log.warning(
                 "the last write was cut off: it was never confirmed, and is let go", octets=found.torn
             )
         return found
+
+    def _is_own(self, content: Content, journal: BootId, begin: int, end: int) -> bool:
+        found = entries_of(content[begin:end], journal=journal, read_entry=self._read_entry)
+        return not isinstance(found, str)
 
     def _read_entry(self, wire: bytes) -> Entry | None:
         read = read_upward(Channel.JOURNAL, wire, keys=self._keys, topic=self._topic)
@@ -242,28 +425,51 @@ class _OpenFile:
 
     def __init__(self, path: Path, gate: GateId, found: Intact) -> None:
         self.id: Final = found.id
-        self.entries: Final = _unsettled(found)
+        self.path: Final = path
         self.written = found.written
-        self._path: Final = path
         self._gate: Final = gate
         self.settled = found.settled
         self._turn = found.turn
-        self._is_broken = False
+        self._is_broken = self._is_given_up = False
         self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self._end = found.end
-        #: of what is not answered: where each begins, from the oldest
-        self._places: Final[deque[tuple[int, int]]] = deque()
-        self._find_places(found.entries)
-        if not self._places:
-            self._end = RECORDS
+        #: of what is not answered, from `_oldest` on: its number, and where it begins
+        self._numbers: Final = found.numbers
+        self._begins: Final = found.begins
+        self._oldest = 0
+        self._end = found.end if found.numbers else RECORDS
         if found.torn or self._end < found.end:
             os.ftruncate(self._file, self._end)
             os.fsync(self._file)
 
+    def give_up(self) -> None:
+        """Take nothing any more: another file is to take the place of this one."""
+        self._is_given_up = True
+
+    @property
+    def entries(self) -> int:
+        """How many are not answered."""
+        return len(self._numbers) - self._oldest
+
+    @property
+    def octets(self) -> int:
+        """What they take, without what stands around each."""
+        around = len(record(0, b"", settled=0))
+        return self._end - self._begin_of(self._oldest) - self.entries * around
+
+    def read(self, after: int, most: int) -> bytes:
+        """The records of entries that follow a number, so many at the most."""
+        first = max(bisect_right(self._numbers, after), self._oldest)
+        last = min(first + most, len(self._numbers))
+        begin, end = self._begin_of(first), self._begin_of(last)
+        return os.pread(self._file, end - begin, begin)
+
+    def _begin_of(self, index: int) -> int:
+        return self._begins[index] if index < len(self._begins) else self._end
+
     def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
         """All of them, or none."""
-        if self._is_broken:
-            raise OSError(errno.EIO, "the journal is broken until the gate's program starts anew")
+        if self._is_broken or self._is_given_up:
+            raise OSError(errno.EIO, "the journal is broken until another is begun, or the program")
         records = [(number, record(number, wire, settled=self.settled)) for number, wire in entries]
         content = b"".join(written for _, written in records)
         try:
@@ -273,22 +479,27 @@ class _OpenFile:
             self._take_back()
             raise
         for number, written in records:
-            self._places.append((number, self._end))
+            self._numbers.append(number)
+            self._begins.append(self._end)
             self._end += len(written)
             self.written = number
 
     def settle(self, number: int) -> None:
         """Note how far it is answered, in the slot whose turn it is: the other one stands if this one is cut off."""
+        if self._is_given_up:
+            raise OSError(errno.EIO, "the journal is given up, and no other begun yet")
         turn = self._turn + 1
         _write_at(self._file, settled_slot(number, turn=turn), SLOTS[turn % 2])
         os.fdatasync(self._file)
         self._turn, self.settled = turn, number
-        while self._places and self._places[0][0] <= number:
-            self._places.popleft()
+        self._oldest = max(bisect_right(self._numbers, number), self._oldest)
+        if self._oldest > _WORTH_FORGETTING:
+            del self._numbers[: self._oldest], self._begins[: self._oldest]
+            self._oldest = 0
 
     def give_back_space(self) -> None:
         """Cut the file to nothing when all is answered, rewrite it when most is. What fails is tried another time."""
-        begins = self._places[0][1] if self._places else self._end
+        begins = self._begin_of(self._oldest)
         answered, left = begins - RECORDS, self._end - begins
         try:
             if not left and answered >= _WORTH_CUTTING:
@@ -303,8 +514,8 @@ class _OpenFile:
     def delete(self) -> None:
         """Let a journal go that is answered whole."""
         self.close()
-        self._path.unlink()
-        _sync_folder(self._path.parent)
+        self.path.unlink()
+        _sync_folder(self.path.parent)
 
     def close(self) -> None:
         """Close it."""
@@ -322,44 +533,58 @@ class _OpenFile:
         """Put what is not answered into a new file, and let that take the place of this one."""
         kept = os.pread(self._file, self._end - begins, begins)
         start = start_of(self._gate, self.id, settled=self.settled)
-        aside = _write_aside(self._path, start + kept)
+        aside = _write_aside(self.path, start + kept)
         opened = os.open(aside, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            aside.replace(self._path)
+            aside.replace(self.path)
         except OSError:
             os.close(opened)
             raise
         os.close(self._file)
         self._file, self._turn, self._end = opened, 0, RECORDS + len(kept)
-        moved = [(number, place - begins + RECORDS) for number, place in self._places]
-        self._places.clear()
-        self._places.extend(moved)
-        _sync_folder(self._path.parent)
-
-    def _find_places(self, entries: Sequence[Entry]) -> None:
-        place = RECORDS
-        for entry in entries:
-            if entry.number > self.settled:
-                self._places.append((entry.number, place))
-            place += len(record(entry.number, entry.wire, settled=0))
+        del self._numbers[: self._oldest], self._begins[: self._oldest]
+        self._oldest = 0
+        for index, place in enumerate(self._begins):
+            self._begins[index] = place - begins + RECORDS
+        _sync_folder(self.path.parent)
 
 
-def _unsettled(found: Intact) -> tuple[Entry, ...]:
-    return tuple(entry for entry in found.entries if entry.number > found.settled)
+@contextmanager
+def _content(path: Path) -> Iterator[Content]:
+    """What is in a file, mapped rather than read: it may be as large as a gate's memory."""
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            yield b""
+            return
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            yield content
 
 
 def _write_whole(
     path: Path, gate: GateId, journal: BootId, entries: tuple[Entry, ...], *, settled: int
 ) -> Intact:
     """Write a journal at once; no power cut leaves half of it."""
-    records = b"".join(record(entry.number, entry.wire, settled=settled) for entry in entries)
-    content = start_of(gate, journal, settled=settled) + records
+    content = bytearray(start_of(gate, journal, settled=settled))
+    numbers, begins = array("Q"), array("Q")
+    for entry in entries:
+        numbers.append(entry.number)
+        begins.append(len(content))
+        content += record(entry.number, entry.wire, settled=settled)
     _write_aside(path, content).replace(path)
     _sync_folder(path.parent)
-    return Intact(id=journal, settled=settled, turn=0, entries=entries, end=len(content), torn=0)
+    return Intact(
+        id=journal,
+        settled=settled,
+        turn=0,
+        written=entries[-1].number if entries else settled,
+        numbers=numbers,
+        begins=begins,
+        end=len(content),
+        torn=0,
+    )
 
 
-def _write_aside(path: Path, content: bytes) -> Path:
+def _write_aside(path: Path, content: bytes | bytearray) -> Path:
     aside = path.with_name(f".{path.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(aside, flags, 0o600)
@@ -374,7 +599,7 @@ def _write_aside(path: Path, content: bytes) -> Path:
     return aside
 
 
-def _write_at(descriptor: int, content: bytes, offset: int) -> None:
+def _write_at(descriptor: int, content: bytes | bytearray, offset: int) -> None:
     rest = memoryview(content)
     while rest:
         done = os.pwrite(descriptor, rest, offset)
@@ -405,3 +630,7 @@ def _free_name(folder: Path, beginning: str) -> Path:
 
 def _new_id() -> BootId:
     return BootId(secrets.token_bytes(_ID_BYTES))
+
+
+def _octets(entries: dict[int, Entry]) -> int:
+    return sum(len(entry.wire) for entry in entries.values())

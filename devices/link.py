@@ -33,6 +33,7 @@ _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _KEEP_ALIVE: Final = 10
 _LONGEST_PAUSE: Final = 5
 _MOST_UNREAD: Final = 1000
+_MOST_AT_ONCE: Final = 16
 _MOST_UNSENT: Final = 1000
 _SEND_RETAINED, _SKIP_RETAINED = 0, 2
 
@@ -224,7 +225,9 @@ class GateLink:
         except queue.Full:
             self.overrun += 1
         else:
-            self._in_loop(self._deliver)
+            # What comes while others wait is taken with them: waking the loop costs more than most messages.
+            if self._unread.qsize() <= 1:
+                self._in_loop(self._deliver)
 
     def _in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         loop = self._loop
@@ -241,7 +244,15 @@ class GateLink:
         self._on_link(up)
 
     def _deliver(self) -> None:
-        message = self._unread.get_nowait()
+        """Deliver what waits, and let others have their turn after a few."""
+        try:
+            for _ in range(min(_MOST_AT_ONCE, self._unread.qsize())):
+                self._take(self._unread.get_nowait())
+        finally:
+            if self._loop is not None and not self._unread.empty():
+                self._loop.call_soon(self._deliver)
+
+    def _take(self, message: Message) -> None:
         route = self._routes.get(message.topic)
         if self._loop is not None and route is not None and (route.retained or not message.retained):
             route.deliver(message)

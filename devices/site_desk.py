@@ -65,11 +65,11 @@ class SiteDesk:
 
     def look(self, gate: GateId, digest: str) -> Granted | None:
         """What has become of a request; None while it waits."""
-        return _granted(self._call("GET", f"/enrolment/{gate}/{digest}", None))
+        return self._granted(self._call("GET", f"/enrolment/{gate}/{digest}", None))
 
     def renew(self, request: Request, *, shown: Path) -> Granted:
         """Ask for the next certificate with the one in a file."""
-        granted = _granted(self._call("POST", "/renewal", _body(request), shown=shown))
+        granted = self._granted(self._call("POST", "/renewal", _body(request), shown=shown))
         if granted is None:
             raise DeskAwayError("The desk gave no certificate.")
         return granted
@@ -94,26 +94,34 @@ class SiteDesk:
             raise DeskRefusedError(
                 "tls", f"Its certificate is not the site's own: {error.verify_message}."
             ) from error
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
             raise DeskAwayError(f"https://{self._host}:{self._port} gives no answer: {error}.") from error
         finally:
             link.close()
         if not isinstance(document, dict):
-            raise DeskAwayError(f"https://{self._host}:{self._port} gives an answer that is none.")
+            raise self._nonsense()
         if answer.status in {_DONE, _WAITS}:
             return document
         if answer.status == _LATER:
             raise DeskAwayError("The desk is busy, or no engine runs the site.")
         raise DeskRefusedError(str(document.get("code", answer.status)), str(document.get("detail", "")))
 
+    def _granted(self, document: Mapping[str, Any]) -> Granted | None:
+        """What was given; None when nothing was. Raises `DeskAwayError` when it cannot be read."""
+        match document:
+            case {"certificate": str(certificate), "trust": str(trust)}:
+                try:
+                    return Granted(
+                        certificate=certificate.encode(), trust=base64.b64decode(trust, validate=True)
+                    )
+                except ValueError as error:
+                    raise self._nonsense() from error
+            case _:
+                return None
+
+    def _nonsense(self) -> DeskAwayError:
+        return DeskAwayError(f"https://{self._host}:{self._port} gives an answer that is none.")
+
 
 def _body(request: Request) -> dict[str, str]:
     return {"request": base64.b64encode(request.document).decode(), "csr": request.csr.decode()}
-
-
-def _granted(document: Mapping[str, Any]) -> Granted | None:
-    match document:
-        case {"certificate": str(certificate), "trust": str(trust)}:
-            return Granted(certificate=certificate.encode(), trust=base64.b64decode(trust))
-        case _:
-            return None

@@ -1,8 +1,8 @@
 """One access point whose reader, strike, contact and housing are a device on the broker.
 
 What the device tells of is handed to the agent in the order in which it was told, whatever it is: a card that is shown after
-the door closed finds it closed. A card that waited while the agent was busy is dropped for the newest: nobody stands there
-any more.
+the door closed finds it closed. Of cards that wait while the agent is busy the oldest is dropped for the newest: nobody stands
+there any more. What a door or its housing says is never dropped, for it is said once.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ __all__ = ["BridgedDoor", "Liveness", "Publish"]
 Publish: TypeAlias = Callable[[str, bytes], None]
 """Sends topic and payload at QoS 0, never retained: no broker can keep for later what opens a door now."""
 
-_MOST_WAITING: Final = 16
+_MOST_CARDS: Final = 16
 
 
 class _Kind(Enum):
@@ -35,11 +35,15 @@ class _Line:
     """What was told and not yet taken, of all kinds in one line; whoever takes waits until its kind is in front."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[_Kind, Any]] = deque(maxlen=_MOST_WAITING)
+        self._waiting: deque[tuple[_Kind, Any]] = deque()
         self._moved = asyncio.Event()
 
     def put(self, kind: _Kind, told: Any) -> None:
         self._waiting.append((kind, told))
+        # INVARIANT: a card takes the place of a card, never of a door that was forced.
+        cards = [place for place, (waiting, _) in enumerate(self._waiting) if waiting is _Kind.CARD]
+        if len(cards) > _MOST_CARDS:
+            del self._waiting[cards[0]]
         self._wake()
 
     async def take(self, kind: _Kind) -> Any:

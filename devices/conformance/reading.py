@@ -41,11 +41,18 @@ class _Form:
     model: type[Message]
 
 
-CHANNELS: Final[Mapping[str, _Form]] = {
-    Channel.SCAN.value: _Form(typ=SCAN_TYPE, model=Scan),
-    Channel.PASSAGE.value: _Form(typ=PASSAGE_TYPE, model=Passage),
-    Channel.STATUS.value: _Form(typ=STATUS_TYPE, model=Status),
-    Channel.HELLO.value: _Form(typ=HELLO_TYPE, model=Hello),
+_SCAN, _PASSAGE, _STATUS, _HELLO = (
+    _Form(typ=SCAN_TYPE, model=Scan),
+    _Form(typ=PASSAGE_TYPE, model=Passage),
+    _Form(typ=STATUS_TYPE, model=Status),
+    _Form(typ=HELLO_TYPE, model=Hello),
+)
+CHANNELS: Final[Mapping[str, tuple[_Form, ...]]] = {
+    Channel.SCAN.value: (_SCAN,),
+    Channel.PASSAGE.value: (_PASSAGE,),
+    Channel.STATUS.value: (_STATUS,),
+    Channel.HELLO.value: (_HELLO,),
+    Channel.JOURNAL.value: (_PASSAGE, _STATUS, _SCAN),
 }
 
 
@@ -75,7 +82,7 @@ UNREAD: Final = Reading(digest=b"", message=None, boot=None, number=None, faults
 def read(wire: bytes, *, topic: str, record: cose.KeyRecord) -> Reading:
     """Read bytes that came on one of the `CHANNELS`, of the gate that enrolled this key."""
     digest = hashlib.sha256(wire).digest()
-    form = CHANNELS[topic.rsplit("/", maxsplit=1)[-1]]
+    channel = topic.rsplit("/", maxsplit=1)[-1]
     if len(wire) > MAX_MESSAGE_BYTES:
         fault = Fault(requirement="GK-G-016", seen=f"{len(wire)} bytes")
         return Reading(digest=digest, message=None, boot=None, number=None, faults=(fault,))
@@ -85,6 +92,8 @@ def read(wire: bytes, *, topic: str, record: cose.KeyRecord) -> Reading:
             requirement="GK-G-010", seen=f"no tagged COSE_Sign1 of four parts: {wire[:24].hex()}..."
         )
         return Reading(digest=digest, message=None, boot=None, number=None, faults=(fault,))
+    fields = _loads(parts.payload)
+    form = _form(fields, parts.header.get(16), CHANNELS[channel])
     found = {
         "GK-G-010": _shape(parts),
         "GK-G-011": _spelling(wire, parts),
@@ -92,8 +101,9 @@ def read(wire: bytes, *, topic: str, record: cose.KeyRecord) -> Reading:
         "GK-G-013": _key(parts, record),
         "GK-G-014": _signature(parts, topic, record),
     }
-    fields = _loads(parts.payload)
     message = _message(fields, form)
+    if channel == Channel.JOURNAL and isinstance(message, Scan) and message.offline_verdict is None:
+        message = MessageMalformed("a scan in a journal without field 10")
     if isinstance(message, MessageMalformed):
         found["GK-G-015"] = message.detail
     boot, number = _numbered(fields)
@@ -178,6 +188,13 @@ def _signature(parts: _Parts, topic: str, record: cose.KeyRecord) -> str | None:
 
 
 _GUESSES: Final = (("", "nothing"),)
+
+
+def _form(fields: Any, typ: Any, forms: tuple[_Form, ...]) -> _Form:
+    """How to read what may be of several forms: as its typ says, else as what it can be read as."""
+    first = sorted(forms, key=lambda form: form.typ != typ)
+    readable = (form for form in first if not isinstance(_message(fields, form), MessageMalformed))
+    return next(readable, first[0])
 
 
 def _message(fields: Any, form: _Form) -> Message | MessageMalformed:

@@ -20,6 +20,8 @@ class Part(StrEnum):
     BEARER = "bearer"
     PROOF = "proof"
     PIN = "pin"
+    JOURNAL = "journal"
+    COMMANDS = "commands"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +45,15 @@ def _stated() -> Mapping[str, Requirement]:
 
 
 _BY_HAND: Final = "by hand"
-_C, _K, _I, _B, _P, _N = (
+_C, _K, _I, _B, _P, _N, _J, _O = (
     Part.CORE,
     Part.CONTACT,
     Part.INTERLOCK,
     Part.BEARER,
     Part.PROOF,
     Part.PIN,
+    Part.JOURNAL,
+    Part.COMMANDS,
 )
 _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = (
     # Keys and enrolment.
@@ -76,7 +80,7 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("022", _C, "Below its own name the gate publishes on channels that exist, and on no others."),
     # The hello, and numbers.
     ("030", _C, "The first message of a boot is a hello, with number 1."),
-    ("031", _C, "Numbers rise by one over all channels together, and none is missing."),
+    ("031", _C, "Numbers of a boot rise by one over all channels together, and none is missing."),
     ("032", _C, "Under one number there are the same bytes, however often they are sent."),
     ("033", _C, "Every start draws a new boot id."),
     # The beacon.
@@ -152,5 +156,32 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("125", _B, "A bearer badge is sent as its token, without a proof."),
     ("130", _N, "A PIN is sealed for the site's seal key and this access point, filled up to eight bytes."),
     ("131", _N, "Every PIN is sealed with a new ephemeral key."),
+    # The journal.
+    ("140", _J, "What was not answered comes again after a restart, as the same bytes."),
+    ("141", _J, "Nothing of the journal is sent before hello is answered."),
+    ("142", _J, "Its numbers rise by one, and none is missing, over restarts too."),
+    ("143", _J, "It is sent in the order of its numbers."),
+    ("144", _J, "No more than 32 of its messages are unanswered at once."),
+    ("145", _J, "A hello names the journal, and a number that is no lower than any that was sent."),
+    ("146", _J, "Its id stays the same over a restart."),
+    (
+        "147",
+        _J,
+        "Every message is on disk before it is sent, and before what depends on it is done.",
+        _BY_HAND,
+    ),
+    ("148", _J, "How far it is answered is on disk before what lies 64 or more ahead is sent.", _BY_HAND),
+    ("149", _J, "When it is full, nothing in it is overwritten, and journal-full is reported.", _BY_HAND),
+    # Commands.
+    ("150", _O, "A command to open releases the strike of its access point, and is told with its digest."),
+    ("151", _O, "A command opens once, however often it comes."),
+    ("152", _O, "A command of another boot changes nothing."),
+    ("153", _O, "A command whose number is no higher than that of one before changes nothing."),
+    ("154", _O, "A command whose validity has passed changes nothing."),
+    ("155", _O, "A command of another key, topic or typ changes nothing."),
+    ("156", _O, "A command that names another gate changes nothing."),
+    ("157", _O, "In a lockdown no grant opens; it and its end are told with the digest of the command."),
+    ("158", _O, "What must not be obeyed is told with its digest, once for each code and boot."),
+    ("159", _O, "A reboot secures every door, is told, and starts the gate anew.", _BY_HAND),
 )
 REQUIREMENTS: Final[Mapping[str, Requirement]] = _stated()

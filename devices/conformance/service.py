@@ -14,15 +14,19 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from devices.conformance.site import Question
 from gatekeeper import cose
-from gatekeeper.model.ids import GateId
+from gatekeeper.model.ids import BootId, GateId, OperatorId
 from gatekeeper.model.messages import (
     ANSWER_VALIDITY,
     BEACON_BYTES,
     BEACON_TYPE,
     CHECKPOINT_TYPE,
+    COMMAND_TYPE,
+    COMMAND_VALIDITY,
     DECISION_TYPE,
     Answer,
     Beacon,
+    Command,
+    CommandKind,
     LogCheckpoint,
     Verdict,
 )
@@ -31,12 +35,12 @@ from gatekeeper.model.topics import Channel, beacon_topic, checkpoint_topic, gat
 from gatekeeper.model.trees import SITE_TREE, checkpoint_origin
 from gatekeeper.transparency import Checkpoint, Signer, sign_checkpoint
 
-__all__ = ["LIES", "SHORT", "Service"]
+__all__ = ["LIES", "OTHER_GATE", "SHORT", "Service"]
 
 SHORT: Final = timedelta(milliseconds=200)
 """How long a lie would release the strike: a door with a contact tells soon after that nobody came."""
 
-_OTHER_GATE: Final = GateId("another-gate")
+OTHER_GATE: Final = GateId("another-gate")
 _REASONS: Final = {
     Verdict.GRANTED: Reason.GRANTED.bacnet,
     Verdict.DENIED: Reason.NO_ACCESS_RIGHTS.bacnet,
@@ -51,8 +55,12 @@ class Service:
     def __init__(self, question: Question) -> None:
         self._question: Final = question
         self._entries = 0
+        self._commands = 0
         self.decision_topic: Final = gate_topic(
             question.site, question.gate, Channel.DECISION, prefix=question.prefix
+        )
+        self.command_topic: Final = gate_topic(
+            question.site, question.gate, Channel.COMMAND, prefix=question.prefix
         )
         self.beacon_topic: Final = beacon_topic(question.site, prefix=question.prefix)
         self.checkpoint_topic: Final = checkpoint_topic(question.site, prefix=question.prefix)
@@ -74,6 +82,39 @@ class Service:
     def lie(self, requirement: str, message: bytes, *, issued: datetime) -> bytes:
         """A grant for this message that is wrong in the one way that this requirement is about."""
         return LIES[requirement](self, self._answer(message, Verdict.GRANTED, issued=issued))
+
+    def command(
+        self,
+        kind: CommandKind,
+        *,
+        boot: bytes,
+        issued: datetime,
+        sequence: int | None = None,
+        gate: GateId | None = None,
+        topic_of: GateId | None = None,
+        typ: str = COMMAND_TYPE,
+        key: str = "decision",
+    ) -> bytes:
+        """The next command for the access point, in the boot of this id; each change makes it one that must not be obeyed."""
+        self._commands += 1
+        question = self._question
+        command = Command(
+            boot=BootId(boot),
+            sequence=self._commands if sequence is None else sequence,
+            gate=gate or question.gate,
+            kind=kind,
+            access_point=question.access_point,
+            issued=issued,
+            valid=COMMAND_VALIDITY,
+            operator=OperatorId("examiner"),
+            second=None,
+            entry=self._commands,
+            unlock=SHORT if kind is CommandKind.OPEN else None,
+        )
+        topic = self.command_topic
+        if topic_of is not None:
+            topic = gate_topic(question.site, topic_of, Channel.COMMAND, prefix=question.prefix)
+        return self._signed(command.payload(), typ=typ, topic=topic, key=key)
 
     def beacon(self, issued: datetime, *, period: timedelta, key: str = "decision") -> tuple[bytes, bytes]:
         """The beacon of an instant: its value, and the message."""
@@ -149,9 +190,9 @@ def _of_another_version(service: Service, answer: Answer) -> bytes:
 LIES: Final[Mapping[str, Callable[[Service, Answer], bytes]]] = {
     "GK-G-060": lambda service, answer: service._signed(answer.payload(), key="stranger"),  # noqa: SLF001
     "GK-G-061": lambda service, answer: service._signed(  # noqa: SLF001
-        answer.payload(), topic=f"{service.decision_topic.rsplit('/', 2)[0]}/{_OTHER_GATE}/{Channel.DECISION}"
+        answer.payload(), topic=f"{service.decision_topic.rsplit('/', 2)[0]}/{OTHER_GATE}/{Channel.DECISION}"
     ),
-    "GK-G-062": lambda service, answer: service._signed(replace(answer, gate=_OTHER_GATE).payload()),  # noqa: SLF001
+    "GK-G-062": lambda service, answer: service._signed(replace(answer, gate=OTHER_GATE).payload()),  # noqa: SLF001
     "GK-G-063": lambda service, answer: service._signed(answer.payload(), typ=CHECKPOINT_TYPE),  # noqa: SLF001
     "GK-G-064": lambda service, answer: service._signed(answer.payload(), key="seal"),  # noqa: SLF001
     "GK-G-065": _of_another_version,

@@ -1,7 +1,8 @@
 """One examination's memory: what was heard of the gate and what was answered, and what goes on without a trial asking for it.
 
 Without being asked, beacons go out, and what is no question is recorded: every copy of it gets the same answer, for an answer
-at QoS 0 may be lost. A scan is for the trial that asked for it.
+at QoS 0 may be lost. A scan is for the trial that asked for it, unless
+the gate decided it alone.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from devices.conformance.reading import CHANNELS, UNREAD, Fault, Message, Readin
 from devices.conformance.script import Script, Send, send
 from devices.conformance.service import SHORT, Service
 from devices.conformance.site import Question
-from gatekeeper.model.messages import ANSWER_VALIDITY, Passage, Verdict
+from gatekeeper.model.messages import ANSWER_VALIDITY, Hello, Passage, Scan, Verdict
 from gatekeeper.model.topics import Channel
 
 __all__ = ["BEACON_PERIOD", "Answered", "Heard", "Stage"]
@@ -43,6 +44,17 @@ class Heard:
     def channel(self) -> str:
         """The last level of the topic."""
         return self.topic.rsplit("/", maxsplit=1)[-1]
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it is a scan that waits for a decision; one that the gate decided alone waits for none."""
+        alone = isinstance(self.message, Scan) and self.message.offline_verdict is not None
+        return self.channel == Channel.SCAN and not alone
+
+    @property
+    def is_journal(self) -> bool:
+        """Whether it came from the gate's journal, whose id stands in the place of the boot's."""
+        return self.channel == Channel.JOURNAL
 
     @property
     def is_whole(self) -> bool:
@@ -147,7 +159,7 @@ class Stage:
         self.heard.append(heard)
         if heard.digest in self.answers:
             return heard, [Send(topic=self.service.decision_topic, wire=self.answers[heard.digest].wire)]
-        if self.records and known and heard.channel != Channel.SCAN:
+        if self.records and known and not heard.is_question:
             return heard, [self.settle(heard, Verdict.RECORDED)]
         return heard, []
 
@@ -158,6 +170,16 @@ class Stage:
             reading = read(wire, topic=topic, record=self.question.record)
             self._readings[topic, wire] = reading
         return reading
+
+    @property
+    def boot(self) -> bytes | None:
+        """The boot of the newest hello."""
+        hellos = (one.boot for one in reversed(self.heard) if isinstance(one.message, Hello))
+        return next(hellos, None)
+
+    def journal(self, since: int = 0) -> list[Heard]:
+        """What came from the gate's journal, each message once, after so many messages were heard."""
+        return [one for one in self.heard[since:] if one.is_journal and one.copy == 0 and one.message]
 
     def copies_of(self, first: Heard) -> list[Heard]:
         """A message and all its copies, in the order in which they came."""

@@ -1,11 +1,13 @@
 """What holds for the whole conversation: the form of every message, its number, its bytes when it is sent again."""
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import Final
 
 from devices.conformance.reading import CHANNELS
 from devices.conformance.stage import Heard, Stage
 from gatekeeper.model.messages import Verdict
+from gatekeeper.model.topics import Channel
 
 __all__ = ["THROUGHOUT", "judge_throughout"]
 
@@ -21,7 +23,8 @@ _FORM: Final = (
 _ENVELOPE: Final = ("GK-G-010", "GK-G-016")
 """What is judged of a message that cannot be taken apart."""
 _OTHERS: Final = ("GK-G-021", "GK-G-022", "GK-G-031", "GK-G-032", "GK-G-091")
-THROUGHOUT: Final = frozenset({*_FORM, *_OTHERS})
+_JOURNAL: Final = ("GK-G-142", "GK-G-143")
+THROUGHOUT: Final = frozenset({*_FORM, *_OTHERS, *_JOURNAL})
 _ON_THE_WAY: Final = 1.5
 """Seconds after its answer in which a copy may still come: the answer was on its way, or the first was lost."""
 _SHOWN: Final = 3
@@ -36,6 +39,7 @@ def judge_throughout(stage: Stage) -> None:
     _judge_way(stage)
     _judge_numbers(stage)
     _judge_copies(stage)
+    _judge_journal(stage)
 
 
 def _judge_form(stage: Stage) -> None:
@@ -71,23 +75,59 @@ def _judge_numbers(stage: Stage) -> None:
     for one in stage.heard:
         if one.boot is not None and one.number is not None:
             wires[one.boot, one.number].add(one.wire)
-    boots: dict[bytes, set[int]] = defaultdict(set)
-    for boot, number in wires:
-        boots[boot].add(number)
-    missing = [
-        f"{boot.hex()}: {number}"
-        for boot, numbers in boots.items()
-        for number in sorted(set(range(1, max(numbers) + 1)) - numbers)
-    ]
-    stage.judge("GK-G-031", kept=not missing, good=f"{len(wires)} numbers", bad=f"missing {_some(missing)}")
+    boots = _streams(stage, journal=False)
+    missing = [told for boot, numbers in boots.items() for told in _gaps(boot, [0, *numbers])]
+    good = f"{sum(map(len, boots.values()))} numbers"
+    stage.judge("GK-G-031", kept=not missing, good=good, bad=f"missing {_some(missing)}")
     unlike = [
         f"number {number}: {len(found)} unlike" for (_, number), found in wires.items() if len(found) > 1
     ]
     stage.judge("GK-G-032", kept=not unlike, good=f"{len(stage.heard)} times", bad=_some(unlike))
 
 
+def _judge_journal(stage: Stage) -> None:
+    """A journal may have begun long ago; from its first entry that was heard on nothing is missing, and all is in order."""
+    journals = _streams(stage, journal=True)
+    if not journals:
+        stage.undecided(_JOURNAL, "the gate showed no journal")
+        return
+    missing = [told for journal, numbers in journals.items() for told in _gaps(journal, numbers)]
+    good = f"{sum(map(len, journals.values()))} numbers"
+    stage.judge("GK-G-142", kept=not missing, good=good, bad=f"missing {_some(missing)}")
+    turned = [
+        f"{later} after {earlier}"
+        for numbers in journals.values()
+        for earlier, later in pairwise(numbers)
+        if later < earlier
+    ]
+    stage.judge("GK-G-143", kept=not turned, good="in order", bad=_some(turned))
+
+
+def _streams(stage: Stage, *, journal: bool) -> dict[bytes, list[int]]:
+    """The numbers of each boot, or of each journal, in the order in which they first came."""
+    streams: dict[bytes, list[int]] = defaultdict(list)
+    for one in stage.heard:
+        if one.copy == 0 and one.is_journal is journal and one.boot is not None and one.number is not None:
+            streams[one.boot].append(one.number)
+    return streams
+
+
+def _gaps(stream: bytes, numbers: list[int]) -> list[str]:
+    every = set(range(min(numbers), max(numbers) + 1))
+    return [f"{stream.hex()}: {number}" for number in sorted(every - set(numbers))]
+
+
 def _judge_copies(stage: Stage) -> None:
-    late = [_told(one, stage) for one in stage.heard if _is_late(one, stage)]
+    # After a start a journal comes again from its note on, which may be behind what was answered.
+    hellos = {one.digest: one.at for one in reversed(stage.heard) if one.channel == Channel.HELLO}
+    late = [
+        _told(one, stage)
+        for one in stage.heard
+        if _is_late(one, stage)
+        and not (
+            one.is_journal and any(stage.answers[one.digest].at < at <= one.at for at in hellos.values())
+        )
+    ]
     stage.judge("GK-G-091", kept=not late, good=f"{len(stage.answers)} answers", bad=_some(late))
 
 

@@ -1,10 +1,11 @@
 """Which commands of the service a gate obeys: its own, of this boot, in rising order, and in time.
 
 A command answers nothing, so the broker could keep one for later. What it cannot do is make the gate believe that it is
-earlier than it is by more than a few seconds: `ServiceTime` never runs ahead of the service's clock, and counts only once
-an answer to a message of this boot came within five seconds of its question, so that it was not far behind then either.
+earlier than it is by more than a few seconds: `ServiceTime` never runs ahead of the service's clock, and counts only when,
+within the last quarter of an hour, an answer to a message of this boot came within five seconds of its question: it was no
+further behind then, and loses a thousandth since, whatever beacons the broker keeps back.
 
-INVARIANT: a command is obeyed once, in the boot it was signed for, and no later than its validity and those five seconds.
+INVARIANT: a command is obeyed once, in the boot it was signed for, and no later than six seconds after its validity.
 
 A command that opens names whoever said so and whoever agreed. That two did where the site demands two is the service's to
 see to: the same key signs both names, so a gate that asked for the second would learn nothing from it.
@@ -24,6 +25,7 @@ from gatekeeper.model.messages import COMMAND_TYPE, COMMAND_VALIDITY, Command, M
 __all__ = ["Commands", "Obeyed", "ServiceTime"]
 
 _CLOSE: Final = timedelta(seconds=5)
+_LATELY: Final = timedelta(minutes=15)
 _SLOWED: Final = 0.999
 
 
@@ -38,7 +40,7 @@ class ServiceTime:
 
     at_least: datetime | None = None
     since: float = 0.0
-    is_measured: bool = False
+    measured: float | None = None
 
     def hear(self, issued: datetime, *, at: float) -> None:
         """Take the time of something that the service signed just now, or before."""
@@ -49,7 +51,12 @@ class ServiceTime:
     def answered(self, issued: datetime, *, asked: float, at: float) -> None:
         """Take the time of an answer to a message of this boot, and when that was first sent."""
         self.hear(issued, at=at)
-        self.is_measured |= timedelta(seconds=at - asked) <= _CLOSE
+        if timedelta(seconds=at - asked) <= _CLOSE:
+            self.measured = at
+
+    def is_measured(self, *, at: float) -> bool:
+        """Whether an answer came in time lately: the service's time is no more than six seconds ahead of `earliest`."""
+        return self.measured is not None and timedelta(seconds=at - self.measured) <= _LATELY
 
     def earliest(self, *, at: float) -> datetime | None:
         """The earliest it can be at the service; None when it was never heard."""
@@ -68,7 +75,7 @@ class Obeyed:
 
 @dataclass(slots=True, kw_only=True)
 class Commands:
-    """The commands of one boot, and the highest sequence that was seen in it."""
+    """The commands of one boot, and the highest sequence that was held against the time in it."""
 
     gate: GateId
     boot: BootId
@@ -93,9 +100,9 @@ class Commands:
             return Ignored.COMMAND_OTHER_BOOT
         if command.sequence <= self.highest:
             return Ignored.COMMAND_REPEATED
-        self.highest = command.sequence
         if now is None:
             return Ignored.COMMAND_UNTIMED
+        self.highest = command.sequence
         if not -COMMAND_VALIDITY <= now - command.issued < command.valid:
             return Ignored.COMMAND_LATE
         return Obeyed(command, hashlib.sha256(wire).digest())

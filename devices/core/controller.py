@@ -56,10 +56,12 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     Effect,
+    EntriesRead,
     Event,
     ExitRequested,
     FireCleared,
     FireDetected,
+    JournalBegun,
     JournalSettled,
     KeepCheckpoints,
     LinkDown,
@@ -281,6 +283,7 @@ class Controller:
             tally=self.tally,
             do=self._do,
             full=self._journal_full,
+            ask=self._ask_for_answer,
         )
         self._beacons: Final = Beacons(
             site=trust.site, topic=beacon_topic(trust.site, prefix=prefix), keys=trust.decisions
@@ -297,6 +300,7 @@ class Controller:
             keys=trust.decisions,
         )
         self._time: Final = ServiceTime()
+        self._untimed: bytes | None = None
         self._refused: set[Ignored] = set()
         self._tampered: set[AccessPointId | None] = set()
         self._is_burning = False
@@ -324,6 +328,10 @@ class Controller:
         """What it remembers of the site's log."""
         return self._checkpoints.memory
 
+    def has_told(self, access_point: AccessPointId) -> bool:
+        """Whether the service has recorded all that happened at an access point."""
+        return not self._up.speaks_of(access_point)
+
     def has_service(self, *, at: float) -> bool:
         """Whether a card presented now would be asked about: the service was heard lately."""
         return self._beacons.fresh(at=at) is not None
@@ -339,7 +347,7 @@ class Controller:
                 self._start_up(event)
             case LinkUp() | LinkDown():
                 self._link(up=isinstance(event, LinkUp))
-            case Appended() | AppendFailed() | JournalSettled():
+            case Appended() | AppendFailed() | JournalSettled() | EntriesRead() | JournalBegun():
                 self._journal_says(event)
             case CardPresented():
                 self._card(self._lanes[event.access_point], event)
@@ -528,7 +536,8 @@ class Controller:
             return
         decision = self._decide(lane, sent.message)
         if decision.granted:
-            self._settle_scan(lane, sent, later=Ignored.ANSWER_LATE)
+            self._let_go_of_scan(lane)
+            self._up.give_over(sent)
             # Whatever the service may answer yet, nobody passes on it.
             self._report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
             self._write_alone(lane, sent.message, decision)
@@ -648,6 +657,9 @@ class Controller:
         match asked:
             case Ignored():
                 self._ignore(asked)
+            case Sent(message=Scan()) if self._up.is_given_over(asked):
+                self._up.recorded(asked, answer.message, at=self._at)
+                self._ignore(Ignored.ANSWER_LATE)
             case Sent(message=Scan(access_point=access_point)):
                 self._decided(self._lanes[access_point], asked, answer)
             case Sent() | Entry() if answer.verdict is Verdict.RECORDED:
@@ -659,12 +671,22 @@ class Controller:
         """The service has written down what was told."""
         self._up.recorded(recorded, digest, at=self._at)
         if digest == self._last_word:
-            self._do(Restart())
-        elif isinstance(recorded, Sent) and not (self._time.is_measured or self._up.keeps_more):
+            self._start_anew()
+        elif isinstance(recorded, Sent):
             # All answers took too long to tell the time by, as after a start without a link: ask once more.
-            online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
-            self._up.keep(online, at=self._at)
+            self._ask_the_time()
+            self._command_again()
         self._take_held_cards()
+
+    def _ask_the_time(self) -> None:
+        """Ask for an answer that tells the service's time; not while it is known, or is asked for already."""
+        if not (self._time.is_measured(at=self._at) or self._up.keeps_more):
+            self._ask_for_answer()
+
+    def _ask_for_answer(self) -> None:
+        """Tell what needs no telling: the answer to it tells that the service is there, and its time."""
+        online = Status(**self._stamp(), kind=StatusKind.ONLINE, access_point=None)
+        self._up.keep(online, at=self._at)
 
     def _decided(self, lane: _Lane, sent: Sent, answer: Answer) -> None:
         waited = timedelta(seconds=self._at - sent.since)
@@ -724,6 +746,9 @@ class Controller:
     def _settle_scan(self, lane: _Lane, sent: Sent, *, later: Ignored) -> None:
         # INVARIANT: a scan is answered once; the next answer to it finds no question.
         self._up.settle(sent, later=later)
+        self._let_go_of_scan(lane)
+
+    def _let_go_of_scan(self, lane: _Lane) -> None:
         lane.scan = None
         self._cancel(lane, TimerKind.RESEND)
         self._cancel(lane, TimerKind.DEADLINE)
@@ -756,15 +781,25 @@ class Controller:
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def _command(self, wire: bytes) -> None:
-        heard = self._time.is_measured and self._beacons.fresh(at=self._at) is not None
+        heard = self._time.is_measured(at=self._at) and self._beacons.fresh(at=self._at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._at) if heard else None)
         ignored = self._obey(taken.command, taken, wire) if isinstance(taken, Obeyed) else taken
         self._ignore(ignored)
+        if ignored is Ignored.COMMAND_UNTIMED:
+            self._untimed = wire
+            self._ask_the_time()
         # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
         # yet is nobody's attack.
         if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED and ignored not in self._refused:
             self._refused.add(ignored)
             self._tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+
+    def _command_again(self) -> None:
+        """Take the newest command that came before the gate could tell the time: nobody has spoken to it for long."""
+        wire = self._untimed
+        if wire is not None and self._time.is_measured(at=self._at):
+            self._untimed = None
+            self._command(wire)
 
     def _obey(self, command: Command, obeyed: Obeyed, wire: bytes) -> Ignored | None:
         lanes = list(self._lanes.values())
@@ -817,6 +852,11 @@ class Controller:
         self._start(None, TimerKind.RESTART, self._limits.restart)
         return None
 
+    def _start_anew(self) -> None:
+        # INVARIANT: while it burns no gate ends by itself: it would secure the doors that are released.
+        if not self._is_burning:
+            self._do(Restart())
+
     def _remember_last_word(self, entry: Entry) -> None:
         self._last_word = sha256(entry.wire).digest()
 
@@ -831,6 +871,8 @@ class Controller:
         for lane in self._lanes.values():
             lane.is_freed = on and lane.doorway.released_by_fire
             self._follow(lane)
+        if self._is_restarting and not on:
+            self._start(None, TimerKind.RESTART, self._limits.restart)
 
     # -- the door -----------------------------------------------------------------------------------------------------
 
@@ -921,7 +963,9 @@ class Controller:
         full = Status(**self._stamp(), kind=StatusKind.JOURNAL_FULL, access_point=None)
         self._up.keep(full, at=self._at)
 
-    def _journal_says(self, event: Appended | AppendFailed | JournalSettled) -> None:
+    def _journal_says(
+        self, event: Appended | AppendFailed | JournalSettled | EntriesRead | JournalBegun
+    ) -> None:
         match event:
             case Appended(number):
                 self._up.appended(number)
@@ -929,12 +973,19 @@ class Controller:
                 self._up.failed(number)
             case JournalSettled(journal, number):
                 self._up.settled(journal, number)
+            case EntriesRead(journal, entries):
+                self._up.read(journal, entries)
+            case JournalBegun(found):
+                self._up.begun(found)
+                self._tell(StatusKind.JOURNAL_DAMAGED, None)
+            case _:
+                assert_never(event)
 
     def _start_up(self, event: Started) -> None:
         self._started = True
         self._up.journal.begin(event.journal)
         if self._standby.is_provided:
-            self._standby.recall(self._up.journal.recall(event.journal))
+            self._standby.recall(self._up.journal.recall(event.recalled))
         newest = self.remembered.newest
         hello = Hello(
             **self._stamp(),
@@ -962,7 +1013,7 @@ class Controller:
             case TimerKind.KEPT | TimerKind.JOURNAL:
                 self._up.again(timer.kind)
             case TimerKind.RESTART:
-                self._do(Restart())
+                self._start_anew()
             case _ if timer.access_point is None:
                 raise KeyError(timer)
             case _:

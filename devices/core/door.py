@@ -13,8 +13,9 @@ nothing. A door of an interlock, for which other doors wait, says that it is shu
 contact says closed while it is locked: its first word after a start, when the last may have been lost.
 
 Free egress is wired in hardware: the button breaks the circuit of the strike, and `exit` only says that the opening which
-follows is no forced one. At a door whose settings say so the gate releases the strike on the button itself (`let-out`). A
-lockdown holds nobody in: both go on. Fire goes before everything; the input is an aid beside what is wired.
+follows is no forced one. At a door whose settings say so the gate releases the strike on the button itself (`let-out`), and
+tells each time: a door that is kept released is seen in the log. A lockdown holds nobody in: both go on. Fire goes before
+everything; the input is an aid beside what is wired.
 
 What the table does not name changes nothing. Whether a grant is one is not asked here (see `belief` and `commands`); time
 is counted by the timers that the acts start. A lockdown and a fire are orders that stand: `standing` says what they make
@@ -121,7 +122,7 @@ TRANSITIONS: Final[Mapping[tuple[DoorState, DoorInput], tuple[DoorState, Acts]]]
     (_S.EXITING, _I.GRANT): (_S.EXITING, (_A.TELL_WITHHELD,)),
     (_S.EXITING, _I.WITHHELD): (_S.EXITING, (_A.TELL_WITHHELD,)),
     (_S.EXITING, _I.EXIT): (_S.EXITING, (_A.AWAIT_EXIT,)),
-    (_S.EXITING, _I.LET_OUT): (_S.EXITING, (_A.UNLOCK_TO_LEAVE, _A.AWAIT_EXIT)),
+    (_S.EXITING, _I.LET_OUT): (_S.EXITING, (_A.TELL_EXIT, _A.UNLOCK_TO_LEAVE, _A.AWAIT_EXIT)),
     (_S.EXITING, _I.FIRE): (_S.FREE, (_A.OPENING_AWAITED, _A.UNLOCK_FOR_FIRE)),
     (_S.EXITING, _I.OPENED): (_S.OPEN, (_A.OPENING_AWAITED, _A.LOCK, _A.TELL_EXITED, _A.AWAIT_CLOSING)),
     (_S.EXITING, _I.UNLOCK_OVER): (_S.LOCKED, (_A.LOCK,)),

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from devices.core.belief import Ignored
 from devices.core.checkpoints import CheckpointMemory, Contradiction
-from devices.core.journal import JournalFound
+from devices.core.journal import Entry, JournalFound
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ClockQuality, Credential
 
@@ -22,6 +22,7 @@ __all__ = [
     "Appended",
     "AskProof",
     "BeaconReceived",
+    "BeginJournal",
     "CallOut",
     "CancelTimer",
     "CardPresented",
@@ -30,10 +31,12 @@ __all__ = [
     "ContactClosed",
     "ContactOpened",
     "Effect",
+    "EntriesRead",
     "Event",
     "ExitRequested",
     "FireCleared",
     "FireDetected",
+    "JournalBegun",
     "JournalSettled",
     "KeepCheckpoints",
     "KeepPolicy",
@@ -43,6 +46,7 @@ __all__ = [
     "PolicyFile",
     "ProofGiven",
     "Publish",
+    "ReadEntries",
     "ReaderHeard",
     "ReaderLost",
     "Restart",
@@ -117,9 +121,13 @@ class Signal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The gate's program started, and this is what it found of its journal; the first event, and only once."""
+    """The gate's program started, and this is what it found of its journal; the first event, and only once.
+
+    `recalled` are the newest entries that are not answered: what a gate that is alone remembers of itself.
+    """
 
     journal: JournalFound
+    recalled: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +292,24 @@ class JournalSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesRead:
+    """What `ReadEntries` asked for: entries of a journal from its disk, in order, each signature verified."""
+
+    journal: BootId
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBegun:
+    """A new journal was begun on disk in the midst of work; what the former one holds unanswered is beside it.
+
+    INVARIANT: of what was told to be appended and is not `Appended` yet, nothing is on disk, nor will be.
+    """
+
+    found: JournalFound
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that was started has run out."""
 
@@ -315,6 +341,8 @@ Event: TypeAlias = (
     | Appended
     | AppendFailed
     | JournalSettled
+    | EntriesRead
+    | JournalBegun
     | TimerFired
 )
 
@@ -337,6 +365,23 @@ class Append:
 
     number: int
     wire: bytes
+    access_point: AccessPointId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEntries:
+    """Read entries of a journal that follow a number, so many at the most; then `EntriesRead`, or `JournalBegun`."""
+
+    journal: BootId
+    after: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginJournal:
+    """Begin a new journal: the service takes no more of this one. Then `JournalBegun`."""
+
+    instead_of: BootId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,6 +490,8 @@ Effect: TypeAlias = (
     Publish
     | Append
     | Settle
+    | ReadEntries
+    | BeginJournal
     | AskProof
     | Unlock
     | Lock

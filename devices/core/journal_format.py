@@ -8,14 +8,18 @@
 Numbers are big-endian; a checksum is the first 16 bytes of the SHA-256 of everything of its part but itself (of a record:
 with its wire). It finds what a disk does to bytes. Who alters them on purpose does not get past the signature of each wire.
 
-A journal is `Intact`, but perhaps for a last write that the power cut off (`torn` bytes after `end`), or it is `Damaged`:
-anything else that is not as it was written. Of a damaged one every record that verifies is still given, before and after.
+A journal is `Intact`, but perhaps for a last write that the power cut off (`torn` bytes after `end`); anything else that is
+not as it was written is damage. Reading one looks at checksums and numbers alone, so that a gate is at work within seconds;
+`entries_of` verifies each signature, when an entry is to be sent. Of a damaged one every record that verifies is still given
+(`salvage`), before and after, which takes its time.
 """
 
 import hashlib
+import struct
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from devices.core.journal import Entry
 from gatekeeper.model.ids import BootId, GateId
@@ -24,11 +28,14 @@ from gatekeeper.model.messages import MAX_MESSAGE_BYTES
 __all__ = [
     "RECORDS",
     "SLOTS",
+    "Content",
     "Damaged",
     "Intact",
     "ReadEntry",
+    "entries_of",
     "read_journal",
     "record",
+    "salvage",
     "settled_slot",
     "start_of",
 ]
@@ -41,26 +48,38 @@ _SUM: Final = 16
 _SLOT: Final = 8 + 8 + _SUM
 _HEAD: Final = len(_MARK) + 4 + 8 + 8 + _SUM
 _GATE: Final = 32
+_FIELDS: Final = struct.Struct(">4sIQQ16s")
 
 ReadEntry: TypeAlias = Callable[[bytes], Entry | None]
 """The entry that these bytes are, when the gate's own key signed them for its journal."""
 
 
+class Content(Protocol):
+    """The bytes of a whole file: `bytes`, or what stands for them without having them in memory."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: slice, /) -> bytes: ...
+
+    def find(self, sought: bytes, begin: int, /) -> int:
+        """Where something stands from there on; -1 when it does not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intact:
-    """A journal as it was written, up to `end`; `torn` bytes follow that a write left which never came to its end."""
+    """A journal as it was written, up to `end`; `torn` bytes follow that a write left which never came to its end.
+
+    `numbers` and `begins` say of each entry that is not answered its number, and where its record begins.
+    """
 
     id: BootId
     settled: int
     turn: int
-    entries: tuple[Entry, ...]
+    written: int
+    numbers: "array[int]"
+    begins: "array[int]"
     end: int
     torn: int
-
-    @property
-    def written(self) -> int:
-        """The highest number that was given."""
-        return max(self.settled, self.entries[-1].number if self.entries else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,70 +111,86 @@ def record(number: int, wire: bytes, *, settled: int) -> bytes:
     return head + _sum(head, wire) + wire
 
 
-def read_journal(content: bytes, *, gate: GateId, read_entry: ReadEntry, gaps: bool) -> Intact | Damaged:
-    """Read a whole file. `gaps`: its numbers rise and need not follow, as in what is left of a damaged one."""
+def read_journal(content: Content, *, gate: GateId, gaps: bool) -> Intact | str:
+    """Read a whole file, or say what is damaged. `gaps`: its numbers rise and need not follow, as in what is left of one."""
     journal = _read_header(content, gate)
-    slots = [slot for at in SLOTS if (slot := _read_slot(content[at : at + _SLOT])) is not None]
-    found = list(_records(content, read_entry))
+    slots = _read_slots(content)
     if isinstance(journal, str):
-        return _damaged(journal, found, slots)
+        return journal
     if not slots:
-        return _damaged("it does not say how far it is answered", found, slots)
+        return "it does not say how far it is answered"
     turn, settled = max(slots)
-    wrong = _what_is_wrong(found, journal, settled, gaps=gaps)
-    if wrong is not None:
-        return _damaged(wrong, found, slots)
-    end = found[-1].end if found else RECORDS
+    numbers, begins, end, written = array("Q"), array("Q"), RECORDS, 0
+    while (found := _read_record(content, end)) is not None:
+        number = found.number
+        if not written:
+            follows = gaps or number <= settled + 1
+        else:
+            follows = number > written if gaps else number == written + 1
+        if not follows:
+            return "numbers do not follow one another"
+        if number > settled:
+            numbers.append(number)
+            begins.append(end)
+        end, written = found.end, number
+    if next(_records(content, end), None) is not None:
+        return "a record is not as it was written"
     return Intact(
         id=journal,
         settled=settled,
         turn=turn,
-        entries=tuple(one.entry for one in found),
+        written=max(settled, written),
+        numbers=numbers,
+        begins=begins,
         end=end,
         torn=len(content) - end,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A record that verifies, where it begins and ends, and how far its journal was answered when it was written."""
-
-    entry: Entry
-    settled: int
-    begin: int
-    end: int
-
-
-def _what_is_wrong(found: list[_Found], journal: BootId, settled: int, *, gaps: bool) -> str | None:
-    end, before = RECORDS, None
-    for one in found:
-        number = one.entry.number
-        if one.begin != end:
+def entries_of(content: bytes, *, journal: BootId, read_entry: ReadEntry) -> list[Entry] | str:
+    """The entries of records that follow one another, each signature verified; or what is damaged."""
+    entries, end = [], 0
+    while end < len(content):
+        found = _read_record(content, end)
+        if found is None:
             return "a record is not as it was written"
-        if one.entry.journal != journal:
-            return "a record is of another journal"
-        if before is None:
-            follows = gaps or number <= settled + 1
-        else:
-            follows = number > before if gaps else number == before + 1
-        if not follows:
-            return "numbers do not follow one another"
-        end, before = one.end, number
-    return None
+        entry = read_entry(found.wire(content))
+        if entry is None or (entry.journal, entry.number) != (journal, found.number):
+            return "a record holds what this gate did not sign for it"
+        entries.append(entry)
+        end = found.end
+    return entries
 
 
-def _damaged(why: str, found: list[_Found], slots: list[tuple[int, int]]) -> Damaged:
-    """What verifies, wherever it stands; each number once, as it was written first."""
-    entries = {(one.entry.journal, one.entry.number): one.entry for one in reversed(found)}
-    noted = max((number for _, number in slots), default=0)
+def salvage(content: Content, *, why: str, read_entry: ReadEntry) -> Damaged:
+    """What verifies of a damaged journal, wherever it stands; each number once, as it was written first."""
+    entries: dict[tuple[BootId, int], Entry] = {}
+    noted = max((number for _, number in _read_slots(content)), default=0)
     settled: dict[BootId, int] = {}
-    for one in found:
-        settled[one.entry.journal] = max(settled.get(one.entry.journal, noted), one.settled)
+    for found in _records(content, 0):
+        entry = read_entry(found.wire(content))
+        if entry is None or entry.number != found.number:
+            continue
+        entries.setdefault((entry.journal, entry.number), entry)
+        settled[entry.journal] = max(settled.get(entry.journal, noted), found.settled)
     left = [entries[key] for key in sorted(entries) if key[1] > settled[key[0]]]
     return Damaged(why=why, entries=tuple(left))
 
 
-def _read_header(content: bytes, gate: GateId) -> BootId | str:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A record as it was written: how far its journal was answered then, and where it begins and ends."""
+
+    number: int
+    settled: int
+    begin: int
+    end: int
+
+    def wire(self, content: Content) -> bytes:
+        return content[self.begin + _HEAD : self.end]
+
+
+def _read_header(content: Content, gate: GateId) -> BootId | str:
     length = len(_MAGIC) + 1 + _GATE + 8
     head, found = content[:length], content[length : length + _SUM]
     if len(content) < RECORDS or not head.startswith(_MAGIC) or found != _sum(head):
@@ -168,32 +203,37 @@ def _read_header(content: bytes, gate: GateId) -> BootId | str:
     return BootId(head[-8:])
 
 
-def _read_slot(slot: bytes) -> tuple[int, int] | None:
-    said, found = slot[:16], slot[16:]
-    return (int.from_bytes(said[8:]), int.from_bytes(said[:8])) if found == _sum(said) else None
+def _read_slots(content: Content) -> list[tuple[int, int]]:
+    """The turn and the number of each note of what is answered that is whole."""
+    slots = []
+    for at in SLOTS:
+        said, found = content[at : at + 16], content[at + 16 : at + _SLOT]
+        if found == _sum(said):
+            slots.append((int.from_bytes(said[8:]), int.from_bytes(said[:8])))
+    return slots
 
 
-def _records(content: bytes, read_entry: ReadEntry) -> Iterator[_Found]:
-    """Every record that verifies."""
-    at = content.find(_MARK)
+def _records(content: Content, begin: int) -> Iterator[_Found]:
+    """Every record that is as it was written, from there on."""
+    at = content.find(_MARK, begin)
     while at >= 0:
-        found = _read_record(content, at, read_entry)
+        found = _read_record(content, at)
         if found is not None:
             yield found
         at = content.find(_MARK, at + 1 if found is None else found.end)
 
 
-def _read_record(content: bytes, at: int, read_entry: ReadEntry) -> _Found | None:
-    head, found = content[at : at + _HEAD - _SUM], content[at + _HEAD - _SUM : at + _HEAD]
-    length = int.from_bytes(head[4:8])
-    end = at + _HEAD + length
-    wire = content[at + _HEAD : end]
-    if length > MAX_MESSAGE_BYTES or end > len(content) or found != _sum(head, wire):
+def _read_record(content: Content, at: int) -> _Found | None:
+    wire = at + _HEAD
+    if wire > len(content):
         return None
-    entry = read_entry(wire)
-    if entry is None or entry.number != int.from_bytes(head[8:16]):
+    mark, length, number, settled, found = _FIELDS.unpack(content[at:wire])
+    end = wire + length
+    if mark != _MARK or length > MAX_MESSAGE_BYTES or end > len(content):
         return None
-    return _Found(entry, int.from_bytes(head[16:24]), at, end)
+    if found != _sum(content[at : wire - _SUM], content[wire:end]):
+        return None
+    return _Found(number, settled, at, end)
 
 
 def _sum(*parts: bytes) -> bytes:

@@ -74,6 +74,7 @@ class Outbox:
         self._waiting: deque[UpwardMessage] = deque()
         self._unanswered: OrderedDict[bytes, Sent] = OrderedDict()
         self._settled: OrderedDict[bytes, Ignored] = OrderedDict()
+        self._given_over: set[bytes] = set()
 
     @property
     def has_room_for_scan(self) -> bool:
@@ -87,8 +88,20 @@ class Outbox:
 
     @property
     def kept(self) -> list[Sent]:
-        """What was sent, is no scan and is not recorded yet, in the order of its numbers."""
-        return [sent for sent in self._unanswered.values() if not isinstance(sent.message, Scan)]
+        """What was sent, is no scan that somebody waits for, and is not answered yet, in the order of its numbers."""
+        return [
+            sent
+            for sent in self._unanswered.values()
+            if sent.digest in self._given_over or not isinstance(sent.message, Scan)
+        ]
+
+    def give_over(self, sent: Sent) -> None:
+        """Keep a scan for which nobody waits any more, until the service has answered it: its number is to leave no gap."""
+        self._given_over.add(sent.digest)
+
+    def is_given_over(self, sent: Sent) -> bool:
+        """Whether nobody waits for the answer to a scan."""
+        return sent.digest in self._given_over
 
     def send(self, message: UpwardMessage, *, at: float) -> Sent:
         """Number and sign a message, and remember it until it is settled."""
@@ -122,6 +135,7 @@ class Outbox:
     def settle(self, sent: Sent, *, later: Ignored) -> None:
         """Expect no answer to a message any more; `later` is what one will be that comes all the same."""
         del self._unanswered[sent.digest]
+        self._given_over.discard(sent.digest)
         self._settled[sent.digest] = later
         if len(self._settled) > _SETTLED:
             self._settled.popitem(last=False)

@@ -10,24 +10,32 @@ as long as that has room; nothing that depends on its being on disk happens. Tha
 Published while there is a link, and again with growing patience until it is answered. Nothing of the journal is published
 before the hello was answered: it says how far the journal was written, and must not come after what was written later. It
 decides nothing.
+
+The service refuses an entry without a word when it has something else under that number, or had it long ago: a disk lost what
+was sent, or an old one was put back. Then it answers other messages, and never this one. So a journal whose oldest entry
+stays unanswered, over and over while others are answered, is taken for refused: a new one begins, and what was not answered
+goes up beside it. What is refused even there is told again under a new number: rather twice than never.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, assert_never
 
 from devices.core.belief import Ignored
 from devices.core.events import (
     Append,
+    BeginJournal,
     CancelTimer,
     Effect,
     Publish,
+    ReadEntries,
     Settle,
     StartTimer,
     Timer,
     TimerKind,
 )
-from devices.core.journal import Entry, Journal, Past, Pending
+from devices.core.journal import Entry, Journal, JournalFound, Past, Pending, message_of
 from devices.core.outbox import Outbox, Sent
 from devices.core.tally import Tally
 from gatekeeper.core.scan import UpwardMessage
@@ -37,10 +45,44 @@ from gatekeeper.model.messages import Hello
 __all__ = ["Upstream"]
 
 _KEPT, _JOURNAL = Timer(TimerKind.KEPT), Timer(TimerKind.JOURNAL)
+_ASKED_AFTER, _REFUSED_AFTER = 8, 8
+
+
+class _Unanswered:
+    """How often the oldest entry of a line was sent again, and how often the service answered others meanwhile."""
+
+    def __init__(self) -> None:
+        self._oldest: tuple[BootId, int] | None = None
+        self._heard = False
+        self.times = 0
+        self.passed_over = 0
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the service will not answer it any more."""
+        return self.passed_over >= _REFUSED_AFTER
+
+    def heard(self) -> None:
+        """The service has answered something."""
+        self._heard = True
+
+    def sent_again(self, oldest: Entry | None) -> None:
+        """All that is unanswered was sent once more."""
+        known, self._oldest = self._oldest, (oldest.journal, oldest.number) if oldest is not None else None
+        if self._oldest is None or self._oldest != known:
+            self.times = self.passed_over = 0
+        else:
+            self.times += 1
+            self.passed_over += self._heard
+        self._heard = False
 
 
 class Upstream:
-    """One gate's way up. `do` takes its effects; `full` is called when the journal begins to take nothing more."""
+    """One gate's way up.
+
+    `do` takes its effects; `full` is called when the journal begins to take nothing more, `ask` to have the service answer
+    something in the boot's stream.
+    """
 
     def __init__(
         self,
@@ -52,6 +94,7 @@ class Upstream:
         tally: Tally,
         do: Callable[[Effect], None],
         full: Callable[[], None],
+        ask: Callable[[], None],
     ) -> None:
         self.journal: Final = journal
         self._outbox: Final = outbox
@@ -60,11 +103,18 @@ class Upstream:
         self._tally: Final = tally
         self._do: Final = do
         self._tell_full: Final = full
+        self._ask: Final = ask
 
         self._linked = False
         self._full = False
         self._greeting: Sent | None = None
         self._patience = {_KEPT: resend, _JOURNAL: resend}
+
+        # What the service does not answer. Another journal is begun once, and again only after an entry of it was answered.
+        self._present, self._former = _Unanswered(), _Unanswered()
+        self._may_begin = True
+        self._is_taken = False
+        self._retold: bytes | None = None
 
     @property
     def boot(self) -> BootId:
@@ -117,7 +167,8 @@ class Upstream:
             self._takes_no_more()
             otherwise()
         else:
-            self._do(Append(number=entry.number, wire=entry.wire))
+            append = Append(number=entry.number, wire=entry.wire, access_point=entry.access_point)
+            self._do(append)
 
     def keep(self, message: UpwardMessage, *, at: float) -> None:
         """Send a message in the boot's stream, when it has its turn; when too many wait it is lost, and counted."""
@@ -147,6 +198,23 @@ class Upstream:
         self.journal.settled(journal, number)
         self._forward()
 
+    def read(self, journal: BootId, entries: Sequence[Entry]) -> None:
+        """Entries came from the disk, that are next."""
+        self.journal.read(journal, entries)
+        self._forward()
+
+    def begun(self, found: JournalFound) -> None:
+        """A new journal was begun: what was on its way into the one before goes up from memory."""
+        failed = self.journal.failed(0)
+        self.journal.begin(found)
+        self._present, self._former = _Unanswered(), _Unanswered()
+        self._is_taken = False
+        self._retold = None
+        for pending in failed:
+            pending.otherwise()
+        self._patient_again(_JOURNAL)
+        self._forward()
+
     # -- what the service says ----------------------------------------------------------------------------------------
 
     def asked(self, digest: bytes) -> Sent | Entry | Ignored:
@@ -157,9 +225,21 @@ class Upstream:
     def settle(self, sent: Sent, *, later: Ignored) -> None:
         """Expect no answer to a message any more; `later` is what one will be that comes all the same."""
         self._outbox.settle(sent, later=later)
+        self._heard()
+
+    def give_over(self, sent: Sent) -> None:
+        """Go on sending a scan for which nobody waits any more, until it is answered."""
+        idle = not self._outbox.kept
+        self._outbox.give_over(sent)
+        self._wait(_KEPT, begins=idle)
+
+    def is_given_over(self, sent: Sent) -> bool:
+        """Whether nobody waits for the answer to a scan."""
+        return self._outbox.is_given_over(sent)
 
     def recorded(self, recorded: Sent | Entry, digest: bytes, *, at: float) -> None:
         """The service has written a message down."""
+        self._heard()
         match recorded:
             case Sent():
                 self._outbox.settle(recorded, later=Ignored.ANSWER_REPEATED)
@@ -170,10 +250,9 @@ class Upstream:
                     self._greeting = None
                     self._forward()
             case Entry():
-                settled = self.journal.answered(digest)
-                if settled is not None:
-                    journal, number = settled
-                    self._do(Settle(journal=journal, number=number))
+                if recorded.journal == self.journal.end.journal:
+                    self._may_begin = self._is_taken = True
+                self._answered(digest)
                 self._patient_again(_JOURNAL)
                 self._forward()
                 self._wait(_JOURNAL, begins=bool(self.journal.unanswered))
@@ -203,9 +282,51 @@ class Upstream:
             self._tally.repeats += self._publish_kept()
         else:
             self._tally.repeats += self._publish_journal()
+            self._judge()
         self._patience[timer] = min(2 * self._patience[timer], self._resend_most)
         left = self._outbox.kept if timer == _KEPT else self.journal.unanswered
         self._wait(timer, begins=bool(left))
+
+    # -- what is refused ----------------------------------------------------------------------------------------------
+
+    def _heard(self) -> None:
+        self._present.heard()
+        self._former.heard()
+
+    def _judge(self) -> None:
+        """See whether what was sent again and again is refused, and do about it what can be done."""
+        present, former = self.journal.oldest, self.journal.oldest_former
+        self._present.sent_again(present)
+        self._former.sent_again(former)
+        if self._present.is_refused and self._may_begin:
+            self._may_begin = False
+            self._do(BeginJournal(instead_of=self.journal.end.journal))
+        elif self._former.is_refused and self._is_taken and former is not None:
+            self._tell_again(former)
+        elif max(self._present.times, self._former.times) >= _ASKED_AFTER and not self._outbox.kept:
+            self._ask()
+
+    def _tell_again(self, refused: Entry) -> None:
+        digest = hashlib.sha256(refused.wire).digest()
+        if digest == self._retold:
+            return
+        self._retold = digest
+
+        # INVARIANT: what is refused is let go only after it is on disk under its new number.
+        def is_told(_entry: Entry) -> None:
+            if self.journal.find(digest) == refused:
+                self._answered(digest)
+
+        def is_not_told() -> None:
+            self._retold = None
+
+        self.write(message_of(refused), then=is_told, otherwise=is_not_told)
+
+    def _answered(self, digest: bytes) -> None:
+        settled = self.journal.answered(digest)
+        if settled is not None:
+            journal, number = settled
+            self._do(Settle(journal=journal, number=number))
 
     # -- pieces -------------------------------------------------------------------------------------------------------
 
@@ -229,6 +350,8 @@ class Upstream:
         idle = not self.journal.unanswered
         for entry in self.journal.send():
             self._publish_entry(entry)
+        for read in self.journal.reads():
+            self._do(ReadEntries(journal=read.journal, after=read.after, most=read.most))
         self._wait(_JOURNAL, begins=idle and bool(self.journal.unanswered))
 
     def _publish_kept(self) -> int:

@@ -522,8 +522,14 @@ class Barracks:
         self._weather.calm = True
         loop = asyncio.get_running_loop()
         until = loop.time() + _LAST_WORDS
-        while (self._promises.pending or self._promises.released_now) and loop.time() < until:  # noqa: ASYNC110 - what is pure sets no event
+        while self._is_restless and loop.time() < until:  # noqa: ASYNC110 - what is pure sets no event
             await asyncio.sleep(_LOOK_EVERY)
+
+    @property
+    def _is_restless(self) -> bool:
+        """Whether something is to be recorded yet, was not even sent, or a door is released."""
+        told = all(post.has_told for post in self._posts.values())
+        return bool(self._promises.pending or self._promises.released_now) or not told
 
     @property
     def _running_clock(self) -> DayClock:

@@ -123,6 +123,12 @@ class Post:
         """What each agent here saw, one after the other."""
         return [*self._former, *([self._agent.tally] if self._agent is not None else [])]
 
+    @property
+    def has_told(self) -> bool:
+        """Whether all that happened at its doors is recorded."""
+        agent = self._agent
+        return agent is None or all(agent.has_told(door.id) for door in self.settings.doorways)
+
     async def agent(self) -> GateAgent:
         """The agent at work, once it has heard the service."""
         while True:

@@ -3,7 +3,8 @@
 It reads each message as it leaves a gate and each answer as it arrives, with the site's keys and the same readers as
 everybody, and believes no agent's word of itself:
 
-1. No strike is released without an answer that the service signed: granted, for a scan of this gate at this door, once.
+1. No strike is released without an answer that the service signed: granted, for a scan of this gate at this door, once; or, by
+   a gate that nobody answered, without a scan in its journal that says so, one for each release.
 2. What a gate has to tell (passages, states) is recorded once: the same message never in two places of the log, no two
    messages in one, and in the end none without.
 3. Nobody is let in whom the signed policy, which the simulator has read, gives no right at the time.
@@ -65,6 +66,8 @@ class Promises:
         self._in_entry: dict[int, bytes] = {}
         self._asked: dict[tuple[GateId, AccessPointId], bytes] = {}
         self._granted: set[tuple[GateId, AccessPointId]] = set()
+        self._untold: Counter[tuple[GateId, AccessPointId]] = Counter()
+        self.let_in_alone = 0
         self._broken = _Broken()
         self._pending: dict[bytes, GateId] = {}
         self._cut_off: set[bytes] = set()
@@ -86,7 +89,7 @@ class Promises:
         read = authenticate(topic, wire, trust=self._trust, prefix=self._prefix)
         if not isinstance(read, Authentic) or read.gate != gate:
             return None
-        if isinstance(read.message, Scan):
+        if isinstance(read.message, Scan) and not read.journal:
             place = gate, read.message.access_point
             self._said[digest] = _Said(*place)
             # INVARIANT: a grant counts for the scan that is being asked, and goes when there is another.
@@ -95,8 +98,15 @@ class Promises:
         else:
             self._said[digest] = _Said(gate, None)
             self._pending[digest] = gate
+            if isinstance(read.message, Scan) and read.message.offline_verdict is Verdict.GRANTED:
+                self._told_alone(gate, read.message.access_point)
         self._forget_oldest()
         return read
+
+    def _told_alone(self, gate: GateId, access_point: AccessPointId) -> None:
+        """A gate tells that it let somebody in by itself; a power cut may have come before it did."""
+        self.let_in_alone += 1
+        self._untold[gate, access_point] = max(0, self._untold[gate, access_point] - 1)
 
     def arrived(self, gate: GateId, topic: str, wire: bytes) -> None:
         """This arrives at a gate on its decision topic."""
@@ -122,7 +132,7 @@ class Promises:
         if (gate, access_point) in self._granted:
             self._granted.discard((gate, access_point))
             return
-        self._broken.add("opened_without_grant", f"{access_point} of {gate} was released without a grant.")
+        self._untold[gate, access_point] += 1
 
     def secured(self, gate: GateId, access_point: AccessPointId) -> None:
         """The strike of a door holds again."""
@@ -156,16 +166,21 @@ class Promises:
 
     def report(self) -> dict[str, Any]:
         """How the promises were kept."""
+        untold = [
+            f"{access_point} of {gate} was released without a grant."
+            for gate, access_point in self._untold.elements()
+        ]
         return {
             "openings": self.openings,
-            "opened_without_grant": self._broken.counts["opened_without_grant"],
+            "opened_without_grant": self._untold.total(),
+            "let_in_alone": self.let_in_alone,
             "let_in_without_right": self._broken.counts["let_in_without_right"],
             "recorded": self.recorded,
             "recorded_twice": self._broken.counts["recorded_twice"],
             "unrecorded": len(self._pending),
             "lost_with_power": len(self._cut_off),
-            "kept": not self._broken.counts and not self._pending,
-            "broken": self._broken.sentences,
+            "kept": not (self._broken.counts or untold or self._pending),
+            "broken": [*untold, *self._broken.sentences],
         }
 
     def evidence(self) -> Iterator[tuple[int, str]]:

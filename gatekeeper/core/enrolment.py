@@ -52,6 +52,7 @@ class EnrolmentRefusal(StrEnum):
     OTHER_SITE = "enrolment-other-site"
     CODE = "enrolment-code"
     TLS_KEY = "enrolment-tls-key"
+    KEY_USED = "enrolment-key-used"
     KEY_KNOWN = "enrolment-key-known"
     NOT_WAITING = "enrolment-not-waiting"
     IDENTITY = "enrolment-identity"
@@ -72,6 +73,7 @@ _SENTENCES = {
     EnrolmentRefusal.OTHER_SITE: "It is for another site.",
     EnrolmentRefusal.CODE: "The code is wrong, used, or older than ten minutes: ask an operator for another.",
     EnrolmentRefusal.TLS_KEY: "The key of the certificate request is not the TLS key that the enrolment request names.",
+    EnrolmentRefusal.KEY_USED: "The TLS key was certified before: a certificate is renewed with a new key.",
     EnrolmentRefusal.KEY_KNOWN: "The gate has another key that counts: it is revoked before another is admitted.",
     EnrolmentRefusal.NOT_WAITING: "No such request waits: it was never made, or another came after it.",
     EnrolmentRefusal.IDENTITY: "The certificate that was shown is no gate's that counts now, or the request is another gate's.",

@@ -1,7 +1,7 @@
 """Doors opened from afar, and gates started anew: what an operator's word amounts to, and the errand it becomes.
 
 One door, now, once. It is refused where a grant would be for any reason that is not a person's: a lockdown, an interlock. A
-door of a high level takes two people. The gate must have been heard of: a command is signed for one boot of it.
+door to or from a zone of a high level takes two people. The gate must have been heard of: a command is signed for one boot of it.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from gatekeeper.core.flow import Flow
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.weighed import Declined, Done, Making, Weighed, concerned
 from gatekeeper.model.ids import GateId
-from gatekeeper.model.messages import CommandKind
+from gatekeeper.model.messages import COMMAND_VALIDITY, CommandKind
 
 __all__ = ["TWO_PEOPLE_FROM", "enact_errand", "weigh_errand"]
 
@@ -48,11 +48,13 @@ def _weigh_opening(change: OpeningChange, flow: Flow, now: datetime) -> Weighed 
     boot = flow.sequences.boot_of(point.gate)
     if boot is None:
         return _away(point.gate)
-    is_high = point.level >= TWO_PEOPLE_FROM
+    # A door that stands open lets through both ways, whichever way it leads.
+    level = max(flow.policy.zones[zone].level for zone in (point.source, point.target))
+    is_high = level >= TWO_PEOPLE_FROM
     return Weighed(
         content=change,
         deed=Deed.OPEN_HIGH_DOOR if is_high else Deed.OPEN_DOOR,
-        gives=(f"{point.id} opens once, of level {point.level}: {change.reason}",) if is_high else (),
+        gives=(f"{point.id} opens once, of level {level}: {change.reason}",) if is_high else (),
         subject=point.id,
         errand=Errand(
             gate=point.gate,
@@ -82,6 +84,8 @@ def enact_errand(change: OpeningChange | RebootChange, weighed: Weighed, making:
             says=f"{change.gate} is commanded to start anew; its status says when it does",
         )
     point = making.flow.policy.points[change.access_point]
+    # INVARIANT: what is opened from afar is open for the doors of its interlocks, as after a grant, from before it is committed.
+    making.flow.memory.door_released(point, now=making.now, delay=COMMAND_VALIDITY)
     return Done(
         kind=Kind.DOOR_COMMANDED,
         public={**public, "access_point": point.id, "from": point.source, "to": point.target},

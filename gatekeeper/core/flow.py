@@ -257,6 +257,9 @@ class Flow:
             raise ValueError("a scan is verified before it is taken")
         if scan.offline_verdict is not None:
             return self._offline(authentic, scan, presented, now)
+        # INVARIANT: nobody is let through by a scan whose gate told before that nobody came: it tells so once.
+        if self.sequences.is_given_up(authentic) and Reason.STALE_PROOF not in presented.findings:
+            presented = replace(presented, findings=(*presented.findings, Reason.STALE_PROOF))
         seed = self._announce_seed(scan.access_point, now)
         question = _Question(
             authentic=authentic, scan=scan, presented=presented, draw=self._draw(authentic, now)
@@ -428,6 +431,8 @@ class Flow:
         grant = self.sequences.grant_of(passage.scan, authentic.gate) if passage.scan is not None else None
         if passage.outcome is PassageOutcome.NOT_TAKEN and passage.scan is not None:
             self._given_up(passage.scan, authentic.gate, now)
+            if grant is None:
+                self.sequences.give_up(passage.scan, authentic.gate)
         point = self._own_point(authentic, passage.access_point)
         remembered = self._crossing.passed(point, passage, grant, seq=seq) if point is not None else NOTHING
         tenant = self._tenant_of(grant.holder) if grant is not None else None

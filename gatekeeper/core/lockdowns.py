@@ -6,10 +6,17 @@
       released
 
 The same fold is the engine's, which repeats a command until the gate has said so, and of whoever asks which gates have.
+What a gate says comes in its boot's stream, or through its journal, which outlives boots: of the journal that its hello
+names, what was written before the hello was said before the start; a journal that nobody knew at the hello was begun after.
+
+INVARIANT: nothing is ordered in the name of nobody: a gate is released on a word that released one of its scopes, and
+locked down on one that locked one down. A lockdown whose entry has expired still stands: it keeps its gates from being
+released, and whoever says it again has them told.
+
 It orders nothing itself, and no decision depends on it: the service grants nobody in a lockdown, whatever a gate says.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -60,7 +67,8 @@ class Standing:
     access_points: tuple[AccessPointId, ...]
     is_whole: bool
     on: bool
-    word: Word
+    word: Word | None
+    """None when the log holds no such word (any more)."""
     confirmed_at: datetime | None
 
 
@@ -69,17 +77,29 @@ class Lockdowns:
     """The words on all scopes, and what the gates said."""
 
     words: dict[str, Word] = field(default_factory=dict)
-    boots: dict[GateId, str] = field(default_factory=dict)
+    wordless: set[str] = field(default_factory=set)
+    """The scopes that are locked down by a word which the log does not hold any more."""
+    boots: dict[GateId, list[str]] = field(default_factory=dict)
+    journals: dict[GateId, dict[str, int | None]] = field(default_factory=dict)
+    """How far each journal was written at the last hello; None for one that says nothing any more."""
     said: dict[GateId, dict[AccessPointId | None, Confirmed]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, site: SiteId, rows: Iterable[tuple[int, datetime, bytes]]) -> "Lockdowns":
-        """Fold the bodies of entries, in order; one that is not in the spelling of an entry says nothing."""
+    def of(
+        cls, site: SiteId, rows: Iterable[tuple[int, datetime, bytes]], *, standing: Collection[str]
+    ) -> "Lockdowns":
+        """Fold the bodies of entries, in order; one that is not in the spelling of an entry says nothing.
+
+        `standing` are the scopes that are locked down after the last of them, by whatever entry.
+        """
         found = cls()
         for seq, at, body in rows:
             entry = read_body(body, site=site, seq=seq)
             if entry is not None:
                 found.learn(entry["kind"], entry, seq=seq, at=at)
+        found.wordless = {
+            scope for scope in standing if scope not in found.words or not found.words[scope].on
+        }
         return found
 
     def learn(self, kind: str, fields: Mapping[str, Any], *, seq: int, at: datetime) -> bool:
@@ -88,22 +108,47 @@ class Lockdowns:
             case Kind.LOCKDOWN_CHANGED, {"scope": str(scope), "on": bool(on), "author": str(author)}:
                 second = fields.get("approved_by")
                 agreed = OperatorId(second) if isinstance(second, str) else None
+                self.wordless.discard(scope)
                 self.words[scope] = Word(on=on, seq=seq, at=at, author=OperatorId(author), second=agreed)
             case Kind.GATE_HELLO, {"gate": str(gate), "boot": str(boot)}:
-                self.boots[GateId(gate)] = boot
-                self.said.pop(GateId(gate), None)
-            case Kind.GATE_STATUS, {"gate": str(gate), "boot": str(boot), "status": str(status)} if (
+                self._greet(GateId(gate), boot, fields)
+            case Kind.GATE_STATUS, {"gate": str(gate), "boot": str(_), "status": str(status)} if (
                 status in _SAID
             ):
-                self._hear(GateId(gate), boot, fields.get("access_point"), Confirmed(_SAID[status], at))
+                if self._is_of_now(GateId(gate), fields):
+                    self._hear(GateId(gate), fields.get("access_point"), Confirmed(_SAID[status], at))
             case _:
                 return False
         return True
 
-    def _hear(self, gate: GateId, boot: str, door: AccessPointId | None, word: Confirmed) -> None:
-        """What was said before the last start may come after it, and says nothing any more."""
-        if self.boots.get(gate, boot) != boot:
+    def _greet(self, gate: GateId, boot: str, fields: Mapping[str, Any]) -> None:
+        """A gate has started; a hello of a boot that another has followed comes late, and says nothing."""
+        boots = self.boots.setdefault(gate, [])
+        if boot in boots[:-1]:
             return
+        if boot not in boots:
+            boots.append(boot)
+        journals = self.journals.setdefault(gate, {})
+        journals.update(dict.fromkeys(journals, None))
+        match fields:
+            case {"journal_id": str(journal), "journal_written": int(written)}:
+                journals[journal] = written
+            case _:
+                pass
+        self.said.pop(gate, None)
+
+    def _is_of_now(self, gate: GateId, fields: Mapping[str, Any]) -> bool:
+        """Whether a gate says something since its last hello: what was said before the start may come after it."""
+        if fields.get("journal") is not True:
+            return fields["boot"] in self.boots.get(gate, [fields["boot"]])[-1:]
+        match fields.get("sequence"):
+            case int(number):
+                written = self.journals.setdefault(gate, {}).setdefault(fields["boot"], 0)
+                return written is not None and number > written
+            case _:
+                return False
+
+    def _hear(self, gate: GateId, door: AccessPointId | None, word: Confirmed) -> None:
         said = self.said.setdefault(gate, {})
         if door is None:
             said.clear()
@@ -131,12 +176,11 @@ class Lockdowns:
         return [one for one in found if one is not None]
 
     def _standing(self, gate: GateId, points: Sequence[Point]) -> Standing | None:
-        locked = [(point, word) for point in points if (word := self.locks(point)) is not None]
-        concerned = [point for point, _ in locked] or [point for point in points if self._is_locked(point)]
+        locked = [point for point in points if self._is_to_be_locked(point)]
+        concerned = locked or [point for point in points if self._is_locked(point)]
+        words = [self.locks(point) for point in locked] or [self._releases(point) for point in concerned]
         if not concerned:
             return None
-        word = max((word for _, word in locked), key=lambda one: one.seq, default=None)
-        word = word or self._wish(gate, None, concerned[0], None).word
         said = [self.confirmed(point) for point in concerned]
         follows = [one.at for one in said if one is not None and one.on is bool(locked)]
         return Standing(
@@ -144,7 +188,7 @@ class Lockdowns:
             access_points=tuple(point.id for point in concerned),
             is_whole=len(concerned) == len(points),
             on=bool(locked),
-            word=word,
+            word=max((one for one in words if one is not None), key=lambda one: one.seq, default=None),
             confirmed_at=max(follows) if len(follows) == len(concerned) else None,
         )
 
@@ -155,25 +199,30 @@ class Lockdowns:
             gates.setdefault(point.gate, []).append(point)
         return [wish for gate, points in gates.items() for wish in self._of(gate, points)]
 
-    def _of(self, gate: GateId, points: Iterable[Point]) -> Iterator[Wish]:
-        wanted = [(point, self.locks(point)) for point in points]
-        missing = [
-            (point, word) for point, word in wanted if self._is_locked(point) is not (word is not None)
-        ]
-        if not missing:
-            return
-        if len({word is not None for _, word in wanted}) == 1:
-            yield self._wish(gate, None, *missing[0])
+    def _of(self, gate: GateId, points: Sequence[Point]) -> Iterator[Wish]:
+        missing = [point for point in points if self._is_locked(point) is not self._is_to_be_locked(point)]
+        if len({self._is_to_be_locked(point) for point in points}) == 1:
+            wishes = [self._wish(gate, None, point) for point in missing]
+            yield from [wish for wish in wishes if wish is not None][:1]
         else:
-            yield from (self._wish(gate, point.id, point, word) for point, word in missing)
+            wishes = [self._wish(gate, point.id, point) for point in missing]
+            yield from [wish for wish in wishes if wish is not None]
 
-    def _wish(self, gate: GateId, door: AccessPointId | None, point: Point, word: Word | None) -> Wish:
-        if word is not None:
-            return Wish(gate, door, word, on=True)
-        # Locked down, and to be so no more: on the last word that released one of its scopes, else on the last word.
-        over = [one for scope, one in self.words.items() if scope in point.scopes and not one.on]
-        last = max(over or self.words.values(), key=lambda one: one.seq)
-        return Wish(gate, door, last, on=False)
+    def _wish(self, gate: GateId, door: AccessPointId | None, point: Point) -> Wish | None:
+        on = self._is_to_be_locked(point)
+        word = self.locks(point) if on else self._releases(point)
+        return Wish(gate, door, word, on=on) if word is not None else None
+
+    def _releases(self, point: Point) -> Word | None:
+        """The latest word that released a scope of an access point; None when none did, as far as the log says."""
+        return max(
+            (word for scope, word in self.words.items() if not word.on and scope in point.scopes),
+            key=lambda word: word.seq,
+            default=None,
+        )
+
+    def _is_to_be_locked(self, point: Point) -> bool:
+        return self.locks(point) is not None or not self.wordless.isdisjoint(point.scopes)
 
     def _is_locked(self, point: Point) -> bool:
         confirmed = self.confirmed(point)

@@ -390,9 +390,7 @@ class Memory:
             or self._policy.rules.escort is not None
         ):
             self._company.setdefault(point.id, []).append(replace(asked, who=replace(me, waiting=False)))
-        if point.interlocked:
-            until = self._released[point.id] = now + point.unlock + _DOOR_GRACE
-            self.door_opened(point.id, until=until)
+        self.door_released(point, now=now)
         badges = [one.presented.badge for one in (asked, *came_along)]
         used = [(badge.id, self.used(badge, point, at=now)) for badge in badges if badge is not None]
         return [(badge, usage) for badge, usage in used if usage is not None]
@@ -516,6 +514,12 @@ class Memory:
             return False
         self._door_words[door] = (message.boot, message.sequence)
         return True
+
+    def door_released(self, point: Point, *, now: datetime, delay: timedelta = timedelta()) -> None:
+        """The strike of an access point is released, after a delay at most: a door of a lock may stand open from now on."""
+        if point.interlocked:
+            until = self._released[point.id] = now + delay + point.unlock + _DOOR_GRACE
+            self.door_opened(point.id, until=until)
 
     def door_opened(self, door: AccessPointId, *, until: datetime | None) -> None:
         """A door of a lock stands open: until then at most, or (None) until its gate says that it is closed again."""

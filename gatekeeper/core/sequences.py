@@ -28,6 +28,7 @@ __all__ = ["SEQUENCE_WINDOW", "Gap", "Receipt", "Sequences", "Taken"]
 SEQUENCE_WINDOW = 64
 _KEPT_STREAMS = 4
 _KEPT_GRANTS = 65_536
+_KEPT_GIVEN_UP = 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class Sequences:
         self._ends: dict[GateId, JournalEnd] = {}
         self._closed: set[tuple[GateId, BootId]] = set()
         self._grants: OrderedDict[bytes, Receipt] = OrderedDict()
+        self._given_up: dict[GateId, OrderedDict[bytes, None]] = {}
 
     def restore(self, receipts: Iterable[Receipt], closed_boots: Iterable[tuple[GateId, BootId]]) -> None:
         """Take over what a former engine committed: receipts in the order of their entries."""
@@ -189,6 +191,26 @@ class Sequences:
         """The grant to a scan (by the digest of its message) of this gate."""
         grant = self._grants.get(scan)
         return grant if grant is not None and grant.gate == gate else None
+
+    def give_up(self, scan: bytes, gate: GateId) -> None:
+        """Keep that a gate takes no answer to a scan (by the digest of its message) any more.
+
+        A gate's last thousand are kept: more than it can have asked while one beacon counted. No gate lets go another's.
+        """
+        given_up = self._given_up.setdefault(gate, OrderedDict())
+        given_up[scan] = None
+        if len(given_up) > _KEPT_GIVEN_UP:
+            given_up.popitem(last=False)
+
+    def is_given_up(self, authentic: Authentic) -> bool:
+        """Whether a scan comes after its gate gave it up, under its own signature or the other that anybody can make of it."""
+        given_up = self._given_up.get(authentic.gate)
+        if not given_up:
+            return False
+        twin = cose.twin(authentic.wire)
+        return authentic.digest in given_up or (
+            twin is not None and hashlib.sha256(twin).digest() in given_up
+        )
 
     def erase(self, holder: HolderId) -> None:
         """Forget that it was they whom messages were about: a passage that claims their grant is nobody's."""

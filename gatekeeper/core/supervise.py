@@ -7,6 +7,9 @@ Everything that people change, changes here and nowhere else, between two scans,
 that may not be made changes nothing and says why; both kinds of outcome are kept. A proposed change is believed, weighed
 and authorised anew when it is approved, on the site as it is then: what has become impossible is refused, and waits on.
 
+What a gate is told to do is done when it is said, or not at all: an order that waited longer than a command is valid is
+refused, and of one that takes two it is the approval that must be new.
+
 INVARIANT: what asks for two is made by two: the author and another, who signs what the author signed.
 """
 
@@ -22,6 +25,8 @@ from gatekeeper.core.change import (
     ChangeRefused,
     ErasureChange,
     LockdownChange,
+    OpeningChange,
+    RebootChange,
     WithdrawalChange,
     authorised,
     concerns,
@@ -36,6 +41,7 @@ from gatekeeper.core.proposals import PROPOSAL_LASTS, Ending, Proposal, digest_o
 from gatekeeper.core.trust import Anchor
 from gatekeeper.core.writes import ChangeOutcome, StoredBadge, StoredHolder, Writes
 from gatekeeper.model.ids import OperatorId
+from gatekeeper.model.messages import COMMAND_VALIDITY
 
 __all__ = [
     "APPLIED",
@@ -56,6 +62,7 @@ PROPOSED = "proposed"
 WITHDRAWN = "proposal-withdrawn"
 EXPIRED = "proposal-expired"
 _FRESH = timedelta(hours=24)
+_AT_ONCE = COMMAND_VALIDITY
 _MOST_GIVEN = 16
 
 
@@ -142,12 +149,20 @@ def _handle(change: Change, document: bytes, desk: _Desk) -> Supervised | Declin
         case WithdrawalChange(digest=digest):
             return _withdraw(change, digest, desk)
         case _:
-            weighed = _judge(change, desk)
+            weighed = _late(change, change, desk) or _judge(change, desk)
             if isinstance(weighed, Declined):
                 return weighed
             if WORDS[weighed.deed].second:
                 return _propose(change, document, weighed, desk)
             return _make(change, weighed, desk)
+
+
+def _late(change: Change, said: Change, desk: _Desk) -> Declined | None:
+    """Why an order comes too late by now, counted from when its last word was said; None for all that is no order."""
+    if not isinstance(change.content, OpeningChange | RebootChange) or abs(desk.now - said.at) <= _AT_ONCE:
+        return None
+    longest = f"{_AT_ONCE.total_seconds():.0f} s"
+    return Declined("order-late", f"it was signed more than {longest} ago, or for more than {longest} ahead")
 
 
 def _judge(change: Change, desk: _Desk) -> Weighed | Declined:
@@ -267,7 +282,7 @@ def _approve(change: Change, digest: bytes, desk: _Desk) -> Supervised | Decline
         may_second(change.operator, deed, host=flow.trust.host) for deed in DEEDS[type(proposed.content)]
     ):
         return Declined("change-role", f"to approve a change of kind {proposal.kind}")
-    weighed = _judge(proposed, desk)
+    weighed = _late(proposed, change, desk) or _judge(proposed, desk)
     if isinstance(weighed, Declined):
         return weighed
     if proposal.base != weighed.base:

@@ -73,8 +73,8 @@ class Reason(Enum):
         "denied-authentication-factor-timeout",
         131,
         OnvifReason.OTHER,
-        "The scan was made with a beacon that no longer counts.",
-        "De scan is gemaakt met een baken dat niet meer geldt.",
+        "The scan came too late: its beacon counts no more, or its gate has given it up.",
+        "De scan kwam te laat: zijn baken geldt niet meer, of zijn poort wacht niet meer op antwoord.",
     )
     WRONG_PROOF = (
         "denied-incorrect-authentication-factor",

@@ -96,6 +96,8 @@ class Barracks:
         report, _ = await verify_site(self.settings, SITE, known=Known(), bar=False)
         assert report.problems == []
         messages: Counter[str] = Counter()
+        missing: set[tuple[str, int]] = set()
+        arrived: set[tuple[str, int]] = set()
         async with PostgresReading.opened(self.postgres.dsn()) as reading:
             if seen is not None:
                 compared = await compare(seen, reading.entries(SITE, since=0))
@@ -103,12 +105,18 @@ class Barracks:
                 assert seen["promises"]["kept"], seen["promises"]
             async for entry in reading.entries(SITE, since=0):
                 body = json.loads(entry.body)
-                assert entry.kind != "gate.gap", "a message of a gate never arrived"
+                if entry.kind == "gate.gap":
+                    # A journal tells at once that something is missing: it may come out of order, and must come.
+                    assert body.get("journal"), "a message of a gate never arrived"
+                    missing |= {(body["boot"], number) for number in range(body["first"], body["last"] + 1)}
+                if "sequence" in body:
+                    arrived.add((body["boot"], body["sequence"]))
                 if (
                     "message" in body and entry.kind != "access.waiting"
                 ):  # the last word on it is another entry
                     messages[body["message"]] += 1
         assert [message for message, times in messages.items() if times > 1] == []
+        assert missing <= arrived, "a journal's entry never arrived"
 
     def _where(self) -> tuple[str, ...]:
         return (

@@ -15,6 +15,7 @@ from pathlib import Path
 from devices.agent import GateAgent
 from devices.app import open_journal
 from devices.core.events import Append
+from devices.core.journal import Entry, JournalFound
 from devices.journal_file import JournalPort
 from devices.link import GateLink
 from devices.settings import GateSettings, read_gate_folder
@@ -39,6 +40,12 @@ class Confirmed:
 
     def settle(self, journal: BootId, number: int) -> None:
         self._journal.settle(journal, number)
+
+    def read(self, journal: BootId, after: int, most: int) -> Sequence[Entry]:
+        return self._journal.read(journal, after, most)
+
+    def begin_anew(self, journal: BootId, why: str) -> JournalFound:
+        raise AssertionError(f"the journal {journal.hex()} is given up: {why}")
 
     def close(self) -> None:
         self._journal.close()

@@ -22,7 +22,7 @@ CHECKPOINT = "LOCK TABLE checkpoint IN SHARE MODE"
 
 
 async def test_an_engine_killed_in_a_commit_or_a_checkpoint_leaves_a_sound_log(server_folder: Path):
-    async with barracks(server_folder) as site, site.people(60) as people:
+    async with barracks(server_folder, open_hours=True) as site, site.people(60) as people:
         for lock in (COMMIT, CHECKPOINT):
             async with site.engine() as engine, holding(site, lock) as hold:
                 await hold.stops(1)

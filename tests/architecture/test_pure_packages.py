@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STANDARD = {
-    "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "difflib", "datetime",
+    "array", "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "difflib", "datetime",
     "enum", "functools", "hashlib", "hmac", "ipaddress", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
     "zlib", "zoneinfo",
 }  # fmt: skip

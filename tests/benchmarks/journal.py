@@ -42,10 +42,10 @@ async def journal_at_work() -> dict[str, Any]:
                 async with gate:
                     started = time.perf_counter() - begun
                     journal = gate._controller._up.journal
-                    total = journal._about.total()
+                    total = journal._entries
                     await gate.service_heard()
-                    begun, left = time.perf_counter(), journal._about.total()
-                    await eventually(lambda: journal._about.total() == 0, within=300)
+                    begun, left = time.perf_counter(), journal._entries
+                    await eventually(lambda: journal._entries == 0, within=300)
                     per_second = left / (time.perf_counter() - begun)
             floor = await _echoes(site.broker.port, site.broker)
             found["forward"] = {
@@ -124,7 +124,13 @@ def _write(
             journal.write(_status(settings), then=lambda _entry: None, otherwise=lambda: None)
             for _ in range(batch)
         ]
-        port.append([Append(number=one.number, wire=one.wire) for one in entries if one is not None])
+        port.append(
+            [
+                Append(number=one.number, wire=one.wire, access_point=one.access_point)
+                for one in entries
+                if one is not None
+            ]
+        )
         number = entries[-1].number if entries[-1] is not None else number
     return number
 

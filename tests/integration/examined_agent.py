@@ -8,6 +8,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from devices.agent import GateAgent
+from devices.app import gate_on
 from devices.conformance.script import Ask, Do, Reply
 from devices.conformance.site import CARD, Question
 from devices.examination.asking import Driver
@@ -124,12 +125,17 @@ class AgentAtTheGate(Driver):
         self.stop = asyncio.Event()
         begun = asyncio.Event()
         self.life = asyncio.create_task(self.live(begun), name="a gate's boot")
-        await begun.wait()
+        waits = asyncio.create_task(begun.wait(), name="a gate begins")
+        await asyncio.wait({self.life, waits}, return_when=asyncio.FIRST_COMPLETED)
+        if not waits.done():
+            waits.cancel()
+            await self.life  # it did not begin, and says why
 
     async def live(self, begun: asyncio.Event) -> None:
         settings = read_gate_folder(self.own)
         link = GateLink(self.proxy.url, gate=self.gate, password=PASSWORD)
-        async with GateAgent(settings, link, fittings={DOOR: self.door.fittings(self.reader)}) as self.agent:
+        fittings = {DOOR: self.door.fittings(self.reader)}
+        async with gate_on(link, settings, fittings=fittings) as self.agent:
             begun.set()
             await self.stop.wait()
 

@@ -129,7 +129,9 @@ class Registry:
         settings = read_gate_folder(self.folder.root / "gates" / "front")
         async with make_gate(settings, broker=self.broker.url) as gate, asyncio.timeout(20):
             await gate.service_heard()
-            return await gate.present(point, badge)
+            outcome = await gate.present(point, badge)
+            await eventually(lambda: gate.has_told(point), within=20)
+            return outcome
 
     def run(self, sql: str, *arguments: Any) -> list[Any]:
         """Ask the site's database, `$1` being the site."""

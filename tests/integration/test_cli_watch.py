@@ -25,7 +25,7 @@ from tests.support.proxy import FaultProxy
 pytestmark = pytest.mark.integration
 
 CEST = timezone(timedelta(hours=2), "CEST")
-NOON = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
+NOON = datetime.now(CEST).replace(hour=12, minute=0, second=0, microsecond=0)  # of today, by that clock
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from devices.agent import GateAgent
+from devices.app import open_journal
 from devices.core.belief import Ignored
 from devices.core.door import DoorState
 from devices.hardware.simulated import SimulatedDoor, SimulatedReader
@@ -89,7 +91,8 @@ def at_work(registry: Registry, gate: str = "front") -> Iterator[Work]:
             doorway.id: doors[doorway.id].fittings(SimulatedReader(), has_contact=doorway.has_contact)
             for doorway in settings.doorways
         }
-        async with GateAgent(settings, link, fittings=fittings) as agent:
+        opened = partial(open_journal, settings)
+        async with GateAgent(settings, link, open_journal=opened, fittings=fittings) as agent:
             await agent.service_heard()
             work.append(Work(agent, asyncio.get_running_loop(), doors))
             ready.set()

@@ -5,14 +5,17 @@ import base64
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from cryptography import x509
+from fastapi import FastAPI, Response
 
 from devices.app import gate_on, make_link
 from devices.certificate import TLS, CertificateError, Request, keep_granted, read_certificate
@@ -20,6 +23,7 @@ from devices.renewal import CertificateRenewal
 from devices.settings import GateSettings, read_gate_folder
 from devices.site_desk import DeskAwayError, DeskRefusedError, DeskUrlError, Granted, SiteDesk
 from gatekeeper.adapters.http import serving
+from gatekeeper.adapters.http.connections import BoundedListener, TimelyProtocol
 from gatekeeper.adapters.http.enrolment import enrolment_app, enrolment_tls
 from gatekeeper.core.certificates import to_pem
 from gatekeeper.core.trust import KeyState
@@ -161,6 +165,10 @@ async def test_a_stranger_s_certificate_is_refused_by_tls_and_none_is_refused_by
         with pytest.raises(httpx.TransportError):
             await thief.post("/renewal", json=body)
     async with client(served, served.place / TLS) as honest:
+        again = await honest.post("/renewal", json=body)
+        assert (again.status_code, again.json()["code"]) == (409, "enrolment-key-used")
+        following = asking(key=key_of("front"))
+        body = {"request": _base64(following.document), "csr": following.csr.decode()}
         assert (await honest.post("/renewal", json=body)).status_code == 200
 
 
@@ -196,6 +204,27 @@ async def test_a_body_that_is_none_is_refused(served: Served, body: bytes):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_who_agrees_on_tls_and_never_asks_is_not_held(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(TimelyProtocol, "head_seconds", 0.2)
+    context, where = ssl.create_default_context(cafile=served.authority), urlsplit(served.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port, ssl=context)
+    writer.write(b"POST /enrolment HTTP/1.1\r\n")
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_who_never_agrees_on_tls_keeps_nobody_out(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(BoundedListener, "most", 8)
+    where = urlsplit(served.url)
+    silent = [await asyncio.open_connection(where.hostname, where.port) for _ in range(40)]
+    request = await served.certified()
+    assert request.gate == GATE
+    for _, writer in silent:
+        writer.close()
+
+
 @pytest.mark.parametrize("gate", ["Front", "a" * 33, "..", "%2e%2e"])
 async def test_a_name_that_no_gate_has_is_nobody(served: Served, gate: str):
     async with client(served) as stranger:
@@ -221,6 +250,37 @@ async def client(served: Served, shown: Path | None = None) -> AsyncIterator[htt
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+NONSENSE = {
+    "no base64": {"certificate": "x", "trust": "a"},
+    "base64 with something between": {"certificate": "x", "trust": "AAAA AAAA"},
+    "no ASCII": {"certificate": "x", "trust": "\u00e9"},
+    "half a character": b'{"certificate": "\\ud800", "trust": ""}',
+    "a depth without end": b"[" * 100_000,
+    "no document": b"[]",
+    "no JSON": b"<html>",
+    "no fields": {},
+}
+
+
+@pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
+async def test_a_desk_that_answers_nonsense_is_told_of_and_is_asked_again(tmp_path: Path, said: Any):
+    folder = SiteFolder(tmp_path / "site")
+    folder.write(ANCHOR, ground().anchor.to_json().encode())
+    found_authority(folder, site=SITE, prefix="gk", now=datetime.now(UTC))
+    app, content = FastAPI(), said if isinstance(said, bytes) else json.dumps(said).encode()
+
+    @app.post("/renewal")
+    async def answer() -> Response:
+        return Response(content, media_type="application/json")
+
+    own = certify_desk(folder, "127.0.0.1", now=datetime.now(UTC))
+    tls = enrolment_tls(certificate=own, authority=folder.root / AUTHORITY)
+    async with serving(app, host="127.0.0.1", port=0, tls=tls) as url:
+        desk = SiteDesk(url, authority=folder.root / AUTHORITY)
+        with pytest.raises(DeskAwayError, match=r"no answer|answer that is none|no certificate"):
+            await asyncio.to_thread(desk.renew, asking(), shown=own)
 
 
 # -- what the gate keeps ------------------------------------------------------------------------------------------------

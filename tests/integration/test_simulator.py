@@ -32,7 +32,7 @@ async def _kinds(site: Site, kind: str) -> int:
 @pytest.mark.timeout(240)
 async def test_a_day_is_lived_from_the_first_arrival_to_the_last_farewell(site: Site):
     seen = await lived(simulated(site), people=40)
-    assert seen["promises"]["kept"]
+    assert seen["promises"]["kept"], seen["promises"]
     assert seen["passages"]["taken"] > 300
     assert seen["unanswered"] == seen["no_service"] == 0
     (drill,) = seen["evacuations"]
@@ -54,7 +54,7 @@ async def test_who_follows_or_forgets_is_known_to_be_astray_and_the_site_believe
     seen = await lived(simulated(site, habits=habits, evacuation=None), people=40)
     assert seen["manners"]["forgets"] > 0
     assert seen["manners"]["forces"] > 0
-    assert seen["promises"]["kept"]
+    assert seen["promises"]["kept"], seen["promises"]
     assert seen["inside"] == 0
     assert seen["astray"]
     for really, believed in seen["astray"].values():
@@ -79,4 +79,4 @@ async def test_a_door_that_is_held_open_is_told_as_held(site: Site):
         stop.set()
     seen = people.report()
     assert seen["manners"]["holds-open"] > 0
-    assert seen["promises"]["kept"]
+    assert seen["promises"]["kept"], seen["promises"]

@@ -273,7 +273,8 @@ class LivingSite(RuleBasedStateMachine):
         origins = [
             (draft.public["gate"], draft.public["boot"], draft.public["sequence"])
             for draft in self.site.drafts
-            if "sequence" in draft.public
+            # A conflict is told under the number that it is about.
+            if "sequence" in draft.public and draft.kind != "gate.conflict"
         ]
         assert all(times == 1 for times in Counter(origins).values()), "a message has two entries"
         taken = {

@@ -28,6 +28,7 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     Effect,
+    EntriesRead,
     ExitRequested,
     FireCleared,
     FireDetected,
@@ -37,11 +38,11 @@ from devices.core.events import (
     Lock,
     ProofGiven,
     Publish,
+    ReadEntries,
     Restart,
     Settle,
     Show,
     Signal,
-    Started,
     StartTimer,
     TamperCleared,
     TamperOpened,
@@ -51,7 +52,6 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
-from devices.core.journal import Entry, JournalFound
 from gatekeeper import cose
 from gatekeeper.model.ids import AccessPointId, BootId
 from gatekeeper.model.messages import ByToken, ClockQuality, CommandKind, Scan, Verdict
@@ -111,6 +111,7 @@ class Gate(RuleBasedStateMachine):
         self.talk.disk_is_quick = False
         self.appends: list[Append] = []
         self.settles: list[JournalSettled] = []
+        self.reads: list[ReadEntries] = []
         self.on_disk: list[Append] = []
         self.settled = 0
         self.wake(BOOT)
@@ -128,7 +129,8 @@ class Gate(RuleBasedStateMachine):
         self.unlocks = 0
         self.highest = 0
         self.down: set[AccessPointId] = set()
-        self.burns = self.is_restarting = self.is_measured = False
+        self.untimed: Order | None = None
+        self.burns = self.is_restarting = False
         for question in self.questions:
             question.is_open = False
 
@@ -136,12 +138,6 @@ class Gate(RuleBasedStateMachine):
     def noon_and(self) -> datetime:
         """What the service's clock says now."""
         return NOON + timedelta(seconds=self.talk.at - self.start)
-
-    def entry(self, append: Append) -> Entry:
-        """An entry as it is found on disk."""
-        sent = Publish(topic=topic(Channel.JOURNAL), payload=append.wire, qos=1)
-        access_point = self.talk.service.read(sent).access_point
-        return Entry(journal=JOURNAL, number=append.number, wire=append.wire, access_point=access_point)
 
     # -- the shell's part -----------------------------------------------------------------------------------------
 
@@ -175,15 +171,22 @@ class Gate(RuleBasedStateMachine):
                     self.timers.pop(timer, None)
                 case Publish(payload=payload):
                     self.seen(effect, payload)
-                case Append():
-                    assert not self.appends or effect.number == self.appends[-1].number + 1
-                    self.appends.append(effect)
-                case Settle(journal=journal, number=number):
-                    self.settles.append(JournalSettled(journal, number))
+                case Append() | Settle() | ReadEntries():
+                    self.disk_is_asked(effect)
                 case AskProof() | Lock() | Show():
                     pass
         if only(Restart, effects):
             self.power_is_cut()
+
+    def disk_is_asked(self, effect: Append | Settle | ReadEntries) -> None:
+        match effect:
+            case Append():
+                assert not self.appends or effect.number == self.appends[-1].number + 1
+                self.appends.append(effect)
+            case Settle(journal=journal, number=number):
+                self.settles.append(JournalSettled(journal, number))
+            case ReadEntries():
+                self.reads.append(effect)
 
     def seen(self, sent: Publish, wire: bytes) -> None:
         message = self.talk.service.read(sent)
@@ -267,15 +270,7 @@ class Gate(RuleBasedStateMachine):
         boot = BootId(self.boots.to_bytes(8))
         self.wake(boot)
         # What waited for the disk is lost, and its numbers are free: nobody has seen them. What the disk took is all there.
-        self.appends, self.settles = [], []
-        self.talk.started = Started(
-            JournalFound(
-                id=JOURNAL,
-                settled=self.settled,
-                written=len(self.on_disk),
-                entries=tuple(map(self.entry, self.on_disk[self.settled :])),
-            )
-        )
+        self.appends, self.settles, self.reads = [], [], []
         before = len(self.talk.did)
         self.talk.restarts(self.talk.controller.remembered, boot=boot)
         self.do(self.talk.did[before:])
@@ -318,6 +313,7 @@ class Gate(RuleBasedStateMachine):
         taken = self.appends[: 1 + pick % len(self.appends)]
         del self.appends[: len(taken)]
         self.on_disk += taken
+        self.talk.disk.append(taken)
         assert [append.number for append in self.on_disk] == list(range(1, len(self.on_disk) + 1))
         self.do(self.talk.happens(Appended(taken[-1].number)))
 
@@ -335,7 +331,16 @@ class Gate(RuleBasedStateMachine):
         for settled in settles:
             assert settled.number >= self.settled
             self.settled = settled.number
+            self.talk.disk.settle(settled.journal, settled.number)
             self.do(self.talk.happens(settled))
+
+    @precondition(lambda self: self.reads)
+    @rule()
+    def disk_reads(self) -> None:
+        reads, self.reads = self.reads, []
+        for read in reads:
+            entries = self.talk.disk.read(read.journal, read.after, read.most)
+            self.do(self.talk.happens(EntriesRead(read.journal, tuple(entries))))
 
     # -- what the service and the broker do -----------------------------------------------------------------------
 
@@ -432,7 +437,20 @@ class Gate(RuleBasedStateMachine):
             if not isinstance(message, Scan) and message.boot in {self.boot, JOURNAL}:
                 self.is_greeted |= sent.payload == self.hello
                 recorded = self.talk.service.answer(sent.payload, Verdict.RECORDED, issued=self.noon_and)
-                self.do(self.talk.hears(recorded))
+                self.hears_recorded(recorded)
+
+    def hears_recorded(self, wire: bytes) -> None:
+        """An answer tells the time: the newest command that came before it was known may count by now."""
+        untimed, controller = self.untimed, self.talk.controller
+        before = self.commands_ignored()
+        opens = self.may_open(untimed) if untimed is not None else None
+        effects = self.talk.hears(wire)
+        if untimed is not None and controller._untimed is None:
+            self.untimed = None
+            counted = self.commands_ignored() == before
+            assert self.may_count(untimed) or not counted, "a command counted that must not"
+            self.heard(untimed, counted=counted)
+        self.do(effects, may_unlock=opens)
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -472,19 +490,33 @@ class Gate(RuleBasedStateMachine):
         self.deliver(self.orders[-1 - pick % min(len(self.orders), 4)])
 
     def deliver(self, order: Order) -> list[Effect]:
-        may_count, boot = self.may_count(order), self.boot
-        opens = order.access_point if may_count and order.kind is CommandKind.OPEN else None
-        if opens is not None and not self.is_free_to_open(opens):
-            opens = None
-        ignored = self.talk.controller.tally.ignored.total()
+        may_count, opens, boot = self.may_count(order), self.may_open(order), self.boot
+        before, untimed = self.commands_ignored(), self.untimed_commands()
         effects = self.talk.happens(CommandReceived(order.wire))
-        counted = self.talk.controller.tally.ignored.total() == ignored
+        counted = self.commands_ignored() == before
         assert may_count or not counted, "a command counted that must not"
         self.do(effects, may_unlock=opens)
-        if boot == self.boot == order.boot:
-            self.highest = max(self.highest, order.sequence)
-            self.note(order, counted=counted)
+        if self.untimed_commands() > untimed:
+            self.untimed = order
+        elif boot == self.boot == order.boot:
+            self.heard(order, counted=counted)
         return effects
+
+    def may_open(self, order: Order) -> AccessPointId | None:
+        """Which door a command may open now, if any."""
+        door = order.access_point if order.kind is CommandKind.OPEN and self.may_count(order) else None
+        return door if door is not None and self.is_free_to_open(door) else None
+
+    def commands_ignored(self) -> int:
+        ignored = self.talk.controller.tally.ignored
+        return sum(count for code, count in ignored.items() if code.startswith("command-"))
+
+    def untimed_commands(self) -> int:
+        return self.talk.controller.tally.ignored["command-untimed"]
+
+    def heard(self, order: Order, *, counted: bool) -> None:
+        self.highest = max(self.highest, order.sequence)
+        self.note(order, counted=counted)
 
     def note(self, order: Order, *, counted: bool) -> None:
         doors = {order.access_point} if order.access_point is not None else {IN, OUT, PLAIN}
@@ -503,9 +535,9 @@ class Gate(RuleBasedStateMachine):
         self.new_beacon()
         order = self.sign(CommandKind.OPEN, access_point, 10.0, self.boot)
         is_owed = self.is_free_to_open(access_point) and not self.is_restarting
-        untimed = self.talk.controller.tally.ignored["command-untimed"]
+        untimed = self.untimed_commands()
         effects = self.deliver(order)
-        if is_owed and self.talk.controller.tally.ignored["command-untimed"] == untimed:
+        if is_owed and self.untimed_commands() == untimed:
             assert only(Unlock, effects), "a valid command was not carried out"
 
     @rule(access_point=st.none() | POINTS, on=st.booleans())

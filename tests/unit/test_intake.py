@@ -12,12 +12,13 @@ from gatekeeper.model.messages import MAX_MESSAGE_BYTES
 from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import upward_filters
 from gatekeeper.ports import Inbound
-from gatekeeper.service.engine.intake import _MAX_BUCKETS, Allowance, Intake, TurnedAway
+from gatekeeper.service.engine.intake import _MAX_BUCKETS, _MAX_WAITING, Allowance, Intake, TurnedAway
 from tests.support.mqtt import mqtt_client
 from tests.support.waiting import eventually
 
 FRONT = "gk/v1/fort/front/scan"
 INNER = "gk/v1/fort/inner/scan"
+JOURNAL = "gk/v1/fort/front/journal"
 
 
 def _inbound(topic: str = FRONT, payload: bytes = b"a scan", *, retained: bool = False) -> Inbound:
@@ -200,3 +201,50 @@ async def test_no_more_waits_than_the_broker_may_send_without_acknowledgements(b
 
 def _assert_let_in(turned_away: TurnedAway | None) -> None:
     assert turned_away is None
+
+
+# -- journals ---------------------------------------------------------------------------------------------------------
+
+
+def _journals(*, per_second: float = 1000, burst: float = 5) -> Intake:
+    allowance = Allowance(per_second=10, burst=5, journal_per_second=per_second, journal_burst=burst)
+    return Intake(allowance=allowance, prefix="gk")
+
+
+def test_a_journal_that_is_too_fast_is_shut_until_its_gate_was_quiet_and_has_no_hole():
+    intake = _journals()
+    assert len(_flood(intake, 8, at=0.0, topic=JOURNAL)) == 3
+    # There is room again, but what comes now follows what was turned away; and it was not quiet for long enough.
+    assert len(_flood(intake, 1, at=0.1, topic=JOURNAL)) == 1
+    assert len(_flood(intake, 1, at=0.299, topic=JOURNAL)) == 1
+    assert len(intake) == 5
+    # The gate sends again from the oldest.
+    assert _flood(intake, 5, at=0.5, topic=JOURNAL) == []
+    assert len(intake) == 10
+
+
+def test_a_journal_within_its_allowance_is_never_shut_however_long_it_goes_on():
+    intake = _journals()
+    turned_away = [_flood(intake, 1, at=number / 500, topic=JOURNAL) for number in range(1000)]
+    assert turned_away == [[]] * 1000
+
+
+def test_a_journal_that_is_shut_shuts_neither_the_scans_of_its_gate_nor_another_journal():
+    intake = _journals()
+    assert _flood(intake, 6, at=0.0, topic=JOURNAL)
+    assert _flood(intake, 1, at=0.01, topic=FRONT) == []
+    assert _flood(intake, 1, at=0.01, topic=JOURNAL.replace("front", "inner")) == []
+
+
+def test_scans_that_were_too_many_are_let_in_as_soon_as_there_is_room_quiet_or_not():
+    intake = _journals()
+    assert _flood(intake, 6, at=0.0)
+    assert _flood(intake, 1, at=0.15) == []
+
+
+def test_a_journal_is_shut_too_when_the_whole_site_has_too_much_waiting():
+    intake = _journals(burst=_MAX_WAITING + 5)
+    assert len(_flood(intake, _MAX_WAITING + 1, at=0.0, topic=JOURNAL)) == 1
+    asyncio.run(intake.take(100))
+    assert len(_flood(intake, 1, at=0.1, topic=JOURNAL)) == 1
+    assert _flood(intake, 1, at=0.4, topic=JOURNAL) == []

@@ -3,6 +3,7 @@
     pieces     what trials are made of        doors      passages, a lost link, a full window
     asking     hello, beacon, scan            badges     tokens, keys, PINs
     believing  answers, and lies              memory     checkpoints, and a restart
+    commands   orders, and forged ones        journal    what a power cut must not take
 
 Each trial leaves the gate as it found it: its scan answered, its door shut, beacons coming.
 """
@@ -29,11 +30,12 @@ from devices.conformance.trials.believing import (
     try_once,
     try_waits,
 )
+from devices.conformance.trials.commands import try_commands, try_lockdown
 from devices.conformance.trials.doors import try_door, try_held, try_lost_link, try_window
+from devices.conformance.trials.journal import try_journal
 from devices.conformance.trials.memory import try_checkpoints, try_restart
 from devices.conformance.trials.pieces import ARRIVAL, CannotJudgeError
 from gatekeeper.model.messages import Verdict
-from gatekeeper.model.topics import Channel
 
 __all__ = ["TRIALS", "Trial", "perform"]
 
@@ -69,7 +71,7 @@ def perform(trial: Trial, stage: Stage) -> Script[None]:
 def _tidied(stage: Stage) -> Script[None]:
     stage.records = True
     for one in stage.open_questions():
-        yield stage.settle(one, Verdict.DENIED if one.channel == Channel.SCAN else Verdict.RECORDED)
+        yield stage.settle(one, Verdict.DENIED if one.is_question else Verdict.RECORDED)
     if stage.answers and stage.last_answered + ARRIVAL > stage.now:
         yield from listen(ARRIVAL)
 
@@ -110,7 +112,10 @@ TRIALS: Final = (
     _trial("a badge and a PIN", try_pin, 130, 131),
     _trial("checkpoints that repeat, contradict, are forged", try_checkpoints, 100, 101, 102, 103, 104, 105),
     _trial("the link is cut, and comes back", try_lost_link, 93, contact=True),
-    _trial("a door that says much, and no answers", try_window, 94, contact=True),
+    _trial("a door that says much, and no answers", try_window, 94, 144, contact=True),
+    _trial("commands to open, and such that must not be obeyed", try_commands, *range(150, 157), 158),
+    _trial("a lockdown, a badge that is granted, and its end", try_lockdown, 157),
+    _trial("a restart, and no answers before and after", try_journal, 140, 141, 145, 146, contact=True),
     _trial("a restart", try_restart, 33, 100, 104),
 )
 """In the order in which they are made: the first is always made, the last ends a boot."""

@@ -1,5 +1,6 @@
 """The door: who went through, who forced it, and what is told of it over a lost link and when nobody answers."""
 
+from collections import defaultdict
 from typing import Final
 
 from devices.conformance.script import Do, Script, listen
@@ -103,6 +104,8 @@ def try_lost_link(stage: Stage) -> Script[None]:
 
 
 _TIMES: Final = 40
+_UNANSWERED: Final = 32
+"""So many entries of a journal may be sent and not answered."""
 
 
 def try_window(stage: Stage) -> Script[None]:
@@ -116,10 +119,17 @@ def try_window(stage: Stage) -> Script[None]:
         within=NEXT_COPY,
         times=_TIMES,
     )
-    numbers = [one.number for one in stage.unanswered() if one.number is not None]
-    if not numbers:
+    streams: dict[bytes | None, list[int]] = defaultdict(list)
+    for one in stage.unanswered():
+        if one.number is not None:
+            streams[one.boot].append(one.number)
+    if not streams:
         raise CannotJudgeError("nothing was heard of a door that was forced")
-    span = max(numbers) - min(numbers)
+    span = max(max(numbers) - min(numbers) for numbers in streams.values())
+    waiting = sum(one.is_journal for one in stage.unanswered())
+    if waiting:
+        seen = f"{waiting} unanswered at once"
+        stage.judge("GK-G-144", kept=waiting <= _UNANSWERED, good=seen, bad=seen)
     stage.records = True
     for one in stage.unanswered():
         yield stage.settle(one, Verdict.RECORDED)

@@ -87,8 +87,8 @@ AT_THE_DOOR: Final = timedelta(seconds=10)
 
 
 def is_scan(one: Heard) -> bool:
-    """Whether it is a new scan."""
-    return isinstance(one.message, Scan) and one.copy == 0
+    """Whether it is a new scan, and asks."""
+    return one.is_question and one.message is not None and one.copy == 0
 
 
 def is_passage(outcome: PassageOutcome, scan: bytes | None) -> Callable[[Heard], bool]:

@@ -8,7 +8,6 @@ GET /log/...         the logs of the site, as in C2SP tlog-tiles; see `log`
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 
@@ -19,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from typing_extensions import override
 
 from gatekeeper import __version__
+from gatekeeper.adapters.http.connections import ACCEPTED_AT_ONCE, TimelyProtocol, listening
 from gatekeeper.adapters.http.enrolment import ShowsCertificate
 from gatekeeper.adapters.http.log import log_routes
 from gatekeeper.adapters.http.problem import problem
@@ -73,10 +73,11 @@ async def serving(
     app: FastAPI, *, host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
     """Serve an app for the length of a block; gives its URL. Raises OSError when the port is taken."""
-    listener = socket.create_server((host, port))
+    listener = listening(host, port)
     config = uvicorn.Config(
         app,
-        http="auto" if tls is None else ShowsCertificate,
+        http=TimelyProtocol if tls is None else ShowsCertificate,
+        backlog=ACCEPTED_AT_ONCE,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -22,9 +22,9 @@ from cryptography import x509
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from typing_extensions import override
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gatekeeper import __version__
+from gatekeeper.adapters.http.connections import TimelyProtocol
 from gatekeeper.adapters.http.problem import problem
 from gatekeeper.core.certificates import CertificateRefusal
 from gatekeeper.core.enrolment import EnrolmentRefusal
@@ -39,6 +39,7 @@ _STATUS: Final[Mapping[EnrolmentRefusal | CertificateRefusal, int]] = {
     EnrolmentRefusal.CODE: 403,
     EnrolmentRefusal.IDENTITY: 403,
     EnrolmentRefusal.NOT_WAITING: 404,
+    EnrolmentRefusal.KEY_USED: 409,
     EnrolmentRefusal.KEY_KNOWN: 409,
     EnrolmentRefusal.LATER: 503,
 }
@@ -144,7 +145,7 @@ def enrolment_tls(*, certificate: Path, authority: Path) -> ssl.SSLContext:
     return context
 
 
-class ShowsCertificate(H11Protocol):
+class ShowsCertificate(TimelyProtocol):
     """The server's protocol, which tells the application whose certificate a connection came with."""
 
     @override

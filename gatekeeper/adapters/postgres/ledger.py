@@ -198,10 +198,10 @@ class PostgresLedger:
                 erased=frozenset(
                     row["holder"] for row in await connection.fetch(_queries.erased_persons, site)
                 ),
-                lockdown_entries=[
+                lockdown_entries=tuple(
                     (row["seq"], row["at"], row["body"])
                     for row in await connection.fetch(_queries.lockdown_entries, site)
-                ],
+                ),
             )
 
     async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:

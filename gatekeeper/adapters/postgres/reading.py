@@ -213,6 +213,10 @@ class PostgresReading:
         rows = await self._connection.fetch(_queries.waiting_scans, site, since)
         return [WaitingRow(**row) for row in rows]
 
+    async def standing_lockdowns(self, site: SiteId) -> frozenset[str]:
+        """The scopes that are locked down."""
+        return frozenset(await self._connection.fetchval(_queries.standing_lockdowns, site) or ())
+
     async def lockdown_entries(self, site: SiteId) -> Sequence[tuple[int, datetime, bytes]]:
         """What was ordered of lockdowns, and what the gates said of it: seq, instant and body, in order."""
         rows = await self._connection.fetch(_queries.lockdown_entries, site)

@@ -20,7 +20,7 @@ from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import timestamp
 from gatekeeper.core.change import OpeningChange, RebootChange
-from gatekeeper.core.lockdowns import Lockdowns, Standing
+from gatekeeper.core.lockdowns import Lockdowns, Standing, Word
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId
 from gatekeeper.service.administration.instants import show_time
@@ -72,8 +72,7 @@ def lockdown_status(json_output: JsonOutput = False, *, settings: Settings) -> N
                 one.gate,
                 "all" if one.is_whole else ", ".join(one.access_points),
                 "locked down" if one.on else "released",
-                show_time(one.word.at, clock),
-                one.word.author if one.word.second is None else f"{one.word.author}, {one.word.second}",
+                *_word(one.word, clock),
                 "not yet" if one.confirmed_at is None else show_time(one.confirmed_at, clock),
             )
             for one in standings
@@ -91,19 +90,29 @@ async def _standings(settings: Settings, site: SiteId) -> tuple[Sequence[Standin
         policy = compile_from(await reading.document(site, "policy") or b"", trust=trust)
         if isinstance(policy, PolicyRefused):
             raise SettingError(f"The policy is not believed: {policy.code.sentence}")
-        lockdowns = Lockdowns.of(site, await reading.lockdown_entries(site))
+        entries = await reading.lockdown_entries(site)
+        lockdowns = Lockdowns.of(site, entries, standing=await reading.standing_lockdowns(site))
         return lockdowns.standings(policy), policy.timetable.time_zone
 
 
+def _word(word: Word | None, clock: ZoneInfo) -> tuple[str, str]:
+    """Since when, and by whom."""
+    if word is None:
+        return "its entry is gone", ""
+    by = word.author if word.second is None else f"{word.author}, {word.second}"
+    return show_time(word.at, clock), by
+
+
 def _document(one: Standing) -> dict[str, Any]:
+    word = one.word
     return {
         "gate": one.gate,
         "access_points": list(one.access_points),
         "whole_gate": one.is_whole,
         "locked_down": one.on,
-        "entry": one.word.seq,
-        "commanded_at": timestamp(one.word.at),
-        "by": one.word.author,
-        "second": one.word.second,
+        "entry": None if word is None else word.seq,
+        "commanded_at": None if word is None else timestamp(word.at),
+        "by": None if word is None else word.author,
+        "second": None if word is None else word.second,
         "confirmed_at": None if one.confirmed_at is None else timestamp(one.confirmed_at),
     }

@@ -82,6 +82,7 @@ _BOUNDS: Final = cose.Bounds(max_bytes=MAX_CHANGE_BYTES, max_depth=6, max_items=
 _HINTS: Final = {
     "registration-old": "Somebody changed this holder meanwhile: run the command again.",
     "change-stale": "Check the clock of this machine, or run the command again.",
+    "order-late": "Check the clock of this machine, or say it again.",
 }
 
 

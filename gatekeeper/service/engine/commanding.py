@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from gatekeeper import cose
-from gatekeeper.core.audit import Draft
+from gatekeeper.core.audit import Draft, Kind
 from gatekeeper.core.commands import Errand, Order, SignedCommand, sign_command
 from gatekeeper.core.lockdowns import Lockdowns, Wish
 from gatekeeper.model.ids import BootId, GateId, SiteId
@@ -56,12 +56,14 @@ class Commanding:
         self._sequence = 0
         self._lockdowns = Lockdowns()
         self._policy: Policy | None = None
+        self._wishes: dict[GateId, list[Wish]] = {}
         self._tried: dict[GateId, tuple[datetime, timedelta]] = {}
         self._due = asyncio.Event()
 
     def begin(self, lockdowns: Lockdowns, policy: Policy) -> None:
         """Go on from what the log says so far."""
         self._lockdowns, self._policy = lockdowns, policy
+        self._wishes = self._wishes_under(policy)
         self._due.set()
 
     def learn(self, drafts: Iterable[Draft], policy: Policy) -> None:
@@ -72,13 +74,16 @@ class Commanding:
             for draft in drafts
             if self._lockdowns.learn(draft.kind, draft.public, seq=draft.seq, at=draft.at)
         ]
-        if news or policy is not self._policy:
-            self._policy = policy
-            for draft in news:
-                self._tried.pop(draft.public.get("gate", ""), None)
-            if any("scope" in draft.public for draft in news):
-                self._tried.clear()
-            self._due.set()
+        if not news and policy is self._policy:
+            return
+        before = self._wishes
+        self._policy, self._wishes = policy, self._wishes_under(policy)
+        started = {draft.public["gate"] for draft in news if draft.kind is Kind.GATE_HELLO}
+        # What a gate says and changes nothing makes nobody tell it sooner: it answers commands, and would be told without end.
+        for gate in list(self._tried):
+            if gate in started or self._wishes.get(gate) != before.get(gate):
+                del self._tried[gate]
+        self._due.set()
 
     def link_up(self) -> None:
         """The broker is there again: gates that were away with it are asked at once."""
@@ -120,10 +125,7 @@ class Commanding:
     def _ask_again(self) -> float | None:
         """Order what is due, and say in how many seconds to look again; None when nothing waits."""
         now, waits = self._clock.now(), []
-        wishes: dict[GateId, list[Wish]] = {}
-        for wish in self._lockdowns.wishes(self._policy) if self._policy is not None else ():
-            wishes.setdefault(wish.gate, []).append(wish)
-        for gate, wanted in wishes.items():
+        for gate, wanted in self._wishes.items():
             boot = self._boot_of(gate)
             if boot is None:
                 continue  # it is told when it says hello
@@ -135,6 +137,12 @@ class Commanding:
                 self._tried[gate] = (due, min(2 * patience, _LAST_PATIENCE))
             waits.append((due - now).total_seconds())
         return min(waits, default=None)
+
+    def _wishes_under(self, policy: Policy) -> dict[GateId, list[Wish]]:
+        found: dict[GateId, list[Wish]] = {}
+        for wish in self._lockdowns.wishes(policy):
+            found.setdefault(wish.gate, []).append(wish)
+        return found
 
 
 def _ordered(wish: Wish, boot: BootId) -> Order:

@@ -294,7 +294,8 @@ class Engine:
             keys.update(await self._parts.vault.ensure(self._site, [NOBODY]))
         keys.update(await self._forgetting.seal_plain_names(keys))
         self._flow = flow
-        self._commanding.begin(Lockdowns.of(self._site, loaded.lockdown_entries), flow.policy)
+        lockdowns = Lockdowns.of(self._site, loaded.lockdown_entries, standing=loaded.lockdowns)
+        self._commanding.begin(lockdowns, flow.policy)
         self._recorder = Recorder(
             self._site,
             epoch=self._epoch,

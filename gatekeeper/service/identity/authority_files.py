@@ -4,6 +4,7 @@
     ca/ca.pem             its certificate: carried to the broker, to gates and to the service
     ca/desk.pem           the enrolment desk's own key and certificate      its owner's eyes only
     ca/issued/<serial>.json   {"name", "until", "revoked"?}, one a certificate, before anybody gets it
+    ca/keys/<SHA-256>         empty: this TLS key of a gate was certified once, and is kept when its certificate has ended
     broker/crl.pem        the certificates that count no more
     broker/acl            who may say what at the broker; a revoked gate nothing
 
@@ -11,6 +12,7 @@ The authority is apart from all else that signs: no trust list names it, no tena
 are not its matter. Who may have a certificate is not asked here (see `desk`).
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Collection, Iterator
@@ -34,6 +36,7 @@ from gatekeeper.core.certificates import (
     LeafKey,
     RevokedCertificate,
     authority_certificate,
+    public_der,
     service_name,
     to_pem,
 )
@@ -51,6 +54,7 @@ __all__ = [
     "found_authority",
     "has_authority",
     "is_standing",
+    "is_used",
     "issue_to_gate",
     "issue_to_server",
     "issue_to_service",
@@ -66,6 +70,7 @@ BROKER_ACL: Final = "broker/acl"
 SERVER_LIFE: Final = timedelta(days=365)
 _KEY: Final = "ca/key.pem"
 _ISSUED: Final = "ca/issued"
+_KEYS: Final = "ca/keys"
 _DESK: Final = "ca/desk.pem"
 
 
@@ -123,7 +128,8 @@ def read_authority(folder: SiteFolder) -> Authority:
 def issue_to_gate(
     folder: SiteFolder, authority: Authority, gate: GateId, key: LeafKey, *, now: datetime, life: timedelta
 ) -> x509.Certificate:
-    """Issue a gate's certificate, written down before anybody gets it."""
+    """Issue a gate's certificate; it and that its key was used are written down before anybody gets it."""
+    folder.write_private(_place_of_key(key), b"")
     return _keep(folder, gate, authority.for_gate(gate, key, serial=_serial(), now=now, life=life), now)
 
 
@@ -155,6 +161,11 @@ def certify_desk(folder: SiteFolder, host: str, *, now: datetime) -> Path:
 def is_standing(folder: SiteFolder, serial: int) -> bool:
     """Whether a certificate of this number was made here, and was not taken back."""
     return any(one.serial == serial and one.revoked is None for one in _issued(folder))
+
+
+def is_used(folder: SiteFolder, key: LeafKey) -> bool:
+    """Whether a gate was ever certified here for a TLS key."""
+    return folder.holds(_place_of_key(key))
 
 
 def revoke_certificates(folder: SiteFolder, name: str, *, now: datetime) -> int:
@@ -207,6 +218,10 @@ def _issued(folder: SiteFolder) -> Iterator[_Issued]:
 
 def _place(serial: int) -> str:
     return f"{_ISSUED}/{serial:040x}.json"
+
+
+def _place_of_key(key: LeafKey) -> str:
+    return f"{_KEYS}/{hashlib.sha256(public_der(key)).hexdigest()}"
 
 
 def _write(folder: SiteFolder, serial: int, document: dict[str, str]) -> None:

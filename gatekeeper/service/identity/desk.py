@@ -36,7 +36,12 @@ from gatekeeper.model.ids import GateId
 from gatekeeper.ports import Clock
 from gatekeeper.service.administration.folder import SiteFolder, SiteFolderError
 from gatekeeper.service.engine.beside import Owner
-from gatekeeper.service.identity.authority_files import is_standing, issue_to_gate, read_authority
+from gatekeeper.service.identity.authority_files import (
+    is_standing,
+    is_used,
+    issue_to_gate,
+    read_authority,
+)
 from gatekeeper.service.identity.invitations import accept_code
 
 __all__ = ["MAX_REQUEST_BYTES", "Answer", "Certified", "EnrolmentDesk", "Refused", "Waits", "request_of"]
@@ -101,8 +106,9 @@ class EnrolmentDesk:
         self._authority = read_authority(folder)
         self._clock = clock
         self._life = life
-        self._pace = pace
-        self._tokens, self._counted = _AT_ONCE, pace()
+        self._seconds = pace
+        self._strangers = _Pace(pace)
+        self._gates: dict[GateId, _Pace] = {}
         self._turn = asyncio.Lock()
         self._owner: Owner | None = None
 
@@ -116,7 +122,7 @@ class EnrolmentDesk:
 
     async def ask(self, *, document: bytes, csr: bytes, code: str) -> Waits | Refused:
         """Take a request in that came with a code."""
-        if not self._is_in_pace():
+        if not self._strangers.admits():
             return Refused(code=EnrolmentRefusal.LATER)
         asked = _read(document, csr)
         if isinstance(asked, Refused):
@@ -131,22 +137,19 @@ class EnrolmentDesk:
         self, shown: x509.Certificate | None, *, document: bytes, csr: bytes
     ) -> Certified | Refused:
         """Certify again the gate whose certificate was shown over TLS, and no other."""
-        if not self._is_in_pace():
+        if not self._pace_of(shown).admits():
             return Refused(code=EnrolmentRefusal.LATER)
         asked = _read(document, csr)
         if isinstance(asked, Refused):
             return asked
         return await self._in_turn(lambda owner: self._certify_again(owner, shown, asked))
 
-    def _is_in_pace(self) -> bool:
-        """A token bucket over all who ask: a code has eighty bits, and nobody tries many."""
-        now = self._pace()
-        self._tokens = min(_AT_ONCE, self._tokens + (now - self._counted) * _A_SECOND)
-        self._counted = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+    def _pace_of(self, shown: x509.Certificate | None) -> "_Pace":
+        """The pace of whoever shows what the authority made: a gate's own, which nobody else uses up."""
+        if shown is None or not self._authority.has_signed(shown):
+            return self._strangers
+        gate = gate_of(shown, site=self._authority.site)
+        return self._strangers if gate is None else self._gates.setdefault(gate, _Pace(self._seconds))
 
     async def _in_turn(self, answer: Callable[[Owner], Awaitable[_T]]) -> _T | Refused:
         owner = self._owner
@@ -206,6 +209,12 @@ class EnrolmentDesk:
             or not _is_admitted(owner.flow.trust, asked.request)
         ):
             return Refused(code=EnrolmentRefusal.IDENTITY)
+        # INVARIANT: a request is certified once: who copied it with its TLS key is that gate until this certificate ends.
+        is_known = asked.key == shown.public_key() or await asyncio.to_thread(
+            is_used, self._folder, asked.key
+        )
+        if is_known:
+            return Refused(code=EnrolmentRefusal.KEY_USED)
         return self._given(to_pem(await self._certify(owner, asked, renewal=True)), owner)
 
     async def _certify(self, owner: Owner, asked: _Asked, *, renewal: bool) -> x509.Certificate:
@@ -239,6 +248,24 @@ class EnrolmentDesk:
             authority=to_pem(self._authority.certificate),
             trust=owner.flow.trust.document,
         )
+
+
+class _Pace:
+    """A token bucket: twenty questions at once, and one a second."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._tokens, self._counted = _AT_ONCE, seconds()
+
+    def admits(self) -> bool:
+        """Whether there is room for one more question, which takes it."""
+        now = self._seconds()
+        self._tokens = min(_AT_ONCE, self._tokens + (now - self._counted) * _A_SECOND)
+        self._counted = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 def request_of(folder: SiteFolder, gate: GateId) -> bytes | None:
@@ -280,8 +307,8 @@ def _place(gate: GateId, name: str) -> str:
 def _keep(folder: SiteFolder, asked: _Asked) -> None:
     gate = asked.request.gate
     (folder.root / _place(gate, _CERTIFICATE)).unlink(missing_ok=True)
-    folder.write(_place(gate, _CSR), asked.csr)
-    folder.write(_place(gate, _REQUEST), asked.document)
+    folder.write_private(_place(gate, _CSR), asked.csr)
+    folder.write_private(_place(gate, _REQUEST), asked.document)
 
 
 def _kept(folder: SiteFolder, gate: GateId) -> _Asked | None:

@@ -1,12 +1,13 @@
 """One-time codes: with one, whoever stands at a gate may hand in that gate's request, once, within ten minutes.
 
-    invitations/<gate>.json   {"digest", "until", "by", "tries"}     the code itself is kept nowhere
+    invitations/<gate>.json   {"digest", "until", "by"}     the code itself is kept nowhere
 
-    made --the right code--> used       --ten minutes, or five wrong codes--> over
+    made --the right code--> used       --ten minutes--> over
 
 A code is bound to the name of one gate at one site, and gives no right: two people still say whether the key that came
 with it is the gate's. It keeps strangers from filling the desk, and tells the one who is asked that somebody expects it.
-Eighty random bits, so that the digest tells nothing of the code.
+Eighty random bits, so that the digest tells nothing of the code, and nobody finds it by trying: wrong ones are not counted,
+for a stranger's would end the code that an installer holds.
 """
 
 import hashlib
@@ -23,7 +24,6 @@ from gatekeeper.service.administration.folder import SiteFolder
 __all__ = ["INVITATION_LASTS", "accept_code", "invite"]
 
 INVITATION_LASTS: Final = timedelta(minutes=10)
-_TRIES: Final = 5
 _LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH, _GROUP = 16, 4
 _MISREAD: Final = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
@@ -34,7 +34,6 @@ class _Invitation:
     digest: str
     until: str
     by: str
-    tries: int
 
 
 def invite(folder: SiteFolder, gate: GateId, *, by: OperatorId, now: datetime) -> str:
@@ -47,7 +46,6 @@ def invite(folder: SiteFolder, gate: GateId, *, by: OperatorId, now: datetime) -
             digest=_digest(letters, folder.read_anchor().site, gate),
             until=(now + INVITATION_LASTS).isoformat(),
             by=by,
-            tries=_TRIES,
         ),
     )
     return "-".join(letters[at : at + _GROUP] for at in range(0, _LENGTH, _GROUP))
@@ -71,11 +69,8 @@ def accept_code(folder: SiteFolder, gate: GateId, code: str, *, now: datetime) -
         return None
     in_time = now < datetime.fromisoformat(invitation.until)
     # INVARIANT: a code is used once, and is gone before what came with it is looked at any further.
-    if right or not in_time or invitation.tries <= 1:
+    if right or not in_time:
         place.unlink(missing_ok=True)
-    else:
-        left = invitation.tries - 1
-        _write(folder, gate, _Invitation(digest=wanted, until=invitation.until, by=invitation.by, tries=left))
     return OperatorId(invitation.by) if right and in_time else None
 
 
@@ -89,10 +84,5 @@ def _place(gate: GateId) -> str:
 
 
 def _write(folder: SiteFolder, gate: GateId, invitation: _Invitation) -> None:
-    document = {
-        "digest": invitation.digest,
-        "until": invitation.until,
-        "by": invitation.by,
-        "tries": invitation.tries,
-    }
+    document = {"digest": invitation.digest, "until": invitation.until, "by": invitation.by}
     folder.write_private(_place(gate), json.dumps(document).encode() + b"\n")

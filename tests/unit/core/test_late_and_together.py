@@ -1,10 +1,12 @@
 """Harm that is done to the site and to its users by what comes late, twice or together: what must hold in spite of it."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gatekeeper import cose
 from gatekeeper.core.change import (
     BadgeStateChange,
     GuardChange,
@@ -14,7 +16,7 @@ from gatekeeper.core.change import (
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.supervise import APPLIED
 from gatekeeper.model.badges import BadgeState
-from gatekeeper.model.ids import AccessPointId, ProfileId, TenantId
+from gatekeeper.model.ids import AccessPointId, GateId, ProfileId, TenantId
 from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.reasons import Reason
@@ -28,6 +30,48 @@ ESCORT = {"by": ["army/escort"], "seconds": 60, "most": 2}
 HARD = {"barrack": {"anti_passback": "hard"}}
 FIRST = {"barrack": {"first_person": {"profiles": ["army/keyholder"], "hours": 8}}}
 LOCK = {"interlock": [{"id": "lock", "access_points": ["barrack-in", "armoury-in"]}]}
+
+
+# -- a scan that comes after its gate gave it up -----------------------------------------------------------------------
+
+
+def test_a_scan_that_its_gate_gave_up_lets_nobody_through():
+    site = RuledSite(HARD)
+    late = site.scan("barrack-in", "sergeant")
+    site.recorded(site.journals("inner", site.passage("barrack-in", NOT_TAKEN, scan=late), 1))
+    denied = site.recorded(late)
+    assert (denied.answer.verdict, denied.decision.reasons) == (Verdict.DENIED, (Reason.STALE_PROOF,))
+    assert site.where("sergeant") is None
+    assert site.repeated(late).receipt is denied.receipt
+    site.granted("barrack-in", "sergeant")
+
+
+def test_a_scan_that_its_gate_gave_up_lets_nobody_through_under_its_second_signature_either():
+    site = RuledSite(HARD)
+    late = site.scan("barrack-in", "sergeant")
+    site.recorded(site.passage("barrack-in", NOT_TAKEN, scan=late))
+    twin = cose.twin(late.wire)
+    assert twin is not None
+    assert site.recorded(replace(late, wire=twin)).answer.verdict is Verdict.DENIED
+
+
+def test_what_comes_late_with_a_beacon_of_long_ago_is_denied_for_that_once():
+    site = RuledSite(HARD)
+    late = site.scan("barrack-in", "sergeant")
+    site.recorded(site.passage("barrack-in", NOT_TAKEN, scan=late))
+    site.advance(minutes=1)
+    assert site.recorded(late).decision.reasons == (Reason.STALE_PROOF,)
+
+
+def test_no_gate_gives_up_another_s_scan_or_makes_the_site_forget_what_another_gave_up():
+    site = RuledSite(HARD)
+    scan, late = site.scan("barrack-in", "sergeant"), site.scan("barrack-in", "private")
+    site.recorded(site.passage("front-in", NOT_TAKEN, scan=scan))
+    assert site.recorded(scan).answer.verdict is Verdict.GRANTED
+    site.recorded(site.passage("barrack-in", NOT_TAKEN, scan=late))
+    for number in range(2000):
+        site.flow.sequences.give_up(hashlib.sha256(number.to_bytes(2)).digest(), GateId("front"))
+    assert site.recorded(late).answer.verdict is Verdict.DENIED
 
 
 # -- a gate that was cut off, and tells late --------------------------------------------------------------------------

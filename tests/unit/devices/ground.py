@@ -15,14 +15,18 @@ from devices.core.events import (
     Append,
     Appended,
     BeaconReceived,
+    BeginJournal,
     CardPresented,
     CheckpointReceived,
     CommandReceived,
     Effect,
+    EntriesRead,
     Event,
+    JournalBegun,
     JournalSettled,
     LinkUp,
     Publish,
+    ReadEntries,
     Settle,
     Started,
     StartTimer,
@@ -30,8 +34,9 @@ from devices.core.events import (
     TimerKind,
     WallTime,
 )
-from devices.core.journal import JournalBounds, JournalFound
+from devices.core.journal import JournalBounds
 from devices.core.standby import Held
+from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.trust import (
@@ -268,11 +273,12 @@ class Talk:
         self,
         *,
         interlocked: Collection[AccessPointId] = (),
-        journal: JournalFound | None = None,
+        disk: MemoryJournal | None = None,
         bounds: JournalBounds | None = None,
         doors: Mapping[AccessPointId, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.started = Started(journal or JournalFound(id=JOURNAL))
+        self.disk = disk or MemoryJournal(JOURNAL)
+        self.started = Started(self.disk.found)
         self._bounds = bounds
         self.disk_is_quick = True
         self.key = cose.SigningKey.generate()
@@ -321,6 +327,8 @@ class Talk:
     ) -> None:
         """The gate's program starts anew with what it has kept, and the link comes up."""
         self.controller = self._controller(boot, memory, held)
+        found = self.disk.found
+        self.started = Started(found, tuple(self.disk.read(found.id, found.settled, 1000)))
         self.published.clear()
         self.happens(self.started)
         if linked:
@@ -342,12 +350,24 @@ class Talk:
         self.did += effects
         self.published += [effect for effect in effects if isinstance(effect, Publish)]
         for effect in effects if self.disk_is_quick else ():
-            match effect:
-                case Append(number=number):
-                    effects = [*effects, *self.happens(Appended(number))]
-                case Settle(journal=journal, number=number):
-                    effects = [*effects, *self.happens(JournalSettled(journal, number))]
+            said = self._keep(effect)
+            if said is not None:
+                effects = [*effects, *self.happens(said)]
         return effects
+
+    def _keep(self, effect: Effect) -> Event | None:
+        match effect:
+            case Append(number=number):
+                self.disk.append([effect])
+                return Appended(number)
+            case Settle(journal=journal, number=number):
+                self.disk.settle(journal, number)
+                return JournalSettled(journal, number)
+            case ReadEntries(journal=journal, after=after, most=most):
+                return EntriesRead(journal, tuple(self.disk.read(journal, after, most)))
+            case BeginJournal(instead_of=journal):
+                return JournalBegun(self.disk.begin_anew(journal, "the service takes no more of it"))
+        return None
 
     def passes(self, seconds: float) -> None:
         self.at += seconds

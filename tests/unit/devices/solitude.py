@@ -7,7 +7,6 @@ from typing import Any
 
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.events import (
-    Append,
     CardPresented,
     Effect,
     KeepPolicy,
@@ -17,11 +16,9 @@ from devices.core.events import (
     Signal,
     SnapshotReceived,
     StandingReceived,
-    Started,
     Unlock,
     WallTime,
 )
-from devices.core.journal import Entry, JournalFound
 from devices.core.standby import Held
 from gatekeeper import cose
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList
@@ -39,7 +36,7 @@ from gatekeeper.model.snapshot import (
     Standing,
 )
 from gatekeeper.model.topics import Channel, standing_topic
-from tests.unit.devices.ground import GATE, HOST, IN, JOURNAL, NOON, OUT, SITE, Talk, only, topic
+from tests.unit.devices.ground import GATE, HOST, IN, NOON, OUT, SITE, Talk, only, topic
 
 __all__ = ["BADGE", "LONGEST", "Lonely", "badge_of"]
 
@@ -206,11 +203,6 @@ class Lonely(Talk):
     def loses_power(self) -> None:
         """It starts anew with what is on its disk, its journal too, and no link."""
         held = self.kept()
-        entries = tuple(
-            Entry(journal=JOURNAL, number=one.number, wire=one.wire, access_point=IN)
-            for one in only(Append, self.did)
-        )
-        self.started = Started(JournalFound(id=JOURNAL, written=len(entries), entries=entries))
         self.restarts(CheckpointMemory(), held=held, linked=False)
         self.did.clear()
 

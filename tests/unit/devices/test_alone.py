@@ -22,6 +22,7 @@ from devices.core.events import (
     LinkUp,
     PolicyFile,
     ProofGiven,
+    Publish,
     Show,
     Signal,
     SnapshotReceived,
@@ -405,6 +406,18 @@ def test_a_service_that_is_silent_is_not_waited_for_by_whoever_may_come_in():
     assert talk.ignored() == {"answer-late": 1}
 
 
+def test_a_scan_that_nobody_waits_for_is_sent_again_until_it_is_answered_so_that_no_number_is_missed():
+    talk = Lonely.provided()
+    asked = talk.scans(IN, ByToken(talk.token(badge_of())))
+    talk.fires(TimerKind.ALONE)
+    again = talk.fires(TimerKind.KEPT, None)
+    assert asked in [sent.payload for sent in only(Publish, again)]
+    talk.hears(talk.service.answer(asked, Verdict.DENIED))
+    later = talk.happens(LinkUp())
+    assert asked not in [sent.payload for sent in only(Publish, later)]
+    assert len(talk.unlocked()) == 1
+
+
 def test_whoever_may_not_come_in_alone_is_still_asked_about():
     talk = Lonely.provided()
     token = ByToken(talk.token(badge_of(id=BadgeId("11" * 16))))
@@ -747,7 +760,7 @@ def test_what_lies_in_the_place_of_an_order_and_is_none_is_no_order():
     ):
         held = Held(snapshot=snapshot, standing=standing, lockdown=wire)
         talk.restarts(CheckpointMemory(), held=held, linked=False)
-        assert talk.shows() is Signal.GRANTED
+        assert talk.shows(at=OUT) is Signal.GRANTED
 
 
 def test_a_reader_that_is_tampered_with_lets_nobody_in_alone():

@@ -17,6 +17,7 @@ from devices.core.events import (
     ContactClosed,
     ContactOpened,
     ExitRequested,
+    FireCleared,
     FireDetected,
     LinkUp,
     Lock,
@@ -24,6 +25,8 @@ from devices.core.events import (
     Restart,
     Show,
     Signal,
+    Timer,
+    TimerFired,
     TimerKind,
     Unlock,
 )
@@ -159,9 +162,47 @@ def test_a_gate_that_was_never_answered_in_time_asks_once_more_before_it_obeys()
     assert not only(Unlock, talk.commanded())
     assert talk.ignored() == {"command-untimed": 1}
     assert told(talk) == [(StatusKind.ONLINE, None, None)]
-    talk.hears(talk.service.answer(talk.published[-1].payload, Verdict.RECORDED))
-    assert only(Unlock, talk.commanded())
+    answered = talk.hears(talk.service.answer(talk.published[-1].payload, Verdict.RECORDED))
+    assert only(Unlock, answered) == [Unlock(access_point=IN, lasting=timedelta(seconds=4))]
     assert len(talk.published) == 3  # hello, online, and that it opened
+
+
+def quiet_night(*, lag: float) -> tuple[Talk, float]:
+    """Sixteen hours in which nobody asks anything, and beacons come later and later: none is news for the clock."""
+    talk, night = Talk.ready(), 16 * 3600.0
+    talk.passes(night)
+    talk.happens(BeaconReceived(talk.service.beacon(issued=NOON + timedelta(seconds=night - lag))))
+    return talk, night
+
+
+def test_a_command_that_was_kept_back_in_a_quiet_night_opens_nothing():
+    talk, night = quiet_night(lag=55)
+    assert not only(Unlock, talk.commanded(after=night - 55))
+    assert told(talk) == [(StatusKind.ONLINE, None, None)]
+    online = talk.published[-1].payload
+    answer = talk.service.answer(online, Verdict.RECORDED, issued=NOON + timedelta(seconds=night))
+    assert not only(Unlock, talk.hears(answer))
+    assert talk.ignored() == {"command-untimed": 1, "command-late": 1}
+
+
+def test_the_first_command_after_a_quiet_night_opens_once_the_service_has_told_the_time():
+    talk, night = quiet_night(lag=1)
+    wire = talk.service.command(after=night)
+    assert not only(Unlock, talk.happens(CommandReceived(wire)))
+    online = talk.published[-1].payload
+    answer = talk.service.answer(online, Verdict.RECORDED, issued=NOON + timedelta(seconds=night))
+    assert len(only(Unlock, talk.hears(answer))) == 1
+    assert not only(Unlock, talk.happens(CommandReceived(wire)))
+    assert not only(Unlock, talk.hears(answer))
+    assert talk.ignored() == {"command-untimed": 1, "command-repeated": 1, "answer-repeated": 1}
+
+
+def test_what_nobody_signed_makes_a_gate_ask_for_nothing():
+    talk, night = quiet_night(lag=1)
+    sent = len(talk.published)
+    talk.commanded(after=night, key=talk.key)
+    assert [isinstance(talk.service.read(one), Status) for one in talk.published[sent:]] == [True]
+    assert told(talk)[-1][0] is StatusKind.COMMAND_REFUSED
 
 
 def test_the_services_time_is_never_ahead_of_a_clock_that_is_a_thousandth_slow():
@@ -265,6 +306,19 @@ def test_a_gate_that_nobody_answers_starts_anew_all_the_same():
     talk = Talk.ready()
     talk.commanded(REBOOT, None)
     assert talk.fires(TimerKind.RESTART, None) == [Restart()]
+
+
+def test_a_fire_keeps_a_gate_that_was_about_to_start_anew_until_it_is_over():
+    talk = Talk.ready(doors={IN: {"released_by_fire": True}})
+    talk.commanded(REBOOT, None)
+    assert only(Unlock, talk.happens(FireDetected()))
+    talk.did.clear()
+    talk.recorded()
+    assert not only(Restart, talk.did)
+    assert not only(Restart, talk.happens(TimerFired(Timer(TimerKind.RESTART, None))))
+    assert talk.controller.door(IN) is DoorState.FREE
+    talk.happens(FireCleared())
+    assert only(Restart, talk.fires(TimerKind.RESTART, None))
 
 
 def test_a_gate_does_not_start_anew_while_it_burns():

@@ -22,7 +22,8 @@ def test_enrolling_makes_a_key_that_only_its_owner_reads_and_a_request_that_prov
     out = tmp_path / "new"
     result = device("enrol", "--site", SITE, "--gate", GATE, "--out", str(out))
     assert result.exit_code == 0, result.stderr
-    assert stat.S_IMODE((out / "key.pem").stat().st_mode) == 0o600
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in out.iterdir()}
+    assert modes == dict.fromkeys(("key.pem", "tls-key.pem", "request.cose", "request.csr"), 0o600)
     request = read_enrolment((out / "request.cose").read_bytes())
     assert isinstance(request, EnrolmentRequest)
     assert (request.site, request.gate) == (SITE, GATE)

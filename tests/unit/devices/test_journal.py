@@ -9,16 +9,21 @@ from devices.core.events import (
     Append,
     Appended,
     AppendFailed,
+    BeginJournal,
     ContactClosed,
     ContactOpened,
+    JournalBegun,
     JournalSettled,
     LinkUp,
     Publish,
     Settle,
+    Started,
+    TamperCleared,
     TamperOpened,
     TimerKind,
 )
 from devices.core.journal import Entry, Journal, JournalBounds, JournalFound
+from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.scan import read_upward
 from gatekeeper.core.trust import Use
@@ -41,21 +46,28 @@ def said(talk: Talk) -> list[tuple[StatusKind, BootId]]:
 
 
 class Kept:
-    """A journal, and what became of what was written into it."""
+    """A journal with a disk, and what became of what was written into it."""
 
-    def __init__(self, found: JournalFound | None = None, *, bounds: JournalBounds | None = None) -> None:
+    def __init__(self, disk: MemoryJournal | None = None, *, bounds: JournalBounds | None = None) -> None:
         self.journal = Journal(topic=topic(Channel.JOURNAL), key=KEY, bounds=bounds or JournalBounds())
-        self.journal.begin(found or JournalFound(id=JOURNAL))
+        self.disk = disk or MemoryJournal(JOURNAL)
+        self.journal.begin(self.disk.found)
         self.then: list[int] = []
         self.otherwise = 0
+        self._written: list[Append] = []
 
     def write(self) -> Entry | None:
         def otherwise() -> None:
             self.otherwise += 1
 
-        return self.journal.write(
+        entry = self.journal.write(
             STATUS, then=lambda entry: self.then.append(entry.number), otherwise=otherwise
         )
+        if entry is not None:
+            self._written.append(
+                Append(number=entry.number, wire=entry.wire, access_point=entry.access_point)
+            )
+        return entry
 
     def writes(self, count: int) -> None:
         for _ in range(count):
@@ -64,11 +76,22 @@ class Kept:
             self.appended(entry.number)
 
     def appended(self, number: int) -> None:
+        self.disk.append([one for one in self._written if one.number <= number])
+        self._written = [one for one in self._written if one.number > number]
         for pending in self.journal.appended(number):
             pending.then(pending.entry)
 
+    def reads(self) -> None:
+        while reads := list(self.journal.reads()):
+            for read in reads:
+                self.journal.read(read.journal, self.disk.read(read.journal, read.after, read.most))
+
     def sends(self) -> list[int]:
-        return [entry.number for entry in self.journal.send()]
+        return [entry.number for entry in self.sends_entries()]
+
+    def sends_entries(self) -> list[Entry]:
+        self.reads()
+        return list(self.journal.send())
 
     def answers(self, *numbers: int) -> list[tuple[BootId, int]]:
         found = []
@@ -111,7 +134,7 @@ def test_an_entry_is_the_journals_own_signed_for_its_topic():
 def test_nothing_of_the_journal_goes_before_the_hello_is_answered():
     found = Kept()
     found.writes(3)
-    talk = Talk(journal=JournalFound(id=JOURNAL, settled=0, written=3, entries=tuple(found.journal.send())))
+    talk = Talk(disk=found.disk)
     talk.happens(talk.started)
     (hello,) = only(Publish, talk.happens(LinkUp()))
     read = talk.service.read(hello)
@@ -184,7 +207,8 @@ def test_at_its_bound_it_is_full_until_the_service_has_answered(bounds: JournalB
 
 
 def test_a_journal_whose_numbers_are_used_up_takes_nothing_more():
-    kept = Kept(JournalFound(id=JOURNAL, settled=MOST - 3, written=MOST - 3))
+    kept = Kept()
+    kept.journal.begin(JournalFound(id=JOURNAL, settled=MOST - 3, written=MOST - 3))
     assert [entry and entry.number for entry in (kept.write(), kept.write(), kept.write())] == [
         MOST - 2,
         MOST - 1,
@@ -236,28 +260,31 @@ def test_an_answer_out_of_order_settles_nothing_before_it():
 # -- former journals --------------------------------------------------------------------------------------------------
 
 
-def left(count: int, *, first: int = 5) -> tuple[Entry, ...]:
-    former = Kept(JournalFound(id=FORMER, settled=first - 1, written=first - 1))
-    former.writes(count)
-    return tuple(former.journal.send())
+def left(count: int, *, first: int = 5) -> MemoryJournal:
+    """A disk on which so many entries of a former journal are left."""
+    former = Kept(MemoryJournal(FORMER))
+    former.writes(first - 1 + count)
+    former.disk.settle(FORMER, first - 1)
+    former.disk.begin_anew(FORMER, "it is damaged")
+    return former.disk
 
 
 def test_what_is_left_of_a_former_journal_goes_up_beside_the_present_one_under_its_own_numbers():
-    kept = Kept(JournalFound(id=JOURNAL, former=left(10), damaged=True))
+    kept = Kept(left(10))
     kept.writes(2)
-    sent = list(kept.journal.send())
-    assert [(one.journal, one.number) for one in sent] == [
+    present = kept.disk.found.id
+    assert [(one.journal, one.number) for one in kept.sends_entries()] == [
         *[(FORMER, number) for number in range(5, 13)],
-        (JOURNAL, 1),
-        (JOURNAL, 2),
+        (present, 1),
+        (present, 2),
     ]
 
 
 def test_a_former_journal_that_is_not_answered_holds_up_nothing():
-    kept = Kept(JournalFound(id=JOURNAL, former=left(20), damaged=True))
+    kept = Kept(left(20))
     kept.writes(200)
     highest = 0
-    while sent := [entry for entry in kept.journal.send() if entry.journal == JOURNAL]:
+    while sent := [entry for entry in kept.sends_entries() if entry.journal != FORMER]:
         highest = sent[-1].number
         for entry in sent:
             settled = kept.journal.answered(hashlib.sha256(entry.wire).digest())
@@ -268,17 +295,132 @@ def test_a_former_journal_that_is_not_answered_holds_up_nothing():
 
 
 def test_the_end_of_a_former_journal_is_noted_at_once():
-    kept = Kept(JournalFound(id=JOURNAL, former=left(2), damaged=True))
+    kept = Kept(left(2))
     kept.sends()
     assert kept.answers(5, 6) == [(FORMER, 5), (FORMER, 6)]
 
 
 def test_a_damaged_journal_is_told_in_the_new_one():
-    talk = Talk(journal=JournalFound(id=JOURNAL, damaged=True))
+    talk = Talk()
+    talk.started = Started(JournalFound(id=JOURNAL, damaged=True))
     talk.happens(talk.started)
     talk.happens(LinkUp())
     talk.recorded()
     assert said(talk) == [(StatusKind.JOURNAL_DAMAGED, JOURNAL)]
+
+
+# -- what the service refuses ---------------------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A service that answers all but what it refuses, and that without a word."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self.refused: set[bytes] = set()
+        self.answered = 0
+
+    def answers(self) -> None:
+        """Answer what was published since, also again."""
+        while self.answered < len(self.talk.published):
+            wire = self.talk.published[self.answered].payload
+            self.answered += 1
+            if wire not in self.refused:
+                self.talk.hears(self.talk.service.answer(wire, Verdict.RECORDED))
+
+    def waits_until_nothing_waits(self, *, most: int) -> int:
+        """Let the gate send again what is not answered; gives how often it did."""
+        for times in range(most):
+            if not self.talk.controller._up.journal.unanswered:
+                return times
+            self.talk.fires(TimerKind.JOURNAL, None)
+            self.answers()
+        raise AssertionError("it is stuck")
+
+
+def test_a_journal_that_is_refused_is_followed_by_a_new_one_and_what_was_refused_is_told_there():
+    talk = Talk.ready()
+    service = Refusing(talk)
+    (tampered,) = only(Publish, talk.happens(TamperOpened(IN)))
+    service.refused.add(tampered.payload)
+    talk.happens(TamperCleared(IN))
+    service.answers()
+    service.waits_until_nothing_waits(most=40)
+    (begun,) = only(BeginJournal, talk.did)
+    assert begun.instead_of == JOURNAL
+    new = talk.disk.found.id
+    journal = [message for message in said(talk) if message[1] != BOOT]
+    assert journal == [
+        (StatusKind.TAMPER, JOURNAL),
+        (StatusKind.TAMPER_CLEARED, JOURNAL),
+        (StatusKind.JOURNAL_DAMAGED, new),
+        (StatusKind.TAMPER, new),
+    ]
+    assert (talk.disk.found.former, talk.controller.tally.lost) == ((), 0)
+    assert not talk.controller._up.speaks_of(IN)
+
+
+def test_a_service_that_is_away_refuses_nothing():
+    talk = Talk.ready()
+    talk.happens(TamperOpened(IN))
+    for _ in range(100):
+        talk.fires(TimerKind.JOURNAL, None)
+    assert only(BeginJournal, talk.did) == []
+    assert said(talk).count((StatusKind.ONLINE, BOOT)) == 1
+
+
+def test_a_service_that_takes_nothing_of_any_journal_has_one_new_one_begun_and_no_more():
+    talk = Talk.ready()
+    service = Refusing(talk)
+    for _ in range(100):
+        talk.happens(TamperOpened(IN))
+        service.refused |= {sent.payload for sent in talk.published if sent.topic == topic(Channel.JOURNAL)}
+        service.answers()
+        talk.fires(TimerKind.JOURNAL, None)
+        service.refused |= {sent.payload for sent in talk.published if sent.topic == topic(Channel.JOURNAL)}
+        service.answers()
+    assert len(only(BeginJournal, talk.did)) == 1
+    assert talk.controller.tally.lost == 0
+
+
+def test_what_was_on_its_way_to_a_disk_that_begins_anew_goes_up_from_memory():
+    talk = Talk.ready()
+    talk.disk_is_quick = False
+    talk.happens(TamperOpened(None))
+    talk.happens(JournalBegun(talk.disk.begin_anew(JOURNAL, "it is damaged")))
+    talk.disk_is_quick = True
+    assert said(talk) == [(StatusKind.TAMPER, BOOT)]
+    talk.happens(TamperCleared(None))
+    assert said(talk)[-1] == (StatusKind.TAMPER_CLEARED, talk.disk.found.id)
+
+
+# -- the disk is read when its turn comes ---------------------------------------------------------------------------------
+
+
+def test_what_waits_on_disk_is_all_sent_in_order_and_little_of_it_is_in_memory():
+    before = Kept()
+    before.writes(1000)
+    kept = Kept(before.disk)
+    kept.writes(500)
+    sent: list[int] = []
+    while more := kept.sends():
+        sent += more
+        assert len(kept.journal._present.waiting) <= 128
+        for settled in kept.answers(*more):
+            kept.journal.settled(*settled)
+    assert sent == list(range(1, 1501))
+    assert (kept.journal._entries, kept.journal._octets) == (0, 0)
+
+
+def test_until_all_that_was_found_is_read_any_door_may_have_been_spoken_of():
+    before = Kept()
+    before.writes(100)
+    kept = Kept(before.disk)
+    assert kept.journal.speaks_of(OUT)
+    while more := kept.sends():
+        for settled in kept.answers(*more):
+            kept.journal.settled(*settled)
+    assert not kept.journal.speaks_of(OUT)
 
 
 # -- the whole gate ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from devices.core.events import Append
 from devices.core.journal import Entry, Journal, JournalBounds, JournalFound
 from devices.core.journal_format import RECORDS, SLOTS, record, settled_slot, start_of
-from devices.journal_file import JOURNAL, JournalFile, JournalInUseError
+from devices.journal_file import JOURNAL, JournalDamagedError, JournalFile, JournalInUseError
 from gatekeeper import cose
 from gatekeeper.model.fields import MOST
 from gatekeeper.model.ids import BootId, GateId
@@ -22,6 +23,32 @@ ID = BootId(b"journal1")
 STATUS = Status(
     boot=BOOT, sequence=0, gate_at=None, clock=ClockQuality.NONE, kind=StatusKind.TAMPER, access_point=IN
 )
+
+
+def append_of(entry: Entry) -> Append:
+    return Append(number=entry.number, wire=entry.wire, access_point=entry.access_point)
+
+
+@dataclass(frozen=True)
+class InFolder:
+    """What is in a folder: what a start finds, and all that is read of it."""
+
+    id: BootId
+    settled: int
+    written: int
+    damaged: bool
+    entries: tuple[Entry, ...]
+    former: tuple[Entry, ...]
+
+
+def entries_of(file: JournalFile, journal: BootId | None = None) -> list[Entry]:
+    """All that a gate would send of a journal, the present one if none is named."""
+    journal = journal or file.found.id
+    begins = {one.id: one.settled for one in (file.found, *file.found.former)}
+    entries: list[Entry] = []
+    while more := file.read(journal, entries[-1].number if entries else begins[journal], 7):
+        entries += more
+    return entries
 
 
 class Pen:
@@ -41,7 +68,7 @@ class Pen:
         written = []
         for size in batches:
             batch = [self.entry() for _ in range(size)]
-            self.file.append([Append(number=one.number, wire=one.wire) for one in batch])
+            self.file.append([append_of(one) for one in batch])
             written += batch
         return written
 
@@ -50,11 +77,23 @@ def opened(folder: Path, *, gate: GateId = GATE, key: cose.SigningKey = KEY) -> 
     return JournalFile.open(folder, gate=gate, key=key, topic=topic(Channel.JOURNAL, gate))
 
 
-def found(folder: Path, **who: object) -> JournalFound:
+def found(folder: Path, **who: object) -> InFolder:
     """What is in a folder; a look that changes it only as every start does."""
     file = opened(folder, **who)  # type: ignore[arg-type]
+    at_start = file.found
+    there = InFolder(
+        at_start.id,
+        at_start.settled,
+        at_start.written,
+        at_start.damaged,
+        tuple(entries_of(file)),
+        tuple(entry for one in at_start.former for entry in entries_of(file, one.id)),
+    )
+    assert at_start.octets == sum(len(entry.wire) for entry in there.entries)
+    assert sum(one.octets for one in at_start.former) == sum(len(entry.wire) for entry in there.former)
+    assert sum(one.entries for one in at_start.former) == len(there.former)
     file.close()
-    return file.found
+    return there
 
 
 @pytest.fixture
@@ -142,7 +181,7 @@ def test_a_tail_that_is_no_entry_is_cut_off_and_the_next_entry_takes_its_place(
     content, entries = small
     folder = put(tmp_path / "torn", content + tail)
     file = opened(folder)
-    assert list(file.found.entries) == entries[1:]
+    assert entries_of(file) == entries[1:]
     (more,) = Pen(file).writes(1)
     file.close()
     assert more.number == 5
@@ -197,13 +236,14 @@ def test_what_is_left_of_a_damaged_journal_is_there_until_it_is_answered(
     folder = put(tmp_path / "flipped", bytes(flipped))
     assert len(found(folder).former) == 2
     file = opened(folder)
-    left = file.found.former
-    assert (file.found.damaged, [one.number for one in left]) == (False, [2, 4])
+    (left,) = file.found.former
+    assert (file.found.damaged, [one.number for one in entries_of(file, left.id)]) == (False, [2, 4])
     Pen(file).writes(2)
     file.settle(entries[0].journal, 2)
     file.close()
     file = opened(folder)
-    assert [one.number for one in file.found.former] == [4]
+    (left,) = file.found.former
+    assert [one.number for one in entries_of(file, left.id)] == [4]
     file.settle(entries[0].journal, 4)
     file.close()
     again = found(folder)
@@ -232,8 +272,93 @@ def test_an_entry_that_another_key_signed_is_not_believed(tmp_path: Path):
     stranger.writes(1)
     file.close()
     again = found(tmp_path)
-    # At the end it looks like a write that was cut off; it is let go like one.
-    assert (again.written, len(again.entries)) == (2, 2)
+    # No power cut leaves a whole record with another's signature: somebody did.
+    assert (again.damaged, again.entries, len(again.former)) == (True, (), 2)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_entry_that_another_key_signed_is_found_out_before_it_is_sent(tmp_path: Path, batch: int):
+    file = opened(tmp_path)
+    pen = Pen(file)
+    own = pen.writes(2)
+    stranger = Pen(file, key=STRANGER)
+    stranger.journal._next = 3
+    stranger.writes(1)
+    pen.journal._next = 4
+    own += pen.writes(2)
+    file.close()
+    file = opened(tmp_path)
+    former = file.found.id
+    assert not file.found.damaged
+    with pytest.raises(JournalDamagedError, match="did not sign"):
+        file.read(former, 3 - batch, batch)
+    begun = file.begin_anew(former, "it holds what this gate did not sign")
+    assert (begun.damaged, begun.id != former, begun.written) == (True, True, 0)
+    assert [(one.id, one.entries) for one in begun.former] == [(former, 4)]
+    assert list(file.read(former, 0, 9)) == own
+    file.close()
+    assert list(found(tmp_path).former) == own
+    assert (tmp_path / "journal.damaged-1").exists()
+
+
+# -- a journal that cannot go on ------------------------------------------------------------------------------------------
+
+
+def test_a_journal_that_is_taken_no_more_goes_up_beside_the_new_one(tmp_path: Path):
+    file = opened(tmp_path)
+    entries = Pen(file).writes(5)
+    before = file.found.id
+    file.settle(before, 2)
+    begun = file.begin_anew(before, "the service takes no more of it")
+    assert (begun.settled, begun.written, begun.octets, begun.damaged) == (0, 0, 0, True)
+    assert list(file.read(before, 2, 64)) == entries[2:]
+    file.append([Append(number=1, wire=b"anything", access_point=None)])
+    file.settle(before, 5)
+    assert files(tmp_path) == {JOURNAL}
+    file.close()
+
+
+def test_a_new_journal_that_the_disk_does_not_take_is_begun_when_it_does_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = opened(tmp_path)
+    entries = Pen(file).writes(5)
+    before = file.found.id
+
+    def fails(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no room"):
+                file.begin_anew(before, "the service takes no more of it")
+        with pytest.raises(OSError, match="broken"):
+            file.append([Append(number=6, wire=b"anything", access_point=None)])
+        with pytest.raises(OSError, match="given up"):
+            file.settle(before, 3)
+    begun = file.begin_anew(before, "the service takes no more of it")
+    assert [(one.id, one.entries) for one in begun.former] == [(before, 5)]
+    assert list(file.read(before, 0, 64)) == entries
+    file.close()
+    assert list(found(tmp_path).former) == entries
+
+
+def test_a_former_journal_that_is_damaged_on_disk_meanwhile_loses_only_what_is_damaged(tmp_path: Path):
+    file = opened(tmp_path)
+    entries = Pen(file).writes(5)
+    before = file.found.id
+    present = file.begin_anew(before, "the service takes no more of it").id
+    path = tmp_path / f"journal.former-{before.hex()}"
+    content = bytearray(path.read_bytes())
+    content[RECORDS + 60] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(JournalDamagedError, match="as it was written"):
+        file.read(before, 0, 64)
+    begun = file.begin_anew(before, "a record is not as it was written")
+    assert (begun.id, begun.damaged) == (present, True)
+    assert list(file.read(before, 0, 64)) == entries[1:]
+    file.close()
 
 
 def made(*numbers: int, settled: int = 0) -> bytes:
@@ -317,9 +442,9 @@ def test_a_disk_that_fails_takes_nothing_and_the_number_is_free_again(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fdatasync", fails)
         with pytest.raises(OSError, match="no"):
-            file.append([Append(number=entry.number, wire=entry.wire)])
+            file.append([append_of(entry)])
         # What cannot even be taken back is used no more.
         with pytest.raises(OSError, match="broken"):
-            file.append([Append(number=entry.number, wire=entry.wire)])
+            file.append([append_of(entry)])
     file.close()
     assert list(found(tmp_path).entries) == kept

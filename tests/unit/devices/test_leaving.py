@@ -71,6 +71,15 @@ def test_the_button_pressed_again_is_told_once_and_counts_from_then():
     assert told(talk) == WAY_OUT
 
 
+def test_a_button_that_keeps_its_door_released_is_told_each_time():
+    talk = Talk.ready(doors=RELEASED)
+    for _ in range(40):
+        talk.passes(9)
+        assert only(Unlock, talk.happens(ExitRequested(IN)))
+        talk.recorded()
+    assert told(talk) == WAY_OUT[:1] * 40
+
+
 def test_whoever_left_and_held_the_door_open_is_nobody_known():
     talk = Talk.ready()
     talk.happens(ExitRequested(IN))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,12 @@ from gatekeeper.core.certificates import CertificateRefusal, gate_of
 from gatekeeper.core.enrolment import EnrolmentRefusal, enrolment_request
 from gatekeeper.core.trust import KeyState
 from gatekeeper.model.ids import GateId, SiteId
-from gatekeeper.service.administration.folder import SiteFolder
-from gatekeeper.service.identity.authority_files import read_authority, revoke_certificates
+from gatekeeper.service.administration.folder import ANCHOR, SiteFolder
+from gatekeeper.service.identity.authority_files import found_authority, read_authority, revoke_certificates
 from gatekeeper.service.identity.desk import Certified, Refused, Waits, request_of
 from gatekeeper.service.identity.invitations import INVITATION_LASTS
 from tests.support.enrolment import GATE, NEW, OFFICER, OTHER, WEEK, Desk, asking, open_desk
-from tests.support.sites import NOON, SITE, key_of
+from tests.support.sites import NOON, SITE, ground, key_of
 
 
 @pytest.fixture
@@ -141,6 +142,36 @@ async def test_a_certificate_that_counts_leads_to_the_next_with_another_key(desk
     assert desk.owner.drafts[-1].public["renewal"] is True
 
 
+async def test_whoever_copied_a_tls_key_with_its_request_does_not_renew_it(desk: Desk):
+    first, second = asking(key=key_of("front")), asking(key=key_of("front"))
+    certificate = of(await desk.certified(first))
+    assert refused(await desk.renew(certificate, first)) is EnrolmentRefusal.KEY_USED
+    following = await desk.renew(certificate, second)
+    assert isinstance(following, Certified)
+    assert refused(await desk.renew(of(following), first)) is EnrolmentRefusal.KEY_USED, "an older one"
+    for until_renewed in (timedelta(days=5), timedelta(days=4)):
+        desk.clock.advance(until_renewed)  # the first ends, and its record with it
+        following = await desk.renew(of(following), asking(key=key_of("front")))
+        assert isinstance(following, Certified)
+    assert refused(await desk.renew(of(following), first)) is EnrolmentRefusal.KEY_USED, (
+        "and one that has ended"
+    )
+
+
+async def test_a_key_that_was_certified_before_keys_were_written_down_is_not_renewed_with_either(desk: Desk):
+    request = asking(key=key_of("front"))
+    certificate = of(await desk.certified(request))
+    for kept in (desk.folder.root / "ca/keys").iterdir():
+        kept.unlink()
+    assert refused(await desk.renew(certificate, request)) is EnrolmentRefusal.KEY_USED
+
+
+async def test_what_a_gate_asked_with_is_for_the_site_s_own_eyes(desk: Desk):
+    await desk.certified(asking(key=key_of("front")))
+    kept = [desk.folder.root / "enrolments" / GATE / name for name in ("request.cose", "request.csr")]
+    assert [file.stat().st_mode & 0o077 for file in kept] == [0, 0]
+
+
 async def test_who_has_stolen_only_the_certificate_does_not_renew_it(desk: Desk):
     certificate = of(await desk.certified(asking(key=key_of("front"))))
     assert refused(await desk.renew(certificate, asking(key=NEW))) is EnrolmentRefusal.IDENTITY
@@ -198,6 +229,36 @@ async def test_while_the_folder_is_held_for_a_change_nothing_is_issued(desk: Des
     with desk.folder.alone():
         assert refused(await desk.desk.look(GATE, waits.digest)) is EnrolmentRefusal.LATER
     assert isinstance(await desk.desk.look(GATE, waits.digest), Certified)
+
+
+async def test_a_stranger_does_not_end_the_code_that_an_installer_holds(desk: Desk):
+    desk.owner.believes(GATE, key_of("front"), KeyState.REVOKED)
+    code = desk.code()
+    for _ in range(19):
+        assert refused(await desk.ask(asking(), "0000-0000-0000-0000")) is EnrolmentRefusal.CODE
+    assert isinstance(await desk.ask(asking(), code), Waits)
+
+
+async def test_a_stranger_keeps_no_gate_from_renewing(desk: Desk, tmp_path: Path):
+    certificate = of(await desk.certified(asking(key=key_of("front"))))
+    for _ in range(40):
+        await desk.desk.ask(document=b"x", csr=b"x", code="x")
+        await desk.renew(None, asking())
+    assert refused(await desk.renew(None, asking())) is EnrolmentRefusal.LATER
+    stranger = SiteFolder(tmp_path / "stranger")
+    stranger.write(ANCHOR, ground().anchor.to_json().encode())
+    theirs = found_authority(stranger, site=SITE, prefix="gk", now=NOON)
+    made = theirs.for_gate(GATE, asking().key.public_key(), serial=3, now=NOON, life=WEEK)
+    assert refused(await desk.renew(made, asking())) is EnrolmentRefusal.LATER
+    assert isinstance(await desk.renew(certificate, asking(key=key_of("front"))), Certified)
+
+
+async def test_a_gate_keeps_no_other_gate_from_renewing(desk: Desk):
+    own = of(await desk.certified(asking(key=key_of("front"))))
+    other = of(await desk.certified(asking(OTHER, key=key_of("inner"))))
+    answers = [refused(await desk.renew(own, asking())) for _ in range(30)]
+    assert answers == [EnrolmentRefusal.IDENTITY] * 20 + [EnrolmentRefusal.LATER] * 10
+    assert isinstance(await desk.renew(other, asking(OTHER, key=key_of("inner"))), Certified)
 
 
 async def test_nobody_tries_many_codes(desk: Desk):

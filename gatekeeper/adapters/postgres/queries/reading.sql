@@ -238,6 +238,10 @@ LIMIT 1;
 -- Everybody who is registered.
 SELECT holder, tenant, document FROM holder WHERE site_id = $1;
 
+-- name: standing_lockdowns
+-- The scopes that are locked down.
+SELECT lockdowns FROM site WHERE site_id = $1;
+
 -- name: lockdown_entries
 -- What was ordered of lockdowns, and what the gates said of it, in order.
 SELECT seq, at, body

@@ -26,19 +26,29 @@ from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Controller, Doorway
 from devices.core.events import (
     AnswerReceived,
+    Append,
+    Appended,
     AskProof,
     BeaconReceived,
+    BeginJournal,
     CancelTimer,
     CardPresented,
     CheckpointReceived,
+    CommandReceived,
     ContactClosed,
     ContactOpened,
+    Effect,
+    EntriesRead,
     Event,
+    JournalBegun,
+    JournalSettled,
     KeepCheckpoints,
     LinkDown,
     LinkUp,
     ProofGiven,
     Publish,
+    ReadEntries,
+    Settle,
     Started,
     StartTimer,
     Timer,
@@ -46,6 +56,8 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
+from devices.core.journal import JournalFound
+from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.pin import pin_info, seal_pin
@@ -119,6 +131,9 @@ class HallGate:
         self.controller: Controller | None = None
         self._boots = count(1)
 
+        # What is on its disk.
+        self.disk = MemoryJournal(BootId(b"journal1"))
+
     # -- what the hall calls ------------------------------------------------------------------------------------------
 
     @property
@@ -143,6 +158,7 @@ class HallGate:
             beacon_topic(SITE): BeaconReceived,
             checkpoint_topic(SITE): CheckpointReceived,
             gate_topic(SITE, GATE, Channel.DECISION): AnswerReceived,
+            gate_topic(SITE, GATE, Channel.COMMAND): CommandReceived,
         }
         self.happens(kinds[topic](wire))
 
@@ -204,9 +220,13 @@ class HallGate:
     def start(self) -> None:
         self.timers.clear()
         self.controller = self.made()
-        self.happens(Started())
+        self.happens(Started(self.found()))
         self.happens(ContactClosed(DOOR))
         self.link()
+
+    def found(self) -> JournalFound:
+        """The journal as a start finds it on disk."""
+        return self.disk.found
 
     def link(self) -> None:
         self.linked = True
@@ -238,8 +258,25 @@ class HallGate:
         if self.controller is None:
             return
         wall = WallTime(NOON + timedelta(seconds=self.at), ClockQuality.FREE_RUNNING)
-        for effect in self.controller.step(event, at=self.at, wall=wall):
+        effects = self.controller.step(event, at=self.at, wall=wall)
+        for effect in effects:
             self.do(effect)
+        for effect in effects:
+            self.write(effect)
+
+    def write(self, effect: Effect) -> None:
+        """Have the disk do what it is to do."""
+        match effect:
+            case Append(number=number):
+                self.disk.append([effect])
+                self.happens(Appended(number))
+            case Settle(journal=journal, number=number):
+                self.disk.settle(journal, number)
+                self.happens(JournalSettled(journal, number))
+            case ReadEntries(journal=journal, after=after, most=most):
+                self.happens(EntriesRead(journal, tuple(self.disk.read(journal, after, most))))
+            case BeginJournal(instead_of=journal):
+                self.happens(JournalBegun(self.disk.begin_anew(journal, "the service takes no more of it")))
 
     def do(self, effect: Any) -> None:
         match effect:

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from devices.conformance.reading import read
 from gatekeeper import cose
-from gatekeeper.model.ids import BootId
-from gatekeeper.model.messages import ClockQuality, Hello
+from gatekeeper.model.badges import Card, CardTechnology
+from gatekeeper.model.ids import AccessPointId, BootId
+from gatekeeper.model.messages import ByCard, ClockQuality, Hello, Scan, Status, StatusKind, Verdict
 
 TOPIC = "gk/v1/hall/foreign/hello"
+JOURNAL_TOPIC = "gk/v1/hall/foreign/journal"
 KEY = cose.SigningKey.generate()
 RECORD = KEY.record(use="gate", owner="foreign")
 HELLO = Hello(
@@ -73,6 +75,46 @@ def test_what_is_spelt_otherwise_is_read_all_the_same():
     reading = read(loose, topic=TOPIC, record=RECORD)
     assert reading.message == HELLO
     assert [fault.requirement for fault in reading.faults] == ["GK-G-011"]
+
+
+def in_a_journal(message: Status | Scan, *, typ: str) -> dict[str, str]:
+    wire = cose.sign(message.payload(), key=KEY, typ=typ, external_aad=JOURNAL_TOPIC.encode())
+    reading = read(wire, topic=JOURNAL_TOPIC, record=RECORD)
+    return {fault.requirement: fault.seen for fault in reading.faults}
+
+
+def scan(offline_verdict: Verdict | None) -> Scan:
+    return Scan(
+        boot=BootId(b"journal1"),
+        sequence=7,
+        gate_at=None,
+        clock=ClockQuality.NONE,
+        access_point=AccessPointId("door"),
+        credential=ByCard(Card(CardTechnology.MIFARE, bytes(4))),
+        beacon=bytes(16),
+        proof=None,
+        round_trip=None,
+        offline_verdict=offline_verdict,
+        offline_policy=bytes(32) if offline_verdict is not None else None,
+        sealed_pin=None,
+    )
+
+
+def test_a_journal_holds_three_kinds_each_with_its_typ_and_of_scans_those_decided_alone():
+    status = Status(
+        boot=BootId(b"journal1"),
+        sequence=6,
+        gate_at=None,
+        clock=ClockQuality.NONE,
+        kind=StatusKind.TAMPER,
+        access_point=None,
+    )
+    assert in_a_journal(status, typ="application/pacs-status+cose") == {}
+    assert in_a_journal(status, typ="application/pacs-scan+cose").keys() == {"GK-G-012"}
+    assert in_a_journal(scan(Verdict.GRANTED), typ="application/pacs-scan+cose") == {}
+    assert in_a_journal(scan(None), typ="application/pacs-scan+cose") == {
+        "GK-G-015": "a scan in a journal without field 10"
+    }
 
 
 @given(st.binary(max_size=200))

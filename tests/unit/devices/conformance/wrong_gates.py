@@ -14,9 +14,12 @@ from devices.conformance.script import Ask, Do, Reply
 from devices.conformance.site import Question
 from devices.core.belief import Beacons, Ignored, read_answer
 from devices.core.checkpoints import CheckpointMemory, Checkpoints
+from devices.core.commands import Commands, Obeyed
 from devices.core.controller import Controller, Limits
-from devices.core.events import Event, LinkDown
+from devices.core.events import Event, LinkDown, LinkUp
+from devices.core.journal import Entry, Journal, JournalFound
 from devices.core.outbox import Outbox, Sent
+from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.trust import Use
 from gatekeeper.model.ids import BootId
@@ -25,10 +28,11 @@ from gatekeeper.model.messages import (
     DECISION_TYPE,
     Answer,
     ByToken,
+    Command,
     Hello,
-    Passage,
     PassageOutcome,
     Scan,
+    StatusKind,
     Verdict,
 )
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic
@@ -69,8 +73,8 @@ class WrongBytes(HallGate):
 
     @override
     def spoil(self, made: Controller) -> None:
-        made._outbox = self.outbox(  # type: ignore[misc]
-            site=SITE, gate=GATE, prefix=PREFIX, key=self.key, boot=made._outbox.boot
+        made._up._outbox = self.outbox(  # type: ignore[misc]
+            site=SITE, gate=GATE, prefix=PREFIX, key=self.key, boot=made._up.boot
         )
 
 
@@ -78,7 +82,7 @@ class NumbersUsedTwice(WrongBytes):
     class outbox(SpoiltOutbox):  # noqa: N801
         @override
         def write(self, sent: Sent, payload: bytes, *, typ: str, topic: str) -> bytes:
-            if not isinstance(sent.message, Passage):
+            if not isinstance(sent.message, Hello):
                 return super().write(sent, payload, typ=typ, topic=topic)
             self._next = sent.message.sequence
             return super().write(sent, payload, typ=typ, topic=topic)
@@ -88,7 +92,7 @@ class NumbersLeftOut(WrongBytes):
     class outbox(SpoiltOutbox):  # noqa: N801
         @override
         def write(self, sent: Sent, payload: bytes, *, typ: str, topic: str) -> bytes:
-            self._next += isinstance(sent.message, Passage)
+            self._next += isinstance(sent.message, Hello)
             return super().write(sent, payload, typ=typ, topic=topic)
 
 
@@ -184,7 +188,7 @@ class BelievesStrangers(HallGate):
     def spoil(self, made: Controller) -> None:
         stranger = self.asked.keys["stranger"].record(use=Use.DECISION, owner="service")
         ring = MappingProxyType({**self.trust.decisions, stranger.kid: stranger})
-        made._trust = replace(self.trust, decisions=ring)  # type: ignore[misc]
+        made._standby._knowledge.trust = replace(self.trust, decisions=ring)
 
 
 class BelievesOtherUses(HallGate):
@@ -192,7 +196,7 @@ class BelievesOtherUses(HallGate):
     def spoil(self, made: Controller) -> None:
         seal = self.asked.keys["seal"].record(use=Use.DECISION, owner="service")
         ring = MappingProxyType({**self.trust.decisions, seal.kid: seal})
-        made._trust = replace(self.trust, decisions=ring)  # type: ignore[misc]
+        made._standby._knowledge.trust = replace(self.trust, decisions=ring)
 
 
 class ForgivingController(Controller):
@@ -205,16 +209,18 @@ class ForgivingController(Controller):
         if forgiven is None:
             return
         sent = self.find(forgiven)
+        if isinstance(sent, Sent):
+            self._time.answered(forgiven.issued, asked=sent.since, at=self._at)
         if isinstance(sent, Sent) and isinstance(sent.message, Scan):
             self._decided(self._lanes[sent.message.access_point], sent, self.bent(forgiven))
-        elif isinstance(sent, Sent) and forgiven.verdict is Verdict.RECORDED:
-            self._recorded(sent)
+        elif isinstance(sent, Sent | Entry) and forgiven.verdict is Verdict.RECORDED:
+            self._recorded(sent, forgiven.message)
 
     def forgive(self, _wire: bytes) -> Answer | None:
         return None
 
-    def find(self, answer: Answer) -> Sent | Ignored:
-        return self._outbox.unanswered(answer.message)
+    def find(self, answer: Answer) -> Sent | Entry | Ignored:
+        return self._up.asked(answer.message)
 
     def bent(self, answer: Answer) -> Answer:
         return answer
@@ -247,7 +253,7 @@ class BelievesAnyScan(HallGate):
 
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             under_way = [lane.scan for lane in self._lanes.values() if lane.scan is not None]
             if isinstance(found, Ignored) and answer.verdict is Verdict.GRANTED and under_way:
@@ -268,7 +274,7 @@ class OpensLate(HallGate):
 class AsksTheWallClock(HallGate):
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             old = self._wall is not None and self._wall.at - answer.issued > timedelta(days=1)
             return Ignored.ANSWER_LATE if old else super().find(answer)
 
@@ -307,14 +313,14 @@ class OpensTwice(HallGate):
 
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             again = self.__dict__.setdefault("granted", {})
             if isinstance(found, Sent) and answer.verdict is Verdict.GRANTED:
                 again[answer.message] = found
             if found is Ignored.ANSWER_REPEATED and answer.message in again:
                 sent: Sent = again[answer.message]
-                self._outbox._unanswered[sent.digest] = sent
+                self._up._outbox._unanswered[sent.digest] = sent
                 return sent
             return found
 
@@ -322,7 +328,7 @@ class OpensTwice(HallGate):
 class OpensAfterADenial(HallGate):
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             denied = self.__dict__.setdefault("denied", {})
             if isinstance(found, Sent) and answer.verdict is Verdict.DENIED:
@@ -333,7 +339,7 @@ class OpensAfterADenial(HallGate):
                 and answer.message in denied
             ):
                 sent: Sent = denied[answer.message]
-                self._outbox._unanswered[sent.digest] = sent
+                self._up._outbox._unanswered[sent.digest] = sent
                 return sent
             return found
 
@@ -353,7 +359,7 @@ class Hasty(HallGate):
 
     @override
     def spoil(self, made: Controller) -> None:
-        made._limits = replace(Limits(), resend_most=timedelta(milliseconds=300))  # type: ignore[misc]
+        made._up._resend_most = timedelta(milliseconds=300)  # type: ignore[misc]
 
 
 class Stubborn(HallGate):
@@ -466,9 +472,9 @@ class ForcedWithTheLastScan(HallGate):
 class NeverSaysShut(HallGate):
     class controller_type(Controller):  # noqa: N801
         @override
-        def _tell(self, kind: Any, access_point: Any) -> None:
-            if access_point is None:
-                super()._tell(kind, access_point)
+        def _tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
+            if kind is not StatusKind.CLOSED_AGAIN:
+                super()._tell(kind, access_point, command=command)
 
 
 class OldChance(HallGate):
@@ -511,7 +517,7 @@ class SaysTooMuch(WrongBytes):
 class CountsFromTwo(HallGate):
     @override
     def spoil(self, made: Controller) -> None:
-        made._outbox._next = 2
+        made._up._outbox._next = 2
 
 
 class SaysAnotherDoor(WrongBytes):
@@ -542,14 +548,19 @@ class SendsDigests(WrongBytes):
             return self.signed(payload, typ=typ, topic=topic)
 
 
-class KnowsNoWindow(WrongBytes):
-    class outbox(SpoiltOutbox):  # noqa: N801
-        @override
-        def send_waiting(self, *, at: float) -> list[Sent]:
-            sent = []
-            while self._waiting:
-                sent.append(self.send(self._waiting.popleft(), at=at))
-            return sent
+class EndlessJournal(Journal):
+    @override
+    def _may_send_of(self, line: Any) -> bool:
+        return line.next is not None
+
+
+class KnowsNoWindow(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        kept = made._up.journal
+        made._up.journal = EndlessJournal(  # type: ignore[misc]
+            topic=kept.topic, key=kept._key, bounds=kept._bounds
+        )
 
 
 class FirstBeacon(Beacons):
@@ -643,11 +654,11 @@ class StrikeOutOfOrder(HallGate):
 class OpensWhatItGaveUp(HallGate):
     class controller_type(ForgivingController):  # noqa: N801
         @override
-        def find(self, answer: Answer) -> Sent | Ignored:
+        def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             if found is Ignored.ANSWER_LATE and answer.verdict is Verdict.GRANTED:
                 sent: Sent = self.__dict__["given_up"]
-                self._outbox._unanswered[sent.digest] = sent
+                self._up._outbox._unanswered[sent.digest] = sent
                 for lane in self._lanes.values():
                     lane.patience = timedelta(minutes=1)
                 return sent
@@ -700,7 +711,11 @@ class ForgetsWithTheLink(HallGate):
     @override
     def happens(self, event: Event) -> None:
         if isinstance(event, LinkDown) and self.controller is not None:
-            self.controller._outbox._unanswered.clear()
+            journal = self.controller._up.journal
+            for entry in journal._present.unanswered.values():
+                journal._count(entry, -1)
+                journal._about[entry.access_point] -= 1
+            journal._present.unanswered.clear()
         super().happens(event)
 
 
@@ -722,6 +737,182 @@ class RemembersStrangersNotes(HallGate):
         made._checkpoints._decisions = ring  # type: ignore[misc]
 
 
+# -- the journal ----------------------------------------------------------------------------------------------------------
+
+
+class ForgetsItsJournal(HallGate):
+    @override
+    def found(self) -> JournalFound:
+        self.disk.settle(self.disk.found.id, self.disk.found.written)
+        return self.disk.found
+
+
+class SendsBeforeTheAnswer(HallGate):
+    @override
+    def happens(self, event: Event) -> None:
+        if isinstance(event, LinkUp) and self.controller is not None:
+            self.controller._up._greeting = None
+        super().happens(event)
+
+
+class SkippingJournal(Journal):
+    @override
+    def write(self, message: Any, **how: Any) -> Entry | None:
+        entry = super().write(message, **how)
+        self._next += 1
+        return entry
+
+
+class SkipsInItsJournal(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        kept = made._up.journal
+        made._up.journal = SkippingJournal(  # type: ignore[misc]
+            topic=kept.topic, key=kept._key, bounds=kept._bounds
+        )
+
+
+class TurnsItsJournal(HallGate):
+    """While much happens, sends the second first."""
+
+    turns = False
+
+    @override
+    def obey(self, asked: Ask, at: float) -> Reply:
+        self.turns = asked.times > 1
+        reply = super().obey(asked, at)
+        self.turns = False
+        return reply
+
+    @override
+    def say(self, topic: str, wire: bytes, qos: int) -> None:
+        held: list[tuple[str, bytes, int]] = self.__dict__.setdefault("held", [])
+        if self.turns and not held and topic.endswith("journal"):
+            held.append((topic, wire, qos))
+            return
+        super().say(topic, wire, qos)
+        while held:
+            super().say(*held.pop())
+
+
+class GenerousJournal(Journal):
+    @override
+    def _may_send_of(self, line: Any) -> bool:
+        line.most = 50
+        return super()._may_send_of(line)
+
+
+class SendsItAllAtOnce(HallGate):
+    @override
+    def spoil(self, made: Controller) -> None:
+        kept = made._up.journal
+        made._up.journal = GenerousJournal(  # type: ignore[misc]
+            topic=kept.topic, key=kept._key, bounds=kept._bounds
+        )
+
+
+class NamesNoJournal(WrongBytes):
+    class outbox(SpoiltOutbox):  # noqa: N801
+        @override
+        def write(self, sent: Sent, payload: bytes, *, typ: str, topic: str) -> bytes:
+            if isinstance(sent.message, Hello):
+                payload = changed(payload, {8: None})
+            return self.signed(payload, typ=typ, topic=topic)
+
+
+class ANewJournalEachTime(HallGate):
+    @override
+    def start(self) -> None:
+        self.disk = MemoryJournal(BootId(cose.SigningKey.generate().kid))
+        super().start()
+
+
+# -- commands -------------------------------------------------------------------------------------------------------------
+
+
+class ConfirmsWithoutTheDigest(HallGate):
+    class controller_type(Controller):  # noqa: N801
+        @override
+        def _tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
+            super()._tell(kind, access_point, command=None if kind is StatusKind.OPENED else command)
+
+
+class RefusesInSilence(HallGate):
+    class controller_type(Controller):  # noqa: N801
+        @override
+        def _tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
+            if kind is not StatusKind.COMMAND_REFUSED:
+                super()._tell(kind, access_point, command=command)
+
+
+class LocksNothingDown(HallGate):
+    class controller_type(Controller):  # noqa: N801
+        @override
+        def _lock_down(self, lanes: Any, *, on: bool) -> None:
+            return
+
+
+class ObeysWhatItMustNot(HallGate):
+    """Obeys what is refused for one reason."""
+
+    reason: Ignored
+
+    @override
+    def spoil(self, made: Controller) -> None:
+        kept, gate, seen = made._commands, self, set[bytes]()
+
+        class Obeying(Commands):
+            @override
+            def take(self, wire: bytes, *, now: Any) -> Any:
+                came = Commands.take(self, wire, now=now)
+                again = wire in seen
+                seen.add(wire)
+                if came is not gate.reason or not gate.obeys(again=again):
+                    return came
+                command = Command.read(cose.decode(wire[1:])[2])
+                assert isinstance(command, Command)
+                return Obeyed(command, hashlib.sha256(wire).digest())
+
+        made._commands = Obeying(  # type: ignore[misc]
+            gate=kept.gate, boot=kept.boot, topic=kept.topic, keys=kept.keys
+        )
+
+    def obeys(self, *, again: bool) -> bool:
+        return True
+
+
+class ObeysTheSameAgain(ObeysWhatItMustNot):
+    reason = Ignored.COMMAND_REPEATED
+
+    @override
+    def obeys(self, *, again: bool) -> bool:
+        return again
+
+
+class ObeysLowerNumbers(ObeysWhatItMustNot):
+    reason = Ignored.COMMAND_REPEATED
+
+    @override
+    def obeys(self, *, again: bool) -> bool:
+        return not again
+
+
+class ObeysOtherBoots(ObeysWhatItMustNot):
+    reason = Ignored.COMMAND_OTHER_BOOT
+
+
+class ObeysLate(ObeysWhatItMustNot):
+    reason = Ignored.COMMAND_LATE
+
+
+class ObeysAnybody(ObeysWhatItMustNot):
+    reason = Ignored.COMMAND_FORGED
+
+
+class ObeysForOthers(ObeysWhatItMustNot):
+    reason = Ignored.COMMAND_FOREIGN
+
+
 WRONG: Mapping[type[HallGate], set[int]] = {
     NumbersUsedTwice: {32},
     NumbersLeftOut: {31},
@@ -731,7 +922,7 @@ WRONG: Mapping[type[HallGate], set[int]] = {
     AnotherKey: {13, 14},
     FieldsOfItsOwn: {15},
     KeyIdOutside: {10},
-    OtherBytesAgain: {32},
+    OtherBytesAgain: {32, 140},
     Retained: {21},
     ChannelOfItsOwn: {22},
     BelievesStrangers: {60, 92},
@@ -753,7 +944,7 @@ WRONG: Mapping[type[HallGate], set[int]] = {
     IgnoresSilence: {42, 43},
     TakesAnyBeacon: {43, 44},
     Forgetful: {100},
-    AlwaysTheSameBoot: {32, 33, 86},
+    AlwaysTheSameBoot: {32, 33},
     CriesWolf: {103},
     TellsItAgain: {105},
     TakenWithoutOpening: {81},
@@ -767,14 +958,14 @@ WRONG: Mapping[type[HallGate], set[int]] = {
     SaysAnotherDoor: {50},
     TellsNoTime: {122},
     SendsDigests: {125},
-    KnowsNoWindow: {94},
+    KnowsNoWindow: {94, 144},
     KeepsTheFirstBeacon: {40},
     ScansWithoutABeacon: {41},
     TakesAStrangersBeacon: {45},
     BelievesAnyTyp: {63},
     ReadsAnyVersion: {65},
-    OpensForEveryBadge: {68, 69, 72, 75},
-    StrikeOutOfOrder: {70, 76},
+    OpensForEveryBadge: {68, 69, 72, 75, 157},
+    StrikeOutOfOrder: {70, 76, 150},
     OpensWhatItGaveUp: {74},
     OpensOnAWait: {75, 76, 77},
     NobodyEverEnters: {80},
@@ -783,5 +974,21 @@ WRONG: Mapping[type[HallGate], set[int]] = {
     ForgetsWithTheLink: {93},
     TellsNothing: {101, 102},
     RemembersStrangersNotes: {100, 104},
+    ForgetsItsJournal: {140},
+    SendsBeforeTheAnswer: {141},
+    SkipsInItsJournal: {142},
+    TurnsItsJournal: {143},
+    SendsItAllAtOnce: {144},
+    NamesNoJournal: {145},
+    ANewJournalEachTime: {140, 146},
+    ConfirmsWithoutTheDigest: {150},
+    ObeysTheSameAgain: {151},
+    ObeysLowerNumbers: {153},
+    ObeysOtherBoots: {152},
+    ObeysLate: {154},
+    ObeysAnybody: {155},
+    ObeysForOthers: {156},
+    LocksNothingDown: {157},
+    RefusesInSilence: {158},
 }
 """What each breaks, and nothing else."""
