@@ -60,6 +60,7 @@ class Ignored(StrEnum):
     SNAPSHOT_MALFORMED = "snapshot-malformed"
     SNAPSHOT_FOREIGN = "snapshot-foreign"
     SNAPSHOT_OLD = "snapshot-old"
+    SNAPSHOT_EXPIRED = "snapshot-expired"
     SNAPSHOT_REPEATED = "snapshot-repeated"
     SNAPSHOT_CLEARED = "snapshot-cleared"
     STANDING_FORGED = "standing-forged"

@@ -3,7 +3,8 @@
     bytes -> a decision key, the right topic -> snapshot of this gate, standing of this site
         newer than what is held                              held from now on, and kept on disk
         the same                                             nothing new
-        older, of another gate or site, or not signed        refused; nobody is told less than before
+        older, over already, of another gate or site,
+        or not signed                                        refused; nobody is told less than before
 
 INVARIANT: what is held never goes back, not over a restart either: what is on disk is read like what arrives.
 INVARIANT: a snapshot counts from the standing that names it on, and from nothing else. It says nothing of lockdowns and revocations,
@@ -98,6 +99,8 @@ class Knowledge:
         held, arrived = self.snapshot, hashlib.sha256(wire).digest()
         if held is not None and (read.version, read.issued) <= (held.version, held.issued):
             return Ignored.SNAPSHOT_REPEATED if arrived == self.digest else Ignored.SNAPSHOT_OLD
+        if self.standing is not None and read.until <= self.standing.issued.timestamp():
+            return Ignored.SNAPSHOT_EXPIRED
         if held is None or held.version != read.version:
             self.confirmed = None
         self.snapshot, self.digest = read, arrived

@@ -5,7 +5,7 @@
     a scan that nobody answers                         -> `AloneDecision`
 
 It is told everything and asked by the controller, which alone moves a strike. What must not have come - a snapshot that is
-older than the one held, another gate's, one that nobody signed - is told upward once a boot for each kind.
+older than the one held, one that is over, another gate's, one that nobody signed - is told upward once a boot for each kind.
 """
 
 from collections.abc import Callable, Iterable
@@ -178,6 +178,7 @@ _ALARMING: Final = frozenset(
         Ignored.SNAPSHOT_MALFORMED,
         Ignored.SNAPSHOT_FOREIGN,
         Ignored.SNAPSHOT_OLD,
+        Ignored.SNAPSHOT_EXPIRED,
         Ignored.STANDING_FORGED,
         Ignored.STANDING_MALFORMED,
         Ignored.STANDING_FOREIGN,

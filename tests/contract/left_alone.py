@@ -447,6 +447,11 @@ def unfit() -> Iterator[Unfit]:
             (Ignored.SNAPSHOT_MALFORMED, PolicyFile.SNAPSHOT, policy_wire(stands.payload())),
             (Ignored.SNAPSHOT_FOREIGN, PolicyFile.SNAPSHOT, policy_wire(snapshots()[INNER].payload())),
             (Ignored.SNAPSHOT_OLD, PolicyFile.SNAPSHOT, policy_wire(replace(snapshot, **older).payload())),
+            (
+                Ignored.SNAPSHOT_EXPIRED,
+                PolicyFile.SNAPSHOT,
+                policy_wire(replace(snapshot, until=int(NOON.timestamp()), **newer).payload()),
+            ),
             (Ignored.SNAPSHOT_REPEATED, PolicyFile.SNAPSHOT, snapshot_message(FRONT)),
             (Ignored.SNAPSHOT_CLEARED, PolicyFile.SNAPSHOT, b""),
             (Ignored.STANDING_FORGED, PolicyFile.STANDING, strangers),

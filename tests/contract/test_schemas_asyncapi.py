@@ -346,7 +346,8 @@ async def test_what_the_service_sends_has_the_quality_of_service_that_stands_her
     assert kept.published[-1]["payload"] == newest.wire
     running._flow = fresh_flow()
     snapshots = {readers.topic_of(Channel.POLICY, gate) for gate in running._flow.policy.gates}
-    providing = asyncio.create_task(running._provisions.run(lambda: running._flow))
+    running._provisions.changed(running._flow)
+    providing = asyncio.create_task(running._provisions.run())
     async with asyncio.timeout(30):
         while not snapshots <= {call["topic"] for call in kept.published}:
             kept.something.clear()

@@ -441,6 +441,7 @@ SNAPSHOTS = {
     "snapshot-forged": {"version": 101, "key": STRANGER},
     "snapshot-foreign": {"version": 101, "gate": OTHER_GATE},
     "snapshot-old": {"version": 99},
+    "snapshot-expired": {"version": 101, "until": int(NOON.timestamp())},
 }
 
 
