@@ -14,40 +14,48 @@ A command's modules are imported when it is asked for: a gate that runs has litt
 
 import sys
 from importlib import import_module
-from typing import Final, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+
+from gatekeeper.on_demand import Where, group_of
 
 __all__ = ["app", "main"]
 
-_STANDS_IN: Final = {
-    "enrol": "devices.enrolling",
-    "check": "devices.cli.gate",
-    "checkpoint": "devices.cli.gate",
-    "run": "devices.cli.gate",
-    "simulate": "devices.simulator.command",
-    "conformance": "devices.examination.command",
+_COMMANDS = {
+    "enrol": Where(
+        module="devices.enrolling",
+        attribute="enrol",
+        help="Make this gate's keys here and ask for its place at the site, which two people grant after comparing the fingerprint.",
+    ),
+    "check": Where(
+        module="devices.cli.gate",
+        attribute="check",
+        help="Say whether a gate's folder is in order, what it may decide alone, which hardware it has and whether that can be opened, and which key it holds.",
+    ),
+    "checkpoint": Where(
+        module="devices.cli.gate",
+        attribute="checkpoint",
+        help="Print the newest checkpoint that this gate remembers, as the log signed it, for `gatekeeper audit verify --checkpoint`.",
+    ),
+    "run": Where(
+        module="devices.cli.gate",
+        attribute="run",
+        help="Be this gate until stopped (SIGINT or SIGTERM), with the hardware and the bridge that gate.json gives it.",
+    ),
+    "simulate": Where(
+        module="devices.simulator.command",
+        attribute="simulate",
+        help="Let people walk through real gates with real badges, until stopped.",
+    ),
+    "conformance": Where(
+        module="devices.examination.command",
+        attribute="conformance",
+        help="Play the service for one foreign gate, and judge what it does by schemas/MAKERS.md.",
+    ),
 }
-"""The commands, and the module in which each is the function of its name."""
-
-
-class _Commands(TyperGroup):
-    """Commands that are imported when they are asked for."""
-
-    def list_commands(self, ctx: object) -> list[str]:  # type: ignore[explicit-override] # noqa: ARG002 - the framework's
-        return list(_STANDS_IN)
-
-    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:  # type: ignore[explicit-override] # noqa: ARG002 - the framework's
-        if cmd_name not in _STANDS_IN:
-            return None
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(cmd_name)(getattr(import_module(_STANDS_IN[cmd_name]), cmd_name))
-        return cast("TyperCommand", typer.main.get_command(alone))
-
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=group_of(_COMMANDS),
     name="gatekeeper-device",
     no_args_is_help=True,
     add_completion=False,

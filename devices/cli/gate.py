@@ -84,7 +84,9 @@ def checkpoint(
 
 def run(
     folder: Folder,
-    broker: Annotated[str, typer.Option(help="mqtt[s]://host[:port]; the gate logs in with its own name.")],
+    broker: Annotated[
+        str, typer.Option(help="mqtt:// or mqtts://host[:port]; the gate logs in with its own name.")
+    ],
     authority: Annotated[
         Path | None, typer.Option(help="The certificates that the broker's must come from (PEM).")
     ] = None,
