@@ -168,7 +168,7 @@ class Barracks:
             posts = await stack.enter_async_context(asyncio.TaskGroup())
             standing = [posts.create_task(post.stand(), name=gate) for gate, post in self._posts.items()]
             try:
-                await self._unless_stopped(asyncio.gather(*(post.agent() for post in self._posts.values())))
+                await self._unless_stopped(self._all_at_work())
                 where = self._readers.hostname or "127.0.0.1", self._readers.port or 1883
                 with StockReaders(*where) as tele:
                     self._clock = DayClock(speed=self._pace.speed, begins=self._pace.begins, stop=stop)
@@ -536,6 +536,10 @@ class Barracks:
         if self._clock is None:
             raise RuntimeError("nobody walks yet")
         return self._clock
+
+    async def _all_at_work(self) -> None:
+        for post in self._posts.values():
+            await post.agent()
 
     async def _unless_stopped(self, waiting: Any) -> object:
         """What is awaited, or None when told to stop before."""

@@ -177,13 +177,13 @@ async def test_lamp_and_buzzer_do_what_the_gate_says(cable: Cable):
             Signal.GRANTED, reason=None, entry=None
         )  # nobody is there yet, and nothing is kept for later
         await eventually(lambda: gate.is_secure)
-        for signal in Signal:
-            gate.show(signal, reason=None, entry=None)
 
         def told(kind: int) -> list[dict[str, Any]]:
             return [command for command in reader.commands if command["command"] == kind]
 
-        await eventually(lambda: len(told(osdp_sys.CMD_BUZZER)) == len(Signal))
+        for shown, signal in enumerate(Signal, start=1):
+            gate.show(signal, reason=None, entry=None)
+            await eventually(lambda: len(told(osdp_sys.CMD_BUZZER)) == shown)  # noqa: B023 - awaited at once
         lamps = dict(zip(Signal, told(osdp_sys.CMD_LED), strict=True))
         assert lamps[Signal.GRANTED]["on_color"] == osdp_sys.LED_COLOR_GREEN
         assert lamps[Signal.DENIED]["on_color"] == osdp_sys.LED_COLOR_RED
