@@ -3,7 +3,7 @@
     card -> (held) -> (proof) -> scan, sent again -> answer: let in, denied, or patience
                                                   -> nobody answers: given up, or decided alone (see `deciding`)
 
-That an answer is the service's, and which scan it is for, the controller has found before it calls `decided`.
+That an answer is the service's, and which scan it is for, the controller has found before it calls `take_answer`.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Asking:
 
     # -- the badge ----------------------------------------------------------------------------------------------------
 
-    def card(self, lane: Lane, card: CardPresented) -> None:
+    def take_card(self, lane: Lane, card: CardPresented) -> None:
         """Take a card, hold it, or show why not."""
         beacon = self._beacons.fresh(at=self._turn.at)
         if not self.tampered.isdisjoint({None, lane.doorway.id}):
@@ -106,7 +106,7 @@ class Asking:
             if card is not None and not self._up.speaks_of(lane.doorway.id):
                 lane.held = None
                 self._turn.cancel(lane, TimerKind.HELD_CARD)
-                self.card(lane, card)
+                self.take_card(lane, card)
 
     def let_go_of_card(self, lane: Lane) -> None:
         """A held card waited for too long."""
@@ -126,7 +126,7 @@ class Asking:
         self._turn.do(AskProof(access_point=lane.doorway.id, digest=sha256(signed).digest()))
         self._turn.start(lane, TimerKind.PROOF, self._limits.proof)
 
-    def proof(self, lane: Lane, signature: bytes | None) -> None:
+    def take_proof(self, lane: Lane, signature: bytes | None) -> None:
         """Send the scan with whatever the badge gave: one that proved nothing is denied, and stands in the log."""
         asked, lane.asked = lane.asked, None
         if asked is None:
@@ -201,7 +201,7 @@ class Asking:
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
-    def decided(self, lane: Lane, sent: Sent, answer: Answer) -> None:
+    def take_answer(self, lane: Lane, sent: Sent, answer: Answer) -> None:
         """Take what the service says to a scan under way."""
         waited = timedelta(seconds=self._turn.at - sent.since)
         match answer:

@@ -42,7 +42,7 @@ class Believing:
         self._warned: set[Ignored] = set()
         self._doubted = False
 
-    def beacon(self, wire: bytes) -> None:
+    def take_beacon(self, wire: bytes) -> None:
         """Take a beacon, and the time it tells."""
         ignored = self._beacons.take(wire, at=self._turn.at)
         self._turn.ignore(ignored)
@@ -52,7 +52,7 @@ class Believing:
             self._standby.time.heard(newest.issued, at=self._turn.at)
             self._doubt_clock()
 
-    def checkpoint(self, wire: bytes) -> None:
+    def take_checkpoint(self, wire: bytes) -> None:
         """Take a checkpoint: remember it, or tell of it."""
         taken = self._checkpoints.take(wire)
         match taken:
@@ -67,7 +67,7 @@ class Believing:
                     self._warned.add(taken)
                     self._turn.do(Warn(taken))
 
-    def policy(self, event: PolicyEvent) -> None:
+    def take_policy(self, event: PolicyEvent) -> None:
         """Take what the gate may decide by while it is alone."""
         taken = self._standby.take(event, at=self._turn.at)
         if isinstance(taken, Ignored):

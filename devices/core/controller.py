@@ -263,13 +263,13 @@ class Controller:
             case Appended() | AppendFailed() | JournalSettled() | EntriesRead() | JournalBegun():
                 self._telling.hear_disk(event)
             case CardPresented():
-                self._asking.card(self._lanes[event.access_point], event)
+                self._asking.take_card(self._lanes[event.access_point], event)
             case ProofGiven():
-                self._asking.proof(self._lanes[event.access_point], event.signature)
+                self._asking.take_proof(self._lanes[event.access_point], event.signature)
             case AnswerReceived() | BeaconReceived() | CheckpointReceived() | CommandReceived():
                 self._hear(event)
             case SnapshotReceived() | StandingReceived() | TrustReceived():
-                self._believing.policy(event)
+                self._believing.take_policy(event)
             case TimerFired(timer):
                 self._timer(timer)
             case _:
@@ -306,11 +306,11 @@ class Controller:
             case AnswerReceived(wire):
                 self._answer(wire)
             case BeaconReceived(wire):
-                self._believing.beacon(wire)
+                self._believing.take_beacon(wire)
             case CheckpointReceived(wire):
-                self._believing.checkpoint(wire)
+                self._believing.take_checkpoint(wire)
             case CommandReceived(wire):
-                self._orders.command(wire)
+                self._orders.take_command(wire)
             case _:
                 assert_never(event)
 
@@ -356,7 +356,7 @@ class Controller:
                 self._up.recorded(asked, answer.message, at=self._turn.at)
                 self._turn.ignore(Ignored.ANSWER_LATE)
             case Sent(message=Scan(access_point=access_point)):
-                self._asking.decided(self._lanes[access_point], asked, answer)
+                self._asking.take_answer(self._lanes[access_point], asked, answer)
             case Sent() | Entry() if answer.verdict is Verdict.RECORDED:
                 self._recorded(asked, answer.message)
             case _:
@@ -386,7 +386,7 @@ class Controller:
             case TimerKind.HELD_CARD:
                 self._asking.let_go_of_card(lane)
             case TimerKind.PROOF:
-                self._asking.proof(lane, None)
+                self._asking.take_proof(lane, None)
             case TimerKind.RESEND:
                 self._asking.scan_again(lane)
             case TimerKind.ALONE:

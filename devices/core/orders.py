@@ -55,7 +55,7 @@ class Orders:
         self._is_restarting = False
         self._last_word: bytes | None = None
 
-    def command(self, wire: bytes) -> None:
+    def take_command(self, wire: bytes) -> None:
         """Obey a command, or tell why not."""
         heard = self._time.is_measured(at=self._turn.at) and self._beacons.fresh(at=self._turn.at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._turn.at) if heard else None)
@@ -102,7 +102,7 @@ class Orders:
         wire = self.untimed
         if wire is not None and self._time.is_measured(at=self._turn.at):
             self.untimed = None
-            self.command(wire)
+            self.take_command(wire)
 
     # -- what is done -------------------------------------------------------------------------------------------------
 

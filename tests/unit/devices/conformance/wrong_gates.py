@@ -216,7 +216,7 @@ class ForgivingController(Controller):
         if isinstance(sent, Sent):
             self._time.answered(forgiven.issued, asked=sent.since, at=self._turn.at)
         if isinstance(sent, Sent) and isinstance(sent.message, Scan):
-            self._asking.decided(self._lanes[sent.message.access_point], sent, self.bent(forgiven))
+            self._asking.take_answer(self._lanes[sent.message.access_point], sent, self.bent(forgiven))
         elif isinstance(sent, Sent | Entry) and forgiven.verdict is Verdict.RECORDED:
             self._recorded(sent, forgiven.message)
 
@@ -729,9 +729,9 @@ class TellsNothing(HallGate):
 
     class believing_type(Believing):  # noqa: N801
         @override
-        def checkpoint(self, wire: bytes) -> None:
+        def take_checkpoint(self, wire: bytes) -> None:
             self._checkpoints._has_told = True
-            super().checkpoint(wire)
+            super().take_checkpoint(wire)
 
 
 class RemembersStrangersNotes(HallGate):
