@@ -25,7 +25,7 @@ demo: $(VENV)/.ready ## set up a simulated barracks and run it: ARGS="--seconds 
 	@$(BIN)/gatekeeper demo $(ARGS)
 
 test: $(VENV)/.ready ## run every test against a real broker and database: ARGS="-k name", WORKERS=0 in one process
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.ready ## lint, format, types, import contracts, dependencies
 	@$(BIN)/ruff check .

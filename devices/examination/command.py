@@ -41,7 +41,9 @@ class _Broker:
 
 
 def conformance(
-    broker: Annotated[str, typer.Option(help="mqtt[s]://host[:port] of a broker that the gate uses, too.")],
+    broker: Annotated[
+        str, typer.Option(help="mqtt:// or mqtts://host[:port] of a broker that the gate uses, too.")
+    ],
     gate: Annotated[str, typer.Option(help="The gate's name.")],
     folder: Annotated[Path, typer.Option(help="Where the throw-away site and the report are kept.")],
     request: Annotated[

@@ -35,7 +35,9 @@ def simulate(
     folder: Annotated[
         Path, typer.Option(help="The site's folder, with gates/, people.json and policy.cose.")
     ],
-    broker: Annotated[str, typer.Option(help="mqtt[s]://host[:port]; each gate logs in with its own name.")],
+    broker: Annotated[
+        str, typer.Option(help="mqtt:// or mqtts://host[:port]; each gate logs in with its own name.")
+    ],
     readers: Annotated[str, typer.Option(help="mqtt://host[:port] where stock readers publish.")],
     people: Annotated[int, typer.Option(min=1, help="How many of the site's people walk.")] = 200,
     speed: Annotated[

@@ -9,8 +9,9 @@ import sys
 import typer
 
 from gatekeeper import __version__
-from gatekeeper.cli.on_demand import Where, group_of
+from gatekeeper.cli.extras import loaded
 from gatekeeper.cli.talk import say
+from gatekeeper.on_demand import Where, group_of
 
 __all__ = ["app", "main"]
 
@@ -117,7 +118,10 @@ _COMMANDS = {
 }
 
 app = typer.Typer(
-    cls=group_of(_COMMANDS), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=group_of(_COMMANDS, load=loaded),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 _MISUSED = 2

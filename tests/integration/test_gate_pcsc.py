@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from devices.app import make_gate
-from devices.cli import failed_hardware
+from devices.cli.gate import failed_hardware
 from devices.hardware.fake_chip import FakeChip
 from devices.hardware.fitting import opened as opened_points
 from devices.hardware.key_bound import NoBadge, reader_name

@@ -2,7 +2,8 @@
 
 import typer
 
-from gatekeeper.cli.on_demand import Where, group_of
+from gatekeeper.cli.extras import loaded
+from gatekeeper.on_demand import Where, group_of
 
 __all__ = ["app"]
 
@@ -57,7 +58,9 @@ _COMMANDS = {
     ),
 }
 
-app = typer.Typer(cls=group_of(_COMMANDS), no_args_is_help=True, help="Prove that the log is whole.")
+app = typer.Typer(
+    cls=group_of(_COMMANDS, load=loaded), no_args_is_help=True, help="Prove that the log is whole."
+)
 
 
 @app.callback()

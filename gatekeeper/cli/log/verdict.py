@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.cli.asked import Data, Dsn, JsonOutput, Site, VaultDsn
+from gatekeeper.cli.extras import loaded
 from gatekeeper.cli.log.brought import memory_at_home, read_policy, read_roots
 from gatekeeper.cli.log.told import (
     CANNOT_CHECK,
@@ -22,7 +23,6 @@ from gatekeeper.cli.log.told import (
     witness_document,
     witness_words,
 )
-from gatekeeper.cli.on_demand import loaded
 from gatekeeper.cli.talk import json_line, progress, say
 from gatekeeper.core.export import proves
 from gatekeeper.service.auditor import CannotCheckError, Fault, Known, Memory, Report, verify_bundle

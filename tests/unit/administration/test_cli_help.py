@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from devices.cli import app as device
 from gatekeeper.cli import app
 
 
@@ -19,7 +20,8 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         yield " ".join(path), command
 
 
-COMMANDS = dict(_commands(typer.main.get_command(app), ()))
+PROGRAMS = {"gatekeeper": typer.main.get_command(app), "gatekeeper-device": typer.main.get_command(device)}
+COMMANDS = {name: one for program, group in PROGRAMS.items() for name, one in _commands(group, (program,))}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -37,14 +39,14 @@ def test_every_option_says_what_it_is(name: str):
     assert (silent, bool(command.help)) == ([], True)
 
 
-def _groups(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+def _groups(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     if isinstance(command, TyperGroup):
         yield " ".join(path), command
         for name, inner in command.commands.items():
             yield from _groups(inner, (*path, name))
 
 
-GROUPS = dict(_groups(typer.main.get_command(app)))
+GROUPS = {name: one for program, group in PROGRAMS.items() for name, one in _groups(group, (program,))}
 
 
 @pytest.mark.parametrize("name", GROUPS)
@@ -57,4 +59,4 @@ def test_a_group_says_of_a_command_what_the_command_says_of_itself(name: str):
 
 
 def test_there_are_commands_to_ask_about():
-    assert {"holder pin", "badge revoke", "visitor add", "site init"} <= COMMANDS.keys()
+    assert {"gatekeeper holder pin", "gatekeeper site init", "gatekeeper-device run"} <= COMMANDS.keys()

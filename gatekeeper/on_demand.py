@@ -1,23 +1,20 @@
 """Groups of commands that are imported when one of them is called, and not before.
 
-Who checks a bundle needs no database driver and no web server, neither installed nor loaded. So a group knows of its
-commands where they are and what its help says of them in one sentence (a test holds that against the command itself).
+Who checks a bundle needs no database driver and no web server, neither installed nor loaded, and a gate that runs has no
+memory to spare for a simulator. So a group knows of its commands where they are and what its help says of them in one sentence (a test holds that against the command itself).
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
-from gatekeeper.cli.talk import say
-
-__all__ = ["Where", "group_of", "loaded"]
-
-_MISUSED = 2
+__all__ = ["Load", "Where", "group_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +26,21 @@ class Where:
     help: str
 
 
-def group_of(commands: Mapping[str, Where]) -> type[TyperGroup]:
+Load: TypeAlias = Callable[[str, str], ModuleType]
+"""Imports a module, the first argument, for what the second names."""
+
+
+def _load(module: str, what: str) -> ModuleType:
+    del what
+    return import_module(module)
+
+
+def group_of(commands: Mapping[str, Where], *, load: Load = _load) -> type[TyperGroup]:
     """The class of a group with these commands, for `typer.Typer(cls=...)`; those registered as usual follow after."""
 
     class OnDemand(_OnDemand):
         table = commands
+        loader = staticmethod(load)
 
     return OnDemand
 
@@ -42,10 +49,11 @@ class _OnDemand(TyperGroup):
     """A group whose help names commands that are not imported, and whose call imports the one that is called."""
 
     table: Mapping[str, Where]
+    loader: Load
 
     def __init__(self, *, commands: Any = None, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands(self.table, commands or {})
+        self.commands = _Commands(self.table, commands or {}, self.loader)
 
     @override
     def list_commands(self, ctx: Any) -> list[str]:
@@ -72,14 +80,15 @@ class _OnDemand(TyperGroup):
 class _Commands(MutableMapping[str, Any]):
     """The commands of a group by name; each is imported when it is looked up."""
 
-    def __init__(self, table: Mapping[str, Where], registered: Mapping[str, Any]) -> None:
+    def __init__(self, table: Mapping[str, Where], registered: Mapping[str, Any], load: Load) -> None:
         self._found: dict[str, Any] = {**dict.fromkeys(table), **registered}
         self._table = table
+        self._load = load
 
     @override
     def __getitem__(self, name: str) -> Any:
         if self._found[name] is None:
-            self._found[name] = _imported(name, self._table[name])
+            self._found[name] = _imported(name, self._table[name], self._load)
         return self._found[name]
 
     @override
@@ -99,8 +108,8 @@ class _Commands(MutableMapping[str, Any]):
         return len(self._found)
 
 
-def _imported(name: str, where: Where) -> Any:
-    found = getattr(loaded(where.module, name), where.attribute)
+def _imported(name: str, where: Where, load: Load) -> Any:
+    found = getattr(load(where.module, name), where.attribute)
     around = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     around.callback()(_around)
     if isinstance(found, typer.Typer):
@@ -113,18 +122,3 @@ def _imported(name: str, where: Where) -> Any:
 
 def _around() -> None:
     """Make a group even of a single command."""
-
-
-def loaded(module: str, what: str) -> Any:
-    """Import what a command needs. Where only an extra is installed, a missing package is no defect: `what` needs it."""
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as missing:
-        package = (missing.name or "").partition(".")[0]
-        if package in {"", "gatekeeper"}:
-            raise
-        say(
-            f"{what} needs the package {package}, which is not installed: pip install '.[server]' in the folder of "
-            "Gatekeeper's source."
-        )
-        raise typer.Exit(_MISUSED) from missing

@@ -1,14 +1,4 @@
-"""`gatekeeper-device`: what one does at a gate. Data goes to stdout, talk to stderr.
-
-    enrol   make the gate's keys here, and ask for its place at the site: over the network with a code, or by hand
-    check   whether a gate's folder is in order
-    checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
-    run     be the gate
-    simulate  let the people of an example site walk
-    conformance  examine a gate of another maker
-
-It makes no site and no trust list, but for a throw-away one to examine with; those come from the site, by hand.
-"""
+"""What `gatekeeper-device` does with the folder of one gate: check it, print its newest checkpoint, be the gate."""
 
 import asyncio
 import signal
@@ -22,8 +12,6 @@ from devices.app import gate_on, make_link, opened_hardware
 from devices.bridges.settings import bridged
 from devices.certificate import read_certificate
 from devices.checkpoint_file import memory_document
-from devices.enrolling import enrol
-from devices.examination.command import conformance
 from devices.hardware.fitting import described, opened
 from devices.hardware.ports import HardwareError
 from devices.holdings import told
@@ -32,24 +20,13 @@ from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
 from devices.renewal import CertificateRenewal
 from devices.settings import GateSettings, SettingsError, read_gate_folder
-from devices.simulator.command import simulate
 from devices.site_desk import DeskUrlError, SiteDesk
 from gatekeeper.core.enrolment import fingerprint
 from gatekeeper.core.log_keys import log_verifiers
 from gatekeeper.model.trees import SITE_TREE
 
-__all__ = ["app", "failed_hardware", "main"]
+__all__ = ["RESTART", "check", "checkpoint", "failed_hardware", "run"]
 
-app = typer.Typer(
-    name="gatekeeper-device",
-    help="What one does at a gate.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("enrol")(enrol)
-app.command("simulate")(simulate)
-app.command("conformance")(conformance)
 _REFUSED = 1
 RESTART = 75
 """What `run` exits with when the service has the gate start anew (EX_TEMPFAIL of sysexits.h: do it again)."""
@@ -59,7 +36,6 @@ Folder = Annotated[
 ]
 
 
-@app.command()
 def check(folder: Folder) -> None:
     """Say whether a gate's folder is in order, what it may decide alone, which hardware it has and whether that can be opened, and which key it holds.
 
@@ -79,7 +55,6 @@ def check(folder: Folder) -> None:
     _check_hardware(settings)
 
 
-@app.command()
 def checkpoint(
     folder: Folder,
     json_output: Annotated[
@@ -107,10 +82,11 @@ def checkpoint(
         _say(f"{memory.newest.size} entries, the newest of {memory.newest.at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
-@app.command()
 def run(
     folder: Folder,
-    broker: Annotated[str, typer.Option(help="mqtt[s]://host[:port]; the gate logs in with its own name.")],
+    broker: Annotated[
+        str, typer.Option(help="mqtt:// or mqtts://host[:port]; the gate logs in with its own name.")
+    ],
     authority: Annotated[
         Path | None, typer.Option(help="The certificates that the broker's must come from (PEM).")
     ] = None,
@@ -152,11 +128,6 @@ def run(
     if starts_anew:
         _say(f"{settings.gate} ends because an operator has it start anew.")
         raise typer.Exit(RESTART)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
 
 
 async def _until_stopped(gate: GateAgent, renewal: CertificateRenewal | None) -> bool:
