@@ -6,7 +6,10 @@
     checkpoints  what is remembered of the site's log, and what contradicts it
     outbox       numbering, signing and remembering what goes up
     tally        what the gate saw, for whoever asks
-    controller   the whole gate
+    controller   the whole gate: each event to the part it concerns
+    lane, turn   one access point; the step under way, and what it makes the gate do
+    telling, believing, doors, orders, deciding, asking
+                 the parts of the controller, each of which calls only those before it
 
 Read `controller` first. Nothing here knows MQTT, asyncio, files or metal.
 """

@@ -4,8 +4,9 @@
     BeaconReceived                                     -> what time it is
     a scan that nobody answers                         -> `AloneDecision`
 
-It is told everything and asked by the controller, which alone moves a strike. What must not have come - a snapshot that is
-older than the one held, one that is over, another gate's, one that nobody signed - is told upward once a boot for each kind.
+It is told everything and asked by the parts of the controller, of which `doors` alone moves a strike. What must not have come -
+a snapshot that is older than the one held, one that is over, another gate's, one that nobody signed - is told upward once a
+boot for each kind.
 """
 
 from collections.abc import Callable, Iterable

@@ -445,7 +445,7 @@ class Gate(RuleBasedStateMachine):
         before = self.commands_ignored()
         opens = self.may_open(untimed) if untimed is not None else None
         effects = self.talk.hears(wire)
-        if untimed is not None and controller._untimed is None:
+        if untimed is not None and controller._orders.untimed is None:
             self.untimed = None
             counted = self.commands_ignored() == before
             assert self.may_count(untimed) or not counted, "a command counted that must not"

@@ -12,13 +12,17 @@ from typing_extensions import override
 
 from devices.conformance.script import Ask, Do, Reply
 from devices.conformance.site import Question
+from devices.core.asking import Asking
 from devices.core.belief import Beacons, Ignored, read_answer
+from devices.core.believing import Believing
 from devices.core.checkpoints import CheckpointMemory, Checkpoints
 from devices.core.commands import Commands, Obeyed
 from devices.core.controller import Controller, Limits
+from devices.core.doors import Doors
 from devices.core.events import Event, LinkDown, LinkUp
 from devices.core.journal import Entry, Journal, JournalFound
 from devices.core.outbox import Outbox, Sent
+from devices.core.telling import Telling
 from devices.journal_file import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.trust import Use
@@ -36,7 +40,7 @@ from gatekeeper.model.messages import (
     Verdict,
 )
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic
-from tests.unit.devices.conformance.hall import GATE, SITE, HallGate
+from tests.unit.devices.conformance.hall import GATE, SITE, HallGate, becomes
 
 DECISIONS = gate_topic(SITE, GATE, Channel.DECISION)
 
@@ -204,15 +208,15 @@ class ForgivingController(Controller):
 
     @override
     def _answer(self, wire: bytes) -> None:
-        answer = read_answer(wire, gate=GATE, topic=DECISIONS, keys=self._trust.decisions)
+        answer = read_answer(wire, gate=GATE, topic=DECISIONS, keys=self._standby.trust.decisions)
         forgiven = self.forgive(wire) if isinstance(answer, Ignored) else answer
         if forgiven is None:
             return
         sent = self.find(forgiven)
         if isinstance(sent, Sent):
-            self._time.answered(forgiven.issued, asked=sent.since, at=self._at)
+            self._time.answered(forgiven.issued, asked=sent.since, at=self._turn.at)
         if isinstance(sent, Sent) and isinstance(sent.message, Scan):
-            self._decided(self._lanes[sent.message.access_point], sent, self.bent(forgiven))
+            self._asking.take_answer(self._lanes[sent.message.access_point], sent, self.bent(forgiven))
         elif isinstance(sent, Sent | Entry) and forgiven.verdict is Verdict.RECORDED:
             self._recorded(sent, forgiven.message)
 
@@ -234,7 +238,7 @@ class BelievesForOthers(HallGate):
                 wire,
                 gate="another-gate",
                 topic=DECISIONS,
-                keys=self._trust.decisions,  # type: ignore[arg-type]
+                keys=self._standby.trust.decisions,  # type: ignore[arg-type]
             )
             return None if isinstance(answer, Ignored) else answer
 
@@ -244,7 +248,7 @@ class BelievesOtherTopics(HallGate):
         @override
         def forgive(self, wire: bytes) -> Answer | None:
             topic = DECISIONS.replace(f"/{GATE}/", "/another-gate/")
-            answer = read_answer(wire, gate=GATE, topic=topic, keys=self._trust.decisions)
+            answer = read_answer(wire, gate=GATE, topic=topic, keys=self._standby.trust.decisions)
             return None if isinstance(answer, Ignored) else answer
 
 
@@ -275,7 +279,7 @@ class AsksTheWallClock(HallGate):
     class controller_type(ForgivingController):  # noqa: N801
         @override
         def find(self, answer: Answer) -> Sent | Entry | Ignored:
-            old = self._wall is not None and self._wall.at - answer.issued > timedelta(days=1)
+            old = self._turn.wall is not None and self._turn.wall.at - answer.issued > timedelta(days=1)
             return Ignored.ANSWER_LATE if old else super().find(answer)
 
 
@@ -348,9 +352,9 @@ class OpensAfterADenial(HallGate):
 
 
 class NeverAgain(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class asking_type(Asking):  # noqa: N801
         @override
-        def _scan_again(self, lane: Any) -> None:
+        def scan_again(self, lane: Any) -> None:
             return
 
 
@@ -367,18 +371,20 @@ class Stubborn(HallGate):
 
     @override
     def spoil(self, made: Controller) -> None:
-        made._limits = replace(Limits(), deadline=timedelta(seconds=9))  # type: ignore[misc]
+        made._asking._limits = replace(Limits(), deadline=timedelta(seconds=9))  # type: ignore[misc]
 
 
 class SaysNothingOfWhatItGaveUp(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class asking_type(Asking):  # noqa: N801
         @override
-        def _give_up(self, lane: Any) -> None:
+        def give_up(self, lane: Any) -> None:
             if lane.scan is not None:
                 self._settle_scan(lane, lane.scan, later=Ignored.ANSWER_LATE)
 
 
 class StaleBeacons(Beacons):
+    __slots__ = ()
+
     @override
     def fresh(self, *, at: float) -> bytes | None:
         return self.newest.value if self.newest is not None else None
@@ -387,11 +393,12 @@ class StaleBeacons(Beacons):
 class IgnoresSilence(HallGate):
     @override
     def spoil(self, made: Controller) -> None:
-        kept = made._beacons
-        made._beacons = StaleBeacons(site=kept.site, topic=kept.topic, keys=kept.keys)  # type: ignore[misc]
+        becomes(made._beacons, StaleBeacons)
 
 
 class AnyBeacon(Beacons):
+    __slots__ = ()
+
     @override
     def take(self, wire: bytes, *, at: float) -> Ignored | None:
         before, self.newest = self.newest, None
@@ -405,8 +412,7 @@ class TakesAnyBeacon(HallGate):
 
     @override
     def spoil(self, made: Controller) -> None:
-        kept = made._beacons
-        made._beacons = AnyBeacon(site=kept.site, topic=kept.topic, keys=kept.keys)  # type: ignore[misc]
+        becomes(made._beacons, AnyBeacon)
 
 
 # -- wrong memory, wrong words --------------------------------------------------------------------------------------------
@@ -430,8 +436,6 @@ class CriesWolf(HallGate):
 
     @override
     def spoil(self, made: Controller) -> None:
-        taking = made._checkpoints
-
         class Suspicious(Checkpoints):
             @override
             def _read(self, wire: bytes) -> Any:
@@ -441,9 +445,7 @@ class CriesWolf(HallGate):
                     return read
                 return replace(read, at=newest.at + timedelta(seconds=1))
 
-        made._checkpoints = Suspicious(  # type: ignore[misc]
-            topic=taking._topic, trust=self.trust, memory=taking.memory
-        )
+        becomes(made._checkpoints, Suspicious)
 
 
 class TellsItAgain(HallGate):
@@ -455,26 +457,26 @@ class TellsItAgain(HallGate):
 
 
 class TakenWithoutOpening(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def _report(self, lane: Any, outcome: PassageOutcome, *, scan: bytes | None) -> None:
+        def report(self, lane: Any, outcome: PassageOutcome, *, scan: bytes | None) -> None:
             unused = outcome is PassageOutcome.NOT_TAKEN and lane.granted is not None
-            super()._report(lane, PassageOutcome.TAKEN if unused else outcome, scan=scan)
+            super().report(lane, PassageOutcome.TAKEN if unused else outcome, scan=scan)
 
 
 class ForcedWithTheLastScan(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def _report(self, lane: Any, outcome: PassageOutcome, *, scan: bytes | None) -> None:
-            super()._report(lane, outcome, scan=scan or bytes(32))
+        def report(self, lane: Any, outcome: PassageOutcome, *, scan: bytes | None) -> None:
+            super().report(lane, outcome, scan=scan or bytes(32))
 
 
 class NeverSaysShut(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def _tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
+        def tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
             if kind is not StatusKind.CLOSED_AGAIN:
-                super()._tell(kind, access_point, command=command)
+                super().tell(kind, access_point, command=command)
 
 
 class OldChance(HallGate):
@@ -566,6 +568,7 @@ class KnowsNoWindow(HallGate):
 class FirstBeacon(Beacons):
     """Keeps the value of the first it hears."""
 
+    __slots__ = ()
     first: ClassVar[bytes | None] = None
 
     @override
@@ -579,11 +582,13 @@ class FirstBeacon(Beacons):
 class KeepsTheFirstBeacon(HallGate):
     @override
     def spoil(self, made: Controller) -> None:
-        kept, FirstBeacon.first = made._beacons, None
-        made._beacons = FirstBeacon(site=kept.site, topic=kept.topic, keys=kept.keys)  # type: ignore[misc]
+        FirstBeacon.first = None
+        becomes(made._beacons, FirstBeacon)
 
 
 class NoBeacon(Beacons):
+    __slots__ = ()
+
     @override
     def fresh(self, *, at: float) -> bytes | None:
         return bytes(16) if self.newest is None else Beacons.fresh(self, at=at)
@@ -592,8 +597,7 @@ class NoBeacon(Beacons):
 class ScansWithoutABeacon(HallGate):
     @override
     def spoil(self, made: Controller) -> None:
-        kept = made._beacons
-        made._beacons = NoBeacon(site=kept.site, topic=kept.topic, keys=kept.keys)  # type: ignore[misc]
+        becomes(made._beacons, NoBeacon)
 
 
 class TakesAStrangersBeacon(HallGate):
@@ -609,7 +613,7 @@ class BelievesAnyTyp(HallGate):
         def forgive(self, wire: bytes) -> Answer | None:
             verified = cose.verify(
                 wire,
-                keys=self._trust.decisions,
+                keys=self._standby.trust.decisions,
                 typ=CHECKPOINT_TYPE,
                 use=Use.DECISION,
                 external_aad=DECISIONS.encode(),
@@ -624,7 +628,7 @@ class ReadsAnyVersion(HallGate):
         def forgive(self, wire: bytes) -> Answer | None:
             verified = cose.verify(
                 wire,
-                keys=self._trust.decisions,
+                keys=self._standby.trust.decisions,
                 typ=DECISION_TYPE,
                 use=Use.DECISION,
                 external_aad=DECISIONS.encode(),
@@ -657,17 +661,18 @@ class OpensWhatItGaveUp(HallGate):
         def find(self, answer: Answer) -> Sent | Entry | Ignored:
             found = super().find(answer)
             if found is Ignored.ANSWER_LATE and answer.verdict is Verdict.GRANTED:
-                sent: Sent = self.__dict__["given_up"]
+                sent: Sent = self._asking.__dict__["given_up"]
                 self._up._outbox._unanswered[sent.digest] = sent
                 for lane in self._lanes.values():
                     lane.patience = timedelta(minutes=1)
                 return sent
             return found
 
+    class asking_type(Asking):  # noqa: N801
         @override
-        def _give_up(self, lane: Any) -> None:
+        def give_up(self, lane: Any) -> None:
             self.__dict__["given_up"] = lane.scan
-            super()._give_up(lane)
+            super().give_up(lane)
 
 
 class OpensOnAWait(HallGate):
@@ -681,11 +686,11 @@ class OpensOnAWait(HallGate):
 
 
 class NobodyEverEnters(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def _report(self, lane: Any, outcome: PassageOutcome, *, scan: bytes | None) -> None:
+        def report(self, lane: Any, outcome: PassageOutcome, *, scan: bytes | None) -> None:
             taken = outcome is PassageOutcome.TAKEN
-            super()._report(lane, PassageOutcome.NOT_TAKEN if taken else outcome, scan=scan)
+            super().report(lane, PassageOutcome.NOT_TAKEN if taken else outcome, scan=scan)
 
 
 class PatientDoor(HallGate):
@@ -722,11 +727,11 @@ class ForgetsWithTheLink(HallGate):
 class TellsNothing(HallGate):
     """Takes no contradiction for one."""
 
-    class controller_type(Controller):  # noqa: N801
+    class believing_type(Believing):  # noqa: N801
         @override
-        def _checkpoint(self, wire: bytes) -> None:
+        def take_checkpoint(self, wire: bytes) -> None:
             self._checkpoints._has_told = True
-            super()._checkpoint(wire)
+            super().take_checkpoint(wire)
 
 
 class RemembersStrangersNotes(HallGate):
@@ -831,24 +836,24 @@ class ANewJournalEachTime(HallGate):
 
 
 class ConfirmsWithoutTheDigest(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def _tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
-            super()._tell(kind, access_point, command=None if kind is StatusKind.OPENED else command)
+        def tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
+            super().tell(kind, access_point, command=None if kind is StatusKind.OPENED else command)
 
 
 class RefusesInSilence(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def _tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
+        def tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
             if kind is not StatusKind.COMMAND_REFUSED:
-                super()._tell(kind, access_point, command=command)
+                super().tell(kind, access_point, command=command)
 
 
 class LocksNothingDown(HallGate):
-    class controller_type(Controller):  # noqa: N801
+    class doors_type(Doors):  # noqa: N801
         @override
-        def _lock_down(self, lanes: Any, *, on: bool) -> None:
+        def lock_down(self, lanes: Any, *, on: bool) -> None:
             return
 
 
@@ -859,9 +864,11 @@ class ObeysWhatItMustNot(HallGate):
 
     @override
     def spoil(self, made: Controller) -> None:
-        kept, gate, seen = made._commands, self, set[bytes]()
+        gate, seen = self, set[bytes]()
 
         class Obeying(Commands):
+            __slots__ = ()
+
             @override
             def take(self, wire: bytes, *, now: Any) -> Any:
                 came = Commands.take(self, wire, now=now)
@@ -873,9 +880,7 @@ class ObeysWhatItMustNot(HallGate):
                 assert isinstance(command, Command)
                 return Obeyed(command, hashlib.sha256(wire).digest())
 
-        made._commands = Obeying(  # type: ignore[misc]
-            gate=kept.gate, boot=kept.boot, topic=kept.topic, keys=kept.keys
-        )
+        becomes(made._commands, Obeying)
 
     def obeys(self, *, again: bool) -> bool:
         return True
