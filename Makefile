@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= auto
+WORKERS ?= $(shell expr $$(nproc) + 1)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help demo test check bench mutants clean format constraints

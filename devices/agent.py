@@ -70,6 +70,7 @@ from devices.core.events import (
     Warn,
 )
 from devices.core.journal import Entry
+from devices.core.lane import Limits
 from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
 from devices.journal_file import JournalDamagedError, JournalPort
@@ -140,6 +141,7 @@ class GateAgent:
         fittings: Mapping[AccessPointId, Fittings] | None = None,
         routes: Mapping[str, Route] | None = None,
         wall_clock: Callable[[], WallTime] = free_running_clock,
+        limits: Limits | None = None,
     ) -> None:
         self._controller: Final = Controller(
             gate=settings.gate,
@@ -153,6 +155,7 @@ class GateAgent:
             checkpoints=settings.checkpoints,
             anchor=settings.anchor,
             held=settings.held,
+            limits=limits,
         )
         self._trust: Final = settings.trust
         self._gate: Final = settings.gate

@@ -1,13 +1,17 @@
 """A disk that lost the last entry after it was sent: its number is given again, the service refuses it, and nothing is stuck or lost."""
 
 import json
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devices.app import make_gate
+from devices.agent import GateAgent
+from devices.app import make_link, open_journal
 from devices.core.journal_format import RECORDS
+from devices.core.lane import Limits
 from devices.journal_file import JOURNAL
 from devices.settings import GateSettings, read_gate_folder
 from gatekeeper.adapters.postgres import PostgresReading
@@ -16,6 +20,9 @@ from tests.acceptance.test_journal import a_gate_with_contacts
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.acceptance
+
+IMPATIENT = Limits(resend=timedelta(milliseconds=100), resend_most=timedelta(milliseconds=400))
+"""A gate that sends again what is refused every five seconds is here for minutes."""
 
 
 async def test_a_number_that_is_given_again_is_refused_and_what_stood_there_is_told_in_a_new_journal(
@@ -42,7 +49,8 @@ async def test_a_number_that_is_given_again_is_refused_and_what_stood_there_is_t
 
 async def tells(site: Barracks, settings: GateSettings, *, openings: int) -> None:
     """Have a door forced so many times, and wait until all is answered."""
-    gate = make_gate(settings, broker=site.broker.url)
+    link = make_link(settings, broker=site.broker.url)
+    gate = GateAgent(settings, link, open_journal=partial(open_journal, settings), limits=IMPATIENT)
     door = next(door.id for door in settings.doorways if door.has_contact)
     async with gate:
         await gate.service_heard()
