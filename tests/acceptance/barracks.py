@@ -25,6 +25,7 @@ from gatekeeper.config import Settings
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.ids import SiteId
 from gatekeeper.service.auditor import Known
+from tests.support import waiting
 
 ROOT = Path(__file__).parents[2]
 SITE = SiteId("johan-willem-friso")
@@ -93,10 +94,13 @@ class Barracks:
 
     async def grows(self, by: int) -> None:
         """Wait until the log has so many entries more than now."""
-        async with PostgresReading.opened(self.postgres.dsn()) as reading, asyncio.timeout(60):
+        async with PostgresReading.opened(self.postgres.dsn()) as reading:
             size = await reading.size(SITE) + by
-            while await reading.size(SITE) < size:  # noqa: ASYNC110 - another process sets no event of ours
-                await asyncio.sleep(0)
+
+            async def grown() -> bool | None:
+                return await reading.size(SITE) >= size or None
+
+            await waiting.found(grown, within=60)
 
     async def assert_log_sound(self, seen: dict[str, Any] | None = None) -> None:
         """Nothing lost, nothing double, nothing open without an entry, and the log verifies."""

@@ -22,7 +22,7 @@ from gatekeeper.embedded import EmbeddedBroker
 from gatekeeper.model.messages import ByToken
 from tests.integration.gate_site import SiteSide, site_side
 from tests.support.pcsc import READER, VirtualReader, a_daemon, is_here, ready
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, found
 from tests.unit.devices.ground import GATE, IN, SITE, Service
 
 pytestmark = pytest.mark.skipif(
@@ -44,12 +44,14 @@ async def virtual(tmp_path: Path) -> AsyncIterator[VirtualReader]:
 
 async def opened() -> PcscReader:
     """The reader, as soon as the daemon knows it."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                return PcscReader(READER, reader=reader_name(SITE, GATE))
-            except HardwareError:
-                await asyncio.sleep(0.05)
+
+    async def ask() -> PcscReader | None:
+        try:
+            return PcscReader(READER, reader=reader_name(SITE, GATE))
+        except HardwareError:
+            return None
+
+    return await found(ask)
 
 
 async def soon(values: AsyncIterator[Any]) -> Any:
