@@ -56,6 +56,8 @@ class Ignored(StrEnum):
     COMMAND_UNTIMED = "command-untimed"
     COMMAND_LATE = "command-late"
     COMMAND_MISPLACED = "command-misplaced"
+    COMMAND_PREVENTED = "command-prevented"
+    LOCKDOWN_MISPLACED = "lockdown-misplaced"
     SNAPSHOT_FORGED = "snapshot-forged"
     SNAPSHOT_MALFORMED = "snapshot-malformed"
     SNAPSHOT_FOREIGN = "snapshot-foreign"

@@ -110,8 +110,10 @@ class Orders:
         lanes = list(self._lanes.values())
         if command.access_point is not None:
             lanes = [lane for lane in lanes if lane.doorway.id == command.access_point]
-        if not lanes or self._is_restarting:
+        if not lanes:
             return Ignored.COMMAND_MISPLACED
+        if self._is_restarting:
+            return Ignored.COMMAND_PREVENTED
         match command.kind:
             case CommandKind.OPEN:
                 return self._open(lanes[0], command, obeyed.digest)
@@ -131,14 +133,14 @@ class Orders:
         if command.unlock is None or not self._doors.release(
             lane, digest, unlock=command.unlock, entry=command.entry
         ):
-            return Ignored.COMMAND_MISPLACED
+            return Ignored.COMMAND_PREVENTED
         self._telling.tell(StatusKind.OPENED, lane.doorway.id, command=digest)
         return None
 
     def _reboot(self, digest: bytes) -> Ignored | None:
         """Secure every door and start anew once that is recorded, or soon. While it burns a gate stays where it is."""
         if self._doors.is_burning:
-            return Ignored.COMMAND_MISPLACED
+            return Ignored.COMMAND_PREVENTED
         self._is_restarting = True
         self._doors.lock_down(self._lanes.values(), on=True)
         for lane in self._lanes.values():

@@ -462,7 +462,7 @@ def _commands() -> Iterator[Forged]:
     yield command("command-to-open-a-strange-door", "", Ignored.COMMAND_MISPLACED, changes={5: "inner-in"})
     says = "No command opens in a lockdown."
     yield command(
-        "command-to-open-in-a-lockdown", says, Ignored.COMMAND_MISPLACED, after=locked, changes={2: 3}
+        "command-to-open-in-a-lockdown", says, Ignored.COMMAND_PREVENTED, after=locked, changes={2: 3}
     )
 
 

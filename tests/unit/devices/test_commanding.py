@@ -1,6 +1,7 @@
 """Commands of the service: which a gate obeys, what it says of them, and what each does, told as transcripts."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -109,6 +110,37 @@ def test_a_command_that_does_not_count_moves_nothing_and_is_told_once(lie: str):
     talk.happens(CommandReceived(talk.service.command(key=talk.key)))
     kinds = 1 if code is Ignored.COMMAND_FORGED else 2
     assert len(told(talk)) == kinds
+
+
+def in_a_lockdown(talk: Talk) -> None:
+    talk.commanded(LOCK_DOWN, None)
+
+
+def in_use(talk: Talk) -> None:
+    talk.granted()
+    talk.happens(ContactOpened(IN))
+
+
+def beside_an_open_door(talk: Talk) -> None:
+    talk.granted(OUT)
+    talk.happens(ContactOpened(OUT))
+
+
+def about_to_start_anew(talk: Talk) -> None:
+    talk.commanded(REBOOT, None)
+
+
+@pytest.mark.parametrize("stands", [in_a_lockdown, in_use, beside_an_open_door, about_to_start_anew])
+def test_what_stands_in_the_way_of_a_command_is_another_reason_than_a_door_that_is_not_there(
+    stands: Callable[[Talk], None],
+):
+    talk = Talk.ready(doors={IN: {"partners": frozenset({OUT})}})
+    stands(talk)
+    assert not only(Unlock, talk.commanded(OPEN, IN))
+    assert talk.ignored() == {"command-prevented": 1}
+    assert told(talk)[-1][0] is StatusKind.COMMAND_REFUSED
+    talk.commanded(OPEN, AccessPointId("cellar"))
+    assert talk.ignored() == {"command-prevented": 1, "command-misplaced": 1}
 
 
 def test_a_command_behind_a_later_one_does_not_count():
@@ -325,7 +357,7 @@ def test_a_gate_does_not_start_anew_while_it_burns():
     talk = Talk.ready()
     talk.happens(FireDetected())
     assert not only(Restart, talk.commanded(REBOOT, None))
-    assert talk.ignored() == {"command-misplaced": 1}
+    assert talk.ignored() == {"command-prevented": 1}
 
 
 # -- together ---------------------------------------------------------------------------------------------------------
