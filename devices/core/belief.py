@@ -54,6 +54,7 @@ class Ignored(StrEnum):
     COMMAND_OTHER_BOOT = "command-other-boot"
     COMMAND_REPEATED = "command-repeated"
     COMMAND_UNTIMED = "command-untimed"
+    COMMAND_OVERTAKEN = "command-overtaken"
     COMMAND_LATE = "command-late"
     COMMAND_MISPLACED = "command-misplaced"
     COMMAND_PREVENTED = "command-prevented"

@@ -1,7 +1,8 @@
 """What the service orders a gate to do: open a door once, hold doors shut or no longer, start anew.
 
 Which commands count is `commands`' to say. One that comes before the gate can tell the service's time is kept, and the time
-asked for. What was done is confirmed by the digest of its command, and what was refused is told, once for each kind and boot.
+asked for; a later one takes its place. What was done is confirmed by the digest of its command, and what was refused is told,
+once for each kind and boot.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from hashlib import sha256
 from typing import Final, assert_never
 
 from devices.core.belief import Beacons, Ignored
-from devices.core.commands import Commands, Obeyed, ServiceTime
+from devices.core.commands import Commands, Obeyed, ServiceTime, Untimed
 from devices.core.doors import Doors
 from devices.core.events import Lock, Restart, TimerKind
 from devices.core.journal import Entry
@@ -25,7 +26,7 @@ __all__ = ["Orders"]
 
 
 class Orders:
-    """The orders that one gate follows. `untimed` is the newest that came before the gate could tell the time."""
+    """The orders that one gate follows. `untimed` is the latest that came before the gate could tell the time."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Orders:
         self._beacons: Final = beacons
         self._standby: Final = standby
         self._limits: Final = limits
-        self.untimed: bytes | None = None
+        self.untimed: Untimed | None = None
         self._refused: set[Ignored] = set()
         self._is_restarting = False
         self._last_word: bytes | None = None
@@ -59,16 +60,17 @@ class Orders:
         """Obey a command, or tell why not."""
         heard = self._time.is_measured(at=self._turn.at) and self._beacons.fresh(at=self._turn.at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._turn.at) if heard else None)
-        ignored = self._obey(taken.command, taken, wire) if isinstance(taken, Obeyed) else taken
-        self._turn.ignore(ignored)
-        if ignored is Ignored.COMMAND_UNTIMED:
-            self.untimed = wire
-            self._ask_the_time()
-        # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
-        # yet is nobody's attack.
-        if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED and ignored not in self._refused:
-            self._refused.add(ignored)
-            self._telling.tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+        match taken:
+            case Obeyed():
+                ignored = self._obey(taken.command, taken, wire)
+                if ignored is not None:
+                    self._refuse(ignored, wire)
+            case Untimed():
+                self._wait(taken)
+            case Ignored():
+                self._refuse(taken, wire)
+            case _:
+                assert_never(taken)
 
     def recorded(self, recorded: Sent | Entry, digest: bytes) -> None:
         """The service has written something down: the last word before a restart, or what tells the time."""
@@ -90,7 +92,34 @@ class Orders:
         if not self._doors.is_burning:
             self._turn.do(Restart())
 
+    def _refuse(self, ignored: Ignored, wire: bytes) -> None:
+        """Count what is not obeyed, and tell of it once for each kind and boot, so that nobody fills the log with commands."""
+        self._turn.ignore(ignored)
+        if ignored not in self._refused:
+            self._refused.add(ignored)
+            self._telling.tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+
     # -- the time -----------------------------------------------------------------------------------------------------
+
+    def _wait(self, arrived: Untimed) -> None:
+        """Keep the latest of the commands that cannot be held against the time yet; an earlier one is not obeyed."""
+        waiting = self.untimed
+        if waiting is not None and waiting.wire != arrived.wire:
+            if arrived.command.sequence <= waiting.command.sequence:
+                self._overtaken(arrived)
+                return
+            self._overtaken(waiting)
+        # Counted and not told: that the gate cannot tell the time yet is nobody's attack.
+        self._turn.ignore(Ignored.COMMAND_UNTIMED)
+        self.untimed = arrived
+        self._ask_the_time()
+
+    def _overtaken(self, untimed: Untimed) -> None:
+        # A lockdown and its end the service repeats until it is followed: nothing is lost of it, and nobody needs to look.
+        if untimed.command.kind in _REPEATED:
+            self._turn.ignore(Ignored.COMMAND_OVERTAKEN)
+        else:
+            self._refuse(Ignored.COMMAND_OVERTAKEN, untimed.wire)
 
     def _ask_the_time(self) -> None:
         """Ask for an answer that tells the service's time; not while it is known, or is asked for already."""
@@ -98,11 +127,11 @@ class Orders:
             self._telling.ask_for_answer()
 
     def _command_again(self) -> None:
-        """Take the newest command that came before the gate could tell the time: nobody has spoken to it for long."""
-        wire = self.untimed
-        if wire is not None and self._time.is_measured(at=self._turn.at):
+        """Take the latest command that came before the gate could tell the time: nobody has spoken to it for long."""
+        untimed = self.untimed
+        if untimed is not None and self._time.is_measured(at=self._turn.at):
             self.untimed = None
-            self.take_command(wire)
+            self.take_command(untimed.wire)
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -157,6 +186,7 @@ class Orders:
         self._last_word = sha256(entry.wire).digest()
 
 
+_REPEATED: Final = frozenset({CommandKind.LOCK_DOWN, CommandKind.RELEASE})
 _CONFIRMED: Final = {
     CommandKind.LOCK_DOWN: StatusKind.LOCKED_DOWN,
     CommandKind.RELEASE: StatusKind.RELEASED,

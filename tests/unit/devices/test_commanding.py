@@ -229,6 +229,30 @@ def test_the_first_command_after_a_quiet_night_opens_once_the_service_has_told_t
     assert talk.ignored() == {"command-untimed": 1, "command-repeated": 1, "answer-repeated": 1}
 
 
+def test_of_two_commands_that_wait_for_the_time_the_later_is_obeyed_and_the_other_told():
+    talk, night = quiet_night(lag=1)
+    earlier, later = talk.service.command(OPEN, OUT, after=night), talk.service.command(OPEN, IN, after=night)
+    talk.happens(CommandReceived(earlier))
+    talk.happens(CommandReceived(later))
+    assert talk.ignored() == {"command-untimed": 2, "command-overtaken": 1}
+    assert (StatusKind.COMMAND_REFUSED, None, digest(earlier)) in told(talk)
+    talk.happens(CommandReceived(earlier))
+    assert talk.ignored() == {"command-untimed": 2, "command-overtaken": 2}
+    [online] = [
+        one for one in talk.published if getattr(talk.service.read(one), "kind", None) is StatusKind.ONLINE
+    ]
+    answer = talk.service.answer(online.payload, Verdict.RECORDED, issued=NOON + timedelta(seconds=night))
+    assert [unlock.access_point for unlock in only(Unlock, talk.hears(answer))] == [IN]
+
+
+def test_a_lockdown_that_is_said_anew_while_it_waits_for_the_time_is_counted_and_alarms_nobody():
+    talk, night = quiet_night(lag=1)
+    for _ in range(3):
+        talk.commanded(LOCK_DOWN, None, after=night)
+    assert talk.ignored() == {"command-untimed": 3, "command-overtaken": 2}
+    assert StatusKind.COMMAND_REFUSED not in {kind for kind, *_ in told(talk)}
+
+
 def test_what_nobody_signed_makes_a_gate_ask_for_nothing():
     talk, night = quiet_night(lag=1)
     sent = len(talk.published)
