@@ -52,6 +52,7 @@ class Orders:
         self._standby: Final = standby
         self._limits: Final = limits
         self.untimed: Untimed | None = None
+        self._has_asked = False
         self._refused: set[Ignored] = set()
         self._is_restarting = False
         self._last_word: bytes | None = None
@@ -77,7 +78,7 @@ class Orders:
         if digest == self._last_word:
             self.start_anew()
         elif isinstance(recorded, Sent):
-            # All answers took too long to tell the time by, as after a start without a link: ask once more.
+            # It took too long to tell the time by, as the first after a start without a link does: ask once more.
             self._ask_the_time()
             self._command_again()
 
@@ -104,15 +105,16 @@ class Orders:
     def _wait(self, arrived: Untimed) -> None:
         """Keep the latest of the commands that cannot be held against the time yet; an earlier one is not obeyed."""
         waiting = self.untimed
-        if waiting is not None and waiting.wire != arrived.wire:
-            if arrived.command.sequence <= waiting.command.sequence:
-                self._overtaken(arrived)
-                return
-            self._overtaken(waiting)
+        if waiting is None or arrived.command.sequence > waiting.command.sequence:
+            if waiting is not None:
+                self._overtaken(waiting)
+            self.untimed, self._has_asked = arrived, False
+            self._ask_the_time()
+        elif arrived.wire != waiting.wire:
+            self._overtaken(arrived)
+            return
         # Counted and not told: that the gate cannot tell the time yet is nobody's attack.
         self._turn.ignore(Ignored.COMMAND_UNTIMED)
-        self.untimed = arrived
-        self._ask_the_time()
 
     def _overtaken(self, untimed: Untimed) -> None:
         # A lockdown and its end the service repeats until it is followed: nothing is lost of it, and nobody needs to look.
@@ -122,8 +124,16 @@ class Orders:
             self._refuse(Ignored.COMMAND_OVERTAKEN, untimed.wire)
 
     def _ask_the_time(self) -> None:
-        """Ask for an answer that tells the service's time; not while it is known, or is asked for already."""
-        if not (self._time.is_measured(at=self._turn.at) or self._up.keeps_more):
+        """Ask for an answer that tells the service's time; not while it is known, or an answer is on its way.
+
+        Once for each command, and once beside: a service that is merely slow answers each time too late to tell the time by,
+        and each question is an entry of its log. A gate loses nothing by it: the next command is asked for at once, scans and
+        their answers go on, and tell the time as soon as the service is quick again.
+        """
+        if self._time.is_measured(at=self._turn.at):
+            self._has_asked = False
+        elif not (self._has_asked or self._up.keeps_more):
+            self._has_asked = True
             self._telling.ask_for_answer()
 
     def _command_again(self) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -238,11 +238,69 @@ def test_of_two_commands_that_wait_for_the_time_the_later_is_obeyed_and_the_othe
     assert (StatusKind.COMMAND_REFUSED, None, digest(earlier)) in told(talk)
     talk.happens(CommandReceived(earlier))
     assert talk.ignored() == {"command-untimed": 2, "command-overtaken": 2}
-    [online] = [
-        one for one in talk.published if getattr(talk.service.read(one), "kind", None) is StatusKind.ONLINE
-    ]
-    answer = talk.service.answer(online.payload, Verdict.RECORDED, issued=NOON + timedelta(seconds=night))
+    [online] = {questions(talk)[0]}
+    answer = talk.service.answer(online, Verdict.RECORDED, issued=NOON + timedelta(seconds=night))
     assert [unlock.access_point for unlock in only(Unlock, talk.hears(answer))] == [IN]
+
+
+def now(talk: Talk) -> datetime:
+    """What time it is at the service: a conversation begins at its noon, and at 1000 on the clock of its gate."""
+    return NOON + timedelta(seconds=talk.at - 1000)
+
+
+def questions(talk: Talk) -> list[bytes]:
+    """What the gate has asked to be answered and nothing else, in order."""
+    asked = {one.payload: talk.service.read(one) for one in talk.published}
+    return [wire for wire, message in asked.items() if getattr(message, "kind", None) is StatusKind.ONLINE]
+
+
+def answers_after(talk: Talk, seconds: float, *, rounds: int) -> None:
+    """A service that answers all that it hears, and each time so much later."""
+    answered: set[bytes] = set()
+    for _ in range(rounds):
+        fresh = [one.payload for one in talk.published if one.payload not in answered]
+        answered.update(fresh)
+        talk.passes(seconds)
+        talk.happens(BeaconReceived(talk.service.beacon(issued=now(talk))))
+        for wire in fresh:
+            talk.hears(talk.service.answer(wire, Verdict.RECORDED, issued=now(talk)))
+
+
+def test_a_service_that_answers_each_time_after_six_seconds_is_asked_for_the_time_once():
+    talk = Talk()
+    talk.happens(talk.started)
+    talk.happens(LinkUp())
+    answers_after(talk, 6, rounds=20)
+    assert len(questions(talk)) == 1
+
+
+def test_each_command_is_asked_for_once_while_the_service_is_slow_and_obeyed_when_it_is_quick_again():
+    talk = Talk()
+    talk.happens(talk.started)
+    talk.happens(LinkUp())
+    answers_after(talk, 6, rounds=5)
+    for asked in (2, 3):
+        wire = talk.service.command(LOCK_DOWN, None, issued=now(talk))
+        for _ in range(3):
+            talk.happens(CommandReceived(wire))
+        answers_after(talk, 6, rounds=5)
+        assert len(questions(talk)) == asked
+    talk.commanded(OPEN, IN, issued=now(talk))
+    talk.passes(0.8)
+    quick = talk.service.answer(questions(talk)[-1], Verdict.RECORDED, issued=now(talk))
+    assert only(Unlock, talk.hears(quick))
+    assert len(questions(talk)) == 4
+
+
+def test_a_service_that_answers_each_time_after_800_milliseconds_is_asked_for_nothing_else():
+    talk = Talk()
+    talk.happens(talk.started)
+    talk.happens(LinkUp())
+    answers_after(talk, 0.8, rounds=3)
+    talk.commanded(OPEN, IN, issued=now(talk))
+    answers_after(talk, 0.8, rounds=3)
+    assert questions(talk) == []
+    assert [kind for kind, *_ in told(talk)] == [StatusKind.OPENED]
 
 
 def test_a_lockdown_that_is_said_anew_while_it_waits_for_the_time_is_counted_and_alarms_nobody():
