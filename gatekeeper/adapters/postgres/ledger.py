@@ -54,6 +54,7 @@ _CHANGE_CHANNEL = "gatekeeper_change"
 _NOWHERE = (None, None)
 _NONE: tuple[Any, ...] = ((),) * len(SealedEntry._fields)
 _BEGINNING = LogStart(size=0, hashes=b"")
+_GIVEN_UP_WITHIN = timedelta(minutes=2)
 _queries = Queries("gatekeeper.adapters.postgres", "ledger")
 _Boot: TypeAlias = tuple[GateId, BootId, bool]
 """A boot of a gate, or a journal of it, and which of the two."""
@@ -201,6 +202,10 @@ class PostgresLedger:
                 lockdown_entries=tuple(
                     (row["seq"], row["at"], row["body"])
                     for row in await connection.fetch(_queries.lockdown_entries, site)
+                ),
+                given_up=tuple(
+                    (row["seq"], row["at"], row["body"])
+                    for row in await connection.fetch(_queries.given_up, site, _GIVEN_UP_WITHIN)
                 ),
             )
 
