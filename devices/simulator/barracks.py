@@ -26,7 +26,8 @@ from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+
+import structlog
 
 from devices.agent import GateAgent, Outcome
 from devices.core.events import Signal
@@ -40,6 +41,7 @@ from devices.simulator.people import SimulatedPerson, ground_of, read_people
 from devices.simulator.promises import Promises
 from devices.simulator.routes import allowed_points, route
 from devices.simulator.seen import Evacuation, Seen, latency
+from devices.simulator.served import PEOPLE
 from devices.simulator.stock import StockReaders
 from devices.simulator.whereabouts import Whereabouts
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
@@ -57,6 +59,7 @@ _ARRIVING: Final = timedelta(minutes=15)
 _BETWEEN_DOORS: Final = timedelta(minutes=1)
 _BEHIND_SECONDS: Final = 1.0
 _BUSY_PAUSE: Final = 0.2
+_PATIENCE: Final = 10.0
 _NO_SERVICE_PAUSE: Final = 0.5
 _TRIES: Final = 3
 _LONGEST_ANSWER: Final = 70.0
@@ -66,6 +69,7 @@ _SECONDS_BETWEEN_PEOPLE: Final = 0.05
 _MOST_WALKING: Final = 2000
 _PLANNED_AT_ONCE: Final = 200
 _WHEREABOUTS: Final = "whereabouts.json"
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +126,9 @@ class Barracks:
         pace: Pace | None = None,
         faults: Faults = NO_FAULTS,
     ) -> None:
-        """Read the folder. Raises `SettingsError` when a gate's folder or the policy is not in order."""
-        self._readers: Final = urlsplit(readers)
+        """Read the folder. Raises `SettingsError` when a gate's folder or the policy is not in order, and `BrokerUrlError`."""
+        self._broker: Final = broker
+        self._readers: Final = StockReaders(readers)
         self._pace: Final = pace or Pace()
         self._seed: Final = seed
         self._weather: Final = Weather(faults=faults)
@@ -139,7 +144,7 @@ class Barracks:
             if post.stock is not None
             for door in post.settings.doorways
         }
-        self._people: Final = read_people(folder / "people.json")
+        self._people: Final = read_people(folder / PEOPLE)
         self._whereabouts: Final = Whereabouts(folder / _WHEREABOUTS, outside=self._policy.outside)
         self._walkers: list[Walker] = []
 
@@ -157,26 +162,35 @@ class Barracks:
         self._passed_at: Final[dict[AccessPointId, float]] = {}
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the service was heard at every gate, so that people could begin to walk."""
+        return self._clock is not None
+
+    @property
     def size(self) -> int:
         """How many people the site has."""
         return len(self._people)
 
     async def live(self, *, people: int, stop: asyncio.Event) -> None:
-        """Let people walk until the days are over, or until told to stop; then let the gates say their last words."""
+        """Let people walk until the days are over, or until told to stop; then let the gates say their last words.
+
+        Raises `SettingsError` when there is no broker for stock readers.
+        """
         self._stop = stop
         async with AsyncExitStack() as stack:
+            tele = stack.enter_context(self._readers)
             posts = await stack.enter_async_context(asyncio.TaskGroup())
             standing = [posts.create_task(post.stand(), name=gate) for gate, post in self._posts.items()]
             try:
                 await self._unless_stopped(self._all_at_work())
-                where = self._readers.hostname or "127.0.0.1", self._readers.port or 1883
-                with StockReaders(*where) as tele:
-                    self._clock = DayClock(speed=self._pace.speed, begins=self._pace.begins, stop=stop)
-                    self._walkers = self._chosen(people)
-                    self._weather.calm = False
-                    await self._walk_all(tele)
-                    self._clock.end()
-                    await self._last_words()
+                if stop.is_set():
+                    return
+                self._clock = DayClock(speed=self._pace.speed, begins=self._pace.begins, stop=stop)
+                self._walkers = self._chosen(people)
+                self._weather.calm = False
+                await self._walk_all(tele)
+                self._clock.end()
+                await self._last_words()
             finally:
                 self._whereabouts.keep()
                 for task in standing:
@@ -538,8 +552,17 @@ class Barracks:
         return self._clock
 
     async def _all_at_work(self) -> None:
-        for post in self._posts.values():
-            await post.agent()
+        for gate, post in self._posts.items():
+            while not await self._at_work_in_time(post):
+                _log.warning("the service is not heard yet", gate=gate, broker=self._broker)
+
+    async def _at_work_in_time(self, post: Post) -> bool:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await post.agent()
+        except TimeoutError:
+            return False
+        return True
 
     async def _unless_stopped(self, waiting: Any) -> object:
         """What is awaited, or None when told to stop before."""

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.app import Premises, site_folder
+from gatekeeper.app import site_folder
 from gatekeeper.cli.compared import compare
 from gatekeeper.cli.host.feed import Feed, Screen
 from gatekeeper.cli.host.site import found, read_file
@@ -39,6 +39,7 @@ from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.site_file import read_bridges, read_population, read_site
 from gatekeeper.observe.logging import configure
+from gatekeeper.running import Premises
 from gatekeeper.service.administration.folder import PEOPLE
 from gatekeeper.service.auditor import Known
 
