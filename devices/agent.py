@@ -73,7 +73,7 @@ from devices.core.journal import Entry
 from devices.core.lane import Limits
 from devices.core.tally import Tally
 from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
-from devices.journal_file import JournalDamagedError, JournalPort
+from devices.journal_port import JournalDamagedError, JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
 from devices.policy_files import PolicyFiles

@@ -17,7 +17,7 @@ from devices.agent import GateAgent
 from devices.app import open_journal
 from devices.core.events import Append
 from devices.core.journal import Entry, JournalFound
-from devices.journal_file import JournalPort
+from devices.journal_port import JournalPort
 from devices.link import GateLink
 from devices.settings import GateSettings, read_gate_folder
 from gatekeeper.model.ids import BootId

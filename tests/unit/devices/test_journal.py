@@ -23,7 +23,7 @@ from devices.core.events import (
     TimerKind,
 )
 from devices.core.journal import Entry, Journal, JournalBounds, JournalFound
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.scan import read_upward
 from gatekeeper.core.trust import Use
