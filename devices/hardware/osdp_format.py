@@ -18,7 +18,6 @@ from devices.core.events import Signal
 from devices.hardware.wiegand_format import Frame, Key
 
 __all__ = [
-    "BUZZER",
     "LED",
     "OUTPUT",
     "Unread",
@@ -31,7 +30,7 @@ __all__ = [
 ]
 
 # osdp.h, which numbers what the library takes
-OUTPUT, LED, BUZZER = 1, 2, 3
+OUTPUT, LED, _BUZZER = 1, 2, 3
 _RAW: Final = (0, 1)
 _MOST_BITS: Final = 128
 _MOST_TENTHS: Final = 255
@@ -130,7 +129,7 @@ def buzz(signal: Signal) -> dict[str, Any]:
     """What its buzzer does for a signal."""
     beeps = _LOOKS[signal].beeps
     return {
-        "command": BUZZER,
+        "command": _BUZZER,
         "reader": 0,
         "control_code": 2 if beeps else 1,
         "on_count": 2,
