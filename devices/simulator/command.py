@@ -20,7 +20,8 @@ from rich.table import Table
 
 from devices.link import BrokerUrlError
 from devices.settings import SettingsError
-from devices.simulator.barracks import Barracks, Pace
+from devices.simulator.barracks import Barracks
+from devices.simulator.course import Pace
 from devices.simulator.faults import Faults, FaultsError
 from devices.simulator.served import served_site
 
