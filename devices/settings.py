@@ -49,7 +49,6 @@ from devices.bridges.settings import (
     read_bridge,
     reports_contact,
 )
-from devices.certificate import TLS, CertificateError, read_certificate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway, Exit
@@ -58,7 +57,6 @@ from devices.core.standby import Held
 from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
 from devices.policy_files import read_held
 from gatekeeper import cose
-from gatekeeper.core.certificates import gate_of
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
@@ -66,6 +64,7 @@ from gatekeeper.model.places import Direction
 __all__ = ["GateSettings", "SettingsError", "read_gate_folder"]
 
 GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", "anchor.json", "trust.cose"
+TLS = "tls.pem"
 _HELD: Final = 30
 _LONGEST_HELD: Final = 3600
 _OTHERS: Final = 0o077
@@ -162,8 +161,10 @@ def _certificate(file: Path, site: SiteId, gate: GateId) -> Path | None:
     if not file.exists():
         return None
     _read_secret(file)
+    from devices.certificate import CertificateError, owner_of  # noqa: PLC0415 - a gate with a password has no use for X.509, 1 MB
+
     try:
-        owner = gate_of(read_certificate(file), site=site)
+        owner = owner_of(file, site=site)
     except CertificateError as error:
         raise SettingsError(f"{error} Enrol this gate again.") from error
     if owner != gate:
