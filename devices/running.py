@@ -18,6 +18,7 @@ from devices.hardware.ports import HardwareError
 from devices.journal_file import JournalInUseError
 from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
+from devices.memory import give_back_at_once
 from devices.settings import GateSettings, SettingsError, read_gate_folder
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run_gate(*, folder: Path, broker: str, authority: Path | None = None, desk: 
     Raises SystemExit: 1 when it cannot start or its hardware failed, 75 when an operator has it start anew.
     """
     log_to_stderr()
+    give_back_at_once()
     settings = settings_in(folder)
     try:
         link = make_link(settings, broker=broker, authority=authority)

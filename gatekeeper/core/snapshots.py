@@ -26,7 +26,7 @@ from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import AntiPassback, Enforcement, Offline, Unseen, ZoneRules
-from gatekeeper.model.snapshot import LocalPassback, Snapshot, SnapshotClass, SnapshotPoint
+from gatekeeper.model.snapshot import KnownCards, LocalPassback, Snapshot, SnapshotClass, SnapshotPoint
 
 __all__ = ["Bearer", "Beforehand", "alone_at"]
 
@@ -140,7 +140,7 @@ class Beforehand:
                 for tenant, rights in classes
             ),
             rows=b"".join(sorted(rows)),
-            cards=cards,
+            cards=KnownCards.of(cards),
         )
 
     def _hours(self, point: Point, one: Bearer, alike: int) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId
 from gatekeeper.model.messages import ByToken, ClockQuality, Proof, Scan, Verdict, proof_digest_input
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.places import Direction
-from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE, Snapshot, Standing
+from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE, KnownCards, Snapshot, Standing
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic, standing_topic
 from gatekeeper.service.engine.provisions import Provisions, _Committed
 from tests.acceptance.barracks import Program
@@ -176,7 +176,7 @@ def _of_cards(snapshot: Snapshot) -> Snapshot:
             _badge(), id=BadgeId(name.hex()), assurance=Assurance.CARD_NUMBER, confirmation=None, card=card
         )
         cards[card] = cose.sign(cose.encode(claims_of(bare)), key=issuer, typ=BADGE_TYPE)
-    return replace(snapshot, cards=cards)
+    return replace(snapshot, cards=KnownCards.of(cards))
 
 
 def _signed(snapshot: Snapshot) -> bytes:
