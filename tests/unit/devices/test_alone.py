@@ -290,10 +290,11 @@ def test_a_newer_snapshot_counts_as_soon_as_a_standing_names_it_whichever_comes_
 
 def left_between(talk: Lonely, **changes: Any) -> list[KeepPolicy]:
     """A standing names a snapshot that never comes, for the link goes; gives what is kept of that."""
-    newest = {"version": 101, "issued": NOON + timedelta(minutes=30), "snapshots": {GATE: 101}} | changes
+    talk.passes(1800)
+    newest = {"version": 101, "issued": NOON + talk.noon_since, "snapshots": {GATE: 101}} | changes
     kept = only(KeepPolicy, talk.comes(StandingReceived(talk.standing(**newest))))
     talk.happens(LinkDown())
-    talk.passes(3600)
+    talk.passes(1800)
     return kept
 
 
@@ -708,17 +709,19 @@ def listed(
     version: int,
     without: GateId | None = None,
     key: cose.SigningKey | None = None,
-    decision: cose.SigningKey | None = None,
+    decisions: tuple[cose.SigningKey, ...] = (),
 ) -> bytes:
-    """A newer trust list of the site's root; `decision` takes the place of the key that decided."""
+    """A newer trust list of the site's root; `decisions` take the place of the key that decided."""
     listing = talk.service.trust.listing
     gates = {gate: one for gate, one in listing.gates.items() if gate != without}
-    services = tuple(
-        (use, replace(one, record=decision.record(use=use, owner="service")))
-        if decision is not None and use is Use.DECISION
-        else (use, one)
-        for use, one in listing.services
-    )
+    services = listing.services
+    if decisions:
+        (decided,) = (one for use, one in services if use is Use.DECISION)
+        records = [decision.record(use=Use.DECISION, owner="service") for decision in decisions]
+        services = (
+            *((Use.DECISION, replace(decided, record=record)) for record in records),
+            *((use, one) for use, one in services if use is not Use.DECISION),
+        )
     payload = trust_payload(replace(listing, version=version, gates=gates, services=services))
     return cose.cosign(payload, keys=[key or talk.service.root], typ=TRUST_TYPE, external_aad=SITE.encode())
 
@@ -739,7 +742,7 @@ def test_what_a_key_signed_that_the_roots_took_back_is_let_go_on_disk_too_and_wh
     talk.comes(SnapshotReceived(talk.snapshot(version=1 << 52)))
     talk.comes(StandingReceived(talk.standing(version=1 << 52, snapshots={GATE: 1 << 52})))
     fresh = cose.SigningKey.generate()
-    document = listed(talk, version=2, decision=fresh)
+    document = listed(talk, version=2, decisions=(fresh,))
     assert talk.comes(TrustReceived(document)) == [
         KeepPolicy(PolicyFile.TRUST, document),
         KeepPolicy(PolicyFile.SNAPSHOT, b""),
@@ -755,6 +758,26 @@ def test_what_a_key_signed_that_the_roots_took_back_is_let_go_on_disk_too_and_wh
     assert talk.shows() is Signal.GRANTED
 
 
+def test_with_the_key_that_signed_the_standing_which_named_the_snapshot_its_age_is_gone():
+    talk, first, second = Lonely.ready(), cose.SigningKey.generate(), cose.SigningKey.generate()
+    both, one = (
+        listed(talk, version=2, decisions=(first, second)),
+        listed(talk, version=3, decisions=(second,)),
+    )
+    talk.comes(TrustReceived(both))
+    talk.service.decision = second
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing(key=first)))
+    assert [kept.file for kept in left_between(talk)] == [PolicyFile.CONFIRMING, PolicyFile.STANDING]
+    assert talk.comes(TrustReceived(one)) == [
+        KeepPolicy(PolicyFile.CONFIRMING, b""),
+        KeepPolicy(PolicyFile.TRUST, one),
+    ]
+    talk.did.clear()
+    assert talk.shows() is Signal.NO_SERVICE
+    assert talk.said() == {"alone-too-long": 1}
+
+
 def test_a_trust_list_that_still_bears_out_what_is_held_leaves_it():
     talk = Lonely.provided()
     talk.comes(TrustReceived(listed(talk, version=2)))
@@ -766,7 +789,7 @@ def test_a_trust_list_that_still_bears_out_what_is_held_leaves_it():
 def test_a_command_of_a_key_that_the_roots_took_back_opens_nothing():
     talk = Lonely.provided()
     stolen, fresh = talk.service.decision, cose.SigningKey.generate()
-    talk.comes(TrustReceived(listed(talk, version=2, decision=fresh)))
+    talk.comes(TrustReceived(listed(talk, version=2, decisions=(fresh,))))
     talk.commanded(CommandKind.OPEN, IN, key=stolen)
     assert (talk.unlocked(), talk.ignored()) == ([], {"command-forged": 1})
     talk.commanded(CommandKind.OPEN, IN, key=fresh)
