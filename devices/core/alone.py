@@ -176,7 +176,7 @@ def decide_alone(
     withdrawn = _withdrawn(badge, standing, knowledge, scan.clock, now)
     if withdrawn is not None:
         return AloneDecision(said=withdrawn)
-    return _by_right(badge, point, snapshot, inside, now)
+    return _by_right(badge, point, snapshot, knowledge=knowledge, inside=inside, now=now)
 
 
 def granted_before(scan: Scan, *, knowledge: Knowledge) -> AloneDecision | None:
@@ -196,7 +196,7 @@ def granted_before(scan: Scan, *, knowledge: Knowledge) -> AloneDecision | None:
     if badge is None:
         return None
     found = snapshot.find(badge.id)
-    others = frozenset[BadgeId]() if found is None else snapshot.badges_of(found[0])
+    others = frozenset[BadgeId]() if found is None else knowledge.badges_of(found[0])
     return AloneDecision(said=Alone.GRANTED, holder=others | {badge.id}, target=point.target)
 
 
@@ -238,7 +238,13 @@ def _withdrawn(
 
 
 def _by_right(
-    badge: Badge, point: SnapshotPoint, snapshot: Snapshot, inside: Inside, now: datetime
+    badge: Badge,
+    point: SnapshotPoint,
+    snapshot: Snapshot,
+    *,
+    knowledge: Knowledge,
+    inside: Inside,
+    now: datetime,
 ) -> AloneDecision:
     found = snapshot.find(badge.id)
     if found is None or found[1].tenant != badge.tenant or point.id not in found[1].hours:
@@ -246,7 +252,7 @@ def _by_right(
     number, rights = found
     if not _is_open(snapshot, rights.hours[point.id], now):
         return AloneDecision(said=Alone.OTHER_HOURS)
-    holder = snapshot.badges_of(number)
+    holder = knowledge.badges_of(number)
     if inside.is_inside(holder, point, now=now):
         return AloneDecision(said=Alone.INSIDE)
     return AloneDecision(said=Alone.GRANTED, unlock=point.unlock, holder=holder, target=point.target)

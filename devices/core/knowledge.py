@@ -25,10 +25,11 @@ from typing import Final
 
 from devices.core.belief import Ignored
 from devices.core.events import PolicyFile
+from devices.core.holders import Holders
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefusal, TrustRefused, Use, read_trust
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList, read_status_list
-from gatekeeper.model.ids import GateId, TenantId
+from gatekeeper.model.ids import BadgeId, GateId, TenantId
 from gatekeeper.model.messages import COMMAND_TYPE, Command, CommandKind, MessageMalformed
 from gatekeeper.model.snapshot import (
     SNAPSHOT_BOUNDS,
@@ -53,6 +54,7 @@ class _Provided:
     """The snapshot that is held. The bytes it was read from are not: they are megabytes, and on disk."""
 
     said: Snapshot
+    holders: Holders
     digest: bytes
     key: cose.KeyRecord
 
@@ -91,6 +93,10 @@ class Knowledge:
     def snapshot(self) -> Snapshot | None:
         """The newest snapshot."""
         return self._provided.said if self._provided is not None else None
+
+    def badges_of(self, holder: int) -> frozenset[BadgeId]:
+        """The badges of whoever has a number in the snapshot."""
+        return self._provided.holders.badges_of(holder) if self._provided is not None else frozenset()
 
     @property
     def digest(self) -> bytes | None:
@@ -178,7 +184,7 @@ class Knowledge:
             return Ignored.SNAPSHOT_OLD
         if self.standing is not None and read.until <= self.standing.issued.timestamp():
             return Ignored.SNAPSHOT_EXPIRED
-        self._provided = _Provided(said=read, digest=arrived, key=verified.key)
+        self._provided = _Provided(said=read, holders=Holders(read), digest=arrived, key=verified.key)
         if held is None or held.version != read.version:
             self._confirming = None
         self._confirm(self._newest)

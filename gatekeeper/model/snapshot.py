@@ -185,18 +185,18 @@ class Snapshot:
         at = _found(self.rows, bytes.fromhex(badge), ROW_BYTES)
         if at is None:
             return None
-        row = self.rows[at * ROW_BYTES : (at + 1) * ROW_BYTES]
-        return int.from_bytes(row[_HOLDER], "big"), self.classes[int.from_bytes(row[_CLASS], "big")]
+        return self.holder_at(at), self.classes[int.from_bytes(self._row(at)[_CLASS], "big")]
 
-    def badges_of(self, holder: int) -> frozenset[BadgeId]:
-        """The badges with a right here that the holder of a number has."""
-        wanted, found = holder.to_bytes(4, "big"), set[BadgeId]()
-        at = self.rows.find(wanted)
-        while at >= 0:
-            if at % ROW_BYTES == _HOLDER.start:
-                found.add(BadgeId(self.rows[at - _ID_BYTES : at].hex()))
-            at = self.rows.find(wanted, at + 1)
-        return frozenset(found)
+    def badge_at(self, place: int) -> BadgeId:
+        """The badge of a row."""
+        return BadgeId(self._row(place)[:_ID_BYTES].hex())
+
+    def holder_at(self, place: int) -> int:
+        """The number of the holder of a row."""
+        return int.from_bytes(self._row(place)[_HOLDER], "big")
+
+    def _row(self, place: int) -> bytes:
+        return self.rows[place * ROW_BYTES : (place + 1) * ROW_BYTES]
 
     def payload(self) -> bytes:
         """The CBOR to be signed by the service on the gate's policy topic."""
