@@ -10,8 +10,8 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -38,6 +38,8 @@ from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import REGISTRY
 from gatekeeper.ports import SiteLostError
+from gatekeeper.running import Premises, RunningUnreadableError, announced
+from gatekeeper.running import running as told_by
 from gatekeeper.service.administration.folder import (
     BEACON_KEY,
     DECISION_KEY,
@@ -59,7 +61,6 @@ from gatekeeper.service.outward import OutwardEvents
 from gatekeeper.service.publication import Publication, Publishing
 
 __all__ = [
-    "Premises",
     "databases",
     "premises",
     "running",
@@ -70,22 +71,10 @@ __all__ = [
     "witness_parts",
 ]
 
-_RUNNING = "running.json"
 _SESSION = timedelta(days=7)
 _QUEUED_OUTWARD = 64
 _SITE_DATABASE, _VAULT_DATABASE = "gatekeeper", "gatekeeper_vault"
 _log = structlog.get_logger("gatekeeper")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Premises:
-    """Where the outside things are. `readers` is where stock readers talk to the embedded broker."""
-
-    dsn: str
-    vault_dsn: str
-    broker: str
-    readers: str
-    http: str = ""
 
 
 # -- which site ---------------------------------------------------------------------------------------------------------
@@ -117,28 +106,11 @@ def site_folder(settings: Settings, site: SiteId) -> SiteFolder:
 
 
 def running(settings: Settings) -> Premises | None:
-    """What a service of this data folder says it runs on; None when none is running.
-
-    Raises SettingError when what it says cannot be read.
-    """
-    path = settings.data / _RUNNING
+    """What a service of this data folder says it runs on; None when none is running. Raises SettingError."""
     try:
-        document = json.loads(path.read_text())
-        return Premises(**document["premises"]) if _lives(document["pid"]) else None
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError, OverflowError):
-        raise SettingError(f"{path} cannot be read; remove it when no service runs on this folder.") from None
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        return told_by(settings.data)
+    except RunningUnreadableError as error:
+        raise SettingError(str(error)) from None
 
 
 @contextlib.asynccontextmanager
@@ -241,8 +213,8 @@ async def serving_site(settings: Settings, where: Premises, site: SiteId) -> Asy
         ):
             beside = () if desk is None else (desk,)
             engine = tasks.create_task(_engines(settings, where, site, health, beside), name="engine")
-            there = Premises(**{**asdict(where), "http": url})
-            with _announced(settings, there):
+            there = replace(where, http=url)
+            with announced(settings.data, there):
                 try:
                     yield there
                 finally:
@@ -427,15 +399,3 @@ def _broker_password(settings: Settings, folder: SiteFolder) -> str | None:
     if settings.broker_password_file is not None:
         return settings.broker_password_file.read_text().strip()
     return None if settings.broker else _kept_password(folder, _SERVICE_PASSWORD)
-
-
-@contextlib.contextmanager
-def _announced(settings: Settings, where: Premises) -> Iterator[None]:
-    path = settings.data / _RUNNING
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"pid": os.getpid(), "premises": asdict(where)}, file)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)

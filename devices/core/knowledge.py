@@ -227,7 +227,7 @@ class Knowledge:
         if read.gate != self.gate:
             return Ignored.COMMAND_FOREIGN
         if read.kind is not CommandKind.LOCK_DOWN:
-            return Ignored.COMMAND_MISPLACED
+            return Ignored.LOCKDOWN_MISPLACED
         if self.lockdown is not None and read.entry <= self.lockdown.entry:
             return Ignored.COMMAND_REPEATED
         self._ordered = _Ordered(said=read, key=verified.key)

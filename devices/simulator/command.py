@@ -20,8 +20,10 @@ from rich.table import Table
 
 from devices.link import BrokerUrlError
 from devices.settings import SettingsError
-from devices.simulator.barracks import Barracks, Pace
+from devices.simulator.barracks import Barracks
+from devices.simulator.course import Pace
 from devices.simulator.faults import Faults, FaultsError
+from devices.simulator.served import served_site
 
 __all__ = ["read_time", "report_table", "simulate"]
 
@@ -32,13 +34,27 @@ _NOT_KEPT = 1
 
 
 def simulate(
+    data: Annotated[
+        Path,
+        typer.Option(
+            envvar="GATEKEEPER_DATA",
+            help="Data folder of the service that runs on this machine: what is not named is found there.",
+        ),
+    ] = Path(".gatekeeper"),
+    site: Annotated[
+        str | None,
+        typer.Option(envvar="GATEKEEPER_SITE", help="Which site, when the data folder holds several."),
+    ] = None,
     folder: Annotated[
-        Path, typer.Option(help="The site's folder, with gates/, people.json and policy.cose.")
-    ],
+        Path | None, typer.Option(help="The site's folder, with gates/, people.json and policy.cose.")
+    ] = None,
     broker: Annotated[
-        str, typer.Option(help="mqtt:// or mqtts://host[:port]; each gate logs in with its own name.")
-    ],
-    readers: Annotated[str, typer.Option(help="mqtt://host[:port] where stock readers publish.")],
+        str | None,
+        typer.Option(help="mqtt:// or mqtts://host[:port]; each gate logs in with its own name."),
+    ] = None,
+    readers: Annotated[
+        str | None, typer.Option(help="mqtt://host[:port] where stock readers publish.")
+    ] = None,
     people: Annotated[int, typer.Option(min=1, help="How many of the site's people walk.")] = 200,
     speed: Annotated[
         float, typer.Option(help="Simulated seconds in a second; 0: as fast as the site answers.")
@@ -63,8 +79,9 @@ def simulate(
 ) -> None:
     """Let people walk through real gates with real badges, until stopped.
 
+    Beside `gatekeeper serve` it needs no further word: it finds the example site that is served there.
     The day is the simulator's, the hours of the policy are those of the service's clock: at night offices refuse, whatever the
-    simulated day says. Exit 1: a promise was not kept (a door open without a grant, a message lost or recorded twice).
+    simulated day says. Exit 1: a promise was not kept (a door open without a grant, a message lost or recorded twice), or nobody could walk.
     """
     if seconds is not None and not 0 < seconds < math.inf:
         raise typer.BadParameter("--seconds: more than 0.")
@@ -81,8 +98,14 @@ def simulate(
             days=days,
             evacuation=None if evacuation == _NO_EVACUATION else read_time(evacuation),
         )
+        where = served_site(data, site=site, folder=folder, broker=broker, readers=readers)
         barracks = Barracks(
-            folder, broker=broker, readers=readers, seed=seed, pace=pace, faults=Faults.parse(faults)
+            where.folder,
+            broker=where.broker,
+            readers=where.readers,
+            seed=seed,
+            pace=pace,
+            faults=Faults.parse(faults),
         )
     except (SettingsError, BrokerUrlError, FaultsError) as error:
         _fail(str(error))
@@ -90,12 +113,17 @@ def simulate(
         _fail(f"{error.filename} cannot be read: {error.strerror}.")
     if people > barracks.size:
         typer.echo(f"The site has {barracks.size} people; all of them walk.", err=True)
-    asyncio.run(_until_stopped(barracks, people, seconds, quiet=json_output))
+    try:
+        asyncio.run(_until_stopped(barracks, people, seconds, quiet=json_output))
+    except SettingsError as error:
+        _fail(str(error))
     report = barracks.report()
     if json_output:
         typer.echo(json.dumps(report))
     else:
         Console().print(report_table(report))
+    if not barracks.has_begun:
+        _fail("Nobody walked: the service was not heard at every gate before this was to end.")
     if not report["promises"]["kept"]:
         for sentence in report["promises"]["broken"]:
             typer.echo(sentence, err=True)

@@ -1,11 +1,15 @@
 """The clock of the simulated day, which runs faster than the wall's; nothing of the protocol goes by it."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
+from typing import TypeVar
 
-__all__ = ["DayClock"]
+__all__ = ["DayClock", "unless_stopped"]
+
+_T = TypeVar("_T")
 
 
 class DayClock:
@@ -32,6 +36,11 @@ class DayClock:
         elapsed = monotonic() - self._since
         return self._begins + timedelta(seconds=elapsed * self._speed)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
     def end(self) -> None:
         """Stay at this time."""
         self._latest, self._over = self.now, True
@@ -56,3 +65,18 @@ class DayClock:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._stop.wait()
+
+    async def unless_stopped(self, waiting: Awaitable[_T]) -> _T | None:
+        """What is awaited, or None when told to stop before."""
+        return await unless_stopped(waiting, self._stop)
+
+
+async def unless_stopped(waiting: Awaitable[_T], stop: asyncio.Event) -> _T | None:
+    """What is awaited, or None when told to stop before."""
+    task, stopping = asyncio.ensure_future(waiting), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        stopping.cancel()

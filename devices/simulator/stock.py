@@ -14,6 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.agent import Outcome
 from devices.core.events import Signal
+from devices.link import BrokerUrl
+from devices.settings import SettingsError
 
 __all__ = ["StockDoor", "StockReaders"]
 
@@ -28,12 +30,19 @@ Hold: TypeAlias = Callable[[str, str, bytes], None]
 class StockReaders:
     """Tasmota devices, as they come: each shows the card that is held to it as JSON on its topic."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, broker: str) -> None:
+        """Read the broker's URL. Raises `SettingsError`, and `BrokerUrlError` for one that is none."""
+        self._broker = BrokerUrl.parse(broker)
+        if self._broker.encrypted:
+            raise SettingsError("Stock readers speak without TLS: name their broker as mqtt://host[:port].")
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        self._where = (host, port)
 
     def __enter__(self) -> Self:
-        self._client.connect(*self._where)
+        """Go to the broker. Raises `SettingsError` when there is none."""
+        try:
+            self._client.connect(self._broker.host, self._broker.port)
+        except OSError as error:
+            raise SettingsError(f"Stock readers find no broker at {self._broker}: {error}.") from error
         self._client.loop_start()
         return self
 

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.app import Premises, site_folder
+from gatekeeper.app import site_folder
 from gatekeeper.cli.compared import compare
 from gatekeeper.cli.host.feed import Feed, Screen
 from gatekeeper.cli.host.site import found, read_file
@@ -39,6 +39,7 @@ from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
 from gatekeeper.model.site_file import read_bridges, read_population, read_site
 from gatekeeper.observe.logging import configure
+from gatekeeper.running import Premises
 from gatekeeper.service.administration.folder import PEOPLE
 from gatekeeper.service.auditor import Known
 
@@ -68,6 +69,9 @@ def demo(
     speed: Annotated[
         float, typer.Option(help="Simulated seconds in a second; 0: as fast as the site answers.")
     ] = 60,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="End by itself after so many simulated days.")
+    ] = None,
     faults: Annotated[
         str,
         typer.Option(help="What goes wrong, as in loss=1%,power-cut=2/h (see gatekeeper-device simulate)."),
@@ -81,7 +85,7 @@ def demo(
     data: Data = None,
 ) -> None:
     """Run the example barracks with simulated people, until stopped."""
-    walk = _Walk(people=people, speed=speed, faults=faults)
+    walk = _Walk(people=people, speed=speed, days=days, faults=faults)
     _see_that_it_can_be(seconds, walk)
     settings = Settings.read(data=data, http_port=0)
     configure(level="warning", pretty=not json_output)
@@ -103,6 +107,7 @@ class _Walk:
 
     people: int
     speed: float
+    days: int | None
     faults: str
 
 
@@ -170,8 +175,10 @@ async def _demo(
             _print_commands(settings, there, file)
         simulator = await _simulator(settings, site, there, walk)
         showing = asyncio.create_task(_show(there, site, begun, stop, quiet=json_output), name="feed")
-        await _until_over(simulator, stop, seconds)
-        seen = await _end(simulator)
+        # Read from the start: what a simulator has to say at its end is more than a pipe holds.
+        heard = asyncio.create_task(simulator.communicate(), name="simulator")
+        await _until_over(heard, stop, seconds)
+        seen = await _end(simulator, heard)
         stop.set()
         await showing
         async with PostgresReading.opened(there.dsn) as reading:
@@ -205,6 +212,7 @@ async def _simulator(
         str(walk.speed),
         "--faults",
         walk.faults,
+        *(("--days", str(walk.days)) if walk.days is not None else ()),
         "--json",
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
@@ -212,21 +220,23 @@ async def _simulator(
 
 
 async def _until_over(
-    simulator: asyncio.subprocess.Process, stop: asyncio.Event, seconds: float | None
+    heard: asyncio.Task[tuple[bytes, bytes]], stop: asyncio.Event, seconds: float | None
 ) -> None:
     """Wait until told to stop, until the time is over, or until nobody walks any more."""
-    ends = {asyncio.create_task(stop.wait()), asyncio.create_task(simulator.wait())}
-    await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for end in ends:
-        end.cancel()
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, heard}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
 
 
-async def _end(simulator: asyncio.subprocess.Process) -> Mapping[str, Any]:
+async def _end(
+    simulator: asyncio.subprocess.Process, heard: asyncio.Task[tuple[bytes, bytes]]
+) -> Mapping[str, Any]:
     """Let the simulated people come to rest, and hear what their gates saw."""
-    with suppress(ProcessLookupError):
-        simulator.send_signal(signal.SIGINT)
+    if not heard.done():
+        with suppress(ProcessLookupError):
+            simulator.send_signal(signal.SIGINT)
     async with asyncio.timeout(_LAST_WORDS_SECONDS):
-        out, _ = await simulator.communicate()
+        out, _ = await heard
     if not out:
         raise SettingError("The simulated people could not walk; what they said stands above.")
     seen: Mapping[str, Any] = json.loads(out.splitlines()[-1])

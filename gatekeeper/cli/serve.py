@@ -13,7 +13,6 @@ import typer
 from gatekeeper.adapters.mqtt.address import BrokerAddress, InvalidAddressError
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import (
-    Premises,
     premises,
     serving_site,
     site_folder,
@@ -28,6 +27,7 @@ from gatekeeper.config import SettingError, Settings
 from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.logging import configure
 from gatekeeper.observe.metrics import REGISTRY
+from gatekeeper.running import Premises
 from gatekeeper.service.administration.folder import DECISION_KEY, LOG_KEY
 from gatekeeper.service.identity.authority_files import read_authority
 
@@ -68,7 +68,9 @@ async def _serve(settings: Settings) -> None:
     must_be_able_to_serve(settings, site)
     async with served(settings, site) as there:
         if await accepted(stop):
-            say(f"{site}: broker {there.broker}, metrics and health {there.http}")
+            say(
+                f"{site}: broker {there.broker}, stock readers {there.readers}, metrics and health {there.http}"
+            )
         await stop.wait()
 
 

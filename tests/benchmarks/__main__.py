@@ -16,6 +16,7 @@ from tests.benchmarks.decision import decision_alone, memory_of_people, plan_of_
 from tests.benchmarks.exporting import bundles_written
 from tests.benchmarks.journal import journal_at_work
 from tests.benchmarks.log import sealed_append
+from tests.benchmarks.walking import people_walking
 from tests.benchmarks.way import whole_way
 
 PARTS = {
@@ -27,6 +28,7 @@ PARTS = {
     "alone": alone_at_work,
     "bundle": bundle_checked,
     "export": bundles_written,
+    "walking": people_walking,
     "way": lambda: asyncio.run(whole_way()),
 }
 

@@ -21,7 +21,7 @@ from typing import Any
 from devices.core.alone import Alone, Inside, decide_alone
 from devices.core.journal import Journal, JournalBounds
 from devices.core.knowledge import Knowledge
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy

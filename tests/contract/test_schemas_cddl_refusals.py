@@ -131,7 +131,7 @@ def test_a_duration_may_be_so_long_and_no_longer(name: str, field: int, most: in
 
 
 @pytest.mark.parametrize("rule", WHOLE)
-@settings(max_examples=8)
+@settings(max_examples=25)
 @given(st.data())
 def test_what_a_whole_message_may_be_is_parsed(rule: str, data: st.DataObject):
     value = data.draw(cddl.values(rule))

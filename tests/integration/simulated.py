@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from devices.simulator.barracks import Barracks, Pace
+from devices.simulator.barracks import Barracks
+from devices.simulator.course import Pace
 from devices.simulator.days import Habits
 from devices.simulator.faults import NO_FAULTS, Faults
 from tests.acceptance.barracks import Barracks as Site

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "from gatekeeper.cli import main; main()")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}
 SITE = "johan-willem-friso"
+PIPE_BYTES = 65_536
 
 
 def _json(data: Path, *words: str) -> Any:
@@ -56,6 +57,16 @@ def test_people_are_where_the_barracks_believes_them_to_be_also_in_a_second_run(
         assert len(_astray(data)) <= unanswered
         slipped = seen["people_did"].keys() & {"follows", "forces", "forgets"}
         assert unanswered or slipped or "denied-passback" not in seen["denied"], "nobody comes in twice"
+
+
+@pytest.mark.timeout(240)
+def test_a_demo_of_one_day_ends_by_itself_with_more_to_tell_than_a_pipe_holds(server_folder: Path):
+    words = ("--days", "1", "--speed", "0", "--people", "60", "--open-hours")
+    seen = _json(server_folder / "data", "demo", *words)
+    assert seen["simulated"].startswith("day 2")
+    assert seen["scans"] * 100 > PIPE_BYTES, "the simulator tells of each opening in so many bytes"
+    assert seen["verification"]["valid"]
+    assert seen["promises"]["kept"]
 
 
 def test_a_demo_with_more_people_than_the_site_that_is_there_is_told_where_to_go(server_folder: Path):

@@ -21,13 +21,14 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "deploy/examples/johan-willem-friso/site.toml"
 COMMAND = (sys.executable, "-W", "error", "-c", "from gatekeeper.cli import main; main()")
+SIMULATE = (sys.executable, "-c", "from devices.cli import main; main()", "simulate")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}
 
 
-def gatekeeper(data: Path, *words: str | Path) -> Said:
+def gatekeeper(data: Path, *words: str | Path, of: tuple[str, ...] = COMMAND) -> Said:
     """Run a command to its end."""
     done = subprocess.run(
-        [*COMMAND, *words, "--data", data],
+        [*of, *words, "--data", data],
         capture_output=True,
         text=True,
         timeout=60,
@@ -161,3 +162,22 @@ def test_the_round_trip_by_hand(server_folder: Path):
         assert (
             gatekeeper(data, "audit", "verify", "--memory", remembered, "--json").document["entries"] == 507
         )
+
+        # People walk, without a word of where; what their gates were told is in the log.
+        walked = gatekeeper(data, "--people", "40", "--speed", "600", "--seconds", "5", "--json", of=SIMULATE)
+        assert walked.code == 0, walked
+        assert walked.document["people"] == 40
+        assert walked.document["scans"] > 0
+        assert walked.document["promises"]["kept"]
+        recorded = {entry for entry, _ in walked.document["recorded"]}
+        verified = gatekeeper(data, "audit", "verify", "--memory", remembered, "--json").document
+        assert min(recorded) > 506
+        assert max(recorded) < verified["entries"]
+
+    # Nobody serves: that is said.
+    unserved = gatekeeper(data, of=SIMULATE)
+    assert (unserved.code, unserved.out) == (1, "")
+    assert (
+        unserved.err
+        == f"No service runs on {data}: start `gatekeeper serve`, or name --broker and --readers.\n"
+    )

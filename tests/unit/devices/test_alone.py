@@ -939,13 +939,14 @@ def test_a_lockdown_that_was_ordered_outlives_a_power_cut_until_a_later_standing
 def test_what_lies_in_the_place_of_an_order_and_is_none_is_no_order():
     talk = Lonely.ready()
     snapshot, standing = talk.snapshot(), talk.standing()
-    for wire in (
-        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, key=STRANGER),
-        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, gate=OTHER_GATE),
-        talk.service.command(CommandKind.RELEASE, None, entry=104),
+    for wire, code in (
+        (talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, key=STRANGER), "command-forged"),
+        (talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, gate=OTHER_GATE), "command-foreign"),
+        (talk.service.command(CommandKind.RELEASE, None, entry=104), "lockdown-misplaced"),
     ):
         held = Held(snapshot=snapshot, standing=standing, lockdown=wire)
         talk.restarts(CheckpointMemory(), held=held, linked=False)
+        assert talk.ignored() == {code: 1}
         assert talk.shows(at=OUT) is Signal.GRANTED
 
 

@@ -12,8 +12,9 @@ import pytest
 from devices.core.events import Signal
 from devices.core.tally import Tally, Unlocked
 from devices.settings import SettingsError
-from devices.simulator.barracks import Barracks, Walker
+from devices.simulator.barracks import Barracks
 from devices.simulator.people import ground_of, read_people
+from devices.simulator.walker import Walker
 from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import ByToken
 from gatekeeper.model.reasons import Reason

@@ -1,11 +1,14 @@
 """Stock readers and their doors: the bytes they speak, and who is told what became of a card."""
 
 import asyncio
+import socket
 
 import pytest
 
 from devices.bridges.tasmota_format import read_sensor
 from devices.core.events import Signal
+from devices.link import BrokerUrlError
+from devices.settings import SettingsError
 from devices.simulator.stock import StockDoor, StockReaders
 from gatekeeper.embedded import EmbeddedBroker
 from gatekeeper.model.badges import Card, CardTechnology
@@ -25,7 +28,7 @@ async def test_stock_readers_speak_byte_for_byte_as_tasmota_does(broker: Embedde
     await broker.admit("simulated-bridge", "secret", role="bridge")
     async with mqtt_client(broker.port, "simulated-bridge", "secret") as bridge:
         assert await bridge.subscribe("tele/simulated/+") == "Granted QoS 1"
-        with StockReaders("127.0.0.1", broker.readers_port) as readers:
+        with StockReaders(broker.readers_url) as readers:
             readers.show("tele/simulated/SENSOR", "mifare", bytes.fromhex("BA839D07"))
             assert await bridge.next_message() == ("tele/simulated/SENSOR", MIFARE)
             readers.show("tele/simulated/SENSOR", "wiegand", bytes.fromhex("010076A068"))
@@ -139,3 +142,17 @@ async def test_every_refusal_is_told_whoever_stands_there(reader: Reader):
     door.show(Signal.DENIED, reason=4, entry=3)
     await presenting
     assert refusals == [3, 4]
+
+
+def test_readers_without_a_broker_say_so_in_a_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"mqtt://127.0.0.1:{taken.getsockname()[1]}"
+    with (
+        pytest.raises(SettingsError, match=f"Stock readers find no broker at {nobody}"),
+        StockReaders(nobody),
+    ):
+        pass
+    with pytest.raises(SettingsError, match="without TLS"):
+        StockReaders("mqtts://127.0.0.1")
+    with pytest.raises(BrokerUrlError, match="must begin with mqtt"):
+        StockReaders("127.0.0.1")
