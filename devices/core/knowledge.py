@@ -204,9 +204,8 @@ class Knowledge:
         # INVARIANT: without the newest standing nothing counts: an older one may not know what was taken back since.
         if self._newest is None:
             return None
-        refused = self.take_standing(
-            wire
-        )  # it is the newer one, if the power went before the other was written
+        # It is the newer of the two where the power went before the other one was written.
+        refused = self.take_standing(wire)
         if refused not in {Ignored.STANDING_OLD, Ignored.STANDING_REPEATED}:
             return refused
         read = self._standing_in(wire, newer_than=None)

@@ -82,7 +82,7 @@ _LAST_SECOND: Final = 253_402_300_799
 _ID_BYTES: Final = 16
 _HOLDER: Final = slice(16, 20)
 _CLASS: Final = slice(20, 24)
-_CARD_KEY_BYTES: Final = 18
+_END_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class KnownCards:
         """Lay cards and their tokens out."""
         by_key = sorted((_card_key(card), token) for card, token in cards.items())
         ends = accumulate(len(token) for _, token in by_key)
-        rows = (key + end.to_bytes(4, "big") for (key, _), end in zip(by_key, ends, strict=True))
+        rows = (key + end.to_bytes(_END_BYTES, "big") for (key, _), end in zip(by_key, ends, strict=True))
         return cls(rows=b"".join(rows), tokens=b"".join(token for _, token in by_key))
 
     def __len__(self) -> int:
@@ -133,30 +133,28 @@ class KnownCards:
 
     def token_of(self, card: Card) -> bytes | None:
         """The token that stands for a card; None for one that is not known."""
-        at = _found(self.rows, _card_key(card), CARD_BYTES)
-        return None if at is None else self.tokens[self._end(at - 1) : self._end(at)]
+        place = _found(self.rows, _card_key(card), CARD_BYTES)
+        return None if place is None else self.tokens[self._begin(place) : self._begin(place + 1)]
 
-    def _end(self, at: int) -> int:
-        """Where the token of a card ends, and that of the next begins."""
-        return (
-            int.from_bytes(self.rows[at * CARD_BYTES + _CARD_KEY_BYTES : (at + 1) * CARD_BYTES], "big")
-            if at >= 0
-            else 0
-        )
+    def _begin(self, place: int) -> int:
+        """Where the token of a row begins, which is where that of the row before ends."""
+        end = place * CARD_BYTES
+        return int.from_bytes(self.rows[end - _END_BYTES : end], "big") if place else 0
 
     @classmethod
     def read(cls, rows: object, tokens: object) -> Self:
-        """Read both strings; every card once, spelled in its one way, and every byte of the tokens one card's."""
-        known = cls(rows=_rising(rows, CARD_BYTES, _CARD_KEY_BYTES), tokens=typed(tokens, bytes))
+        """Read both strings: every card once and spelled in its one way, every byte of the tokens one card's."""
+        known = cls(rows=_rising(rows, CARD_BYTES, CARD_BYTES - _END_BYTES), tokens=typed(tokens, bytes))
         for at in range(0, len(known.rows), CARD_BYTES):
-            technology, length, *number = known.rows[at : at + _CARD_KEY_BYTES]
-            if technology >= len(CardTechnology) or not 0 < length <= MAX_CARD_BYTES or any(number[length:]):
-                raise ValueError("no card")
-        ends = [known._end(at) for at in range(-1, len(known))]
-        if any(not 0 < end - begin <= MAX_TOKEN_BYTES for begin, end in pairwise(ends)) or ends[-1] != len(
-            known.tokens
-        ):
-            raise ValueError("a token is not whole")
+            technology, length = known.rows[at : at + 2]
+            filling = known.rows[at + 2 + length : at + CARD_BYTES - _END_BYTES]
+            if technology >= len(CardTechnology) or not 0 < length <= MAX_CARD_BYTES or any(filling):
+                raise ValueError("a row of no card")
+        begins = map(known._begin, range(len(known) + 1))
+        if any(not 0 < end - begin <= MAX_TOKEN_BYTES for begin, end in pairwise(begins)):
+            raise ValueError("a token of no length that it may have")
+        if known._begin(len(known)) != len(known.tokens):
+            raise ValueError("the tokens are not those of the cards")
         return known
 
 
