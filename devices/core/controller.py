@@ -263,6 +263,7 @@ class Controller:
             case Appended() | AppendFailed() | JournalSettled() | EntriesRead() | JournalBegun():
                 self._telling.hear_disk(event)
             case CardPresented():
+                self._believing.look_at_clock()
                 self._asking.take_card(self._lanes[event.access_point], event)
             case ProofGiven():
                 self._asking.take_proof(self._lanes[event.access_point], event.signature)

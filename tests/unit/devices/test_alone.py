@@ -856,6 +856,21 @@ def test_a_clock_that_lost_its_battery_is_before_anything_that_was_signed():
     assert talk.said() == {"alone-clock": 1}
 
 
+@pytest.mark.parametrize("off", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_clock_that_is_off_is_told_once_by_a_gate_that_is_alone(off: timedelta):
+    talk = Lonely.left()
+    talk.clock_is_off = off
+    assert talk.shows() is Signal.NO_SERVICE
+    talk.shows(at=OUT)
+    assert (talk.said(), talk.unlocked()) == ({"alone-clock": 2}, [])
+    talk.happens(LinkUp())
+    talk.recorded()
+    doubts = [
+        one for one in talk.messages() if isinstance(one, Status) and one.kind is StatusKind.CLOCK_DOUBTED
+    ]
+    assert len({one.sequence for one in doubts}) == 1
+
+
 def test_a_clock_that_is_set_back_while_the_power_is_off_is_before_what_the_gate_itself_has_written():
     talk = Lonely.ready()
     talk.comes(SnapshotReceived(talk.snapshot()))
