@@ -73,7 +73,7 @@ from devices.hardware.ports import Badge, Fittings, HardwareError
 from devices.journal_port import JournalDamagedError, JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
-from devices.policy_files import PolicyFiles
+from devices.policy_files import PolicyFiles, read_held
 from devices.settings import GateSettings
 from gatekeeper.core.pin import pin_info, seal_pin
 from gatekeeper.model.ids import AccessPointId, BootId
@@ -140,6 +140,7 @@ class GateAgent:
         wall_clock: Callable[[], WallTime] = free_running_clock,
         limits: Limits | None = None,
     ) -> None:
+        folder = settings.policy_folder
         self._controller: Final = Controller(
             gate=settings.gate,
             prefix=settings.prefix,
@@ -151,7 +152,7 @@ class GateAgent:
             bounds=settings.journal_bounds,
             checkpoints=settings.checkpoints,
             anchor=settings.anchor,
-            held=settings.held,
+            held=read_held(folder) if folder is not None else None,
             limits=limits,
         )
         self._trust: Final = settings.trust
@@ -161,7 +162,6 @@ class GateAgent:
         self._unfitted: Final = [door.id for door in settings.doorways if door.id not in self._doors]
         self._routes: Final = {**self._own_routes(settings), **(routes or {})}
         self._wall_clock: Final = wall_clock
-        folder = settings.policy_folder
         self._policy: Final = PolicyFiles(folder) if folder is not None else None
         file = settings.checkpoint_file
         self._checkpoints: Final = CheckpointFile(file) if file is not None else None

@@ -275,7 +275,7 @@ class Controller:
                 self._timer(timer)
             case _:
                 self._feel(event)
-        return self._turn.effects
+        return self._turn.end()
 
     def _start_up(self, event: Started) -> None:
         self._started = True

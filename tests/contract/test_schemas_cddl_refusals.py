@@ -79,6 +79,8 @@ ACROSS_FIELDS = {
     ("snapshot", "unknown", 10),  # or half a stretch
     ("snapshot", "range", 11),  # a reference that leads nowhere
     ("snapshot", "range", 12),  # rows that are not whole, or do not rise
+    ("snapshot", "range", 13),  # so too of cards
+    ("snapshot", "range", 14),  # tokens of no card
     ("status-list", "range", 65533),  # bytes that are no zlib
     ("operator", "range", 6),  # it would end before it begins
     ("trust", "missing", 6),  # without the host no agreement has its signatures

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import typer
 
-from devices.cli import app
+from devices.cli.commands import app
 from devices.conformance import trials
 from devices.conformance.requirements import REQUIREMENTS, Part
 from devices.conformance.script import Do
