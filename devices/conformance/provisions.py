@@ -23,6 +23,7 @@ from gatekeeper.model.people import HolderKind
 from gatekeeper.model.snapshot import (
     SNAPSHOT_TYPE,
     STANDING_TYPE,
+    KnownCards,
     Snapshot,
     SnapshotClass,
     SnapshotPoint,
@@ -104,9 +105,10 @@ class Provisions:
             status_index=_STATUS_INDEX,
         )
 
-    def token(self, badge: Badge, *, key: str = "issuer") -> bytes:
-        """A badge as its issuer signs it."""
-        return cose.sign(cose.encode(claims_of(badge)), key=self._question.keys[key], typ=BADGE_TYPE)
+    def cards(self, badge: Badge, *, key: str = "issuer") -> KnownCards:
+        """The bare card with the token of a badge, as its issuer signs it."""
+        claims = cose.encode(claims_of(badge))
+        return KnownCards.of({self.card: cose.sign(claims, key=self._question.keys[key], typ=BADGE_TYPE)})
 
     def provided(self, at: datetime) -> Provided:
         """A new snapshot that lets the bare card in at any hour, and the standing that names it."""
@@ -122,8 +124,8 @@ class Provisions:
             points={question.access_point: self.point(question.access_point)},
             hours=((now - _HOUR, now - _HOUR // 2, now - _HOUR // 4, now + _HOUR),),
             classes=(SnapshotClass(tenant=HOST, hours={question.access_point: 0}),),
-            rows=self.row(holder=1),
-            cards={self.card: self.token(self.badge(at))},
+            rows=bytes.fromhex(_BADGE) + (1).to_bytes(4, "big") + bytes(4),
+            cards=self.cards(self.badge(at)),
         )
         standing = Standing(
             site=question.site,
@@ -141,7 +143,7 @@ class Provisions:
     def nothing(self, at: datetime) -> Provided:
         """A snapshot that lets nobody in anywhere, and the standing that names it."""
         provided = self.provided(at)
-        empty = replace(provided.snapshot, points={}, hours=(), classes=(), rows=b"", cards={})
+        empty = replace(provided.snapshot, points={}, hours=(), classes=(), rows=b"", cards=KnownCards())
         return replace(provided, snapshot=empty)
 
     def point(self, name: AccessPointId) -> SnapshotPoint:
@@ -154,10 +156,6 @@ class Provisions:
             target=YARD,
             passback=None,
         )
-
-    def row(self, *, holder: int) -> bytes:
-        """The row of the badge, in the first class."""
-        return bytes.fromhex(_BADGE) + holder.to_bytes(4, "big") + bytes(4)
 
     def statuses(self, status: int, *, key: str = "decision") -> bytes:
         """The host's status list, with this status of the badge."""

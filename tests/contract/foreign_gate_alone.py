@@ -144,7 +144,7 @@ class LonelyForeignGate(Gate):
         if name == "trust":
             self.take_trust(wire)
         elif name == "policy":
-            self.take_snapshot(self.read(name, wire, 14, f"{self.below}/{self.name}/policy"))
+            self.take_snapshot(self.read(name, wire, 15, f"{self.below}/{self.name}/policy"))
         else:
             self.take_standing(self.read(name, wire, 10, f"{self.below}/standing"))
         self.wires[name] = wire

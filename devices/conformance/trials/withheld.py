@@ -131,27 +131,13 @@ def try_rights(stage: Stage) -> Script[None]:
     for what, change in UNENTITLED.items():
         made = stage.provisions.provided(stage.wall)
         cases.append((what, (yield from withheld(stage, change(stage.provisions, made)))))
-    cases.append((yield from _let_in_already(stage)))
     judge_withheld("GK-G-166", stage, cases)
-
-
-def _let_in_already(stage: Stage) -> Script[tuple[str, Sight]]:
-    """Let somebody in who may not be let in again."""
-    made = stage.provisions.provided(stage.wall)
-    once = LocalPassback(within=None, zones=frozenset({YARD}))
-    points = {name: replace(point, passback=once) for name, point in made.snapshot.points.items()}
-    snapshot = replace(made.snapshot, points=points, rows=stage.provisions.row(holder=2))
-    yield from give(stage, replace(made, snapshot=snapshot))
-    if (yield from shown(stage)).verdict is not Verdict.GRANTED:
-        stage.failed("GK-G-161", "with a passback rule, nobody is let in for the first time")
-    return "somebody who was let in already", (yield from shown(stage)).let_in
 
 
 def _of_badge(change: Callable[[Badge, Provisions], Badge], *, key: str = "issuer") -> "_Change":
     def changed(provisions: Provisions, made: Provided) -> Provided:
         badge = change(provisions.badge(made.snapshot.issued), provisions)
-        cards = {provisions.card: provisions.token(badge, key=key)}
-        return replace(made, snapshot=replace(made.snapshot, cards=cards))
+        return replace(made, snapshot=replace(made.snapshot, cards=provisions.cards(badge, key=key)))
 
     return changed
 
@@ -177,6 +163,13 @@ def _without_the_point(provisions: Provisions, made: Provided) -> Provided:
     return replace(made, snapshot=replace(made.snapshot, points={_ELSEWHERE: provisions.point(_ELSEWHERE)}))
 
 
+def _with_passback(_provisions: Provisions, made: Provided) -> Provided:
+    """The card was let in at the beginning, into the zone that the access point leads to."""
+    once = LocalPassback(within=None, zones=frozenset({YARD}))
+    points = {name: replace(point, passback=once) for name, point in made.snapshot.points.items()}
+    return replace(made, snapshot=replace(made.snapshot, points=points))
+
+
 def _of_another_tenant(_provisions: Provisions, made: Provided) -> Provided:
     classes = tuple(replace(one, tenant=TenantId("another")) for one in made.snapshot.classes)
     return replace(made, snapshot=replace(made.snapshot, classes=classes))
@@ -193,6 +186,7 @@ UNENTITLED: Final[dict[str, _Change]] = {
     "a right at another access point": _elsewhere,
     "an access point that is not in it": _without_the_point,
     "a class of another tenant": _of_another_tenant,
+    "somebody who was let in already": _with_passback,
     "a badge that no issuer signed": _of_badge(lambda badge, _: badge, key="stranger"),
     "a badge that is expired": _of_badge(
         lambda badge, _: replace(badge, expires=badge.not_before + timedelta(minutes=10))

@@ -280,6 +280,7 @@ class HallGate:
         return Held(
             snapshot=self.files.get(PolicyFile.SNAPSHOT),
             standing=self.files.get(PolicyFile.STANDING),
+            confirming=self.files.get(PolicyFile.CONFIRMING) or None,
             lockdown=self.files.get(PolicyFile.LOCKDOWN),
         )
 

@@ -16,6 +16,7 @@ from devices.core.belief import Ignored
 from devices.core.controller import Controller, Limits
 from devices.core.deciding import Deciding
 from devices.core.events import KeepPolicy, PolicyFile, StandingReceived
+from devices.core.holders import Holders
 from devices.core.knowledge import Knowledge, newer_trust
 from devices.core.standby import Held, Standby
 from devices.core.timekeeping import ClockDoubt
@@ -229,6 +230,14 @@ class BendsWhatItHolds(HallGate):
             raise NotImplementedError
 
 
+def confirmed_at(known: Knowledge, at: datetime | None) -> Knowledge:
+    """What is held, as if its snapshot had last been named at an instant."""
+    named = known._confirming
+    if named is None or at is None:
+        return known
+    return replace(known, _confirming=replace(named, said=replace(named.said, issued=at)))
+
+
 class CountsFromItsArrival(BendsWhatItHolds):
     """Counts the age of a standing from when it came."""
 
@@ -245,7 +254,7 @@ class CountsFromItsArrival(BendsWhatItHolds):
 
         @override
         def bent(self, known: Knowledge, now: datetime) -> Knowledge:
-            return replace(known, confirmed=known.confirmed and self.came)
+            return confirmed_at(known, self.came)
 
 
 class CountsOnArrivalOnly(BendsWhatItHolds):
@@ -256,7 +265,7 @@ class CountsOnArrivalOnly(BendsWhatItHolds):
         def bent(self, known: Knowledge, now: datetime) -> Knowledge:
             if known.confirmed is None or self.came is None:
                 return known
-            return replace(known, confirmed=now - (self.came - known.confirmed))
+            return confirmed_at(known, now - (self.came - known.confirmed))
 
 
 # -- what it believes -----------------------------------------------------------------------------------------------------
@@ -287,8 +296,12 @@ class Fooled(HallGate):
                     return refused
                 read = Snapshot.read(_of_version_1(cose.decode(wire[1:])[2]))
                 assert isinstance(read, Snapshot)
-                self.snapshot, self.digest, self.confirmed = read, sha256(wire).digest(), None
-                self._confirm()
+                assert self._provided is not None
+                self._provided = replace(
+                    self._provided, said=read, holders=Holders(read), digest=sha256(wire).digest()
+                )
+                self._confirming = None
+                self._confirm(self._newest)
                 return None
 
             @override
@@ -298,9 +311,10 @@ class Fooled(HallGate):
                     return refused
                 read = Standing.read(_of_version_1(cose.decode(wire[1:])[2]))
                 assert isinstance(read, Standing)
-                self.standing = read
-                self.statuses = {HOST: StatusList.of(f"site:{SITE}/t:{HOST}", {3: VALID}, issued=0)}
-                self._confirm()
+                assert self._newest is not None
+                listed = {HOST: StatusList.of(f"site:{SITE}/t:{HOST}", {3: VALID}, issued=0)}
+                self._newest = replace(self._newest, said=read, wire=wire, statuses=listed)
+                self._confirm(self._newest)
                 return None
 
         becomes(made._standby._knowledge, Believing)
@@ -435,7 +449,7 @@ class EmptiedByAnEmptyMessage(HallGate):
         def take(self, event: Any, *, at: float) -> list[KeepPolicy] | Ignored:
             taken = Standby.take(self, event, at=at)
             if taken is Ignored.SNAPSHOT_CLEARED:
-                self._knowledge.snapshot = None
+                self._knowledge._provided = None
             return taken
 
 
@@ -462,7 +476,7 @@ class BeginsAnewWithTheLink(HallGate):
         assert self.controller is not None
         knowledge = self.controller._standby._knowledge
         if self.files.get(PolicyFile.STANDING):
-            knowledge.snapshot = knowledge.standing = knowledge.confirmed = None
+            knowledge._provided = knowledge._newest = knowledge._confirming = None
         super().link()
 
 
