@@ -1,10 +1,13 @@
 """A gate that nobody answers: when it decides by itself, what it tells of that, and that a gate which does not do this does not."""
 
-from devices.conformance.script import Ask, Do, Reply, Script, ask, listen, look
+from dataclasses import replace
+
+from devices.conformance.script import Ask, Do, Reply, Script, ask, listen, look, send
 from devices.conformance.site import CARD, PIN
 from devices.conformance.stage import Heard, Stage
 from devices.conformance.trials.pieces import (
     AFTERMATH,
+    ARRIVAL,
     CannotJudgeError,
     Sight,
     about,
@@ -47,13 +50,21 @@ def try_not_given(stage: Stage) -> Script[None]:
 
 
 def try_alone(stage: Stage) -> Script[None]:
-    """Present a badge when no beacon counts, and one with a PIN."""
+    """Present a badge when no beacon counts, once more when the snapshot is not named any longer, and one with a PIN."""
     given = yield from lets_in(stage)
     found = [one.message for one in stage.heard if is_decided(one) and isinstance(one.message, Scan)]
     kept = found[-1].offline_policy == given.digest
     stage.judge(
         "GK-G-163", kept=kept, good="the digest of the snapshot", bad="field 11 is the digest of another"
     )
+    # So it is while the service makes a new snapshot: nothing is prolonged, and nothing ends.
+    unnamed = replace(stage.provisions.provided(stage.wall).standing, snapshots={})
+    yield from send(stage.provisions.standing_topic, stage.provisions.standing(unnamed), retained=True)
+    yield from listen(ARRIVAL)
+    if (yield from shown(stage)).verdict is not Verdict.GRANTED:
+        stage.failed(
+            "GK-G-161", "a newer standing that names no snapshot ended at once what the former one named"
+        )
     try:
         yield from shown(stage, pin=PIN)
     except CannotJudgeError:

@@ -69,6 +69,18 @@ class NeverAlone(HallGate):
             return AloneDecision(said=Alone.TOO_LONG)
 
 
+class MustBeNamedAnew(HallGate):
+    """Counts a snapshot for no longer than the newest standing names it."""
+
+    class standby_type(Standby):  # noqa: N801
+        @override
+        def decide(self, scan: Any, direction: Any, *, wall: Any, at: float) -> AloneDecision:
+            known = self._knowledge
+            if known.confirming is not None:
+                return AloneDecision(said=Alone.TOO_LONG)
+            return Standby.decide(self, scan, direction, wall=wall, at=at)
+
+
 class WrongLimit(HallGate):
     limit: ClassVar[timedelta]
 
@@ -529,6 +541,7 @@ _A = Alone
 WRONG_ALONE: Mapping[str, Fault] = {
     "opens by nothing": Fault(OpensByNothing, (160,), "granted"),
     "never alone": Fault(NeverAlone, (161,), "denied, in the journal"),
+    "must be named": Fault(MustBeNamedAnew, (161,), "a newer standing that names no snapshot"),
     "impatient": Fault(Impatient, (162,), "s after the scan"),
     "sluggish": Fault(Sluggish, (162,), "s after the scan"),
     "waits for nobody": Fault(WaitsForNobody, (162,), "decided though the service said waiting"),
