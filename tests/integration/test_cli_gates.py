@@ -50,6 +50,19 @@ def test_a_code_is_printed_for_a_gate_of_the_site_file_and_for_no_other(hold: Ho
     assert refused.err.startswith("Refused: enrolment-gate-unknown. ")
 
 
+@pytest.mark.parametrize("operator", ["auditor", "officer", "army-admin", "school-admin"])
+def test_only_who_may_admit_gates_makes_a_code_whoever_is_named(hold: Hold, operator: str):
+    hold.say("ca", "init", "--data", hold.data)
+    gate = first_gate(hold)
+    made = hold("gate", "enroll", gate, "--operator", "admin")
+    kept = folder_of(hold).read_secret(f"invitations/{gate}.cose")
+    said = hold("gate", "enroll", gate, "--operator", operator)
+    assert (made.code, said.code, said.out) == (0, 1, "")
+    assert said.err.startswith("Refused: change-role. ")
+    assert operator in said.err
+    assert folder_of(hold).read_secret(f"invitations/{gate}.cose") == kept, "the code that is out stays good"
+
+
 def test_a_gate_that_does_not_wait_and_a_file_that_is_not_there_are_said(hold: Hold):
     said = hold("gate", "admit", "nowhere")
     assert said.code == 2

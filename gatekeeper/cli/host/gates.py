@@ -9,7 +9,7 @@ revoke   one operator: the gate counts no more from that entry on, and its certi
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -25,11 +25,13 @@ from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.certificates import CertificateRefused, public_der, read_certificate_request, to_pem
 from gatekeeper.core.change import TrustChange
 from gatekeeper.core.enrolment import EnrolmentRefusal
+from gatekeeper.core.invitation import why_not_inviting
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.supervise import APPLIED
 from gatekeeper.core.trust import KeyState, Trust, read_trust
-from gatekeeper.model.ids import GateId, OperatorId, SiteId, is_name
+from gatekeeper.model.ids import GateId, SiteId, is_name
 from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.service.administration.operators import Signer
 from gatekeeper.service.administration.trust_list import (
     TrustListError,
     admit_gate,
@@ -63,14 +65,21 @@ Gate = Annotated[str, typer.Argument(metavar="GATE", help="The gate's id, as in 
 def enroll(name: Gate, *, settings: Settings) -> None:
     """Make a one-time code for a gate of the site file: within ten minutes it lets that gate hand in its request."""
     which = the_site(settings)
-    by, gates = run(_inviter(settings, which))
-    if name not in gates:
+    inviting = run(_inviter(settings, which))
+    if name not in inviting.gates:
         raise TrustListError(
             f"Refused: {EnrolmentRefusal.GATE_UNKNOWN}. {EnrolmentRefusal.GATE_UNKNOWN.sentence}"
         )
+    now, signer = datetime.now(UTC), inviting.signer
+    refused = why_not_inviting(signer.operator, host=inviting.trust.host, now=now)
+    if refused is not None:
+        say(
+            f"Refused: {refused}. {refused.sentence.removesuffix('.')} ({signer.operator.id}, to invite a gate)."
+        )
+        raise typer.Exit(1)
     folder = site_folder(settings, which)
     read_authority(folder)
-    code = invite(folder, GateId(name), by=by, now=datetime.now(UTC))
+    code = invite(folder, GateId(name), by=signer.operator.id, key=signer.key, now=now)
     minutes = INVITATION_LASTS // timedelta(minutes=1)
     say(
         f"For {name} alone, once, for {minutes} minutes. At the gate: gatekeeper-device enrol --site {which} --gate {name} "
@@ -170,14 +179,22 @@ def keep_trust(settings: Settings, site: SiteId, document: bytes | None) -> None
             _tell_broker(settings, folder, trust)
 
 
-async def _inviter(settings: Settings, site: SiteId) -> tuple[OperatorId, frozenset[GateId]]:
-    """Who invites, and the gates of the policy in force."""
+class _Inviting(NamedTuple):
+    """Who invites, and the site as it is."""
+
+    signer: Signer
+    trust: Trust
+    gates: frozenset[GateId]
+
+
+async def _inviter(settings: Settings, site: SiteId) -> _Inviting:
     async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
         deeds = (Deed.WIDEN_TRUST,)
         signer = await signer_for(
             reading, settings, site, TrustChange(document=b""), tenant=None, deeds=deeds
         )
-        return signer.operator.id, await _gates_in_force(reading, settings, site)
+        trust, _ = await believed(reading, settings, site)
+        return _Inviting(signer, trust, await _gates_in_force(reading, settings, site))
 
 
 async def _admit(
