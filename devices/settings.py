@@ -63,7 +63,7 @@ from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
 
-__all__ = ["GateSettings", "SettingsError", "read_gate_folder"]
+__all__ = ["ANCHOR", "GATE", "KEY", "GateSettings", "SettingsError", "read_gate_folder"]
 
 GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", "anchor.json", "trust.cose"
 _HELD: Final = 30
