@@ -105,6 +105,7 @@ class Kind(StrEnum):
     PASSAGE_EXITED = "passage.exited"
     DOOR_COMMANDED = "door.commanded"
     GATE_COMMANDED = "gate.commanded"
+    COMMAND_UNSENT = "command.unsent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
