@@ -97,6 +97,10 @@ _RANDOM_BYTES: Final = 16
 _RECALLED: Final = 1000
 
 
+_SIMULATED: Final = " (SIMULATED hardware)"
+"""What the hello of a gate without metal says in the log, so that nobody takes its passages for real."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of a badge that was presented. `latency` is seconds from the scan to its answer."""
@@ -150,7 +154,7 @@ class GateAgent:
             trust=settings.trust,
             doorways=settings.doorways,
             boot=BootId(secrets.token_bytes(_BOOT_BYTES)),
-            agent=f"gatekeeper-device/{version('gatekeeper')}",
+            agent=f"gatekeeper-device/{version('gatekeeper')}{_SIMULATED if settings.is_simulated else ''}",
             bounds=settings.journal_bounds,
             checkpoints=settings.checkpoints,
             anchor=settings.anchor,

@@ -55,7 +55,13 @@ from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway, Exit
 from devices.core.journal import JournalBounds
 from devices.core.standby import Held
-from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
+from devices.hardware.settings import (
+    Hardware,
+    HardwareSettingsError,
+    SimulatedHardware,
+    read_hardware,
+    refuse_twice,
+)
 from devices.policy_files import read_held
 from gatekeeper import cose
 from gatekeeper.core.certificates import gate_of
@@ -102,7 +108,7 @@ class GateSettings:
     prefix: str
     doorways: tuple[Doorway, ...]
     bridge: BridgeSettings | None
-    hardware: Mapping[AccessPointId, PointHardware] = field(default_factory=dict)
+    hardware: Mapping[AccessPointId, Hardware] = field(default_factory=dict)
     key: cose.SigningKey = field(repr=False)
     password: str | None = field(repr=False)
     trust: Trust = field(repr=False)
@@ -115,6 +121,11 @@ class GateSettings:
     """The file with which it connects to the broker; without one it has a password."""
     journal_folder: Path | None = None
     journal_bounds: JournalBounds = field(default=JournalBounds())
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it holds no door that there is: its hardware is simulated."""
+        return any(isinstance(point, SimulatedHardware) for point in self.hardware.values())
 
 
 def read_gate_folder(folder: Path) -> GateSettings:
@@ -318,8 +329,8 @@ def _doorway(
 
 def _hardware(
     written: Mapping[str, Any], doorways: tuple[Doorway, ...], bridge: BridgeSettings | None, folder: Path
-) -> Mapping[AccessPointId, PointHardware]:
-    fitted: dict[AccessPointId, PointHardware] = {}
+) -> Mapping[AccessPointId, Hardware]:
+    fitted: dict[AccessPointId, Hardware] = {}
     for point, doorway in zip(_points(written), doorways, strict=True):
         if "hardware" not in point:
             continue
@@ -333,6 +344,10 @@ def _hardware(
             )
         except HardwareSettingsError as error:
             raise SettingsError(f"gate.json: the hardware of {doorway.id}: {error}") from error
+    if bridge is not None and any(isinstance(point, SimulatedHardware) for point in fitted.values()):
+        raise SettingsError(
+            "gate.json: a gate with a bridge holds real doors, so none of its hardware is simulated."
+        )
     try:
         refuse_twice(fitted)
     except HardwareSettingsError as error:

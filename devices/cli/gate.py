@@ -174,6 +174,11 @@ def failed_hardware(group: ExceptionGroup) -> Exception | None:
 
 
 def _say_hardware(settings: GateSettings) -> None:
+    if settings.is_simulated:
+        _say(
+            f"SIMULATED HARDWARE: {settings.gate} HOLDS NO REAL DOOR. It is for trying a gate out; what it tells the site is in the "
+            "site's log for good, and its start says that it was simulated."
+        )
     for access_point, point in settings.hardware.items():
         _say(f"{access_point}: {described(point)}.")
     by_bridge = bridged(settings.bridge) if settings.bridge is not None else frozenset()

@@ -10,10 +10,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from devices.core.events import Signal
+from devices.hardware.by_hand import MARK, Hand
 from devices.hardware.keypad import Keypad
 from devices.hardware.pcsc import PcscReader
 from devices.hardware.ports import Display, Fittings, HardwareError, Reader, Strike, Switch
 from devices.hardware.settings import (
+    Hardware,
     LampSettings,
     LineSettings,
     LineStrike,
@@ -22,6 +24,7 @@ from devices.hardware.settings import (
     PcscSettings,
     PointHardware,
     ReaderSettings,
+    SimulatedHardware,
     WiegandSettings,
 )
 from gatekeeper.model.ids import AccessPointId
@@ -93,7 +96,7 @@ class _Dark:
 
 @contextmanager
 def opened(
-    points: Mapping[AccessPointId, PointHardware],
+    points: Mapping[AccessPointId, Hardware],
     *,
     called: bytes = bytes(32),
     request: "RequestLines | None" = None,
@@ -103,13 +106,20 @@ def opened(
     `request` stands for `gpiod.request_lines` where there is no chip. Raises `HardwareError`.
     """
     with ExitStack() as stack:
-        opening = _Opening(stack, called, request)
-        opening.join_buses([point.reader for point in points.values()])
-        yield {access_point: opening.fit(point) for access_point, point in points.items()}
+        opening, hand = _Opening(stack, called, request), Hand()
+        opening.join_buses([point.reader for point in points.values() if isinstance(point, PointHardware)])
+        yield {
+            access_point: opening.fit(point)
+            if isinstance(point, PointHardware)
+            else hand.fit(access_point, has_contact=point.has_contact)
+            for access_point, point in points.items()
+        }
 
 
-def described(point: PointHardware) -> str:
+def described(point: Hardware) -> str:
     """What an access point has, in a line."""
+    if isinstance(point, SimulatedHardware):
+        return f"{MARK}, moved by lines on standard input: no badge is read, and no door is held"
     match point.reader:
         case WiegandSettings(chip=chip, d0=d0, d1=d1):
             reader = f"Wiegand reader on {chip} lines {d0} and {d1}"

@@ -172,6 +172,16 @@ def test_a_folder_of_a_bridge_is_said_to_be_one(tmp_path: Path):
     assert f"It is a bridge, at {IN}." in result.stderr
 
 
+def test_that_hardware_is_simulated_is_said_loudly(tmp_path: Path):
+    key = cose.SigningKey.generate()
+    points = [{"id": IN, "direction": "in", "hardware": "simulated"}]
+    folder = gate_folder(tmp_path, Service({GATE: key}), key, gate_file(access_points=points))
+    result = device("check", "--folder", str(folder))
+    assert result.exit_code == 0, result.stderr
+    assert f"SIMULATED HARDWARE: {GATE} HOLDS NO REAL DOOR." in result.stderr
+    assert f"{IN}: SIMULATED, moved by lines on standard input" in result.stderr
+
+
 @pytest.mark.parametrize("command", [["check"], ["run", "--broker", "mqtt://127.0.0.1"]])
 def test_a_folder_not_in_order_is_said_in_one_sentence(tmp_path: Path, command: list[str]):
     result = device(*command, "--folder", str(tmp_path))
