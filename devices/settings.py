@@ -21,7 +21,7 @@
 `contact` says whether the door has one; it is true, but at a bridge, where it is false and may be true if the device reports one. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
 without a contact cannot be one. `interlocks` are those whose doors are all at this gate: it then looks itself that the
-others are shut before it releases one. `hardware` says what is fitted to it (`hardware/settings.py`).
+others are shut before it releases one. `hardware` says what is fitted to it, or that it is simulated (`hardware/settings.py`).
 
 `exit` says what the exit button of a door does. "wired" (so it is, unless written otherwise): it breaks the circuit of the
 strike itself, and the gate only hears of it. "released": the gate releases the strike; only where no law asks that people

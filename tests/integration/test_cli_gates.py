@@ -119,6 +119,15 @@ def test_a_gate_with_a_key_that_counts_gets_no_other(hold: Hold, tmp_path: Path)
     assert "has a key already: revoke it" in said.err
 
 
+def test_while_nobody_serves_the_site_no_door_is_opened_and_none_is_later(hold: Hold):
+    said = hold("gate", "open", "front-in", "--reason", "a pram", "--operator", "officer")
+    assert said.code == 4
+    assert (
+        said.err
+        == "No engine has looked at it: it is NOT in force, and one that looks later refuses it as too old.\n"
+    )
+
+
 def test_while_nobody_serves_the_site_a_revocation_waits_and_the_folder_stays_as_it_is(hold: Hold):
     before = folder_of(hold).read(TRUST)
     said = hold("gate", "revoke", first_gate(hold))

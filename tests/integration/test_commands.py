@@ -206,7 +206,7 @@ def test_an_order_that_its_gate_does_not_confirm_is_not_told_as_done(
         (ordered,) = entries(registry, "door.commanded")
     assert said.code == 3, said
     assert said.err.startswith(
-        f"NOT confirmed: it was sent, in entry {ordered['seq']} of the log, and front "
+        f"NOT confirmed: front was sent it, in entry {ordered['seq']} of the log, and has "
     )
     assert "Opened" not in said.err
 

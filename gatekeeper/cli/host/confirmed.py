@@ -133,7 +133,7 @@ def tell_followed(followed: Followed) -> None:
         case None:
             seconds = COMMAND_VALIDITY.total_seconds()
             say(
-                f"NOT confirmed: it was sent, in entry {seq} of the log, and {gate} has not said within {seconds:.0f} s that it did "
-                f"it. Look at {what} before you trust that it is shut."
+                f"NOT confirmed: {gate} was sent it, in entry {seq} of the log, and has not said within {seconds:.0f} s that it did "
+                f"it. Look at {what} yourself."
             )
             raise typer.Exit(UNCONFIRMED)

@@ -115,7 +115,9 @@ def _say_what_follows(settings: Settings, site: SiteId, name: str, out: Path | N
     else:
         say(f"Carry {out} to the gate by hand, for trust begins with it.")
     if not settings.enrolment_url:
-        say("Gates reach no desk: the service has none without enrolment_url (GATEKEEPER_ENROLMENT_URL).")
+        say(
+            "enrolment_url is not set here. A service without it opens no desk, and requests are carried by hand."
+        )
     minutes = INVITATION_LASTS // timedelta(minutes=1)
     say(
         f"For {name} alone, once, for {minutes} minutes. At the gate, DIR being what was carried there: "

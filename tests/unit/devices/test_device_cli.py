@@ -180,6 +180,7 @@ def test_that_hardware_is_simulated_is_said_loudly(tmp_path: Path):
     assert result.exit_code == 0, result.stderr
     assert f"SIMULATED HARDWARE: {GATE} HOLDS NO REAL DOOR." in result.stderr
     assert f"{IN}: SIMULATED, moved by lines on standard input" in result.stderr
+    assert "can be opened" not in result.stderr
 
 
 @pytest.mark.parametrize("command", [["check"], ["run", "--broker", "mqtt://127.0.0.1"]])
