@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from devices.certificate import (
-    TLS,
     TLS_KEY,
     CertificateError,
     Request,
@@ -36,7 +35,7 @@ from devices.certificate import (
     read_certificate,
     write_secret,
 )
-from devices.settings import ANCHOR, GATE, KEY
+from devices.settings import ANCHOR, GATE, KEY, TLS
 from devices.site_desk import DeskAwayError, DeskRefusedError, DeskUrlError, Granted, SiteDesk
 from gatekeeper import cose
 from gatekeeper.core.certificates import gate_of

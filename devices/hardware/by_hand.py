@@ -23,14 +23,14 @@ from typing import Any, Final, TypeAlias, assert_never
 
 from devices.core.events import Signal
 from devices.hardware.ports import Badge, Fittings
+from devices.hardware.settings import MARK
 from devices.hardware.simulated import SimulatedBadge, SimulatedDoor, SimulatedReader, SimulatedSwitch
 from gatekeeper import cose
 from gatekeeper.model.card_numbers import read_card_number
 from gatekeeper.model.ids import AccessPointId
 
-__all__ = ["MARK", "Hand", "Held", "LineError", "Moved", "Turned", "read_line"]
+__all__ = ["Hand", "Held", "LineError", "Moved", "Turned", "read_line"]
 
-MARK: Final = "SIMULATED"
 _LONGEST_LINE: Final = 4096
 _LONGEST_BADGE: Final = 65_536
 _STANDARD_INPUT: Final = 0

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from devices.core.events import Signal
-from devices.hardware.by_hand import MARK, Hand
 from devices.hardware.keypad import Keypad
 from devices.hardware.pcsc import PcscReader
 from devices.hardware.ports import Display, Fittings, HardwareError, Reader, Strike, Switch
 from devices.hardware.settings import (
+    MARK,
     Hardware,
     LampSettings,
     LineSettings,
@@ -31,6 +31,7 @@ from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.reasons import Reason
 
 if TYPE_CHECKING:
+    from devices.hardware.by_hand import Hand
     from devices.hardware.gpio import GpioLamps, GpioStrike, GpioSwitch, RequestLines, WiegandReader
     from devices.hardware.osdp import OsdpReader
 
@@ -106,14 +107,9 @@ def opened(
     `request` stands for `gpiod.request_lines` where there is no chip. Raises `HardwareError`.
     """
     with ExitStack() as stack:
-        opening, hand = _Opening(stack, called, request), Hand()
+        opening = _Opening(stack, called, request)
         opening.join_buses([point.reader for point in points.values() if isinstance(point, PointHardware)])
-        yield {
-            access_point: opening.fit(point)
-            if isinstance(point, PointHardware)
-            else hand.fit(access_point, has_contact=point.has_contact)
-            for access_point, point in points.items()
-        }
+        yield {access_point: opening.fit(access_point, point) for access_point, point in points.items()}
 
 
 def described(point: Hardware) -> str:
@@ -156,6 +152,7 @@ class _Opening:
         self._stack: Final = stack
         self._called: Final = called
         self._request: Final = request
+        self._hand: Hand | None = None
         self._osdp: Final[dict[tuple[str, int], OsdpReader]] = {}
 
     def join_buses(self, readers: list[ReaderSettings]) -> None:
@@ -175,8 +172,10 @@ class _Opening:
             self._stack.callback(bus.close)
             self._osdp.update({(each.settings.port, each.settings.address): each for each in bus.readers})
 
-    def fit(self, point: PointHardware) -> Fittings:
+    def fit(self, access_point: AccessPointId, point: Hardware) -> Fittings:
         """Open what one access point has of its own."""
+        if isinstance(point, SimulatedHardware):
+            return self._by_hand().fit(access_point, has_contact=point.has_contact)
         # INVARIANT: the strike is the first line that is taken, and so holds before anything can be read.
         strike = self._strike(point)
         reader, display, told = self._reader(point)
@@ -191,6 +190,13 @@ class _Opening:
             tamper=EitherSwitch(*tampers) if len(tampers) > 1 else next(iter(tampers), None),
             fire=self._switch(point.fire),
         )
+
+    def _by_hand(self) -> "Hand":
+        if self._hand is None:
+            from devices.hardware.by_hand import Hand  # noqa: PLC0415 - see join_buses
+
+            self._hand = Hand()
+        return self._hand
 
     def _strike(self, point: PointHardware) -> Strike:
         match point.strike:

@@ -25,6 +25,7 @@ from devices.hardware.wiegand_format import FORMATS, WiegandFormat, format_named
 from gatekeeper.model.ids import AccessPointId
 
 __all__ = [
+    "MARK",
     "Fail",
     "Hardware",
     "HardwareSettingsError",
@@ -164,6 +165,9 @@ class SimulatedHardware:
 
     has_contact: bool
 
+
+MARK: Final = "SIMULATED"
+"""What stands before all that is said of such hardware."""
 
 Hardware: TypeAlias = PointHardware | SimulatedHardware
 _SIMULATED: Final = "simulated"

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from devices.core.events import Signal
-from devices.hardware.by_hand import MARK, Hand, Held, LineError, Moved, Turned, read_line
+from devices.hardware.by_hand import Hand, Held, LineError, Moved, Turned, read_line
 from devices.hardware.ports import Fittings
+from devices.hardware.settings import MARK
 from gatekeeper import cose
 from gatekeeper.model.card_numbers import wiegand_card
 from gatekeeper.model.ids import AccessPointId
