@@ -92,8 +92,6 @@ __all__ = ["GateAgent", "Outcome", "free_running_clock"]
 _BOOT_BYTES: Final = 8
 _RANDOM_BYTES: Final = 16
 _RECALLED: Final = 1000
-
-
 _SIMULATED: Final = " (SIMULATED hardware)"
 """What the hello of a gate without metal says in the log, so that nobody takes its passages for real."""
 

@@ -94,10 +94,11 @@ async def _word(
 
 def _about(body: Mapping[str, Any], ordered: Mapping[str, Any]) -> _Word | Unsent | None:
     """What an entry says of an order."""
+    seq = ordered["seq"]
     match body:
-        case {"kind": Kind.COMMAND_UNSENT.value, "order": int(order), "why": str(why)} if order == ordered[
-            "seq"
-        ] and why in set(Unsent):
+        case {"kind": Kind.COMMAND_UNSENT.value, "order": int(order), "why": str(why)} if (
+            order == seq and why in set(Unsent)
+        ):
             return Unsent(why)
         case {"kind": Kind.GATE_STATUS.value, "command": str(command), "status": str(status)} if (
             command == ordered.get("command") and status in set(_Word)
@@ -105,6 +106,12 @@ def _about(body: Mapping[str, Any], ordered: Mapping[str, Any]) -> _Word | Unsen
             return _Word(status)
         case _:
             return None
+
+
+_WHY: Final[Mapping[Unsent, str]] = {
+    Unsent.BROKER_AWAY: "the broker was away",
+    Unsent.LATE: "its entry took too long",
+}
 
 
 def tell_followed(followed: Followed) -> None:
@@ -125,10 +132,9 @@ def tell_followed(followed: Followed) -> None:
             )
             raise typer.Exit(_NO)
         case Unsent():
-            why = {Unsent.BROKER_AWAY: "the broker was away", Unsent.LATE: "its entry took too long"}[
-                followed.word
-            ]
-            say(f"Not sent: {why}; entry {followed.said} of the log says so. It was ordered in entry {seq}.")
+            say(
+                f"Not sent: {_WHY[followed.word]}; entry {followed.said} of the log says so. It was ordered in entry {seq}."
+            )
             raise typer.Exit(_NO)
         case None:
             seconds = COMMAND_VALIDITY.total_seconds()

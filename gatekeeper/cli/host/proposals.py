@@ -80,8 +80,9 @@ def approve(
 ) -> None:
     """Agree to what another has proposed: it is made at once."""
     handed_in, followed = run(_approve(settings, the_site(settings), which))
-    tell(handed_in)
-    if followed is not None:
+    if followed is None:
+        tell(handed_in)
+    else:
         tell_followed(followed)
 
 
