@@ -106,6 +106,8 @@ class Kind(StrEnum):
     DOOR_COMMANDED = "door.commanded"
     GATE_COMMANDED = "gate.commanded"
     COMMAND_UNSENT = "command.unsent"
+    GATE_SILENT = "gate.silent"
+    GATE_HEARD = "gate.heard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

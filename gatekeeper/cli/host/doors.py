@@ -15,7 +15,7 @@ from gatekeeper.app import databases, the_site
 from gatekeeper.cli.host.believed import trust_of_the_log
 from gatekeeper.cli.host.changes import lockdown, tell
 from gatekeeper.cli.host.confirmed import Followed, follow, tell_followed
-from gatekeeper.cli.host.gates import gate
+from gatekeeper.cli.host.gate_list import gate
 from gatekeeper.cli.host.signing import HandedIn, hand_in, signer_for
 from gatekeeper.cli.host.waiting import WAITS
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, looking_databases, run
