@@ -47,6 +47,7 @@ from devices.core.events import (
     LinkDown,
     LinkUp,
     Lock,
+    OpenedItself,
     ProofGiven,
     Publish,
     ReadEntries,
@@ -72,7 +73,7 @@ from devices.core.events import (
 from devices.core.journal import Entry
 from devices.core.lane import Limits
 from devices.core.tally import Tally
-from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
+from devices.hardware.ports import Badge, Bypass, Contact, Fittings, HardwareError, Reader, Switch
 from devices.journal_file import JournalDamagedError, JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
@@ -352,6 +353,8 @@ class GateAgent:
         if fitted.heard is not None:
             heard = (ReaderHeard(access_point), ReaderLost(access_point))
             self._spawn(f"heard {access_point}", self._watch(fitted.heard, *heard))
+        if fitted.bypass is not None:
+            self._spawn(f"bypass {access_point}", self._bypassed(access_point, fitted.bypass))
         if fitted.request_to_exit is not None:
             self._spawn(f"exit {access_point}", self._let_out(access_point, fitted.request_to_exit))
         if fitted.fire is not None:
@@ -368,6 +371,10 @@ class GateAgent:
             if pressed and not is_first:
                 self.ask_to_leave(access_point)
             is_first = False
+
+    async def _bypassed(self, access_point: AccessPointId, bypass: Bypass) -> None:
+        async for _ in bypass.openings():
+            self._happens(OpenedItself(access_point))
 
     async def _sense(self, access_point: AccessPointId, panel: Switch) -> None:
         """It burns for the whole gate while any of its inputs says so."""

@@ -2,7 +2,8 @@
 
 What the device tells of is handed to the agent in the order in which it was told, whatever it is: a card that is shown after
 the door closed finds it closed. Of cards that wait while the agent is busy the oldest is dropped for the newest: nobody stands
-there any more. What a door or its housing says is never dropped, for it is said once.
+there any more. What a door or its housing says is never dropped, for it is said once. That the device opened by itself goes
+beside that line: it is about nobody's card, and waits for none.
 """
 
 import asyncio
@@ -116,6 +117,26 @@ class Liveness:
                 yield heard
 
 
+class _Openings:
+    """How often the device opened by itself, and nobody was told yet."""
+
+    def __init__(self) -> None:
+        self._untold = 0
+        self._more = asyncio.Event()
+
+    def add(self) -> None:
+        self._untold += 1
+        self._more.set()
+
+    async def openings(self) -> AsyncIterator[None]:
+        while True:
+            while self._untold:
+                self._untold -= 1
+                yield
+            self._more.clear()
+            await self._more.wait()
+
+
 class BridgedDoor:
     """Reader, strike and display of one access point, with a contact where the device has one.
 
@@ -137,6 +158,7 @@ class BridgedDoor:
         self._contact = _Told(self._line, _Kind.CONTACT) if has_contact else None
         self._tamper = _Told(self._line, _Kind.TAMPER) if feels_tamper else None
         self._liveness = liveness
+        self._bypass = _Openings()
 
     @property
     def fittings(self) -> Fittings:
@@ -148,6 +170,7 @@ class BridgedDoor:
             display=self,
             tamper=self._tamper,
             heard=self._liveness,
+            bypass=self._bypass,
         )
 
     # -- what the device tells ----------------------------------------------------------------------------------------
@@ -165,6 +188,15 @@ class BridgedDoor:
         """The housing is open, or closed."""
         if self._tamper is not None:
             self._tamper.turn(on=opened)
+
+    def opened_itself(self) -> None:
+        """The device let the door open, and the gate did not tell it to."""
+        self._bypass.add()
+
+    @property
+    def has_contact(self) -> bool:
+        """Whether somebody else says when the door opens."""
+        return self._contact is not None
 
     # -- what the agent asks ------------------------------------------------------------------------------------------
 

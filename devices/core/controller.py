@@ -70,6 +70,7 @@ from devices.core.events import (
     JournalSettled,
     LinkDown,
     LinkUp,
+    OpenedItself,
     ProofGiven,
     ReaderHeard,
     ReaderLost,
@@ -108,6 +109,7 @@ _Felt: TypeAlias = (
     | ReaderHeard
     | ReaderLost
     | ExitRequested
+    | OpenedItself
     | FireDetected
     | FireCleared
 )
@@ -327,6 +329,8 @@ class Controller:
                 self._telling.tell(_TOLD[type(event)], place)
             case ExitRequested(access_point):
                 self._doors.ask_to_leave(self._lanes[access_point])
+            case OpenedItself(access_point):
+                self._telling.tell_bypass(self._lanes[access_point].doorway.id)
             case FireDetected() | FireCleared():
                 self._fire(on=isinstance(event, FireDetected))
             case _:
@@ -376,6 +380,8 @@ class Controller:
                 self._up.again(timer.kind)
             case TimerKind.RESTART:
                 self._orders.start_anew()
+            case TimerKind.HELD_BACK:
+                self._telling.tell_held_back()
             case _ if timer.access_point is None:
                 raise KeyError(timer)
             case _:

@@ -1,7 +1,7 @@
 """What the service orders a gate to do: open a door once, hold doors shut or no longer, start anew.
 
 Which commands count is `commands`' to say. One that comes before the gate can tell the service's time is kept, and the time
-asked for. What was done is confirmed by the digest of its command, and what was refused is told, once for each kind and boot.
+asked for. What was done is confirmed by the digest of its command, and what was refused is told, with its cause.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,6 @@ class Orders:
         self._standby: Final = standby
         self._limits: Final = limits
         self.untimed: bytes | None = None
-        self._refused: set[Ignored] = set()
         self._is_restarting = False
         self._last_word: bytes | None = None
 
@@ -64,11 +63,10 @@ class Orders:
         if ignored is Ignored.COMMAND_UNTIMED:
             self.untimed = wire
             self._ask_the_time()
-        # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
-        # yet is nobody's attack.
-        if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED and ignored not in self._refused:
-            self._refused.add(ignored)
-            self._telling.tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+        # That the gate cannot tell the time yet is nobody's attack.
+        if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED:
+            digest = sha256(wire).digest()
+            self._telling.tell_refusal(StatusKind.COMMAND_REFUSED, ignored, command=digest)
 
     def recorded(self, recorded: Sent | Entry, digest: bytes) -> None:
         """The service has written something down: the last word before a restart, or what tells the time."""

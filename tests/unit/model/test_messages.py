@@ -306,6 +306,8 @@ def test_the_numbers_on_the_wire_stay_what_they_are():
                 "RESTARTING",
                 "OPENED",
                 "COMMAND_REFUSED",
+                "OPENED_ITSELF",
+                "CLOCK_BELIEVED",
             ],
         ),
     ):
