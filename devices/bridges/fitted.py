@@ -30,6 +30,7 @@ class _Kind(Enum):
     CARD = auto()
     CONTACT = auto()
     TAMPER = auto()
+    BUTTON = auto()
 
 
 class _Line:
@@ -130,11 +131,28 @@ class _Openings:
 
     async def openings(self) -> AsyncIterator[None]:
         while True:
-            while self._untold:
-                self._untold -= 1
-                yield
-            self._more.clear()
             await self._more.wait()
+            self._untold -= 1
+            if not self._untold:
+                self._more.clear()
+            yield
+
+
+class _Button:
+    """The button beside the door, as a device tells of it: pressed and let go at once, after it was not."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def press(self) -> None:
+        self._line.put(_Kind.BUTTON, None)
+
+    async def changes(self) -> AsyncIterator[bool]:
+        yield False
+        while True:
+            await self._line.take(_Kind.BUTTON)
+            yield True
+            yield False
 
 
 class BridgedDoor:
@@ -151,6 +169,7 @@ class BridgedDoor:
         has_contact: bool = False,
         feels_tamper: bool = False,
         liveness: Liveness | None = None,
+        has_button: bool = False,
     ) -> None:
         self._release = release
         self._secure = secure
@@ -159,6 +178,7 @@ class BridgedDoor:
         self._tamper = _Told(self._line, _Kind.TAMPER) if feels_tamper else None
         self._liveness = liveness
         self._bypass = _Openings()
+        self._button = _Button(self._line) if has_button else None
 
     @property
     def fittings(self) -> Fittings:
@@ -170,6 +190,7 @@ class BridgedDoor:
             display=self,
             tamper=self._tamper,
             heard=self._liveness,
+            request_to_exit=self._button,
             bypass=self._bypass,
         )
 
@@ -192,6 +213,11 @@ class BridgedDoor:
     def opened_itself(self) -> None:
         """The device let the door open, and the gate did not tell it to."""
         self._bypass.add()
+
+    def ask_to_leave(self) -> None:
+        """The button beside the door was pressed, and the device let the door open for it."""
+        if self._button is not None:
+            self._button.press()
 
     @property
     def has_contact(self) -> bool:

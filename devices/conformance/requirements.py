@@ -181,7 +181,11 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("155", _O, "A command of another key, topic or typ changes nothing."),
     ("156", _O, "A command that names another gate changes nothing."),
     ("157", _O, "In a lockdown no grant opens; it and its end are told with the digest of the command."),
-    ("158", _O, "What must not be obeyed is told with its digest: each code at once, and no more than once an hour."),
+    (
+        "158",
+        _O,
+        "What must not be obeyed is told with its digest: each code at once, and no more than once an hour.",
+    ),
     ("159", _O, "A reboot secures every door, is told, and starts the gate anew.", _BY_HAND),
 )
 REQUIREMENTS: Final[Mapping[str, Requirement]] = _stated()
