@@ -472,6 +472,7 @@ class PolicyFile(StrEnum):
 
     SNAPSHOT = "snapshot.cose"
     STANDING = "standing.cose"
+    CONFIRMING = "confirming.cose"
     TRUST = "trust.cose"
     LOCKDOWN = "lockdown.cose"
 

@@ -88,7 +88,7 @@ def policy() -> Policy:
 def snapshots() -> Mapping[GateId, Snapshot]:
     """Of each gate, from an hour before noon, calm."""
     asked = Beforehand(policy=policy(), alert=0, since=NOON - BEFORE, until=NOON + AFTER)
-    everybody = list(Bearers().of(fresh_flow(), now=NOON))
+    everybody = asked.crowds(Bearers().of(fresh_flow(), now=NOON))
     return {
         gate: asked.snapshot(gate, everybody, version=VERSION, issued=NOON)
         for gate in (FRONT, INNER, SHED_READER)

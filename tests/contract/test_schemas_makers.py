@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from devices.cli import app
+from devices.cli.commands import app
 from devices.conformance import trials
 from devices.conformance.requirements import REQUIREMENTS, Part
 from devices.conformance.script import Do

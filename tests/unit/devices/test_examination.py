@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from devices.cli import app
+from devices.cli.commands import app
 from devices.conformance.findings import Finding, Ledger, Outcome, exit_code
 from devices.conformance.report import Report
 from devices.conformance.script import Ask, Do, Reply

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from devices.core.knowledge import Knowledge
 from gatekeeper import cose
@@ -386,9 +387,11 @@ async def test_a_build_that_fails_is_tried_again_and_ends_nothing(
         return whole(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Provisions, "_made", _fails_twice)
-    async with providing(broker, flow):
-        await broker.until(broker.is_provided)
+    with capture_logs() as logs:
+        async with providing(broker, flow):
+            await broker.until(broker.is_provided)
     assert len(failed) == 2
+    assert [log["event"] for log in logs] == ["no snapshots could be made"] * 2
 
 
 async def test_without_status_lists_nothing_is_said_until_there_are_some(
@@ -405,9 +408,11 @@ async def test_without_status_lists_nothing_is_said_until_there_are_some(
         return whole(self, of)
 
     monkeypatch.setattr(Provisions, "_signed_statuses", _fails_twice)
-    async with providing(broker, flow):
-        await broker.until(broker.is_provided)
+    with capture_logs() as logs:
+        async with providing(broker, flow):
+            await broker.until(broker.is_provided)
     assert len(failed) == 2
+    assert [log["event"] for log in logs] == ["no status lists could be made"] * 2
 
 
 async def test_a_badge_of_an_index_that_no_list_holds_is_not_listed(

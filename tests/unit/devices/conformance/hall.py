@@ -61,7 +61,7 @@ from devices.core.events import (
 )
 from devices.core.journal import JournalFound
 from devices.core.telling import Telling
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.pin import pin_info, seal_pin

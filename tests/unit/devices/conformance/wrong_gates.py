@@ -23,7 +23,7 @@ from devices.core.events import Event, LinkDown, LinkUp
 from devices.core.journal import Entry, Journal, JournalFound
 from devices.core.outbox import Outbox, Sent
 from devices.core.telling import Telling
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.trust import Use
 from gatekeeper.model.ids import BootId
