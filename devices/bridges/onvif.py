@@ -37,7 +37,7 @@ from devices.bridges.onvif_format import (
     topics_of,
 )
 from devices.bridges.overheard import Overheard
-from devices.bridges.repeats import LONG_AGO, Echoes, Newest, Question, Repeats, is_of_now
+from devices.bridges.repeats import Echoes, Newest, Question, Repeats, is_of_now
 from devices.bridges.settings import OnvifDoor, OnvifSettings
 from devices.hardware.ports import Fittings
 from devices.link import Message, Route
@@ -51,6 +51,8 @@ _DECIDED_WITHIN: Final = 60.0
 _OWN_ECHO: Final = 10.0
 _AGREED_WITHIN: Final = 10.0
 _MOST_AWAITED: Final = 64
+_REMEMBERED: Final = 256
+"""More touches than there are within the bound of their time: one that comes again is known."""
 
 
 class _Point:
@@ -65,7 +67,7 @@ class _Point:
             has_button=True,
         )
         self.repeats = Repeats()
-        self.newest = LONG_AGO
+        self.heard: deque[Touch] = deque(maxlen=_REMEMBERED)
         self.asked = Question(within=_DECIDED_WITHIN)
 
         # Who opened: we, or the controller, of whose openings these await that Gatekeeper grants them as well.
@@ -146,13 +148,10 @@ class OnvifBridge:
         touch = read_touch(local, message.payload, token=token)
         if isinstance(touch, Overheard):
             self.notices.notice(touch)
-        elif touch.at < point.newest or not is_of_now(touch.at, now=self._now()):
-            self.notices.notice(Overheard.LATE)
-            # Whatever the time of the word, a door is open.
-            if isinstance(touch, LetIn) or (isinstance(touch, Shown) and touch.let_in):
-                self._let_in(point)
+        elif touch in point.heard:
+            self.notices.notice(Overheard.REPEATED)
         else:
-            point.newest = touch.at
+            point.heard.append(touch)
             self._touch(point, touch)
 
     def _touch(self, point: _Point, touch: Touch) -> None:
@@ -170,6 +169,8 @@ class OnvifBridge:
     def _card(self, point: _Point, touch: Shown | Asked) -> None:
         if touch.card is None:
             self.notices.notice(Overheard.NO_NUMBER)
+        elif not is_of_now(touch.at, now=self._now()):
+            self.notices.notice(Overheard.LATE)
         elif point.repeats.is_repeat(touch.card, at=touch.at.timestamp()):
             self.notices.notice(Overheard.REPEATED)
             return
@@ -177,6 +178,7 @@ class OnvifBridge:
             self.notices.notice(Overheard.REPEATED)
         else:
             point.fitted.present(touch.card)
+        # Whatever the time of the word, a door is open.
         if isinstance(touch, Shown) and touch.let_in:
             self._let_in(point)
 

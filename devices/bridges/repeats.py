@@ -33,7 +33,7 @@ class Repeats:
 
     def is_repeat(self, card: Card, *, at: float) -> bool:
         """Whether a card is the one presented just now; a repeat does not prolong the time."""
-        if card == self.card and at - self.since < self.within:
+        if card == self.card and abs(at - self.since) < self.within:
             return True
         self.card, self.since = card, at
         return False

@@ -277,8 +277,21 @@ async def test_what_is_told_twice_is_one_touch_and_what_is_old_is_late():
     tell(front, DENIED, touch(TOKEN, at=AT + timedelta(seconds=1)))
     tell(front, DENIED, touch(TOKEN, at=AT - timedelta(minutes=1)))
     tell(front, DENIED, touch(TOKEN, at=AT + timedelta(minutes=1)))
-    assert len(await presented(front, FRONT)) == 2
-    assert front.notices.counted == {Overheard.REPEATED: 2, Overheard.LATE: 3}
+    tell(front, NOT_FOUND, touch(NUMBER, at=AT + timedelta(milliseconds=300)))
+    tell(front, DENIED, touch(TOKEN, at=AT + timedelta(seconds=1)))
+    # That of a second after was overtaken, and is a touch of its own.
+    assert len(await presented(front, FRONT)) == 3
+    assert front.notices.counted == {Overheard.REPEATED: 4, Overheard.LATE: 2}
+
+
+@pytest.mark.parametrize("ahead", [29, 30, 31, 86400 * 365])
+async def test_no_touch_silences_those_that_follow(ahead: int):
+    front = bridge(now=AT + timedelta(seconds=1))
+    tell(front, DENIED, touch(TOKEN, at=AT + timedelta(seconds=ahead)))
+    await presented(front, FRONT)
+    tell(front, DENIED, touch(TOKEN))
+    tell(front, DENIED, touch(TOKEN))
+    assert await presented(front, FRONT) == [CARD]
 
 
 async def test_the_controllers_own_answer_to_what_it_asked_is_no_new_touch():
