@@ -71,9 +71,11 @@ class Ignored(StrEnum):
     STANDING_FOREIGN = "standing-foreign"
     STANDING_OLD = "standing-old"
     STANDING_REPEATED = "standing-repeated"
+    STANDING_CLEARED = "standing-cleared"
     TRUST_FORGED = "trust-forged"
     TRUST_OLD = "trust-old"
     TRUST_REPEATED = "trust-repeated"
+    TRUST_CLEARED = "trust-cleared"
 
 
 def read_answer(wire: bytes, *, gate: GateId, topic: str, keys: cose.KeyRing) -> Answer | Ignored:

@@ -192,6 +192,8 @@ class Knowledge:
 
     def take_standing(self, wire: bytes) -> Ignored | None:
         """Take where the site stands, or say why not."""
+        if not wire:
+            return Ignored.STANDING_CLEARED
         read = self._standing_in(wire, newer_than=self.standing)
         if isinstance(read, Ignored):
             return read
@@ -290,6 +292,8 @@ class Knowledge:
 
 def newer_trust(document: bytes, *, anchor: Anchor, held: Trust) -> Trust | Ignored:
     """A trust list that is newer than the one held and believed from the anchor, or why it changes nothing."""
+    if not document:
+        return Ignored.TRUST_CLEARED
     if document == held.document:
         return Ignored.TRUST_REPEATED
     read = read_trust(document, anchor=anchor, not_below=held.version + 1)

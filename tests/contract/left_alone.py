@@ -463,9 +463,11 @@ def unfit() -> Iterator[Unfit]:
             ),
             (Ignored.STANDING_OLD, PolicyFile.STANDING, sign_standing(replace(stands, **older).payload())),
             (Ignored.STANDING_REPEATED, PolicyFile.STANDING, sign_standing(stands.payload())),
+            (Ignored.STANDING_CLEARED, PolicyFile.STANDING, b""),
             (Ignored.TRUST_FORGED, PolicyFile.TRUST, listed(2, roots=("root-1",))),
             (Ignored.TRUST_OLD, PolicyFile.TRUST, listed(0)),
             (Ignored.TRUST_REPEATED, PolicyFile.TRUST, trust_document()),
+            (Ignored.TRUST_CLEARED, PolicyFile.TRUST, b""),
         )
     )
 

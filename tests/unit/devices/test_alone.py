@@ -1013,8 +1013,9 @@ def test_a_reader_that_is_tampered_with_lets_nobody_in_alone():
 
 def test_a_topic_that_was_cleared_is_no_alarm_and_takes_nothing_away():
     talk = Lonely.provided()
-    assert talk.comes(SnapshotReceived(b"")) == []
-    assert talk.ignored() == {"snapshot-cleared": 1}
+    for cleared in (SnapshotReceived(b""), StandingReceived(b""), TrustReceived(b"")):
+        assert talk.comes(cleared) == []
+    assert talk.ignored() == {"snapshot-cleared": 1, "standing-cleared": 1, "trust-cleared": 1}
     assert alarms(talk) == []
     talk.happens(LinkDown())
     talk.passes(60)

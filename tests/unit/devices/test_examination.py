@@ -155,6 +155,14 @@ async def test_a_program_that_cannot_writes_nonsense_or_ends_does_nothing():
         assert [await driver.obey(OPEN) for _ in range(4)] == [Reply(done=False)] * 4
 
 
+async def test_what_a_program_writes_beside_its_answers_is_told_once(capsys: pytest.CaptureFixture[str]):
+    async with program('a line of a log \x1b[2J\nanother\n{"number": 3, "done": true}') as driver:
+        assert [await driver.obey(OPEN) for _ in range(3)] == [Reply(done=False)] * 2 + [Reply(done=True)]
+    told = capsys.readouterr().err
+    assert told.count("The driver wrote what is no answer: a line of a log ?[2J") == 1
+    assert "another" not in told
+
+
 async def test_a_reply_to_a_question_of_before_is_no_reply_to_this_one():
     async with program('{"number": 9, "done": true}') as driver:
         assert await driver.obey(OPEN) == Reply(done=False)
