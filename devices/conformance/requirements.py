@@ -214,7 +214,11 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("165", _A, "What a standing, a trust list or an order takes away is taken away."),
     ("166", _A, "Nobody is let in whom the snapshot does not let in here and now."),
     ("167", _A, "What is forged, malformed, foreign, old or over already changes nothing of what is held."),
-    ("168", _A, "What is refused is told as policy-refused, once for each code and boot."),
+    (
+        "168",
+        _A,
+        "What is refused is told as policy-refused: each code at once, and no more than once an hour.",
+    ),
     (
         "169",
         _A,

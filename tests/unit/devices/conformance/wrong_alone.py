@@ -19,6 +19,7 @@ from devices.core.events import KeepPolicy, PolicyFile, StandingReceived
 from devices.core.holders import Holders
 from devices.core.knowledge import Knowledge, newer_trust
 from devices.core.standby import Held, Standby
+from devices.core.telling import Telling
 from devices.core.timekeeping import ClockDoubt
 from gatekeeper import cose
 from gatekeeper.core.trust import Trust, read_trust
@@ -436,23 +437,23 @@ class BelievesOldTrust(BelievesATrustList):
 class RefusesInSilence(HallGate):
     class standby_type(Standby):  # noqa: N801
         @override
-        def is_news(self, refused: Ignored) -> bool:
+        def is_alarming(self, refused: Ignored) -> bool:
             return False
 
 
 class RefusesLoudly(HallGate):
-    class standby_type(Standby):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def is_news(self, refused: Ignored) -> bool:
-            self._told.clear()
-            return Standby.is_news(self, refused)
+        def tell_refusal(self, kind: Any, why: Any, *, command: Any = None) -> bool:
+            self._seldom._spells.clear()
+            return Telling.tell_refusal(self, kind, why, command=command)
 
 
 class CriesWolfWhenCleared(HallGate):
     class standby_type(Standby):  # noqa: N801
         @override
-        def is_news(self, refused: Ignored) -> bool:
-            return refused is Ignored.SNAPSHOT_CLEARED or Standby.is_news(self, refused)
+        def is_alarming(self, refused: Ignored) -> bool:
+            return refused is Ignored.SNAPSHOT_CLEARED or Standby.is_alarming(self, refused)
 
 
 class EmptiedByAnEmptyMessage(HallGate):
