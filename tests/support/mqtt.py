@@ -143,3 +143,5 @@ async def mqtt_client(
     finally:
         client.disconnect()
         await asyncio.to_thread(client.loop_stop)
+        # paho leaves the pair of sockets with which its thread is woken to the garbage collector.
+        client._reset_sockets()

@@ -16,6 +16,7 @@ INVARIANT: a standing names only snapshots that were made of what is the case. A
 """
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -114,6 +115,7 @@ class Provisions:
         self._statuses: Mapping[TenantId, bytes] = {}
         self._statuses_of: object = None
         self._snapshots: Final[dict[GateId, tuple[Snapshot, bytes]]] = {}
+        self._digests: Final[dict[GateId, bytes]] = {}
         self._made_of: object = None
 
     def changed(self, flow: Flow) -> None:
@@ -126,6 +128,10 @@ class Provisions:
         self._said = None
         self._news.set()
         self._send_later(self._snapshots)
+
+    def newest(self) -> Mapping[GateId, bytes]:
+        """The SHA-256 of the newest snapshot that was made for each gate, as it is sent."""
+        return self._digests
 
     async def run(self) -> None:
         """Provide until cancelled."""
@@ -264,7 +270,7 @@ class Provisions:
         fitting = [snapshot for snapshot in made if self._fits(snapshot)]
         gone = self._snapshots.keys() - {snapshot.gate for snapshot in fitting}
         for gate in gone:
-            del self._snapshots[gate]
+            del self._snapshots[gate], self._digests[gate]
         news = [snapshot for snapshot in fitting if self._is_news(snapshot)]
         for snapshot in news:
             topic = self._policy_topic(snapshot.gate)
@@ -272,6 +278,7 @@ class Provisions:
                 snapshot.payload(), key=self._key, typ=SNAPSHOT_TYPE, external_aad=topic.encode()
             )
             self._snapshots[snapshot.gate] = (snapshot, wire)
+            self._digests[snapshot.gate] = hashlib.sha256(wire).digest()
             metrics.snapshot_bytes(snapshot.gate).set(len(wire))
             self._send_later([snapshot.gate])
         self._send_later(gone)
