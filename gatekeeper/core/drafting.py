@@ -67,6 +67,7 @@ _ALARMING_STATUSES: Final = {
     StatusKind.JOURNAL_DAMAGED: "journal-damaged",
     StatusKind.FIRE: "fire",
     StatusKind.COMMAND_REFUSED: "command-refused",
+    StatusKind.OPENED_ITSELF: "opened-itself",
 }
 _COMMANDED: Final = ("gate", "access_point", "from", "to", "command")
 _PASSAGES: Final = {
@@ -88,7 +89,7 @@ def alarms_of(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
 
 
 def alarms_of_status(status: Status) -> tuple[str, ...]:
-    """Why somebody must look at once: fire, or a gate that was told what cannot be, or doubts its own clock or journal."""
+    """Why somebody must look at once: fire, a door opened past its gate, or a gate that was told what cannot be, or doubts itself."""
     return (_ALARMING_STATUSES[status.kind],) if status.kind in _ALARMING_STATUSES else ()
 
 
@@ -217,6 +218,10 @@ def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at:
     fields = {**where, **_origin(authentic), "status": status.kind.name.lower()}
     if status.command is not None:
         fields["command"] = status.command.hex()
+    if status.why is not None:
+        fields["why"] = status.why
+    if status.count is not None:
+        fields["count"] = status.count
     if alarms_of_status(status):
         fields["alarm"] = True
     return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)

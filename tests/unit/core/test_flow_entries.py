@@ -362,6 +362,7 @@ def test_what_a_gate_must_not_have_met_is_an_alarm_and_nothing_else_that_it_tell
         StatusKind.JOURNAL_DAMAGED: "journal-damaged",
         StatusKind.FIRE: "fire",
         StatusKind.COMMAND_REFUSED: "command-refused",
+        StatusKind.OPENED_ITSELF: "opened-itself",
     }
     for kind in StatusKind:
         recorded = site.recorded(site.status("front", kind))
