@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography import x509
 
 from gatekeeper.adapters.mqtt.address import BrokerAddress, InvalidAddressError
 from gatekeeper.adapters.postgres import PostgresReading
@@ -24,6 +25,7 @@ from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import Broker, Data, Dsn, Site, VaultDsn, run
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.certificates import service_name
 from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.logging import configure
 from gatekeeper.observe.metrics import REGISTRY
@@ -96,6 +98,7 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         read_authority(folder)
     for setting in ("broker_password_file", "onvif_password_file"):
         _must_be_text(setting, getattr(settings, setting))
+    _must_not_be_the_service_s(settings.onvif_certificate, site)
     if settings.onvif_broker:
         try:
             BrokerAddress.parse(settings.onvif_broker)
@@ -119,6 +122,24 @@ def _must_be_text(setting: str, file: Path | None) -> None:
         raise SettingError(f"{setting} cannot be read: {sentence_of(error)}") from error
     except UnicodeDecodeError as error:
         raise SettingError(f"{setting} is no text: {file}.") from error
+
+
+def _must_not_be_the_service_s(file: Path | None, site: SiteId) -> None:
+    """See that who tells outward shows another name than the engine: a broker that knows both by one evicts the engine."""
+    if file is None:
+        return
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except OSError as error:
+        raise SettingError(f"onvif_certificate cannot be read: {sentence_of(error)}") from error
+    except ValueError as error:
+        raise SettingError(f"onvif_certificate holds no certificate: {file}.") from error
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if service_name(site) in {name.value for name in names}:
+        raise SettingError(
+            f"onvif_certificate is the service's own: {file}. With it the session that tells outward would evict the engine; "
+            "gatekeeper ca outward makes another."
+        )
 
 
 async def _must_hold(dsn: str, site: SiteId) -> None:

@@ -10,6 +10,7 @@ from gatekeeper.app import running
 from gatekeeper.config import SettingError, Settings
 
 LOG, VAULT = "postgresql://db/log", "postgresql://db/vault"
+AT_GATES = {"GATEKEEPER_BROKER": "mqtts://broker", "GATEKEEPER_BROKER_CERTIFICATE": "service.pem"}
 
 
 def test_nothing_need_be_set():
@@ -129,6 +130,19 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(variable: str):
             {"GATEKEEPER_BROKER_CERTIFICATE": "a.pem"},
             "broker_certificate is for a broker that is reached as mqtts",
         ),
+        (
+            {"GATEKEEPER_ONVIF_CERTIFICATE": "a.pem"},
+            "onvif_certificate is for a broker that is reached as mqtts",
+        ),
+        (
+            {"GATEKEEPER_ONVIF_AUTHORITY": "ca.pem"},
+            "onvif_authority is for a broker that is reached as mqtts",
+        ),
+        (
+            {**AT_GATES, "GATEKEEPER_ONVIF_CERTIFICATE": "service.pem"},
+            "with broker_certificate the two sessions would evict each other",
+        ),
+        ({**AT_GATES, "GATEKEEPER_ONVIF": "true"}, "set onvif_certificate (gatekeeper ca outward makes one)"),
         ({"GATEKEEPER_DSN": LOG}, "dsn and vault_dsn go together"),
         ({"GATEKEEPER_VAULT_DSN": VAULT}, "dsn and vault_dsn go together"),
         ({"GATEKEEPER_DSN": LOG, "GATEKEEPER_VAULT_DSN": LOG}, "names the same database as dsn"),
@@ -166,6 +180,22 @@ def test_nothing_is_told_outward_unless_somebody_says_so():
     assert (Settings().onvif, Settings().homeassistant) == (False, "")
     told = Settings.read({"GATEKEEPER_ONVIF": "true", "GATEKEEPER_HOMEASSISTANT": "homeassistant"})
     assert (told.onvif, told.homeassistant) == (True, "homeassistant")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"GATEKEEPER_ONVIF_CERTIFICATE": "outward.pem"},
+        {"GATEKEEPER_ONVIF_PASSWORD_FILE": "password"},
+        {"GATEKEEPER_ONVIF_BROKER": "mqtt://another"},
+        {"GATEKEEPER_ONVIF_BROKER": "mqtts://another", "GATEKEEPER_ONVIF_AUTHORITY": "other.pem"},
+    ],
+    ids=str,
+)
+def test_outward_events_may_be_told_at_the_gates_broker_with_a_certificate_of_their_own_or_at_another(
+    how: dict[str, str],
+):
+    assert Settings.read({**AT_GATES, "GATEKEEPER_ONVIF": "true", **how}).onvif
 
 
 def test_two_databases_of_one_server_are_two_databases():
