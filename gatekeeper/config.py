@@ -180,12 +180,6 @@ class Settings:
             raise SettingError(
                 "onvif_certificate is one of its own: with broker_certificate the two sessions would evict each other."
             )
-        at_gates = self.broker_certificate is not None and not self.onvif_broker
-        if self.onvif and at_gates and self.onvif_certificate is None and self.onvif_password_file is None:
-            raise SettingError(
-                "onvif tells at the gates' broker, which asks for certificates: set onvif_certificate "
-                "(gatekeeper ca outward makes one)."
-            )
 
     def _check_topics(self) -> None:
         for name in ("prefix", "homeassistant"):

@@ -70,9 +70,8 @@ async def _serve(settings: Settings) -> None:
     must_be_able_to_serve(settings, site)
     async with served(settings, site) as there:
         if await accepted(stop):
-            say(
-                f"{site}: broker {there.broker}, stock readers {there.readers}, metrics and health {there.http}"
-            )
+            readers = f", stock readers {there.readers}" if there.readers != there.broker else ""
+            say(f"{site}: broker {there.broker}{readers}, metrics and health {there.http}")
         await stop.wait()
 
 
@@ -98,7 +97,7 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         read_authority(folder)
     for setting in ("broker_password_file", "onvif_password_file"):
         _must_be_text(setting, getattr(settings, setting))
-    _must_not_be_the_service_s(settings.onvif_certificate, site)
+    _must_be_let_in_outward(settings, site)
     if settings.onvif_broker:
         try:
             BrokerAddress.parse(settings.onvif_broker)
@@ -124,9 +123,15 @@ def _must_be_text(setting: str, file: Path | None) -> None:
         raise SettingError(f"{setting} is no text: {file}.") from error
 
 
-def _must_not_be_the_service_s(file: Path | None, site: SiteId) -> None:
-    """See that who tells outward shows another name than the engine: a broker that knows both by one evicts the engine."""
+def _must_be_let_in_outward(settings: Settings, site: SiteId) -> None:
+    """See that who tells outward has what the broker asks for, under another name than the engine's: by that it would be evicted."""
+    file, at_gates = settings.onvif_certificate, settings.broker_certificate is not None
     if file is None:
+        if settings.onvif and at_gates and not settings.onvif_broker and settings.onvif_password_file is None:
+            raise SettingError(
+                "onvif tells at the gates' broker, which asks for certificates: set onvif_certificate "
+                "(gatekeeper ca outward makes one)."
+            )
         return
     try:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())

@@ -102,6 +102,9 @@ def test_a_certificate_that_would_evict_the_engine_tells_nothing_outward(
     own, copied = tmp_path / "service.pem", tmp_path / "copied.pem"
     hold.say("ca", "service", "--out", own, "--data", hold.data)
     monkeypatch.setenv("GATEKEEPER_BROKER_CERTIFICATE", str(own))
+    said = hold.say("serve", "--data", hold.data, "--http-port", 0)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.endswith("set onvif_certificate (gatekeeper ca outward makes one).\n")
     copied.write_bytes(own.read_bytes())
     (tmp_path / "nothing.pem").write_text("no certificate")
     for file, sentence in (

@@ -142,7 +142,6 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(variable: str):
             {**AT_GATES, "GATEKEEPER_ONVIF_CERTIFICATE": "service.pem"},
             "with broker_certificate the two sessions would evict each other",
         ),
-        ({**AT_GATES, "GATEKEEPER_ONVIF": "true"}, "set onvif_certificate (gatekeeper ca outward makes one)"),
         ({"GATEKEEPER_DSN": LOG}, "dsn and vault_dsn go together"),
         ({"GATEKEEPER_VAULT_DSN": VAULT}, "dsn and vault_dsn go together"),
         ({"GATEKEEPER_DSN": LOG, "GATEKEEPER_VAULT_DSN": LOG}, "names the same database as dsn"),
@@ -180,22 +179,6 @@ def test_nothing_is_told_outward_unless_somebody_says_so():
     assert (Settings().onvif, Settings().homeassistant) == (False, "")
     told = Settings.read({"GATEKEEPER_ONVIF": "true", "GATEKEEPER_HOMEASSISTANT": "homeassistant"})
     assert (told.onvif, told.homeassistant) == (True, "homeassistant")
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"GATEKEEPER_ONVIF_CERTIFICATE": "outward.pem"},
-        {"GATEKEEPER_ONVIF_PASSWORD_FILE": "password"},
-        {"GATEKEEPER_ONVIF_BROKER": "mqtt://another"},
-        {"GATEKEEPER_ONVIF_BROKER": "mqtts://another", "GATEKEEPER_ONVIF_AUTHORITY": "other.pem"},
-    ],
-    ids=str,
-)
-def test_outward_events_may_be_told_at_the_gates_broker_with_a_certificate_of_their_own_or_at_another(
-    how: dict[str, str],
-):
-    assert Settings.read({**AT_GATES, "GATEKEEPER_ONVIF": "true", **how}).onvif
 
 
 def test_two_databases_of_one_server_are_two_databases():

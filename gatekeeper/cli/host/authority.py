@@ -269,7 +269,7 @@ def _certify(settings: Settings, account: str, out: Path, *, renew: bool) -> str
     say_carry(
         folder,
         write_anew(settings, folder, read_current_trust(folder)),
-        until_then=f"Until then {name} reaches nothing there.",
+        until_then=f"Do that before anybody connects with it: until then {name} has not the rights that are its own.",
     )
     return f"{certificate.not_valid_after_utc:%Y-%m-%d}"
 

@@ -33,8 +33,8 @@ def say_carry(folder: SiteFolder, changed: Sequence[str], *, until_then: str) ->
     """Say which of the broker's files changed, what is to be done with them, and what is the case until that is done."""
     if not changed:
         return
-    names = [Path(place).name for place in changed]
+    names = " and ".join(Path(place).name for place in changed)
     say(
-        f"The broker does not know yet. Carry {' and '.join(names)} from {folder.root / 'broker'} to it and have it read them "
+        f"The broker does not know yet. Carry {names} from {folder.root / 'broker'} to it, and have it read what is there "
         f"(systemctl reload mosquitto). {until_then}"
     )
