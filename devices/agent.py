@@ -1,4 +1,4 @@
-"""The shell of one gate: link, timers, entropy and hardware around the controller, which alone decides.
+"""The shell of one gate: link, timers, entropy, disk and hardware around the controller, which alone decides.
 
     async with GateAgent(settings, link) as agent:
         outcome = await agent.present(access_point, badge)
@@ -50,8 +50,6 @@ from devices.core.events import (
     ProofGiven,
     Publish,
     ReadEntries,
-    ReaderHeard,
-    ReaderLost,
     Restart,
     Settle,
     Show,
@@ -60,8 +58,6 @@ from devices.core.events import (
     StandingReceived,
     Started,
     StartTimer,
-    TamperCleared,
-    TamperOpened,
     Timer,
     TimerFired,
     TrustReceived,
@@ -72,11 +68,12 @@ from devices.core.events import (
 from devices.core.journal import Entry
 from devices.core.lane import Limits
 from devices.core.tally import Tally
-from devices.hardware.ports import Badge, Contact, Fittings, HardwareError, Reader, Switch
-from devices.journal_file import JournalDamagedError, JournalPort
+from devices.fitted_doors import FittedDoors
+from devices.hardware.ports import Badge, Fittings, HardwareError
+from devices.journal_port import JournalDamagedError, JournalPort
 from devices.journal_writer import JournalWriter
 from devices.link import GateLink, Message, Route
-from devices.policy_files import PolicyFiles
+from devices.policy_files import PolicyFiles, read_held
 from devices.settings import GateSettings
 from gatekeeper.core.pin import pin_info, seal_pin
 from gatekeeper.model.ids import AccessPointId, BootId
@@ -143,6 +140,7 @@ class GateAgent:
         wall_clock: Callable[[], WallTime] = free_running_clock,
         limits: Limits | None = None,
     ) -> None:
+        folder = settings.policy_folder
         self._controller: Final = Controller(
             gate=settings.gate,
             prefix=settings.prefix,
@@ -154,17 +152,16 @@ class GateAgent:
             bounds=settings.journal_bounds,
             checkpoints=settings.checkpoints,
             anchor=settings.anchor,
-            held=settings.held,
+            held=read_held(folder) if folder is not None else None,
             limits=limits,
         )
         self._trust: Final = settings.trust
         self._gate: Final = settings.gate
         self._link: Final = link
-        self._fittings: Final = fittings or {}
-        self._unfitted: Final = [door.id for door in settings.doorways if door.id not in self._fittings]
+        self._doors: Final = FittedDoors(fittings or {}, tell=self._happens, offer=self.offer)
+        self._unfitted: Final = [door.id for door in settings.doorways if door.id not in self._doors]
         self._routes: Final = {**self._own_routes(settings), **(routes or {})}
         self._wall_clock: Final = wall_clock
-        folder = settings.policy_folder
         self._policy: Final = PolicyFiles(folder) if folder is not None else None
         file = settings.checkpoint_file
         self._checkpoints: Final = CheckpointFile(file) if file is not None else None
@@ -179,7 +176,6 @@ class GateAgent:
         self._presented: dict[AccessPointId, _Presented] = {}
         self._heard = asyncio.Event()
         self._restart = asyncio.Event()
-        self._burning: set[AccessPointId] = set()
         self._broken: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -197,8 +193,8 @@ class GateAgent:
         self._happens(Started(journal.found, recalled))
         for access_point in self._unfitted:
             self.feel(access_point, opened=False)
-        for access_point, fitted in self._fittings.items():
-            self._attend(access_point, fitted)
+        for name, watch in self._doors.watches():
+            self._spawn(name, watch)
         await self._link.open(
             routes=self._routes, on_link=lambda up: self._happens(LinkUp() if up else LinkDown())
         )
@@ -339,53 +335,6 @@ class GateAgent:
         if self.has_service:
             self._heard.set()
 
-    def _not_understood(self, message: Message) -> None:
-        self._log.info("not understood by this version", topic=message.topic)
-
-    def _attend(self, access_point: AccessPointId, fitted: Fittings) -> None:
-        self._spawn(f"reader {access_point}", self._read(access_point, fitted.reader))
-        if fitted.contact is not None:
-            self._spawn(f"contact {access_point}", self._feel(access_point, fitted.contact))
-        if fitted.tamper is not None:
-            tampered = (TamperOpened(access_point), TamperCleared(access_point))
-            self._spawn(f"tamper {access_point}", self._watch(fitted.tamper, *tampered))
-        if fitted.heard is not None:
-            heard = (ReaderHeard(access_point), ReaderLost(access_point))
-            self._spawn(f"heard {access_point}", self._watch(fitted.heard, *heard))
-        if fitted.request_to_exit is not None:
-            self._spawn(f"exit {access_point}", self._let_out(access_point, fitted.request_to_exit))
-        if fitted.fire is not None:
-            self._spawn(f"fire {access_point}", self._sense(access_point, fitted.fire))
-
-    async def _watch(self, switch: Switch, so: Event, not_so: Event) -> None:
-        async for is_so in switch.changes():
-            self._happens(so if is_so else not_so)
-
-    async def _let_out(self, access_point: AccessPointId, button: Switch) -> None:
-        """Tell each time the button is pressed; one that is down when the gate starts was pressed before, or is stuck."""
-        is_first = True
-        async for pressed in button.changes():
-            if pressed and not is_first:
-                self.ask_to_leave(access_point)
-            is_first = False
-
-    async def _sense(self, access_point: AccessPointId, panel: Switch) -> None:
-        """It burns for the whole gate while any of its inputs says so."""
-        async for on in panel.changes():
-            if on:
-                self._burning.add(access_point)
-            else:
-                self._burning.discard(access_point)
-            self.sense_fire(on=bool(self._burning))
-
-    async def _read(self, access_point: AccessPointId, reader: Reader) -> None:
-        async for badge in reader.badges():
-            self.offer(access_point, badge)
-
-    async def _feel(self, access_point: AccessPointId, contact: Contact) -> None:
-        async for opened in contact.changes():
-            self.feel(access_point, opened=opened)
-
     async def _broken_off(self, broken: asyncio.Future[None]) -> None:
         await broken
 
@@ -405,7 +354,7 @@ class GateAgent:
             case StartTimer() | CancelTimer():
                 self._set_timer(effect)
             case Unlock() | Lock():
-                self._move_strike(effect)
+                self._doors.move(effect)
             case AskProof(access_point=access_point, digest=digest):
                 presented = self._presented[access_point]
                 self._spawn(f"proof {access_point}", self._prove(access_point, presented, digest))
@@ -430,17 +379,8 @@ class GateAgent:
             after = effect.after.total_seconds()
             self._timers[effect.timer] = loop.call_later(after, self._fire, effect.timer)
 
-    def _move_strike(self, moved: Unlock | Lock) -> None:
-        if moved.access_point in self._fittings:
-            strike = self._fittings[moved.access_point].strike
-            if isinstance(moved, Unlock):
-                strike.release(moved.lasting)
-            else:
-                strike.secure()
-
     def _call_out(self, call: CallOut) -> None:
-        if call.access_point in self._fittings:
-            self._fittings[call.access_point].display.show(call.signal, reason=None, entry=None)
+        self._doors.show(call)
         self._log.info("door", access_point=call.access_point, signal=call.signal.value)
 
     def _keep(self, kept: KeepCheckpoints | KeepPolicy) -> None:
@@ -465,9 +405,7 @@ class GateAgent:
             self._checkpoints.write()
 
     def _show(self, shown: Show) -> None:
-        if shown.access_point in self._fittings:
-            display = self._fittings[shown.access_point].display
-            display.show(shown.signal, reason=shown.reason, entry=shown.entry)
+        self._doors.show(shown)
         latency = shown.waited.total_seconds() if shown.waited is not None else None
         self._log.info(
             "badge",

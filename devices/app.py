@@ -21,7 +21,8 @@ from devices.bridges.uhppoted import UhppotedBridge
 from devices.hardware.fitting import opened
 from devices.hardware.key_bound import reader_name
 from devices.hardware.ports import Fittings
-from devices.journal_file import JournalFile, JournalPort, MemoryJournal
+from devices.journal_file import JournalFile
+from devices.journal_port import JournalPort, MemoryJournal
 from devices.link import GateLink, Route
 from devices.settings import GateSettings
 from gatekeeper.model.ids import AccessPointId

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from devices.settings import TLS
 from gatekeeper import cose
 from gatekeeper.core.certificates import gate_of, public_der, request_certificate
 from gatekeeper.core.enrolment import enrolment_request
@@ -30,18 +31,17 @@ from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import GateId, SiteId
 
 __all__ = [
-    "TLS",
     "TLS_KEY",
     "CertificateError",
     "Request",
     "keep_granted",
     "key_pem",
     "make_request",
+    "owner_of",
     "read_certificate",
     "write_secret",
 ]
 
-TLS: Final = "tls.pem"
 TLS_KEY: Final = "tls-key.pem"
 
 
@@ -79,6 +79,11 @@ def read_certificate(file: Path) -> x509.Certificate:
     if certificate.public_key() != key.public_key():
         raise CertificateError(f"{file} holds a certificate of another key.")
     return certificate
+
+
+def owner_of(file: Path, *, site: SiteId) -> GateId | None:
+    """Whose certificate is in a `tls.pem`: a gate's of this site, or None. Raises as `read_certificate` does."""
+    return gate_of(read_certificate(file), site=site)
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from devices.core.knowledge import Knowledge
+from devices.core.standby import Held
+from devices.policy_files import read_held
 from devices.settings import GateSettings
 from gatekeeper.model.snapshot import Snapshot
 
@@ -17,10 +19,11 @@ __all__ = ["told"]
 def told(settings: GateSettings) -> Iterator[str]:
     """What is held of snapshot and standing: which, of how many badges, and until when each access point could be decided."""
     knowledge = Knowledge(gate=settings.gate, trust=settings.trust, prefix=settings.prefix)
-    held = settings.held
+    held = read_held(settings.policy_folder) if settings.policy_folder is not None else Held()
     for what, wire, take in (
         ("snapshot.cose", held.snapshot, knowledge.take_snapshot),
         ("standing.cose", held.standing, knowledge.take_standing),
+        ("confirming.cose", held.confirming, knowledge.take_confirming),
         ("lockdown.cose", held.lockdown, knowledge.take_lockdown),
     ):
         refused = take(wire) if wire is not None else None

@@ -26,7 +26,7 @@ from devices.core.events import (
     ReadEntries,
     Settle,
 )
-from devices.journal_file import JournalDamagedError, JournalPort
+from devices.journal_port import JournalDamagedError, JournalPort
 from gatekeeper.model.ids import BootId
 
 __all__ = ["JournalWriter"]

@@ -1,12 +1,15 @@
-"""What the site signed for this gate to decide alone, on disk: four files, each replaced whole.
+"""What the site signed for this gate to decide alone, on disk: five files, each replaced whole.
 
-    snapshot.cose   who may pass which of its access points, and when         as the service signed it for this gate
-    standing.cose   what takes rights away, site-wide                         as the service signed it
-    trust.cose      whom the site believes                                    as the site's roots signed it
-    lockdown.cose   the newest order to lock down that was obeyed             as the service signed it for this gate
+    snapshot.cose     who may pass which of its access points, and when         as the service signed it for this gate
+    standing.cose     what takes rights away, site-wide                         as the service signed it
+    confirming.cose   the standing that last named the snapshot, while the      as the service signed it
+                      newest names one that is not here yet
+    trust.cose        whom the site believes                                    as the site's roots signed it
+    lockdown.cose     the newest order to lock down that was obeyed             as the service signed it for this gate
 
-A file of no bytes stands for one that is let go. They give nothing by lying there: what is read at the start is believed as if it had just arrived, by its signature. A file that
-cannot be read is told and passed over, for a gate without a snapshot is one that lets nobody in alone.
+A file of no bytes stands for one that is let go. They give nothing by lying there: what is read at the start is believed as if it had just
+arrived, by its signature. A file that cannot be read is told and passed over, for a gate without a snapshot or a standing is one that lets
+nobody in alone.
 """
 
 import asyncio
@@ -22,16 +25,24 @@ from devices.whole_file import write_whole
 
 __all__ = ["PolicyFiles", "read_held"]
 
-_IN_ORDER: Final = (PolicyFile.TRUST, PolicyFile.LOCKDOWN, PolicyFile.SNAPSHOT, PolicyFile.STANDING)
+_IN_ORDER: Final = (
+    PolicyFile.TRUST,
+    PolicyFile.LOCKDOWN,
+    PolicyFile.SNAPSHOT,
+    PolicyFile.CONFIRMING,
+    PolicyFile.STANDING,
+)
+"""Wherever the power goes in between, the snapshot that is there has the standing that named it, if there was one."""
 
 _log = structlog.get_logger("gatekeeper.policy")
 
 
 def read_held(folder: Path) -> Held:
-    """What a folder holds of snapshot, standing and the order to lock down."""
+    """What a folder holds of snapshot, standings and the order to lock down."""
     return Held(
         snapshot=_read(folder / PolicyFile.SNAPSHOT),
         standing=_read(folder / PolicyFile.STANDING),
+        confirming=_read(folder / PolicyFile.CONFIRMING),
         lockdown=_read(folder / PolicyFile.LOCKDOWN),
     )
 

@@ -15,9 +15,9 @@ from typing import Final
 
 import structlog
 
-from devices.certificate import TLS, CertificateError, keep_granted, make_request, read_certificate
+from devices.certificate import CertificateError, keep_granted, make_request, read_certificate
 from devices.link import GateLink
-from devices.settings import GateSettings
+from devices.settings import TLS, GateSettings
 from devices.site_desk import DeskAwayError, DeskRefusedError, SiteDesk
 from gatekeeper.core.certificates import renewal_due
 

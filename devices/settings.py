@@ -13,7 +13,8 @@
     trust.cose        the site's trust list; believed only from the anchor's roots, and only if it lists this gate's key
     uhppoted-hmac-key one line, where a bridge asks for it                      its owner's eyes only
     snapshot.cose     what the gate may decide alone, and what takes rights away: signed by the service, kept by the gate
-    standing.cose       itself (see `policy_files`); trust.cose too is replaced by a newer list that the site's roots signed
+    standing.cose       itself (see `policy_files`), and so is confirming.cose where a snapshot is still on its way; trust.cose too is replaced by a
+                      newer list that the site's roots signed. What it may decide alone is read when the gate starts, not here
     another name      the key of an OSDP reader (see hardware/settings.py)     its owner's eyes only
     checkpoints.json  what the gate remembers of the site's log, written by itself (see `checkpoint_file`)
     journal*          what happened at the gate and is not told yet, written by itself (see `journal_file`)
@@ -49,16 +50,12 @@ from devices.bridges.settings import (
     read_bridge,
     reports_contact,
 )
-from devices.certificate import TLS, CertificateError, read_certificate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway, Exit
 from devices.core.journal import JournalBounds
-from devices.core.standby import Held
 from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
-from devices.policy_files import read_held
 from gatekeeper import cose
-from gatekeeper.core.certificates import gate_of
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
@@ -66,6 +63,7 @@ from gatekeeper.model.places import Direction
 __all__ = ["GateSettings", "SettingsError", "read_gate_folder"]
 
 GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", "anchor.json", "trust.cose"
+TLS = "tls.pem"
 _HELD: Final = 30
 _LONGEST_HELD: Final = 3600
 _OTHERS: Final = 0o077
@@ -107,7 +105,6 @@ class GateSettings:
     password: str | None = field(repr=False)
     trust: Trust = field(repr=False)
     anchor: Anchor | None = field(default=None, repr=False)
-    held: Held = field(default=Held(), repr=False)
     policy_folder: Path | None = None
     checkpoints: CheckpointMemory = field(default=CheckpointMemory(), repr=False)
     checkpoint_file: Path | None = None
@@ -145,7 +142,6 @@ def read_gate_folder(folder: Path) -> GateSettings:
         password=None if certificate is not None else _read_password(folder / PASSWORD),
         trust=trust,
         anchor=anchor,
-        held=read_held(folder),
         policy_folder=folder,
         checkpoints=_read_checkpoints(folder / CHECKPOINTS),
         checkpoint_file=folder / CHECKPOINTS,
@@ -162,8 +158,10 @@ def _certificate(file: Path, site: SiteId, gate: GateId) -> Path | None:
     if not file.exists():
         return None
     _read_secret(file)
+    from devices.certificate import CertificateError, owner_of  # noqa: PLC0415 - a gate with a password has no use for X.509, 1 MB
+
     try:
-        owner = gate_of(read_certificate(file), site=site)
+        owner = owner_of(file, site=site)
     except CertificateError as error:
         raise SettingsError(f"{error} Enrol this gate again.") from error
     if owner != gate:

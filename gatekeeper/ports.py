@@ -295,7 +295,10 @@ class Loaded:
     erased: frozenset[HolderId] = frozenset()
     """Who was forgotten, and is never made again."""
     lockdown_entries: Sequence[tuple[int, datetime, bytes]] = ()
-    """The entries of lockdowns, and of what gates said of them: seq, instant and body, in order (see `core.lockdowns`)."""
+    """The entries of lockdowns, of what gates said of them, and of their hellos: seq, instant and body, in order (see
+    `core.lockdowns`)."""
+    given_up: Sequence[tuple[int, datetime, bytes]] = ()
+    """The entries of scans that gates gave up unanswered, of the last minutes of the log (see `core.sequences`)."""
 
 
 class Ledger(Protocol):

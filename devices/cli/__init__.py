@@ -1,81 +1,56 @@
-"""`gatekeeper-device`: what one does at a gate. Data goes to stdout, talk to stderr.
+"""`gatekeeper-device`, as it is called: a gate that runs is started without what only reads command lines.
 
-    enrol   make the gate's keys here, and ask for its place at the site: over the network with a code, or by hand
-    check   whether a gate's folder is in order
-    checkpoint  the newest checkpoint of the log that the gate remembers, for an auditor to take along
-    run     be the gate
-    simulate  let the people of an example site walk
-    conformance  examine a gate of another maker
+    run with its options as they stand in a unit file   `devices.running`, at once
+    every other command, and every line that is wrong   `devices.cli.commands`, by Typer, which says what is wrong
 
-It makes no site and no trust list, but for a throw-away one to examine with; those come from the site, by hand.
-
-A command's modules are imported when it is asked for: a gate that runs has little memory, and no use for a simulator's.
+Typer brings pydantic and keeps it: 9 MB for four options, at a gate that runs for years and has little memory. What is read
+here is what Typer would read (a test holds that); all else is left to it.
 """
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
+from typing import Final
 
-import typer
+__all__ = ["main", "options_of_run"]
 
-from gatekeeper.on_demand import Where, group_of
-
-__all__ = ["app", "main"]
-
-_COMMANDS = {
-    "enrol": Where(
-        module="devices.enrolling",
-        attribute="enrol",
-        help="Make this gate's keys here and ask for its place at the site, which two people grant after comparing the fingerprint.",
-    ),
-    "check": Where(
-        module="devices.cli.gate",
-        attribute="check",
-        help="Say whether a gate's folder is in order, what it may decide alone, which hardware it has and whether that can be opened, and which key it holds.",
-    ),
-    "checkpoint": Where(
-        module="devices.cli.gate",
-        attribute="checkpoint",
-        help="Print the newest checkpoint that this gate remembers, as the log signed it, for `gatekeeper audit verify --checkpoint`.",
-    ),
-    "run": Where(
-        module="devices.cli.gate",
-        attribute="run",
-        help="Be this gate until stopped (SIGINT or SIGTERM), with the hardware and the bridge that gate.json gives it.",
-    ),
-    "simulate": Where(
-        module="devices.simulator.command",
-        attribute="simulate",
-        help="Let people walk through real gates with real badges, until stopped.",
-    ),
-    "conformance": Where(
-        module="devices.examination.command",
-        attribute="conformance",
-        help="Play the service for one foreign gate, and judge what it does by schemas/MAKERS.md.",
-    ),
+_RUN: Final[Mapping[str, type[Path | str]]] = {
+    "--folder": Path,
+    "--broker": str,
+    "--authority": Path,
+    "--desk": str,
 }
-
-app = typer.Typer(
-    cls=group_of(_COMMANDS),
-    name="gatekeeper-device",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-@app.callback()
-def gatekeeper_device() -> None:
-    """What one does at a gate."""
+_REQUIRED: Final = frozenset({"--folder", "--broker"})
+_WITHOUT: Final = ("rich", "greenlet")
 
 
 def main() -> None:
     """Run the command line."""
     _import_structlog()
-    app()
+    options = options_of_run(sys.argv[1:])
+    if options is None:
+        import_module("devices.cli.commands").app()
+    else:
+        import_module("devices.running").run_gate(**options)
+
+
+def options_of_run(arguments: list[str]) -> dict[str, Path | str] | None:
+    """The options of `run` where each is there once, as `--name value` or `--name=value`; None for every other line."""
+    if arguments[:1] != ["run"]:
+        return None
+    words = [part for word in arguments[1:] for part in (word.split("=", 1) if word[:2] == "--" else [word])]
+    names, values = words[::2], words[1::2]
+    is_plain = len(names) == len(values) == len(set(names)) and not any(value[:1] == "-" for value in values)
+    if not is_plain or not _REQUIRED <= set(names) <= _RUN.keys():
+        return None
+    return {name[2:]: _RUN[name](value) for name, value in zip(names, values, strict=True)}
 
 
 def _import_structlog() -> None:
-    """Let structlog find no rich, which it takes along for tracebacks in colour: 4 MB that no gate has a use for."""
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    """Let structlog find neither rich nor greenlet, which it takes along where they are: 5 MB that no gate has a use for."""
+    hidden = dict.fromkeys(name for name in _WITHOUT if name not in sys.modules)
+    sys.modules.update(hidden)  # type: ignore[arg-type]
     import_module("structlog")
-    del sys.modules["rich"]
+    for name in hidden:
+        del sys.modules[name]

@@ -4,6 +4,8 @@
     findings       what is found of each
     reading        bytes of a foreign gate: what they say, and every requirement that they break
     service        the service's words, true and forged
+    provisions     what the service gives a gate to decide by when it is alone
+    forgeries      such things as no gate may believe
     script         what a trial can do: send, listen, ask whoever stands at the gate
     stage          one examination's memory: what was heard, and what is answered without asking
     trials         what is done to the gate, and what is made of its answers

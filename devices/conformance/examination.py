@@ -116,8 +116,11 @@ class Examination:
 
     def _whole(self) -> Script[None]:
         stage = self._stage
-        for topic in (stage.service.beacon_topic, stage.service.checkpoint_topic):
-            yield from send(topic, b"", retained=True)
+        service, provisions = stage.service, stage.provisions
+        yield from _clear(service.beacon_topic, service.checkpoint_topic, provisions.policy_topic)
+        if stage.question.decides_alone:
+            # A gate may hold what a former examination gave it.
+            yield from stage.give(provisions.nothing(stage.wall))
         stage.asking = "the enrolment request"
         stage.passed("GK-G-002", f"its key is {stage.question.record.kid.hex()}, and it signed the request")
         for trial in TRIALS:
@@ -130,8 +133,14 @@ class Examination:
                     stage.undecided(trial.judges, "nothing was heard of the gate")
         stage.asking = "the whole conversation"
         judge_throughout(stage)
-        for topic in (stage.service.beacon_topic, stage.service.checkpoint_topic):
-            yield from send(topic, b"", retained=True)
+        yield from _clear(service.beacon_topic, service.checkpoint_topic)
+        yield from _clear(provisions.policy_topic, provisions.standing_topic, provisions.trust_topic)
 
     def _is_asked_for(self, trial: Trial) -> bool:
         return not self._only or trial is TRIALS[0] or bool(self._only & trial.judges)
+
+
+def _clear(*topics: str) -> Script[None]:
+    """Leave nothing retained."""
+    for topic in topics:
+        yield from send(topic, b"", retained=True)

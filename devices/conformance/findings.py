@@ -1,12 +1,13 @@
 """What an examination finds of each requirement: it passed, it failed, or nothing that was seen decides it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from devices.conformance.requirements import REQUIREMENTS, Part
 
-__all__ = ["Finding", "Ledger", "Outcome", "exit_code"]
+__all__ = ["Finding", "Ledger", "Outcome", "exit_code", "some"]
 
 
 class Outcome(StrEnum):
@@ -61,3 +62,12 @@ def exit_code(findings: Mapping[str, Finding]) -> int:
     undecided = [found for found in findings.values() if found.outcome is Outcome.NOT_JUDGED]
     core = any(REQUIREMENTS[found.id].part is Part.CORE for found in undecided)
     return 3 if core or not findings else 0
+
+
+def some(seen: Sequence[str]) -> str:
+    """The first of what was seen, and how much more."""
+    more = f", and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
+    return "; ".join(seen[:_SHOWN]) + more
+
+
+_SHOWN: Final = 3

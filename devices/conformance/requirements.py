@@ -22,6 +22,7 @@ class Part(StrEnum):
     PIN = "pin"
     JOURNAL = "journal"
     COMMANDS = "commands"
+    ALONE = "alone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def _stated() -> Mapping[str, Requirement]:
 
 
 _BY_HAND: Final = "by hand"
-_C, _K, _I, _B, _P, _N, _J, _O = (
+_C, _K, _I, _B, _P, _N, _J, _O, _A = (
     Part.CORE,
     Part.CONTACT,
     Part.INTERLOCK,
@@ -54,6 +55,7 @@ _C, _K, _I, _B, _P, _N, _J, _O = (
     Part.PIN,
     Part.JOURNAL,
     Part.COMMANDS,
+    Part.ALONE,
 )
 _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = (
     # Keys and enrolment.
@@ -183,5 +185,36 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("157", _O, "In a lockdown no grant opens; it and its end are told with the digest of the command."),
     ("158", _O, "What must not be obeyed is told with its digest, once for each code and boot."),
     ("159", _O, "A reboot secures every door, is told, and starts the gate anew.", _BY_HAND),
+    # Deciding alone.
+    (
+        "160",
+        _C,
+        "Without an answer nothing opens, but where a gate decides alone from what it was given for that.",
+    ),
+    ("161", _A, "Whoever the snapshot lets in is let in while nobody answers."),
+    (
+        "162",
+        _A,
+        "Without a beacon the gate decides at once, else 700 ms after the scan, and then only if no answer came.",
+    ),
+    (
+        "163",
+        _A,
+        "What it decided stands in its journal, with the verdict and the digest of the snapshot, and without a PIN.",
+    ),
+    (
+        "164",
+        _A,
+        "A snapshot counts within its own time, and only for so long after a standing that names it.",
+    ),
+    ("165", _A, "What a standing, a trust list or an order takes away is taken away."),
+    ("166", _A, "Nobody is let in whom the snapshot does not let in here and now."),
+    ("167", _A, "What is forged, malformed, foreign, old or over already changes nothing of what is held."),
+    ("168", _A, "What is refused is told as policy-refused, once for each code and boot."),
+    (
+        "169",
+        _A,
+        "What is held is on disk: after a restart hello names it, and nothing older takes its place.",
+    ),
 )
 REQUIREMENTS: Final[Mapping[str, Requirement]] = _stated()

@@ -54,7 +54,8 @@ class Service:
 
     def __init__(self, question: Question) -> None:
         self._question: Final = question
-        self._entries = 0
+        # Above every entry of a former examination: a gate remembers the newest order to lock down.
+        self._entries = int(question.started.timestamp() * 1000)
         self._commands = 0
         self.decision_topic: Final = gate_topic(
             question.site, question.gate, Channel.DECISION, prefix=question.prefix
@@ -64,6 +65,11 @@ class Service:
         )
         self.beacon_topic: Final = beacon_topic(question.site, prefix=question.prefix)
         self.checkpoint_topic: Final = checkpoint_topic(question.site, prefix=question.prefix)
+
+    def entry(self) -> int:
+        """The next place in the made-up log."""
+        self._entries += 1
+        return self._entries
 
     def answer(
         self,
@@ -108,7 +114,7 @@ class Service:
             valid=COMMAND_VALIDITY,
             operator=OperatorId("examiner"),
             second=None,
-            entry=self._commands,
+            entry=self.entry(),
             unlock=SHORT if kind is CommandKind.OPEN else None,
         )
         topic = self.command_topic
@@ -150,7 +156,6 @@ class Service:
         unlock: timedelta = SHORT,
         valid: timedelta = ANSWER_VALIDITY,
     ) -> Answer:
-        self._entries += 1
         return Answer(
             message=message,
             gate=self._question.gate,
@@ -160,7 +165,7 @@ class Service:
             valid=valid,
             unlock=unlock if verdict is Verdict.GRANTED else None,
             policy=bytes(32),
-            entry=self._entries,
+            entry=self.entry(),
         )
 
     def _signed(

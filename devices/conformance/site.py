@@ -64,6 +64,8 @@ class Question:
     """How long the access point may stay open before it is held open, as the gate is told."""
     period: timedelta
     """The beacon's period while it is examined what becomes of silence."""
+    decides_alone: bool
+    """Whether the gate says of itself that it decides while nobody answers."""
     started: datetime
     record: cose.KeyRecord
     keys: Mapping[str, cose.SigningKey] = field(repr=False)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from devices.conformance.findings import Ledger, Outcome
+from devices.conformance.provisions import Given, Provided, Provisions
 from devices.conformance.reading import CHANNELS, UNREAD, Fault, Message, Reading, read
 from devices.conformance.script import Script, Send, send
 from devices.conformance.service import SHORT, Service
@@ -22,6 +23,8 @@ from gatekeeper.model.topics import Channel
 __all__ = ["BEACON_PERIOD", "Answered", "Heard", "Stage"]
 
 BEACON_PERIOD: Final = timedelta(seconds=10)
+BEACONS_COUNT: Final = 3
+"""After so many periods without a new one a beacon counts no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,7 @@ class Stage:
     def __init__(self, question: Question, *, at: float) -> None:
         self.question: Final = question
         self.service: Final = Service(question)
+        self.provisions: Final = Provisions(question, entry=self.service.entry)
         self.ledger: Final = Ledger()
         self.now = at
         self._began: Final = at
@@ -103,10 +107,13 @@ class Stage:
         self.period = BEACON_PERIOD
         self.next_beacon: float | None = None
         self.beacons_sent: Final[list[tuple[bytes, bytes]]] = []
+        self.beacons_count_until = at
 
         # What later trials must find again.
         self.note: bytes | None = None
         self.forged_notes: Final[list[bytes]] = []
+        self.is_provided = False
+        """Whether the gate may hold a snapshot that lets somebody in."""
 
     # -- findings ---------------------------------------------------------------------------------------------------
 
@@ -241,6 +248,7 @@ class Stage:
         """The beacon of now."""
         value, wire = self.service.beacon(self.wall, period=self.period)
         self.beacons_sent.append((value, wire))
+        self.beacons_count_until = self.now + BEACONS_COUNT * self.period.total_seconds()
         return Send(topic=self.service.beacon_topic, wire=wire, retained=True)
 
     def beats_again(self, period: timedelta = BEACON_PERIOD) -> Script[None]:
@@ -249,3 +257,11 @@ class Stage:
         self.next_beacon = self.now + period.total_seconds()
         new = self.beacon()
         yield from send(new.topic, new.wire, retained=True)
+
+    def give(self, provided: Provided) -> Script[Given]:
+        """Give the gate what it decides by when it is alone, retained, as the service does."""
+        given = self.provisions.given(provided)
+        self.is_provided = bool(provided.snapshot.points)
+        yield from send(self.provisions.policy_topic, given.snapshot, retained=True)
+        yield from send(self.provisions.standing_topic, given.standing, retained=True)
+        return given

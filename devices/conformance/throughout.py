@@ -4,6 +4,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Final
 
+from devices.conformance.findings import some
 from devices.conformance.reading import CHANNELS
 from devices.conformance.stage import Heard, Stage
 from gatekeeper.model.messages import Verdict
@@ -27,7 +28,6 @@ _JOURNAL: Final = ("GK-G-142", "GK-G-143")
 THROUGHOUT: Final = frozenset({*_FORM, *_OTHERS, *_JOURNAL})
 _ON_THE_WAY: Final = 1.5
 """Seconds after its answer in which a copy may still come: the answer was on its way, or the first was lost."""
-_SHOWN: Final = 3
 
 
 def judge_throughout(stage: Stage) -> None:
@@ -54,7 +54,7 @@ def _judge_form(stage: Stage) -> None:
             if fault.requirement == requirement
         ]
         if looked_at:
-            stage.judge(requirement, kept=not broken, good=f"{len(looked_at)} messages", bad=_some(broken))
+            stage.judge(requirement, kept=not broken, good=f"{len(looked_at)} messages", bad=some(broken))
         else:
             stage.undecided([requirement], "no message could be taken apart")
 
@@ -65,9 +65,9 @@ def _judge_way(stage: Stage) -> None:
         for one in stage.heard
         if one.qos != 1 or one.retained
     ]
-    stage.judge("GK-G-021", kept=not astray, good=f"{len(stage.heard)} times", bad=_some(astray))
+    stage.judge("GK-G-021", kept=not astray, good=f"{len(stage.heard)} times", bad=some(astray))
     unknown = [one.topic for one in stage.heard if one.channel not in CHANNELS]
-    stage.judge("GK-G-022", kept=not unknown, good="only its own channels", bad=_some(unknown))
+    stage.judge("GK-G-022", kept=not unknown, good="only its own channels", bad=some(unknown))
 
 
 def _judge_numbers(stage: Stage) -> None:
@@ -78,11 +78,11 @@ def _judge_numbers(stage: Stage) -> None:
     boots = _streams(stage, journal=False)
     missing = [told for boot, numbers in boots.items() for told in _gaps(boot, [0, *numbers])]
     good = f"{sum(map(len, boots.values()))} numbers"
-    stage.judge("GK-G-031", kept=not missing, good=good, bad=f"missing {_some(missing)}")
+    stage.judge("GK-G-031", kept=not missing, good=good, bad=f"missing {some(missing)}")
     unlike = [
         f"number {number}: {len(found)} unlike" for (_, number), found in wires.items() if len(found) > 1
     ]
-    stage.judge("GK-G-032", kept=not unlike, good=f"{len(stage.heard)} times", bad=_some(unlike))
+    stage.judge("GK-G-032", kept=not unlike, good=f"{len(stage.heard)} times", bad=some(unlike))
 
 
 def _judge_journal(stage: Stage) -> None:
@@ -93,14 +93,14 @@ def _judge_journal(stage: Stage) -> None:
         return
     missing = [told for journal, numbers in journals.items() for told in _gaps(journal, numbers)]
     good = f"{sum(map(len, journals.values()))} numbers"
-    stage.judge("GK-G-142", kept=not missing, good=good, bad=f"missing {_some(missing)}")
+    stage.judge("GK-G-142", kept=not missing, good=good, bad=f"missing {some(missing)}")
     turned = [
         f"{later} after {earlier}"
         for numbers in journals.values()
         for earlier, later in pairwise(numbers)
         if later < earlier
     ]
-    stage.judge("GK-G-143", kept=not turned, good="in order", bad=_some(turned))
+    stage.judge("GK-G-143", kept=not turned, good="in order", bad=some(turned))
 
 
 def _streams(stage: Stage, *, journal: bool) -> dict[bytes, list[int]]:
@@ -128,7 +128,7 @@ def _judge_copies(stage: Stage) -> None:
             one.is_journal and any(stage.answers[one.digest].at < at <= one.at for at in hellos.values())
         )
     ]
-    stage.judge("GK-G-091", kept=not late, good=f"{len(stage.answers)} answers", bad=_some(late))
+    stage.judge("GK-G-091", kept=not late, good=f"{len(stage.answers)} answers", bad=some(late))
 
 
 def _is_late(one: Heard, stage: Stage) -> bool:
@@ -142,8 +142,3 @@ def _is_late(one: Heard, stage: Stage) -> bool:
 
 def _told(one: Heard, stage: Stage) -> str:
     return f"{one.channel} {one.number}, {one.at - stage.answers[one.digest].at:.1f} s after its answer"
-
-
-def _some(seen: list[str]) -> str:
-    more = f", and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
-    return "; ".join(seen[:_SHOWN]) + more

@@ -11,7 +11,7 @@ keypad is for the service's eyes only, and counts for nothing here.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,7 +26,7 @@ from gatekeeper.model.badges import Badge, Card
 from gatekeeper.model.ids import BadgeId, ZoneId
 from gatekeeper.model.messages import ByCard, ByToken, ClockQuality, Scan, Verdict
 from gatekeeper.model.places import Direction
-from gatekeeper.model.snapshot import Snapshot, SnapshotPoint, Standing
+from gatekeeper.model.snapshot import KnownCards, Snapshot, SnapshotPoint, Standing
 
 __all__ = ["Alone", "AloneDecision", "Inside", "decide_alone", "granted_before"]
 
@@ -61,11 +61,11 @@ _UNABLE = frozenset({Alone.NO_POLICY, Alone.NOT_HERE, Alone.TOO_LONG, Alone.CLOC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AloneDecision:
-    """What was decided alone; `holder` is the number of whoever was recognised, in the snapshot."""
+    """What was decided alone; `holder` is whoever was recognised, by all badges of theirs that are known."""
 
     said: Alone
     unlock: timedelta = timedelta()
-    holder: int | None = None
+    holder: frozenset[BadgeId] = frozenset()
     target: ZoneId | None = None
 
     @property
@@ -74,35 +74,52 @@ class AloneDecision:
         return self.said is Alone.GRANTED
 
 
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """Where somebody was let in, and when; `number` rises with everybody who is."""
+
+    zone: ZoneId
+    since: datetime
+    number: int
+
+
 @dataclass(slots=True)
 class Inside:
-    """Whom this gate has let in where since it is alone, over restarts too; the service knows the rest, and forgets nothing when it is back."""
+    """Whom this gate has let in where since it is alone, over restarts too; the service knows the rest, and forgets nothing when it is back.
 
-    _last: dict[int, tuple[ZoneId, datetime]] = field(default_factory=dict)
+    INVARIANT: a person is known by their badges, all that the snapshot by which they were let in holds of them. The number of a holder means
+    something in its own snapshot only: the next one may give it to somebody else.
+    """
+
+    _last: dict[BadgeId, _Stay] = field(default_factory=dict)
+    _count: int = 0
 
     def let_in(self, decision: AloneDecision, *, now: datetime) -> Callable[[], None]:
         """Somebody is let in; gives what takes it back, should it come to nothing and nothing be known of them since."""
-        holder, target = decision.holder, decision.target
-        if holder is None or target is None:
+        if decision.target is None:
             return lambda: None
-        before, stay = self._last.get(holder), (target, now)
-        self._last[holder] = stay
+        self._count += 1
+        stay = _Stay(decision.target, now, self._count)
+        before = {badge: self._last.get(badge) for badge in decision.holder}
+        self._last.update(dict.fromkeys(decision.holder, stay))
 
         def take_back() -> None:
-            if self._last.get(holder) is not stay:
-                return
-            del self._last[holder]
-            if before is not None:
-                self._last[holder] = before
+            for badge, former in before.items():
+                if self._last.get(badge) is not stay:
+                    continue
+                del self._last[badge]
+                if former is not None:
+                    self._last[badge] = former
 
         return take_back
 
-    def is_inside(self, holder: int, point: SnapshotPoint, *, now: datetime) -> bool:
-        """Whether somebody was let into what they ask to enter, and that still counts."""
-        rule, last = point.passback, self._last.get(holder)
-        if rule is None or last is None or last[0] not in rule.zones:
+    def is_inside(self, holder: Iterable[BadgeId], point: SnapshotPoint, *, now: datetime) -> bool:
+        """Whether somebody was let into what they ask to enter, by any of their badges, and that still counts."""
+        stays = [self._last[badge] for badge in holder if badge in self._last]
+        rule, last = point.passback, max(stays, key=lambda stay: stay.number, default=None)
+        if rule is None or last is None or last.zone not in rule.zones:
             return False
-        return rule.within is None or now - last[1] < rule.within
+        return rule.within is None or now - last.since < rule.within
 
     def forget(self) -> None:
         """The service is back."""
@@ -113,7 +130,7 @@ class Inside:
 class _Held:
     """The badges that a gate knows when it is alone: those that bring their token, and bare cards of its snapshot."""
 
-    cards: Mapping[Card, bytes]
+    cards: KnownCards
 
     def read_token(self, token: bytes, *, trust: Trust) -> Badge | None:
         return read_token(token, trust)
@@ -122,7 +139,7 @@ class _Held:
         return None
 
     def token_of_card(self, card: Card) -> bytes | None:
-        return self.cards.get(card)
+        return self.cards.token_of(card)
 
     def holder_of(self, _badge: BadgeId, *, trust: Trust) -> None:  # noqa: ARG002 - whose it is, the snapshot does not tell
         return None
@@ -159,7 +176,7 @@ def decide_alone(
     withdrawn = _withdrawn(badge, standing, knowledge, scan.clock, now)
     if withdrawn is not None:
         return AloneDecision(said=withdrawn)
-    return _by_right(badge, point, snapshot, inside, now)
+    return _by_right(badge, point, snapshot, knowledge=knowledge, inside=inside, now=now)
 
 
 def granted_before(scan: Scan, *, knowledge: Knowledge) -> AloneDecision | None:
@@ -172,14 +189,15 @@ def granted_before(scan: Scan, *, knowledge: Knowledge) -> AloneDecision | None:
         case ByToken(token):
             token_of: bytes | None = token
         case ByCard(card):
-            token_of = snapshot.cards.get(card)
+            token_of = snapshot.cards.token_of(card)
         case _:
             token_of = None
     badge = read_token(token_of, knowledge.trust) if token_of is not None else None
-    found = snapshot.find(badge.id) if badge is not None else None
-    if found is None:
+    if badge is None:
         return None
-    return AloneDecision(said=Alone.GRANTED, holder=found[0], target=point.target)
+    found = snapshot.find(badge.id)
+    others = frozenset[BadgeId]() if found is None else knowledge.badges_of(found[0])
+    return AloneDecision(said=Alone.GRANTED, holder=others | {badge.id}, target=point.target)
 
 
 def _closed(
@@ -220,14 +238,21 @@ def _withdrawn(
 
 
 def _by_right(
-    badge: Badge, point: SnapshotPoint, snapshot: Snapshot, inside: Inside, now: datetime
+    badge: Badge,
+    point: SnapshotPoint,
+    snapshot: Snapshot,
+    *,
+    knowledge: Knowledge,
+    inside: Inside,
+    now: datetime,
 ) -> AloneDecision:
     found = snapshot.find(badge.id)
     if found is None or found[1].tenant != badge.tenant or point.id not in found[1].hours:
         return AloneDecision(said=Alone.NO_RIGHT)
-    holder, rights = found
+    number, rights = found
     if not _is_open(snapshot, rights.hours[point.id], now):
         return AloneDecision(said=Alone.OTHER_HOURS)
+    holder = knowledge.badges_of(number)
     if inside.is_inside(holder, point, now=now):
         return AloneDecision(said=Alone.INSIDE)
     return AloneDecision(said=Alone.GRANTED, unlock=point.unlock, holder=holder, target=point.target)

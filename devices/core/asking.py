@@ -182,8 +182,12 @@ class Asking:
         if sent is None:
             return
         self._turn.tally.given_up += 1
+        answered = lane.patience is not None
         self._settle_scan(lane, sent, later=Ignored.ANSWER_LATE)
         self._turn.show(lane, Signal.DENIED)
+        if isinstance(sent.message, Scan) and not answered:
+            # INVARIANT: who cuts the wire first leaves a trace of every badge that is tried after it.
+            self._deciding.write_denied(sent.message)
         self._telling.report(lane, PassageOutcome.NOT_TAKEN, scan=sent.digest)
 
     def decide_instead(self, lane: Lane) -> None:

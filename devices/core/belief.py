@@ -54,8 +54,11 @@ class Ignored(StrEnum):
     COMMAND_OTHER_BOOT = "command-other-boot"
     COMMAND_REPEATED = "command-repeated"
     COMMAND_UNTIMED = "command-untimed"
+    COMMAND_OVERTAKEN = "command-overtaken"
     COMMAND_LATE = "command-late"
     COMMAND_MISPLACED = "command-misplaced"
+    COMMAND_PREVENTED = "command-prevented"
+    LOCKDOWN_MISPLACED = "lockdown-misplaced"
     SNAPSHOT_FORGED = "snapshot-forged"
     SNAPSHOT_MALFORMED = "snapshot-malformed"
     SNAPSHOT_FOREIGN = "snapshot-foreign"
@@ -68,9 +71,11 @@ class Ignored(StrEnum):
     STANDING_FOREIGN = "standing-foreign"
     STANDING_OLD = "standing-old"
     STANDING_REPEATED = "standing-repeated"
+    STANDING_CLEARED = "standing-cleared"
     TRUST_FORGED = "trust-forged"
     TRUST_OLD = "trust-old"
     TRUST_REPEATED = "trust-repeated"
+    TRUST_CLEARED = "trust-cleared"
 
 
 def read_answer(wire: bytes, *, gate: GateId, topic: str, keys: cose.KeyRing) -> Answer | Ignored:

@@ -50,7 +50,7 @@ class Believing:
         if ignored is None and newest is not None:
             self._time.hear(newest.issued, at=self._turn.at)
             self._standby.time.heard(newest.issued, at=self._turn.at)
-            self._doubt_clock()
+            self.look_at_clock()
 
     def take_checkpoint(self, wire: bytes) -> None:
         """Take a checkpoint: remember it, or tell of it."""
@@ -77,7 +77,7 @@ class Believing:
                 self._turn.do(kept)
             if isinstance(event, TrustReceived):
                 self._believe_anew()
-        self._doubt_clock()
+        self.look_at_clock()
 
     def _believe_anew(self) -> None:
         """Another trust list: other keys may decide and command, and sign the log."""
@@ -91,8 +91,8 @@ class Believing:
             self._turn.do(Warn(refused))
             self._telling.tell(StatusKind.POLICY_REFUSED, None)
 
-    def _doubt_clock(self) -> None:
-        """Tell once in a boot that the wall clock and what the service signs are apart."""
+    def look_at_clock(self) -> None:
+        """Tell once in a boot that the wall clock is not believed, so that the gate lets nobody in while it is alone."""
         doubt = self._standby.time.doubt(self._turn.wall, at=self._turn.at)
         if doubt in {ClockDoubt.BEHIND, ClockDoubt.APART} and not self._doubted:
             self._doubted = True

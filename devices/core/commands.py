@@ -22,7 +22,7 @@ from gatekeeper.core.trust import Use
 from gatekeeper.model.ids import BootId, GateId
 from gatekeeper.model.messages import COMMAND_TYPE, COMMAND_VALIDITY, Command, MessageMalformed
 
-__all__ = ["Commands", "Obeyed", "ServiceTime"]
+__all__ = ["Commands", "Obeyed", "ServiceTime", "Untimed"]
 
 _CLOSE: Final = timedelta(seconds=5)
 _LATELY: Final = timedelta(minutes=15)
@@ -73,6 +73,14 @@ class Obeyed:
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Untimed:
+    """A command that cannot be held against the time yet, and its bytes, to be brought again."""
+
+    command: Command
+    wire: bytes
+
+
 @dataclass(slots=True, kw_only=True)
 class Commands:
     """The commands of one boot, and the highest sequence that was held against the time in it."""
@@ -83,7 +91,7 @@ class Commands:
     keys: cose.KeyRing
     highest: int = 0
 
-    def take(self, wire: bytes, *, now: datetime | None) -> Obeyed | Ignored:
+    def take(self, wire: bytes, *, now: datetime | None) -> Obeyed | Untimed | Ignored:
         """Believe a command, or say why not. `now` is the service's time; None while the gate cannot tell it."""
         verified = cose.verify(
             wire, keys=self.keys, typ=COMMAND_TYPE, use=Use.DECISION, external_aad=self.topic.encode()
@@ -101,7 +109,7 @@ class Commands:
         if command.sequence <= self.highest:
             return Ignored.COMMAND_REPEATED
         if now is None:
-            return Ignored.COMMAND_UNTIMED
+            return Untimed(command, wire)
         self.highest = command.sequence
         if not -COMMAND_VALIDITY <= now - command.issued < command.valid:
             return Ignored.COMMAND_LATE

@@ -263,6 +263,7 @@ class Controller:
             case Appended() | AppendFailed() | JournalSettled() | EntriesRead() | JournalBegun():
                 self._telling.hear_disk(event)
             case CardPresented():
+                self._believing.look_at_clock()
                 self._asking.take_card(self._lanes[event.access_point], event)
             case ProofGiven():
                 self._asking.take_proof(self._lanes[event.access_point], event.signature)
@@ -274,7 +275,7 @@ class Controller:
                 self._timer(timer)
             case _:
                 self._feel(event)
-        return self._turn.effects
+        return self._turn.end()
 
     def _start_up(self, event: Started) -> None:
         self._started = True

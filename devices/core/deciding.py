@@ -41,11 +41,15 @@ class Deciding:
             self.let_in(lane, scan, decision)
             return
         self._turn.tally.alone[decision.said] += 1
-        self._up.tell(self._past(scan, Verdict.DENIED), at=self._turn.at)
+        self.write_denied(scan)
         if decision.said.may_wait:
             self._turn.no_service(lane)
         else:
             self._turn.show(lane, Signal.DENIED)
+
+    def write_denied(self, scan: Scan) -> None:
+        """Write down whom nobody let in, and with what they tried: a service that did not answer may not have heard of it."""
+        self._up.tell(self._past(scan, Verdict.DENIED), at=self._turn.at)
 
     def decide(self, lane: Lane, scan: Scan) -> AloneDecision:
         """What the gate says by itself; an order of the service that stands is stronger."""

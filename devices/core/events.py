@@ -462,6 +462,7 @@ class PolicyFile(StrEnum):
 
     SNAPSHOT = "snapshot.cose"
     STANDING = "standing.cose"
+    CONFIRMING = "confirming.cose"
     TRUST = "trust.cose"
     LOCKDOWN = "lockdown.cose"
 

@@ -1,7 +1,8 @@
 """What the service orders a gate to do: open a door once, hold doors shut or no longer, start anew.
 
 Which commands count is `commands`' to say. One that comes before the gate can tell the service's time is kept, and the time
-asked for. What was done is confirmed by the digest of its command, and what was refused is told, once for each kind and boot.
+asked for; a later one takes its place. What was done is confirmed by the digest of its command, and what was refused is told,
+once for each kind and boot.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from hashlib import sha256
 from typing import Final, assert_never
 
 from devices.core.belief import Beacons, Ignored
-from devices.core.commands import Commands, Obeyed, ServiceTime
+from devices.core.commands import Commands, Obeyed, ServiceTime, Untimed
 from devices.core.doors import Doors
 from devices.core.events import Lock, Restart, TimerKind
 from devices.core.journal import Entry
@@ -25,7 +26,7 @@ __all__ = ["Orders"]
 
 
 class Orders:
-    """The orders that one gate follows. `untimed` is the newest that came before the gate could tell the time."""
+    """The orders that one gate follows. `untimed` is the latest that came before the gate could tell the time."""
 
     def __init__(
         self,
@@ -50,7 +51,8 @@ class Orders:
         self._beacons: Final = beacons
         self._standby: Final = standby
         self._limits: Final = limits
-        self.untimed: bytes | None = None
+        self.untimed: Untimed | None = None
+        self._has_asked = False
         self._refused: set[Ignored] = set()
         self._is_restarting = False
         self._last_word: bytes | None = None
@@ -59,23 +61,24 @@ class Orders:
         """Obey a command, or tell why not."""
         heard = self._time.is_measured(at=self._turn.at) and self._beacons.fresh(at=self._turn.at) is not None
         taken = self._commands.take(wire, now=self._time.earliest(at=self._turn.at) if heard else None)
-        ignored = self._obey(taken.command, taken, wire) if isinstance(taken, Obeyed) else taken
-        self._turn.ignore(ignored)
-        if ignored is Ignored.COMMAND_UNTIMED:
-            self.untimed = wire
-            self._ask_the_time()
-        # Told once for each kind and boot, so that nobody fills the log with commands; that the gate cannot tell the time
-        # yet is nobody's attack.
-        if ignored is not None and ignored is not Ignored.COMMAND_UNTIMED and ignored not in self._refused:
-            self._refused.add(ignored)
-            self._telling.tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+        match taken:
+            case Obeyed():
+                ignored = self._obey(taken.command, taken, wire)
+                if ignored is not None:
+                    self._refuse(ignored, wire)
+            case Untimed():
+                self._wait(taken)
+            case Ignored():
+                self._refuse(taken, wire)
+            case _:
+                assert_never(taken)
 
     def recorded(self, recorded: Sent | Entry, digest: bytes) -> None:
         """The service has written something down: the last word before a restart, or what tells the time."""
         if digest == self._last_word:
             self.start_anew()
         elif isinstance(recorded, Sent):
-            # All answers took too long to tell the time by, as after a start without a link: ask once more.
+            # It took too long to tell the time by, as the first after a start without a link does: ask once more.
             self._ask_the_time()
             self._command_again()
 
@@ -90,19 +93,55 @@ class Orders:
         if not self._doors.is_burning:
             self._turn.do(Restart())
 
+    def _refuse(self, ignored: Ignored, wire: bytes) -> None:
+        """Count what is not obeyed, and tell of it once for each kind and boot, so that nobody fills the log with commands."""
+        self._turn.ignore(ignored)
+        if ignored not in self._refused:
+            self._refused.add(ignored)
+            self._telling.tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+
     # -- the time -----------------------------------------------------------------------------------------------------
 
+    def _wait(self, arrived: Untimed) -> None:
+        """Keep the latest of the commands that cannot be held against the time yet; an earlier one is not obeyed."""
+        waiting = self.untimed
+        if waiting is None or arrived.command.sequence > waiting.command.sequence:
+            if waiting is not None:
+                self._overtaken(waiting)
+            self.untimed, self._has_asked = arrived, False
+            self._ask_the_time()
+        elif arrived.wire != waiting.wire:
+            self._overtaken(arrived)
+            return
+        # Counted and not told: that the gate cannot tell the time yet is nobody's attack.
+        self._turn.ignore(Ignored.COMMAND_UNTIMED)
+
+    def _overtaken(self, untimed: Untimed) -> None:
+        # A lockdown and its end the service repeats until it is followed: nothing is lost of it, and nobody needs to look.
+        if untimed.command.kind in _REPEATED:
+            self._turn.ignore(Ignored.COMMAND_OVERTAKEN)
+        else:
+            self._refuse(Ignored.COMMAND_OVERTAKEN, untimed.wire)
+
     def _ask_the_time(self) -> None:
-        """Ask for an answer that tells the service's time; not while it is known, or is asked for already."""
-        if not (self._time.is_measured(at=self._turn.at) or self._up.keeps_more):
+        """Ask for an answer that tells the service's time; not while it is known, or an answer is on its way.
+
+        Once for each command, and once beside: a service that is merely slow answers each time too late to tell the time by,
+        and each question is an entry of its log. A gate loses nothing by it: the next command is asked for at once, scans and
+        their answers go on, and tell the time as soon as the service is quick again.
+        """
+        if self._time.is_measured(at=self._turn.at):
+            self._has_asked = False
+        elif not (self._has_asked or self._up.keeps_more):
+            self._has_asked = True
             self._telling.ask_for_answer()
 
     def _command_again(self) -> None:
-        """Take the newest command that came before the gate could tell the time: nobody has spoken to it for long."""
-        wire = self.untimed
-        if wire is not None and self._time.is_measured(at=self._turn.at):
+        """Take the latest command that came before the gate could tell the time: nobody has spoken to it for long."""
+        untimed = self.untimed
+        if untimed is not None and self._time.is_measured(at=self._turn.at):
             self.untimed = None
-            self.take_command(wire)
+            self.take_command(untimed.wire)
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -110,8 +149,10 @@ class Orders:
         lanes = list(self._lanes.values())
         if command.access_point is not None:
             lanes = [lane for lane in lanes if lane.doorway.id == command.access_point]
-        if not lanes or self._is_restarting:
+        if not lanes:
             return Ignored.COMMAND_MISPLACED
+        if self._is_restarting:
+            return Ignored.COMMAND_PREVENTED
         match command.kind:
             case CommandKind.OPEN:
                 return self._open(lanes[0], command, obeyed.digest)
@@ -131,14 +172,14 @@ class Orders:
         if command.unlock is None or not self._doors.release(
             lane, digest, unlock=command.unlock, entry=command.entry
         ):
-            return Ignored.COMMAND_MISPLACED
+            return Ignored.COMMAND_PREVENTED
         self._telling.tell(StatusKind.OPENED, lane.doorway.id, command=digest)
         return None
 
     def _reboot(self, digest: bytes) -> Ignored | None:
         """Secure every door and start anew once that is recorded, or soon. While it burns a gate stays where it is."""
         if self._doors.is_burning:
-            return Ignored.COMMAND_MISPLACED
+            return Ignored.COMMAND_PREVENTED
         self._is_restarting = True
         self._doors.lock_down(self._lanes.values(), on=True)
         for lane in self._lanes.values():
@@ -155,6 +196,7 @@ class Orders:
         self._last_word = sha256(entry.wire).digest()
 
 
+_REPEATED: Final = frozenset({CommandKind.LOCK_DOWN, CommandKind.RELEASE})
 _CONFIRMED: Final = {
     CommandKind.LOCK_DOWN: StatusKind.LOCKED_DOWN,
     CommandKind.RELEASE: StatusKind.RELEASED,

@@ -45,6 +45,7 @@ class Held:
 
     snapshot: bytes | None = None
     standing: bytes | None = None
+    confirming: bytes | None = None
     lockdown: bytes | None = None
 
 
@@ -60,6 +61,7 @@ class Standby:
         self._anchor: Final = anchor
         self._knowledge: Final = Knowledge(gate=gate, trust=trust, prefix=prefix)
         self._kept_at: datetime | None = None
+        self._kept_apart: bytes | None = held.confirming
         self._told: set[Ignored] = set()
         self.refused: Final = tuple(self._restore(held))
 
@@ -70,6 +72,8 @@ class Standby:
             found.append(self._knowledge.take_snapshot(held.snapshot))
         if held.standing is not None:
             found.append(self._knowledge.take_standing(held.standing))
+        if held.confirming is not None:
+            found.append(self._knowledge.take_confirming(held.confirming))
         if held.lockdown is not None:
             found.append(self._knowledge.take_lockdown(held.lockdown))
         for known in (self._knowledge.snapshot, self._knowledge.standing):
@@ -116,13 +120,25 @@ class Standby:
         """Take what came: what is to be kept on disk, which may be nothing yet, or why it changes nothing."""
         match event:
             case SnapshotReceived(wire):
-                return self._knowledge.take_snapshot(wire) or [KeepPolicy(PolicyFile.SNAPSHOT, wire)]
+                taken = self._snapshot(wire)
             case StandingReceived(wire):
-                return self._standing(wire, at=at)
+                taken = self._standing(wire, at=at)
             case TrustReceived(document):
-                return self._newer_trust(document)
+                taken = self._newer_trust(document)
             case _:
                 assert_never(event)
+        return taken if isinstance(taken, Ignored) else [*self._confirming(), *taken]
+
+    def _confirming(self) -> list[KeepPolicy]:
+        """The standing by which the snapshot's age is counted, once a newer one stands in its place; and nothing when it is the newest again."""
+        wire = self._knowledge.confirming
+        if wire == self._kept_apart:
+            return []
+        self._kept_apart = wire
+        return [KeepPolicy(PolicyFile.CONFIRMING, wire or b"")]
+
+    def _snapshot(self, wire: bytes) -> list[KeepPolicy] | Ignored:
+        return self._knowledge.take_snapshot(wire) or [KeepPolicy(PolicyFile.SNAPSHOT, wire)]
 
     def obeyed(self, lockdown: bytes) -> list[KeepPolicy]:
         """A lockdown was ordered and obeyed: what is to be kept of it on disk, so that it outlives a restart."""

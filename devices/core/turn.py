@@ -15,21 +15,26 @@ __all__ = ["Turn"]
 
 
 class Turn:
-    """One step after the other. `at` is monotonic, `wall` may be missing; `effects` are to be done in order."""
+    """One step after the other. `at` is monotonic, `wall` may be missing."""
 
     def __init__(self) -> None:
         self.tally: Final = Tally()
         self.at = 0.0
         self.wall: WallTime | None = None
-        self.effects: list[Effect] = []
+        self._effects: list[Effect] = []
 
     def begin(self, *, at: float, wall: WallTime | None) -> None:
         """Begin a step."""
-        self.at, self.wall, self.effects = at, wall, []
+        self.at, self.wall, self._effects = at, wall, []
+
+    def end(self) -> list[Effect]:
+        """End a step: what is to be done. Nothing of it is held any longer, for it may be a snapshot of megabytes."""
+        effects, self._effects = self._effects, []
+        return effects
 
     def do(self, effect: Effect) -> None:
         """Have the gate do something."""
-        self.effects.append(effect)
+        self._effects.append(effect)
 
     def start(self, lane: Lane | None, kind: TimerKind, after: timedelta) -> None:
         """Start a timer, of an access point or of the whole gate; one that runs is started anew."""

@@ -62,6 +62,11 @@ class _Unanswered:
         """Whether the service will not answer it any more."""
         return self.passed_over >= _REFUSED_AFTER
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is unanswered for long, and it shows only by an answer to something else whether the service is there."""
+        return self.times >= _ASKED_AFTER and not self.is_refused
+
     def heard(self) -> None:
         """The service has answered something."""
         self._heard = True
@@ -303,7 +308,8 @@ class Upstream:
             self._do(BeginJournal(instead_of=self.journal.end.journal))
         elif self._former.is_refused and self._is_taken and former is not None:
             self._tell_again(former)
-        elif max(self._present.times, self._former.times) >= _ASKED_AFTER and not self._outbox.kept:
+        elif (self._present.is_doubtful or self._former.is_doubtful) and not self._outbox.kept:
+            # Asked until it shows, and no more: each question is an entry of the site's log.
             self._ask()
 
     def _tell_again(self, refused: Entry) -> None:

@@ -33,6 +33,9 @@ __all__ = ["Driver", "DriverError", "Person", "Program"]
 
 _LAST_WORDS: Final = 5.0
 _NO: Final = Reply(done=False)
+_TO_ANOTHER: Final = Reply(done=False)
+_SHOWN: Final = 80
+"""So many bytes are shown of what is no answer."""
 
 
 class Driver(Protocol):
@@ -96,6 +99,7 @@ class Program(Driver):
         self._command: Final = command
         self._process: asyncio.subprocess.Process | None = None
         self._number = 0
+        self._told = False
 
     async def __aenter__(self) -> Self:
         try:
@@ -142,21 +146,35 @@ class Program(Driver):
             return _NO
         while line := await process.stdout.readline():
             reply = _reply_in(line, number=self._number)
-            if reply is not None:
+            if reply is None:
+                self._tell(line)
+                return _NO
+            if reply is not _TO_ANOTHER:
                 return reply
         return _NO
 
+    def _tell(self, line: bytes) -> None:
+        """Say once of what a program writes beside its answers, for all that it is asked for is then not judged."""
+        if not self._told:
+            self._told = True
+            shown = line[:_SHOWN].decode(errors="replace").strip()
+            written = "".join(character if character.isprintable() else "?" for character in shown)
+            sys.stderr.write(
+                f"The driver wrote what is no answer: {written}\n"
+                "Its standard output is for answers alone; what it was asked for counts as not done.\n"
+            )
+
 
 def _reply_in(line: bytes, *, number: int) -> Reply | None:
-    """The reply to this question; None when it is one to a question of before."""
+    """The reply to this question, or `_TO_ANOTHER`; None when it is none."""
     try:
         written: Any = json.loads(line)
     except ValueError:
-        return _NO
+        return None
     match written:
         case {"number": int(found), "done": bool(done)}:
             released = written.get("released")
             reply = Reply(done=done, released=released if isinstance(released, bool) else None)
-            return reply if found == number else None
+            return reply if found == number else _TO_ANOTHER
         case _:
-            return _NO
+            return None

@@ -55,6 +55,7 @@ def conformance(
     direction: Annotated[Direction, typer.Option(help="Where it leads.")] = Direction.IN,
     contact: Annotated[bool, typer.Option(help="Whether its door has a contact.")] = True,
     interlocked: Annotated[bool, typer.Option(help="Whether its door is one of an interlock.")] = False,
+    alone: Annotated[bool, typer.Option(help="Whether it decides by itself while nobody answers.")] = False,
     held: Annotated[
         float, typer.Option(min=0.5, max=60, help="Seconds after which the gate takes it for held open.")
     ] = 5.0,
@@ -105,6 +106,7 @@ def conformance(
             held=timedelta(seconds=held),
             period=timedelta(seconds=period),
             started=datetime.now(UTC),
+            decides_alone=alone,
             record=admitted.record,
             keys=place.keys,
             badges=place.badges(at=datetime.now(UTC)),

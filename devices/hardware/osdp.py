@@ -9,14 +9,14 @@ lost is asked for again every two seconds, for the library itself would wait fiv
 
 INVARIANT: an event counts only while its reader's secure channel stands under the key of the gate's folder. `install` alone
 lets the library talk to a reader that has only the key of the factory, and then in order to give it ours.
-INVARIANT: a strike's release is sent at once or never: a reader that is not there hears of none later.
+INVARIANT: a strike's release is sent at once or never: a reader that is not there hears of none later. No lamp and no buzzer
+pushes out what a strike is told (`osdp_queue`).
 
 A lost reader is told as tampered with: nobody can tell a cut cable from a broken one. Smart cards behind an OSDP reader are not
 reached (osdp_XWR and osdp_XRD are names in this library, no more): see README.md beside this file.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -40,6 +40,7 @@ from devices.hardware.osdp_format import (
     released_output,
     typed_keys,
 )
+from devices.hardware.osdp_queue import CommandQueue
 from devices.hardware.ports import HardwareError
 from devices.hardware.serial_port import SerialPort
 from devices.hardware.settings import OsdpSettings
@@ -72,7 +73,7 @@ class OsdpReader:
         self.keypad: Final[Keypad[Card]] = Keypad()
         #: what was told and presented nothing, by why
         self.no_card: Final = Misreads(port=settings.port, address=settings.address)
-        self.commands: Final[deque[dict[str, Any]]] = deque(maxlen=_MOST_WAITING)
+        self.commands: Final = CommandQueue()
         self.capable: frozenset[int] = frozenset()
         #: how often a channel did not come about, or ended
         self.failures = 0
@@ -122,7 +123,7 @@ class OsdpReader:
         """Have a command sent; whether it will be. Nothing waits for a reader that is not there."""
         if not self.is_secure:
             return False
-        self.commands.append(command)
+        self.commands.put(command)
         return True
 
     # -- what the bus tells ---------------------------------------------------------------------------------------
@@ -278,8 +279,9 @@ class OsdpBus:
         if online and secure and not self._factory_key[index]:
             if not reader.is_secure:
                 self._becomes_secure(index, reader)
-            if reader.commands and self._panel.submit_command(index, reader.commands[0]):
-                reader.commands.popleft()
+            command = reader.commands.first
+            if command is not None and self._panel.submit_command(index, command):
+                reader.commands.took(command)
             return
         if reader.is_secure:
             # What the library still holds for it must not be sent when it comes back.

@@ -17,10 +17,20 @@ from typing import Any, Final, NamedTuple
 from devices.core.events import Signal
 from devices.hardware.wiegand_format import Frame, Key
 
-__all__ = ["Unread", "buzz", "colour", "held_output", "raw_frame", "released_output", "typed_keys"]
+__all__ = [
+    "LED",
+    "OUTPUT",
+    "Unread",
+    "buzz",
+    "colour",
+    "held_output",
+    "raw_frame",
+    "released_output",
+    "typed_keys",
+]
 
 # osdp.h, which numbers what the library takes
-_OUTPUT, _LED, _BUZZER = 1, 2, 3
+OUTPUT, LED, _BUZZER = 1, 2, 3
 _RAW: Final = (0, 1)
 _MOST_BITS: Final = 128
 _MOST_TENTHS: Final = 255
@@ -90,19 +100,19 @@ def typed_keys(data: bytes) -> Iterator[Key | None]:
 def released_output(output: int, lasting: timedelta) -> dict[str, Any]:
     """Switch an output on for a while (25.5 s at most); the reader itself ends it."""
     tenths = min(max(1, -(-lasting // timedelta(milliseconds=100))), _MOST_TENTHS)
-    return {"command": _OUTPUT, "output_no": output, "control_code": 5, "timer_count": tenths}
+    return {"command": OUTPUT, "output_no": output, "control_code": 5, "timer_count": tenths}
 
 
 def held_output(output: int) -> dict[str, Any]:
     """Switch an output off."""
-    return {"command": _OUTPUT, "output_no": output, "control_code": 1, "timer_count": 0}
+    return {"command": OUTPUT, "output_no": output, "control_code": 1, "timer_count": 0}
 
 
 def colour(signal: Signal) -> dict[str, Any]:
     """What the first lamp of the first head does for a signal."""
     look = _LOOKS[signal]
     lamp: dict[str, Any] = {
-        "command": _LED,
+        "command": LED,
         "reader": 0,
         "led_number": 0,
         "temporary": look.tenths > 0,

@@ -60,7 +60,7 @@ class Barracks:
         pace: Pace | None = None,
         faults: Faults = NO_FAULTS,
     ) -> None:
-        """Read the folder. Raises `SettingsError` when a gate's folder or the policy is not in order, and `BrokerUrlError`."""
+        """Read the folder. Raises `SettingsError` when no gate's folder or the policy is in order, and `BrokerUrlError`."""
         self._broker: Final = broker
         self._readers: Final = StockReaders(readers)
         self._pace: Final = pace or Pace()
@@ -169,7 +169,13 @@ class Barracks:
         }
 
     def _stand(self, gates: list[Path], broker: str) -> tuple[Promises, dict[GateId, Post]]:
-        first = read_gate_folder(gates[0])
+        """A post for each gate that can be one here; one that was enrolled elsewhere has its key there."""
+        folders, refused = _that_can_be_read(gates)
+        if not folders:
+            raise refused[0]
+        for why in refused:
+            _log.warning("nobody walks through this gate", why=str(why))
+        first = read_gate_folder(folders[0])
         promises = Promises(trust=first.trust, prefix=first.prefix)
         posts = [
             Post(
@@ -180,7 +186,7 @@ class Barracks:
                 on_denied=self._seen.refused,
                 seed=self._seed,
             )
-            for place in gates
+            for place in folders
         ]
         return promises, {post.gate: post for post in posts}
 
@@ -189,10 +195,8 @@ class Barracks:
     def _chosen(self, people: int) -> list[Walker]:
         drawing = random.Random(self._seed)  # noqa: S311 - who walks, no secret
         chosen = drawing.sample(self._people, min(people, len(self._people)))
-        doors = {
-            bare: tuple(allowed_points(self._policy.points, stock=self._stock, bare=bare))
-            for bare in (False, True)
-        }
+        here = {door: point for door, point in self._policy.points.items() if point.gate in self._posts}
+        doors = {bare: tuple(allowed_points(here, stock=self._stock, bare=bare)) for bare in (False, True)}
         return [
             Walker(
                 person=person,
@@ -252,6 +256,18 @@ class Barracks:
         except TimeoutError:
             return False
         return True
+
+
+def _that_can_be_read(gates: list[Path]) -> tuple[list[Path], list[SettingsError]]:
+    folders, refused = [], []
+    for place in gates:
+        try:
+            read_gate_folder(place)
+        except SettingsError as error:
+            refused.append(error)
+        else:
+            folders.append(place)
+    return folders, refused
 
 
 def _policy(folder: Path, trust: Trust) -> Policy:

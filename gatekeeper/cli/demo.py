@@ -76,6 +76,7 @@ def demo(
         str,
         typer.Option(help="What goes wrong, as in loss=1%,power-cut=2/h (see gatekeeper-device simulate)."),
     ] = "",
+    seed: Annotated[int, typer.Option(help="Another seed, other days.")] = 1,
     open_hours: Annotated[
         bool,
         typer.Option(
@@ -85,7 +86,7 @@ def demo(
     data: Data = None,
 ) -> None:
     """Run the example barracks with simulated people, until stopped."""
-    walk = _Walk(people=people, speed=speed, days=days, faults=faults)
+    walk = _Walk(people=people, speed=speed, days=days, faults=faults, seed=seed)
     _see_that_it_can_be(seconds, walk)
     settings = Settings.read(data=data, http_port=0)
     configure(level="warning", pretty=not json_output)
@@ -109,6 +110,7 @@ class _Walk:
     speed: float
     days: int | None
     faults: str
+    seed: int
 
 
 def _see_that_it_can_be(seconds: float | None, walk: _Walk) -> None:
@@ -212,6 +214,8 @@ async def _simulator(
         str(walk.speed),
         "--faults",
         walk.faults,
+        "--seed",
+        str(walk.seed),
         *(("--days", str(walk.days)) if walk.days is not None else ()),
         "--json",
         stdout=asyncio.subprocess.PIPE,

@@ -50,7 +50,11 @@ class Bearers:
 
     def of(self, flow: Flow, *, now: datetime) -> Iterator[Bearer]:
         """Everybody whose badge counts now, each badge once."""
-        for record, _ in flow.register.holders():
+        holders = flow.register.holders()
+        # INVARIANT: who is forgotten is not remembered here.
+        for gone in self._read.keys() - {record.id for record, _ in holders}:
+            del self._read[gone]
+        for record, _ in holders:
             holder = self._holder(record, flow)
             if holder is None:
                 continue

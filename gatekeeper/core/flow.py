@@ -156,6 +156,7 @@ class Flow:
         self.erased: frozenset[HolderId] = frozenset()
         self.pin_desk: PinDesk | None = None
         self.draws: Draws | None = None
+        # Lost with the engine: its successor announces the seed of the day, which follows from a secret of the site, once more.
         self._drawn_on: date | None = None
         self.memory = Memory(policy)
         self.memory.adopt(policy, register=register, trust=trust)
@@ -165,6 +166,7 @@ class Flow:
         # What was taken already.
         self.next_seq = next_seq
         self.sequences = Sequences()
+        # Lost with the engine: nobody is let in on a guard's word to its successor, and the gate gives the scan up and says so.
         self._waiting: dict[int, _Waiting] = {}
 
     @property

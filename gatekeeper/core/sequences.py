@@ -7,17 +7,22 @@ A gate's journal is a stream like a boot, whose id stands where the boot does, a
 order and without a gap, so what is missing in it is told at once, and so is what comes after all; in a boot's stream several
 channels overtake one another, and what is missing is told when it is not taken any more.
 
+What an engine knows of this when it takes a site over (`restore`, `recall`) is what the database keeps for it, and what the log
+says: so a journal is not shorter, and no scan asked anew, because another engine came between.
+
 INVARIANT: a message (gate, boot, sequence) is taken once. Who brings it again finds its receipt; who brings other bytes
 under the same sequence, or comes too late to be known, is refused; and no boot is a journal too.
 """
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from gatekeeper import cose
+from gatekeeper.core.audit import Kind
 from gatekeeper.core.scan import Authentic
 from gatekeeper.model.ids import BootId, GateId, HolderId
 from gatekeeper.model.messages import JournalEnd, Verdict
@@ -113,13 +118,23 @@ class Sequences:
     """All windows of a site's gates, and the grants that a passage may still claim."""
 
     def __init__(self) -> None:
+        # Kept in the database, with every commit.
         self._windows: dict[tuple[GateId, BootId], _Window] = {}
         self._streams: dict[tuple[GateId, bool], list[BootId]] = {}
-        self._told: set[tuple[GateId, BootId]] = set()
-        self._ends: dict[GateId, JournalEnd] = {}
         self._closed: set[tuple[GateId, BootId]] = set()
-        self._grants: OrderedDict[bytes, Receipt] = OrderedDict()
+
+        # Read back from the log.
+        self._ends: dict[GateId, JournalEnd] = {}
         self._given_up: dict[GateId, OrderedDict[bytes, None]] = {}
+
+        # Of the grants those come back whose receipts are in a window still. A passage that claims an older one, 64 messages of
+        # its gate later, is written down with the scan that it names, and changes nothing, as if it were still on its way: who
+        # keeps it back to that end gains no more than by keeping it back.
+        self._grants: OrderedDict[bytes, Receipt] = OrderedDict()
+
+        # Lost with the engine, on purpose: its successor tells of the same conflict once more. Nothing is hidden by it, and who
+        # floods is told of once an engine.
+        self._told: set[tuple[GateId, BootId]] = set()
 
     def restore(self, receipts: Iterable[Receipt], closed_boots: Iterable[tuple[GateId, BootId]]) -> None:
         """Take over what a former engine committed: receipts in the order of their entries."""
@@ -127,6 +142,28 @@ class Sequences:
         for receipt in receipts:
             self._window(receipt).take(receipt)
             self.remember_grant(receipt)
+
+    def recall(self, entry: Mapping[str, Any]) -> None:
+        """Take over what a former engine heard and an entry says, in the order of the log.
+
+        How long a gate's journal was at its last hello: less than that is an alarm, though it was never forwarded so far. And
+        which scans their gates gave up: who is let in on one that the broker held back for the next engine is not there, and
+        would be the second of two persons, the first in a zone, or somebody's host.
+        """
+        match entry:
+            case {
+                "kind": Kind.GATE_HELLO,
+                "gate": str(gate),
+                "journal_id": str(journal),
+                "journal_written": int(written),
+            }:
+                self._ends[GateId(gate)] = JournalEnd(BootId(bytes.fromhex(journal)), written)
+            case {"kind": Kind.PASSAGE_NOT_TAKEN, "gate": str(gate), "scan": str(scan)} if (
+                "grant" not in entry
+            ):
+                self.give_up(bytes.fromhex(scan), GateId(gate))
+            case _:
+                pass
 
     def admit(self, authentic: Authentic) -> Receipt | MessageRefusal | None:
         """None for a new message, its receipt for a known one, else why it is refused. Changes nothing."""

@@ -26,9 +26,9 @@ from gatekeeper.model.people import Holder
 from gatekeeper.model.policy import Point, Policy
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.rules import AntiPassback, Enforcement, Offline, Unseen, ZoneRules
-from gatekeeper.model.snapshot import LocalPassback, Snapshot, SnapshotClass, SnapshotPoint
+from gatekeeper.model.snapshot import KnownCards, LocalPassback, Snapshot, SnapshotClass, SnapshotPoint
 
-__all__ = ["Bearer", "Beforehand", "alone_at"]
+__all__ = ["Bearer", "Beforehand", "Crowd", "alone_at"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,14 @@ class Bearer:
     epoch: int
     last_used: datetime | None
     token: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """All whose badges are alike in what any access point asks, in one policy, alert state and horizon; at least one."""
+
+    number: int
+    people: Sequence[Bearer]
 
 
 def alone_at(policy: Policy, point: Point, *, alert: int) -> Offline | None:
@@ -80,24 +88,35 @@ def _denies_by_crowd_or_place(rules: ZoneRules) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class Beforehand:
-    """The answers to all badges under one policy and alert state, from `since` until `until`; ask it for each gate of the same people."""
+    """The answers to all badges under one policy and alert state, from `since` until `until`.
+
+    Have people sorted into crowds once, and ask for each gate. What was answered to a crowd is answered to everybody who joins it later.
+    """
 
     policy: Policy
     alert: int
     since: datetime
     until: datetime
     _known: dict[tuple[AccessPointId, int], tuple[int, ...]] = field(default_factory=dict)
-    _kinds: dict[tuple[object, ...], int] = field(default_factory=dict)
-    _kind_of: dict[BadgeId, int] = field(default_factory=dict)
-    _timeline: Sequence[tuple[float, int]] = ()
+    _numbers: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _timeline: Sequence[tuple[float, float, int]] = ()
 
     def __post_init__(self) -> None:
         """Lay the schedules out once."""
-        timetable = self.policy.timetable
-        self._timeline = timetable.stretches(self.since.timestamp(), self.until.timestamp())
+        begins = self.policy.timetable.stretches(self.since.timestamp(), self.until.timestamp())
+        ends = [*(begin for begin, _ in begins[1:]), self.until.timestamp()]
+        self._timeline = [(begin, end, opens) for (begin, opens), end in zip(begins, ends, strict=True)]
 
-    def snapshot(self, gate: GateId, people: Iterable[Bearer], *, version: int, issued: datetime) -> Snapshot:
-        """What one gate may decide alone. The badges are those of `people` that have a right there at any time."""
+    def crowds(self, people: Iterable[Bearer]) -> list[Crowd]:
+        """People, sorted by what is asked of them."""
+        found: dict[int, list[Bearer]] = {}
+        for one in people:
+            number = self._numbers.setdefault(self._asked_of(one), len(self._numbers))
+            found.setdefault(number, []).append(one)
+        return [Crowd(number=number, people=alike) for number, alike in found.items()]
+
+    def snapshot(self, gate: GateId, crowds: Iterable[Crowd], *, version: int, issued: datetime) -> Snapshot:
+        """What one gate may decide alone. The badges are those of `crowds` that have a right there at any time."""
         alone = {
             point.id: (point, allowed)
             for point in self.policy.points.values()
@@ -108,23 +127,20 @@ class Beforehand:
         numbers: dict[HolderId, int] = {}
         rows: list[bytes] = []
         cards: dict[Card, bytes] = {}
-        known: dict[int, tuple[tuple[AccessPointId, int], ...]] = {}
-        for one in people:
-            alike = self._alike(one)
-            rights = known.get(alike)
-            if rights is None:
-                rights = known[alike] = tuple(
-                    (point.id, hours.setdefault(found, len(hours)))
-                    for point, _ in alone.values()
-                    if (found := self._hours(point, one, alike))
-                )
+        for crowd in crowds:
+            rights = tuple(
+                (point.id, hours.setdefault(found, len(hours)))
+                for point, _ in alone.values()
+                if (found := self._hours(point, crowd))
+            )
             if not rights:
                 continue
-            kind = classes.setdefault((one.badge.tenant, rights), len(classes))
-            number = numbers.setdefault(one.holder.id, len(numbers))
-            rows.append(_row(one.badge.id, number, kind))
-            if one.badge.card is not None:
-                cards[one.badge.card] = one.token
+            kind = classes.setdefault((crowd.people[0].badge.tenant, rights), len(classes))
+            for one in crowd.people:
+                number = numbers.setdefault(one.holder.id, len(numbers))
+                rows.append(_row(one.badge.id, number, kind))
+                if one.badge.card is not None:
+                    cards[one.badge.card] = one.token
         return Snapshot(
             site=self.policy.site,
             gate=gate,
@@ -140,18 +156,19 @@ class Beforehand:
                 for tenant, rights in classes
             ),
             rows=b"".join(sorted(rows)),
-            cards=cards,
+            cards=KnownCards.of(cards),
         )
 
-    def _hours(self, point: Point, one: Bearer, alike: int) -> tuple[int, ...]:
-        """When a badge opens an access point: stretches in whole seconds, half-open, never longer than they are."""
+    def _hours(self, point: Point, crowd: Crowd) -> tuple[int, ...]:
+        """When the badges of a crowd open an access point: stretches in whole seconds, half-open, never longer than they are."""
+        one = crowd.people[0]
         if one.badge.max_uses is not None:
             return ()  # how often it was used, a gate that is alone does not know
         if not self._leads_here(point, one.holder):
             return ()  # most badges at most doors: every other rule need not be asked
-        known = self._known.get((point.id, alike))
+        known = self._known.get((point.id, crowd.number))
         if known is None:
-            known = self._known[point.id, alike] = tuple(self._ask(point, one))
+            known = self._known[point.id, crowd.number] = tuple(self._ask(point, one))
         return known
 
     def _leads_here(self, point: Point, holder: Holder) -> bool:
@@ -160,14 +177,6 @@ class Beforehand:
             return True
         openings = self.policy.profiles
         return any(openings.get((holder.tenant, profile), {}).get(point.id) for profile in holder.profiles)
-
-    def _alike(self, one: Bearer) -> int:
-        """The number of all badges that are alike in what any access point asks."""
-        known = self._kind_of.get(one.badge.id)
-        if known is None:
-            asked = self._asked_of(one)
-            known = self._kind_of[one.badge.id] = self._kinds.setdefault(asked, len(self._kinds))
-        return known
 
     def _asked_of(self, one: Bearer) -> tuple[object, ...]:
         """All that rules ask of a badge and its holder; dates beyond the horizon are alike.
@@ -232,8 +241,7 @@ class Beforehand:
 
     def _stretches(self, since: float, until: float, counting: int) -> Iterator[tuple[float, float, int]]:
         """The stretches of a part of the horizon, and which of the schedules that count are open in each."""
-        ends = [*(begin for begin, _ in self._timeline[1:]), self.until.timestamp()]
-        for (begin, opens), end in zip(self._timeline, ends, strict=True):
+        for begin, end, opens in self._timeline:
             if begin < until and end > since:
                 yield max(begin, since), min(end, until), opens & counting
 

@@ -30,6 +30,7 @@ from gatekeeper.model.people import HolderKind
 
 __all__ = [
     "BADGE_TYPE",
+    "MAX_CARD_BYTES",
     "MAX_TOKEN_BYTES",
     "Assurance",
     "Badge",
@@ -45,6 +46,7 @@ __all__ = [
 
 BADGE_TYPE = "application/pacs-cred+cwt"
 MAX_TOKEN_BYTES = 1024
+MAX_CARD_BYTES = 16
 _PRIVATE = -65537
 _DAY = 86_400
 _T = TypeVar("_T")
@@ -265,4 +267,6 @@ def _status_index(value: object) -> int:
 def read_card(value: object) -> Card:
     """Read a card number: [technology, bytes]. Raises ValueError or TypeError."""
     technology, number = exactly(value, 2)
-    return Card(CardTechnology(whole(technology, len(CardTechnology) - 1)), blob(number, 16, least=1))
+    return Card(
+        CardTechnology(whole(technology, len(CardTechnology) - 1)), blob(number, MAX_CARD_BYTES, least=1)
+    )

@@ -2,13 +2,15 @@
 
     snapshot    of one gate, on its policy topic, retained: who may pass which of its access points, and when
                 {0 1, 1 site, 2 gate, 3 version, 4 issued ms, 5 since, 6 until, 7 alert,
-                 8 [point], 9 [tenant], 10 [hours], 11 [class], 12 rows, 13 [card]}
+                 8 [point], 9 [tenant], 10 [hours], 11 [class], 12 rows, 13 cards, 14 tokens}
         point   [access point, longest alone in s, unlock in ms, [lockdown scope], zone it leads to, passback / null]
         passback [window in s / null, [zone]]   who was let into one of these zones is not let in again (within the window)
         hours   [since, until, since, until ...]  seconds, rising: half-open stretches
         class   [place in 9, [[place in 8, place in 10]]]  what all badges of a class may do
         rows    24 bytes a badge, rising: badge id (16), number of its holder (4), place in 11 (4); big-endian
-        card    [technology, number, token]  for readers that know numbers only
+        cards   22 bytes a card, rising, for readers that know numbers only: technology (1), length of its number (1), the number
+                filled up with zeros (16), where its token ends in 14 (4); big-endian
+        tokens  those of the cards, one after the other
     standing    of the site, retained, said anew every minute: what takes rights away
                 {0 1, 1 site, 2 version, 3 issued ms, 4 alert, 5 [lockdown scope], 6 [suspended tenant],
                  7 {tenant: status list}, 8 version of the trust list, 9 {gate: version of its snapshot}}
@@ -16,18 +18,21 @@
 A snapshot is decided beforehand: every rule was asked by the service, for every stretch of time until its end. What is left to
 the gate is to see that the badge is real, that it is its time, and that nothing was taken back. A version is the place in the
 log at which it was made: it never goes back.
+
+Badges and cards, of which there may be tens of thousands, are looked up where they lie: for none of them an object is made that
+a gate with little memory would have to hold.
 """
 
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Any, Final
+from itertools import accumulate, pairwise
+from typing import Any, Final, Self
 
 from gatekeeper import cose
 from gatekeeper.cose import cbor
-from gatekeeper.model.badges import MAX_TOKEN_BYTES, Card, read_card
+from gatekeeper.model.badges import MAX_CARD_BYTES, MAX_TOKEN_BYTES, Card, CardTechnology
 from gatekeeper.model.fields import (
     UINT,
     WRONG,
@@ -45,6 +50,7 @@ from gatekeeper.model.ids import AccessPointId, BadgeId, GateId, SiteId, TenantI
 from gatekeeper.model.messages import MessageMalformed
 
 __all__ = [
+    "CARD_BYTES",
     "MAX_SNAPSHOT_BYTES",
     "MAX_STANDING_BYTES",
     "ROW_BYTES",
@@ -52,6 +58,7 @@ __all__ = [
     "SNAPSHOT_TYPE",
     "STANDING_BOUNDS",
     "STANDING_TYPE",
+    "KnownCards",
     "LocalPassback",
     "Snapshot",
     "SnapshotClass",
@@ -64,6 +71,7 @@ STANDING_TYPE: Final = "application/pacs-standing+cose"
 MAX_SNAPSHOT_BYTES: Final = 16_777_216
 MAX_STANDING_BYTES: Final = 1_048_576
 ROW_BYTES: Final = 24
+CARD_BYTES: Final = 22
 SNAPSHOT_BOUNDS: Final = cose.Bounds(max_bytes=MAX_SNAPSHOT_BYTES, max_depth=6, max_items=1_000_000)
 STANDING_BOUNDS: Final = cose.Bounds(max_bytes=MAX_STANDING_BYTES, max_depth=4, max_items=100_000)
 _VERSION: Final = 1
@@ -72,6 +80,9 @@ _LONGEST_UNLOCK_MS: Final = 60_000
 _WEEK: Final = 7 * 86_400
 _LAST_SECOND: Final = 253_402_300_799
 _ID_BYTES: Final = 16
+_HOLDER: Final = slice(16, 20)
+_CLASS: Final = slice(20, 24)
+_END_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +114,51 @@ class SnapshotClass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCards:
+    """Bare cards, each with the token that stands for it: a row for each card, and the tokens on end in the same order."""
+
+    rows: bytes = field(default=b"", repr=False)
+    tokens: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, cards: Mapping[Card, bytes]) -> Self:
+        """Lay cards and their tokens out."""
+        by_key = sorted((_card_key(card), token) for card, token in cards.items())
+        ends = accumulate(len(token) for _, token in by_key)
+        rows = (key + end.to_bytes(_END_BYTES, "big") for (key, _), end in zip(by_key, ends, strict=True))
+        return cls(rows=b"".join(rows), tokens=b"".join(token for _, token in by_key))
+
+    def __len__(self) -> int:
+        return len(self.rows) // CARD_BYTES
+
+    def token_of(self, card: Card) -> bytes | None:
+        """The token that stands for a card; None for one that is not known."""
+        place = _found(self.rows, _card_key(card), CARD_BYTES)
+        return None if place is None else self.tokens[self._begin(place) : self._begin(place + 1)]
+
+    def _begin(self, place: int) -> int:
+        """Where the token of a row begins, which is where that of the row before ends."""
+        end = place * CARD_BYTES
+        return int.from_bytes(self.rows[end - _END_BYTES : end], "big") if place else 0
+
+    @classmethod
+    def read(cls, rows: object, tokens: object) -> Self:
+        """Read both strings: every card once and spelled in its one way, every byte of the tokens one card's."""
+        known = cls(rows=_rising(rows, CARD_BYTES, CARD_BYTES - _END_BYTES), tokens=typed(tokens, bytes))
+        for at in range(0, len(known.rows), CARD_BYTES):
+            technology, length = known.rows[at : at + 2]
+            filling = known.rows[at + 2 + length : at + CARD_BYTES - _END_BYTES]
+            if technology >= len(CardTechnology) or not 0 < length <= MAX_CARD_BYTES or any(filling):
+                raise ValueError("a row of no card")
+        begins = map(known._begin, range(len(known) + 1))
+        if any(not 0 < end - begin <= MAX_TOKEN_BYTES for begin, end in pairwise(begins)):
+            raise ValueError("a token of no length that it may have")
+        if known._begin(len(known)) != len(known.tokens):
+            raise ValueError("the tokens are not those of the cards")
+        return known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The rights at one gate, from an instant until another (Unix seconds), under an alert state."""
 
@@ -117,22 +173,28 @@ class Snapshot:
     hours: tuple[tuple[int, ...], ...]
     classes: tuple[SnapshotClass, ...]
     rows: bytes = field(repr=False)
-    cards: Mapping[Card, bytes] = field(repr=False)
+    cards: KnownCards = field(default_factory=KnownCards, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows) // ROW_BYTES
 
     def find(self, badge: BadgeId) -> tuple[int, SnapshotClass] | None:
-        """The holder's number and the class of a badge; None for one that has no right here."""
-        wanted = bytes.fromhex(badge)
-        at = bisect_left(range(len(self)), wanted, key=self._id_at)
-        if at == len(self) or self._id_at(at) != wanted:
+        """The class of a badge and its holder's number, which means something in this snapshot only; None for one that has no right here."""
+        at = _found(self.rows, bytes.fromhex(badge), ROW_BYTES)
+        if at is None:
             return None
-        row = self.rows[at * ROW_BYTES : (at + 1) * ROW_BYTES]
-        return int.from_bytes(row[16:20], "big"), self.classes[int.from_bytes(row[20:24], "big")]
+        return self.holder_at(at), self.classes[int.from_bytes(self._row(at)[_CLASS], "big")]
 
-    def _id_at(self, at: int) -> bytes:
-        return self.rows[at * ROW_BYTES : at * ROW_BYTES + _ID_BYTES]
+    def badge_at(self, place: int) -> BadgeId:
+        """The badge of a row."""
+        return BadgeId(self._row(place)[:_ID_BYTES].hex())
+
+    def holder_at(self, place: int) -> int:
+        """The number of the holder of a row."""
+        return int.from_bytes(self._row(place)[_HOLDER], "big")
+
+    def _row(self, place: int) -> bytes:
+        return self.rows[place * ROW_BYTES : (place + 1) * ROW_BYTES]
 
     def payload(self) -> bytes:
         """The CBOR to be signed by the service on the gate's policy topic."""
@@ -160,10 +222,8 @@ class Snapshot:
                     for one in self.classes
                 ],
                 12: self.rows,
-                13: [
-                    [int(card.technology), card.number, token]
-                    for card, token in sorted(self.cards.items(), key=lambda item: item[0])
-                ],
+                13: self.cards.rows,
+                14: self.cards.tokens,
             }
         )
 
@@ -172,7 +232,7 @@ class Snapshot:
         """Read a verified snapshot; every reference in it leads somewhere."""
         fields = cbor.decode(payload, bounds=SNAPSHOT_BOUNDS)
         try:
-            return cls._of(_exact(fields, 14))
+            return cls._of(_exact(fields, 15))
         except WRONG as error:
             return MessageMalformed(str(error))
 
@@ -185,9 +245,8 @@ class Snapshot:
         since, until = whole(fields[5], _LAST_SECOND), whole(fields[6], _LAST_SECOND)
         if since >= until:
             raise ValueError("it ends before it begins")
-        cards = dict(each(fields[13], _card_in))
-        if len(cards) != len(fields[13]) or len({point.id for point in points}) != len(points):
-            raise ValueError("something stands there twice")
+        if len({point.id for point in points}) != len(points):
+            raise ValueError("an access point stands there twice")
         return cls(
             site=SiteId(name(fields[1])),
             gate=GateId(name(fields[2])),
@@ -200,7 +259,7 @@ class Snapshot:
             hours=hours,
             classes=classes,
             rows=_rows_in(fields[12], len(classes)),
-            cards=cards,
+            cards=KnownCards.read(fields[13], fields[14]),
         )
 
 
@@ -330,18 +389,31 @@ def _class_in(
 
 
 def _rows_in(value: object, classes: int) -> bytes:
-    rows = typed(value, bytes)
-    if len(rows) % ROW_BYTES:
-        raise ValueError("a row is not whole")
-    ids = [rows[at : at + _ID_BYTES] for at in range(0, len(rows), ROW_BYTES)]
-    if any(one >= other for one, other in pairwise(ids)):
-        raise ValueError("rows are in rising order of their badges")
-    places = (int.from_bytes(rows[at + 20 : at + 24], "big") for at in range(0, len(rows), ROW_BYTES))
+    rows = _rising(value, ROW_BYTES, _ID_BYTES)
+    places = (
+        int.from_bytes(rows[at : at + ROW_BYTES][_CLASS], "big") for at in range(0, len(rows), ROW_BYTES)
+    )
     if max(places, default=-1) >= classes:
         raise ValueError("a row of no class")
     return rows
 
 
-def _card_in(value: object) -> tuple[Card, bytes]:
-    technology, number, token = exactly(value, 3)
-    return read_card([technology, number]), blob(token, MAX_TOKEN_BYTES, least=1)
+def _rising(value: object, size: int, key: int) -> bytes:
+    """Rows of so many bytes, in the rising order of the key that each begins with."""
+    rows = typed(value, bytes)
+    if len(rows) % size:
+        raise ValueError("a row is not whole")
+    if any(rows[at - size : at - size + key] >= rows[at : at + key] for at in range(size, len(rows), size)):
+        raise ValueError("rows are in rising order, each once")
+    return rows
+
+
+def _found(rows: bytes, key: bytes, size: int) -> int | None:
+    """The place of the row that begins with a key."""
+    at = bisect_left(range(len(rows) // size), key, key=lambda at: rows[at * size : at * size + len(key)])
+    return at if rows[at * size : at * size + len(key)] == key else None
+
+
+def _card_key(card: Card) -> bytes:
+    number = card.number
+    return bytes((card.technology, len(number))) + number.ljust(MAX_CARD_BYTES, b"\0")

@@ -116,7 +116,7 @@ def test_a_gate_starts_without_anything_that_only_the_server_installs():
     program = (
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({SERVER_ONLY!r}))\n"
-        "import devices.agent, devices.app, devices.cli.gate, devices.enrolling, devices.bridges.tasmota, devices.simulator.command\n"
+        "import devices.agent, devices.app, devices.cli.gate, devices.running, devices.enrolling, devices.bridges.tasmota, devices.simulator.command\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 

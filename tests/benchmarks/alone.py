@@ -21,7 +21,7 @@ from typing import Any
 from devices.core.alone import Alone, Inside, decide_alone
 from devices.core.journal import Journal, JournalBounds
 from devices.core.knowledge import Knowledge
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.policy_document import PolicyRefused, compile_from, sign_policy
@@ -32,7 +32,7 @@ from gatekeeper.model.ids import AccessPointId, BadgeId, BootId, GateId
 from gatekeeper.model.messages import ByToken, ClockQuality, Proof, Scan, Verdict, proof_digest_input
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.places import Direction
-from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE, Snapshot, Standing
+from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE, KnownCards, Snapshot, Standing
 from gatekeeper.model.topics import PREFIX, Channel, gate_topic, standing_topic
 from gatekeeper.service.engine.provisions import Provisions, _Committed
 from tests.acceptance.barracks import Program
@@ -176,7 +176,7 @@ def _of_cards(snapshot: Snapshot) -> Snapshot:
             _badge(), id=BadgeId(name.hex()), assurance=Assurance.CARD_NUMBER, confirmation=None, card=card
         )
         cards[card] = cose.sign(cose.encode(claims_of(bare)), key=issuer, typ=BADGE_TYPE)
-    return replace(snapshot, cards=cards)
+    return replace(snapshot, cards=KnownCards.of(cards))
 
 
 def _signed(snapshot: Snapshot) -> bytes:
@@ -269,19 +269,19 @@ def _scan(badge: Badge, point: AccessPointId) -> Scan:
 
 
 async def _resident(wire: bytes, cards: bytes, standing: Standing) -> dict[str, float]:
-    """Megabytes resident of a gate that is linked: without a snapshot, and with each of the two."""
+    """Megabytes resident of a gate that is linked, without a snapshot and with each of the two; and at most, while it read them."""
     found = {}
     with tempfile.TemporaryDirectory(prefix="gatekeeper-bench-") as name:
         async with EmbeddedBroker(Path(name) / "broker") as broker:
             await broker.admit(_GATE, "a password", role="gate")
             for what, snapshot in (
-                ("without_mb", None),
-                ("with_20000_badges_mb", wire),
-                ("with_20000_cards_mb", cards),
+                ("without", None),
+                ("with_20000_badges", wire),
+                ("with_20000_cards", cards),
             ):
                 folder = Path(name) / what
                 _write_folder(folder, snapshot, _wire_of(standing))
-                found[what] = await _resident_of(folder, broker.url)
+                found[f"{what}_mb"], found[f"{what}_peak_mb"] = await _resident_of(folder, broker.url)
     return found
 
 
@@ -305,17 +305,17 @@ def _write_folder(folder: Path, snapshot: bytes | None, standing: bytes) -> None
         (folder / "standing.cose").write_bytes(standing)
 
 
-async def _resident_of(folder: Path, broker: str) -> float:
+async def _resident_of(folder: Path, broker: str) -> tuple[float, float]:
     gate = await Program.start(
         "devices.cli", "run", "--folder", str(folder), "--broker", broker, environment={}
     )
     try:
         await gate.says("link up")
-        return _resident_mb(gate.process.pid)
+        return _mb(gate.process.pid, "VmRSS"), _mb(gate.process.pid, "VmHWM")
     finally:
         await gate.end()
 
 
-def _resident_mb(process: int) -> float:
+def _mb(process: int, field: str) -> float:
     status = Path(f"/proc/{process}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+    return int(re.findall(rf"{field}:\s+(\d+) kB", status)[0]) / 1024

@@ -11,7 +11,8 @@ from typing import Any
 from devices.app import make_gate, open_journal
 from devices.core.events import Append
 from devices.core.journal import Entry, Journal, JournalBounds
-from devices.journal_file import JOURNAL, JournalPort
+from devices.journal_file import JOURNAL
+from devices.journal_port import JournalPort
 from devices.settings import GateSettings, read_gate_folder
 from gatekeeper.model.ids import BootId
 from gatekeeper.model.messages import ClockQuality, Status, StatusKind

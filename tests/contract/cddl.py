@@ -271,9 +271,15 @@ def _controlled(node: Control) -> st.SearchStrategy[Any]:
         case Control(of=Word("bytes"), name=".cbor", by=by):
             return values(by).map(written)
         case Control(of=Word("tstr"), name=".regexp", by=by):
-            return st.from_regex(by.value, fullmatch=True).filter(_is_text)
+            return _texts(by.value)
         case _:
             raise TypeError(f"no values can be made of {node}")
+
+
+@cache
+def _texts(pattern: str) -> st.SearchStrategy[str]:
+    """Texts of a pattern, made ready once: a class that is all but a few characters holds a million of them."""
+    return st.from_regex(pattern, fullmatch=True).filter(_is_text)
 
 
 def edged(least: int, most: int) -> st.SearchStrategy[int]:

@@ -42,17 +42,24 @@ _ANSWER_FIELDS = {0, 1, 2, 3, 4, 5, 6, 8, 9}
 
 @dataclass
 class Believed:
-    """Keys out of the trust list: algorithm and SubjectPublicKeyInfo, by their use."""
+    """Keys out of the trust list: algorithm and SubjectPublicKeyInfo, by their use; and the whole list."""
 
     site: str
     decisions: list[tuple[int, bytes]]
     logs: list[bytes]
+    anchor: dict[str, Any]
+    document: bytes
+    listing: dict[int, Any]
 
     @classmethod
     def read(cls, folder: Path, *, gate: str, own: bytes) -> "Believed":
         anchor = json.loads((folder / "anchor.json").read_text())
+        return cls.of((folder / "trust.cose").read_bytes(), anchor=anchor, gate=gate, own=own)
+
+    @classmethod
+    def of(cls, document: bytes, *, anchor: dict[str, Any], gate: str, own: bytes) -> "Believed":
         site, roots = anchor["site"], [base64.b64decode(root) for root in anchor["roots"]]
-        payload, signatures = cbor2.loads((folder / "trust.cose").read_bytes())
+        payload, signatures = cbor2.loads(document)
         signers = set()
         for signature in signatures:
             protected, _, _, signed = cbor2.loads(signature).value
@@ -69,6 +76,9 @@ class Believed:
             site,
             [(key[0], key[1]) for use, key in keys if use == "decision"],
             [key[1][-32:] for use, key in keys if use == "log"],
+            anchor,
+            document,
+            listing,
         )
 
     def opened(self, wire: bytes, *, typ: str, topic: str) -> dict[int, Any] | None:
@@ -160,7 +170,15 @@ class Gate:
         hello = {"agent": "stranger's gate 1"}
         if self.notes:
             hello["checkpoint"] = self.notes[-1][3]
-        self.keep("hello", hello, at)
+        self.keep("hello", hello | self.holds(), at)
+
+    def holds(self) -> dict[str, Any]:
+        return {}
+
+    def topics(self) -> dict[str, int]:
+        """What it hears, and whether it asks for what is retained (0) or not (2)."""
+        own = f"{self.below}/{self.name}"
+        return {f"{self.below}/beacon": 0, f"{self.below}/checkpoint": 0, f"{own}/decision": 2}
 
     def write(self, channel: str, fields: dict[str, Any], at: float) -> tuple[str, bytes, int]:
         self.numbers += 1
@@ -186,10 +204,15 @@ class Gate:
         oldest = [sent.number for sent in (*self.kept, *([self.scan] if self.scan else []))]
         return self.numbers + 1 - min(oldest, default=self.numbers + 1)
 
+    @property
+    def is_busy(self) -> bool:
+        return self.scan is not None or self.open_since is not None or self.released_until is not None
+
+    def is_heard(self, at: float) -> bool:
+        return self.beacon is not None and at - self.beacon[3] <= 3 * self.beacon[2]
+
     def present(self, at: float) -> None:
-        fresh = self.beacon is not None and at - self.beacon[3] <= 3 * self.beacon[2]
-        busy = self.scan is not None or self.open_since is not None or self.released_until is not None
-        if self.beacon is None or not fresh or busy or self.span >= 56:
+        if self.beacon is None or not self.is_heard(at) or self.is_busy or self.span >= 56:
             return
         fields = {"access_point": DOOR, "credential": {"card": self.card}, "beacon": self.beacon[1].hex()}
         topic, wire, number = self.write("scan", fields, at)
@@ -320,8 +343,8 @@ class Gate:
 class Shell:
     """MQTT on one side, the lines of whoever does things at the gate on the other; everything in one thread."""
 
-    def __init__(self, asked: argparse.Namespace) -> None:
-        self.asked = asked
+    def __init__(self, asked: argparse.Namespace, kind: type[Gate]) -> None:
+        self.asked, self.kind = asked, kind
         self.key = stranger.PrivateKey(stranger.ESP256, bytes.fromhex((asked.own / "key").read_text()))
         self.lines: queue.Queue[str | None] = queue.Queue()
         self.gate: Gate | None = None
@@ -383,7 +406,7 @@ class Shell:
         self.hang_up(at)
         believed = Believed.read(self.asked.site_folder, gate=self.asked.gate, own=self.key.spki)
         badges = json.loads((self.asked.site_folder / "badges.json").read_text())
-        self.gate = Gate(
+        self.gate = self.kind(
             self.asked.gate,
             self.key,
             believed,
@@ -414,13 +437,11 @@ class Shell:
         client.username_pw_set(self.asked.gate, self.asked.password_file.read_text().strip())
         assert self.gate is not None
         gate = self.gate
-        topics = {
-            f"{gate.below}/beacon": 0,
-            f"{gate.below}/checkpoint": 0,
-            f"{gate.below}/{gate.name}/decision": 2,
-        }
         client.on_connect = lambda *_: client.subscribe(
-            [(topic, SubscribeOptions(qos=1, retainHandling=handling)) for topic, handling in topics.items()]
+            [
+                (topic, SubscribeOptions(qos=1, retainHandling=handling))
+                for topic, handling in gate.topics().items()
+            ]
         )
         client.on_subscribe = lambda *_: gate.link(up=True, at=time.monotonic())
         client.on_message = lambda _client, _data, message: gate.hear(
@@ -442,7 +463,7 @@ def enrol(asked: argparse.Namespace) -> None:
     (asked.own / "request.cose").write_bytes(wire)
 
 
-def main() -> None:
+def main(kind: type[Gate] = Gate) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["enrol", "run"])
     parser.add_argument("--site", default="conformance")
@@ -456,7 +477,7 @@ def main() -> None:
     if asked.what == "enrol":
         enrol(asked)
     else:
-        Shell(asked).run()
+        Shell(asked, kind).run()
 
 
 if __name__ == "__main__":

@@ -457,12 +457,16 @@ def _commands() -> Iterator[Forged]:
     yield command("command-that-comes-twice", says, Ignored.COMMAND_REPEATED, after=locked, changes={2: 2})
     says = "No message of this boot is answered, so the gate cannot tell the service's time."
     yield command("command-before-the-time-is-known", says, Ignored.COMMAND_UNTIMED, after=())
+    says = "The time is not known yet, and a later command waits for it already."
+    yield command(
+        "command-behind-one-that-waits", says, Ignored.COMMAND_OVERTAKEN, after=("command-to-lock-down",)
+    )
     yield command("command-that-was-kept-back", "", late, arrives=10_500)
     yield command("command-of-tomorrow", "", late, changes={6: milliseconds(moment(20_000))})
     yield command("command-to-open-a-strange-door", "", Ignored.COMMAND_MISPLACED, changes={5: "inner-in"})
     says = "No command opens in a lockdown."
     yield command(
-        "command-to-open-in-a-lockdown", says, Ignored.COMMAND_MISPLACED, after=locked, changes={2: 3}
+        "command-to-open-in-a-lockdown", says, Ignored.COMMAND_PREVENTED, after=locked, changes={2: 3}
     )
 
 

@@ -88,7 +88,7 @@ def policy() -> Policy:
 def snapshots() -> Mapping[GateId, Snapshot]:
     """Of each gate, from an hour before noon, calm."""
     asked = Beforehand(policy=policy(), alert=0, since=NOON - BEFORE, until=NOON + AFTER)
-    everybody = list(Bearers().of(fresh_flow(), now=NOON))
+    everybody = asked.crowds(Bearers().of(fresh_flow(), now=NOON))
     return {
         gate: asked.snapshot(gate, everybody, version=VERSION, issued=NOON)
         for gate in (FRONT, INNER, SHED_READER)
@@ -463,9 +463,11 @@ def unfit() -> Iterator[Unfit]:
             ),
             (Ignored.STANDING_OLD, PolicyFile.STANDING, sign_standing(replace(stands, **older).payload())),
             (Ignored.STANDING_REPEATED, PolicyFile.STANDING, sign_standing(stands.payload())),
+            (Ignored.STANDING_CLEARED, PolicyFile.STANDING, b""),
             (Ignored.TRUST_FORGED, PolicyFile.TRUST, listed(2, roots=("root-1",))),
             (Ignored.TRUST_OLD, PolicyFile.TRUST, listed(0)),
             (Ignored.TRUST_REPEATED, PolicyFile.TRUST, trust_document()),
+            (Ignored.TRUST_CLEARED, PolicyFile.TRUST, b""),
         )
     )
 

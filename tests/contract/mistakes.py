@@ -131,9 +131,9 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     (
         "snapshot",
         "snapshot-with-a-card-without-a-token",
-        {13: [[0, b"card", b""]]},
+        {13: b"\0\x04card" + bytes(16)},
         Ignored.SNAPSHOT_MALFORMED,
-        "",
+        "Its row says that it has no bytes.",
     ),
     ("standing", "standing-of-another-site", {1: "other-fort"}, Ignored.STANDING_FOREIGN, ""),
     (

@@ -32,7 +32,7 @@ class LonelyGate:
     snapshot: dict[int, Any] | None = None
     standing: dict[int, Any] | None = None
     confirmed: int | None = None
-    inside: dict[int, tuple[str, int]] = field(default_factory=dict)
+    inside: dict[bytes, tuple[str, int]] = field(default_factory=dict)
 
     def hears(self, snapshot: bytes, standing: bytes | None) -> None:
         """Take what the service signed; here it is always newer than nothing."""
@@ -84,7 +84,13 @@ class LonelyGate:
             return None
         card = credential["card"]
         wanted = (("mifare", "wiegand").index(card["technology"]), bytes.fromhex(card["number"]))
-        return next((token for *known, token in self.snapshot[13] if tuple(known) == wanted), None)
+        rows, tokens, begin = self.snapshot[13], self.snapshot[14], 0
+        for row in (rows[start : start + 22] for start in range(0, len(rows), 22)):
+            end = int.from_bytes(row[18:], "big")
+            if (row[0], row[2 : 2 + row[1]]) == wanted:
+                return bytes(tokens[begin:end])
+            begin = end
+        return None
 
     def _badge(self, token: bytes) -> dict[int, Any] | None:
         tenant = cbor2.loads(cbor2.loads(token).value[2])[1].removeprefix("t:")
@@ -134,7 +140,7 @@ class LonelyGate:
         if row is None:
             return "alone-no-right", 0
         holder, (tenant, rights) = (
-            int.from_bytes(row[16:20], "big"),
+            row[16:20],
             self.snapshot[11][int.from_bytes(row[20:], "big")],
         )
         hours = dict(rights).get(at)
@@ -143,10 +149,11 @@ class LonelyGate:
         if bisect_right(self.snapshot[10][hours], now // 1000) % 2 == 0:
             return "alone-other-hours", 0
         _, _, unlock, _, target, passback = self.snapshot[8][at]
-        zone, since = self.inside.get(holder, ("", 0))
+        badges = [row[:16] for row in rows if row[16:20] == holder]
+        zone, since = max((self.inside.get(badge, ("", 0)) for badge in badges), key=lambda stay: stay[1])
         if passback and zone in passback[1] and (passback[0] is None or now - since < passback[0] * 1000):
             return "alone-inside", 0
-        self.inside[holder] = (target, now)
+        self.inside.update(dict.fromkeys(badges, (target, now)))
         return "alone-granted", unlock
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from devices.agent import GateAgent
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from devices.link import GateLink, Route, _options
 from devices.settings import GateSettings
 from gatekeeper.adapters.mqtt import MqttSession

@@ -38,7 +38,14 @@ from gatekeeper.model.messages import (
     Verdict,
 )
 from gatekeeper.model.people import Agreement, Holder, HolderKind, PinRecord
-from gatekeeper.model.snapshot import LocalPassback, Snapshot, SnapshotClass, SnapshotPoint, Standing
+from gatekeeper.model.snapshot import (
+    KnownCards,
+    LocalPassback,
+    Snapshot,
+    SnapshotClass,
+    SnapshotPoint,
+    Standing,
+)
 from tests.contract import cddl, left_alone, readers, specimens, vector_site
 
 MESSAGES: dict[str, Any] = {
@@ -324,7 +331,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         hours=tuple(hours),
         classes=tuple(classes),
         rows=rows,
-        cards=draw(st.dictionaries(cards, octets(1, 1024), max_size=3)),
+        cards=KnownCards.of(draw(st.dictionaries(cards, octets(1, 1024), max_size=3))),
     )
 
 

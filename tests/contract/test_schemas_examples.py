@@ -31,6 +31,7 @@ ACROSS_FIELDS = {
     "snapshot-of-another-gate",
     "snapshot-that-ends-before-it-begins",
     "snapshot-with-a-badge-twice",
+    "snapshot-with-a-card-without-a-token",
     "snapshot-with-a-row-of-no-class",
     "snapshot-with-half-a-row",
     "snapshot-with-hours-that-overlap",

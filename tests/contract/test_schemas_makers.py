@@ -5,16 +5,18 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 import typer
 
-from devices.cli import app
+from devices.cli.commands import app
 from devices.conformance import trials
 from devices.conformance.requirements import REQUIREMENTS, Part
 from devices.conformance.script import Do
 from devices.conformance.throughout import THROUGHOUT
 from devices.conformance.trials import TRIALS
-from tests.contract import foreign_gate
+from tests.contract import foreign_gate, foreign_gate_alone, stranger_alone
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 ENROLMENT = "GK-G-002"
@@ -72,12 +74,15 @@ def test_every_requirement_belongs_to_a_step():
     assert {int(one.id[-3:]) for one in REQUIREMENTS.values()} <= named
 
 
-def test_parts_are_those_of_the_table_and_what_is_kept_free_is_free():
+def test_parts_are_those_of_the_table():
     assert {row[1] for row in rows("id")} == set(Part)
-    kept = re.findall(r"`GK-G-(\d{3})` to `GK-G-(\d{3})` are kept", text())
-    assert len(kept) == 1
-    for first, last in kept:
-        assert all(f"GK-G-{number:03}" not in REQUIREMENTS for number in range(int(first), int(last) + 1))
+
+
+def test_who_does_not_decide_alone_is_told_which_requirements_are_not_asked():
+    alone = sorted(one.id for one in REQUIREMENTS.values() if one.part is Part.ALONE)
+    assert {name for trial in TRIALS if trial.needs_alone for name in trial.judges} == set(alone)
+    assert "of any other gate only `GK-G-160` is judged" in re.sub(r"\s+", " ", text())
+    assert REQUIREMENTS["GK-G-160"].part is Part.CORE
 
 
 def test_what_a_driver_can_be_asked_for_is_listed():
@@ -121,18 +126,28 @@ def test_no_sentence_of_the_contract_is_said_twice():
     assert sentences("MAKERS.md") & sentences("README.md") == set()
 
 
-def test_the_strangers_gate_knows_nothing_of_the_product():
-    tree = ast.parse(Path(foreign_gate.__file__).read_text("utf-8"))
-    imported = [
-        name
+@pytest.mark.parametrize(
+    ("gate", "others"),
+    [
+        (foreign_gate, {"tests.contract.stranger"}),
+        (
+            foreign_gate_alone,
+            {"tests.contract." + name for name in ("stranger", "foreign_gate", "stranger_alone")},
+        ),
+        (stranger_alone, {"tests.contract.stranger"}),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_the_strangers_gates_know_nothing_of_the_product(gate: ModuleType, others: set[str]):
+    tree = ast.parse(Path(str(gate.__file__)).read_text("utf-8"))
+    imported = {
+        f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
         for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [f"{node.module}.{alias.name}" for alias in node.names]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    ]
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
     assert not [name for name in imported if name.split(".")[0] in {"gatekeeper", "devices"}]
-    assert [name for name in imported if name.startswith("tests")] == ["tests.contract.stranger"]
+    ours = [name for name in imported if name.startswith("tests")]
+    assert {
+        next((one for one in others if f"{name}.".startswith(f"{one}.")), name) for name in ours
+    } == others

@@ -274,7 +274,8 @@ def test_every_code_that_bytes_can_get_has_a_vector_or_an_invalid_example():
     }
     ignored = {vector["code"] for vector in vectors("refused-by-gate")["vectors"]}
     ignored |= {vector["code"] for vector in vectors("alone")["refused"]}
-    assert ignored == set(Ignored)
+    # What lies on a gate's own disk comes in no message.
+    assert ignored == set(Ignored) - {Ignored.LOCKDOWN_MISPLACED}
 
 
 # -- a stranger -------------------------------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ class AgentAtTheGate(Driver):
             held=timedelta(seconds=1),
             period=timedelta(milliseconds=300),
             started=datetime.now(UTC),
+            decides_alone=True,
             record=request.record,
             keys=place.keys,
             badges=place.badges(at=datetime.now(UTC)),

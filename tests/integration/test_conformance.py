@@ -1,7 +1,7 @@
-"""Examined over a real broker: the product's own agent keeps every requirement, and so does a stranger's gate of what it has.
+"""Examined over a real broker: the product's own agent keeps every requirement, and so do a stranger's gates of what they have.
 
-An examination takes most of a minute, for times are part of the contract. So four are made at once, of four gates that are alike, and
-each judges a quarter; together they judge everything.
+An examination takes minutes, for times are part of the contract. So several are made at once, of gates that are alike, and
+each judges a part; together they judge everything.
 """
 
 import asyncio
@@ -32,70 +32,110 @@ from tests.support.proxy import to_broker
 pytestmark = pytest.mark.integration
 
 JUDGED = {one.id for one in REQUIREMENTS.values() if not one.by_hand}
-QUARTERS = (
-    {3, 7, 8, 18},
-    {5, 9, 12, 19, 20, 21},
-    {1, 2, 6, 10, 11},
-    {4, 13, 14, 15, 16, 17, 22},
+PARTS = (
+    {5, 6, 7, 13, 14, 26},
+    {3, 25},
+    {9, 24},
+    {1, 23, 29, 30},
+    {2, 10, 20, 21, 22},
+    {4, 19, 27, 28},
+    {8, 11, 12, 15, 16, 17, 18, 31},
 )
 """The trials of each examination by their place; the first is always made."""
+PARTS_PLAIN = (
+    {3, 5, 6, 7, 9, 13, 14},
+    {1, 2, 8, 10, 11, 12, 15, 16, 17, 18, 29, 31},
+    {4, 19, 27, 28},
+)
+PARTS_ALONE = ({23, 26}, {24, 25}, {19, 20, 21, 22, 30})
+PLAIN, ALONE = "tests.contract.foreign_gate", "tests.contract.foreign_gate_alone"
 
 
-def only(quarter: set[int]) -> list[str]:
-    """What a quarter judges, and what every examination does."""
-    return sorted(
-        {"GK-G-002", *THROUGHOUT, *(name for place in {0, *quarter} for name in TRIALS[place].judges)}
-    )
+def only(part: set[int]) -> list[str]:
+    """What a part judges, and what every examination does."""
+    return sorted({"GK-G-002", *THROUGHOUT, *(name for place in {0, *part} for name in TRIALS[place].judges)})
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """What was found of our own gates, and what was reported of the stranger's."""
+class Strangers:
+    """What was reported of the stranger's gates: of the plain one, and of the one that decides alone."""
 
-    own: list[Finding]
-    reports: list[dict[str, Any]]
+    plain: list[dict[str, Any]]
+    alone: list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def examined(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Examined:
-    """All examinations, at once."""
-    return asyncio.run(examine_all(broker, tmp_path_factory.mktemp("conformance")))
+def own(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+    """What was found of our own gates."""
+    return asyncio.run(examine_own(broker, tmp_path_factory.mktemp("own")))
 
 
-async def examine_all(broker: EmbeddedBroker, folder: Path) -> Examined:
+@pytest.fixture(scope="module")
+def strangers(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Strangers:
+    """All examinations of the stranger's gates."""
+    return asyncio.run(examine_strangers(broker, tmp_path_factory.mktemp("strangers")))
+
+
+async def examine_own(broker: EmbeddedBroker, folder: Path) -> list[Finding]:
     async with asyncio.TaskGroup() as group:
-        own = [
-            group.create_task(examined_agent(broker, folder, number, only(quarter)))
-            for number, quarter in enumerate(QUARTERS)
+        examinations = [
+            group.create_task(examined_agent(broker, folder, number, only(part)))
+            for number, part in enumerate(PARTS)
         ]
-        strangers = [
-            group.create_task(examined_stranger(broker, folder / str(number), number, only(quarter)))
-            for number, quarter in enumerate(QUARTERS)
+    return [finding for one in examinations for finding in one.result()]
+
+
+async def examine_strangers(broker: EmbeddedBroker, folder: Path) -> Strangers:
+    async with asyncio.TaskGroup() as group:
+        plain = [
+            group.create_task(examined_stranger(broker, folder, f"plain-{number}", PLAIN, only(part)))
+            for number, part in enumerate(PARTS_PLAIN)
         ]
-    found = [finding for one in own for finding in one.result()]
-    return Examined(found, [one.result() for one in strangers])
+        alone = [
+            group.create_task(
+                examined_stranger(broker, folder, f"alone-{number}", ALONE, only(part), "--alone")
+            )
+            for number, part in enumerate(PARTS_ALONE)
+        ]
+    return Strangers([one.result() for one in plain], [one.result() for one in alone])
 
 
-def test_the_quarters_are_all_trials():
-    assert sorted(place for quarter in QUARTERS for place in quarter) == list(range(1, len(TRIALS)))
+def test_the_parts_are_all_trials():
+    all_of_them = set(range(1, len(TRIALS)))
+    assert sorted(place for part in PARTS for place in part) == sorted(all_of_them)
+    assert {place for part in (*PARTS_PLAIN, *PARTS_ALONE) for place in part} == all_of_them
 
 
-def test_our_own_agent_keeps_everything_that_is_judged(examined: Examined):
-    assert [one for one in examined.own if one.outcome is not Outcome.PASSED] == []
-    assert {one.id for one in examined.own} == JUDGED
+def test_our_own_agent_keeps_everything_that_is_judged(own: list[Finding]):
+    assert [one for one in own if one.outcome is not Outcome.PASSED] == []
+    assert {one.id for one in own} == JUDGED
 
 
-def test_a_strangers_gate_keeps_the_core_and_what_its_door_can_show(examined: Examined):
-    assert {report["agent"] for report in examined.reports} == {"stranger's gate 1"}
-    assert {report["found"] for report in examined.reports} == {"pass"}
-    found = {(one["id"], one["found"]) for report in examined.reports for one in report["findings"]}
-    has = {Part.CORE, Part.CONTACT}
-    assert {name for name, outcome in found if outcome == "pass"} == {
-        name for name in JUDGED if REQUIREMENTS[name].part in has
-    }
-    assert {name for name, outcome in found if outcome == "not judged"} == {
-        name for name in JUDGED if REQUIREMENTS[name].part not in has
-    }
+def test_a_strangers_gate_keeps_the_core_and_what_its_door_can_show(strangers: Strangers):
+    found = found_in(strangers.plain)
+    assert found["pass"] == of_part(Part.CORE, Part.CONTACT)
+    assert found["not judged"] == JUDGED - found["pass"] - of_part(Part.ALONE)
+
+
+def test_a_strangers_gate_that_decides_alone_keeps_all_of_that(strangers: Strangers):
+    found = found_in(strangers.alone)
+    assert found["pass"] >= {"GK-G-160", *of_part(Part.ALONE)}
+    assert found["not judged"] == {"GK-G-086"}  # no door of an interlock
+
+
+def of_part(*parts: Part) -> set[str]:
+    return {name for name in JUDGED if REQUIREMENTS[name].part in parts}
+
+
+def found_in(reports: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """The requirements by what was found of them, when nothing failed."""
+    assert {report["agent"] for report in reports} == {"stranger's gate 1"}
+    assert {report["found"] for report in reports} == {"pass"}
+    outcomes = {"pass": set[str](), "not judged": set[str]()}
+    for report in reports:
+        for one in report["findings"]:
+            outcomes[one["found"]].add(one["id"])
+    return outcomes
 
 
 async def examined_agent(
@@ -128,20 +168,20 @@ async def examined_agent(
 
 
 async def examined_stranger(
-    broker: EmbeddedBroker, folder: Path, number: int, asked: list[str]
+    broker: EmbeddedBroker, within: Path, gate: str, module: str, asked: list[str], *more: str
 ) -> dict[str, Any]:
-    gate, examiner = f"stranger-{number}", f"service.stranger-{number}"
+    folder, examiner = within / gate, f"service.{gate}"
     await broker.admit(gate, PASSWORD, role="gate")
     await broker.admit(examiner, PASSWORD, role="service")
     password = written_password(folder)
-    foreign = [sys.executable, "-m", "tests.contract.foreign_gate"]
+    foreign = [sys.executable, "-m", module]
     own, site, name = folder / "own", folder / "site", f"site-of-{gate}"
     await ended([*foreign, "enrol", "--site", name, "--gate", gate, "--own", str(own)])
     driver = [*foreign, "run", "--gate", gate, "--own", str(own), "--site-folder", str(site)]
     driver += ["--broker", broker.url, "--password-file", str(password), "--held", "0.5"]
     command = [sys.executable, "-c", "from devices.cli import main; main()", "conformance"]
     command += ["--broker", broker.url, "--gate", gate, "--folder", str(site), "--site", name, "--json"]
-    command += ["--request", str(own / "request.cose"), "--held", "0.5", "--period", "0.3"]
+    command += ["--request", str(own / "request.cose"), "--held", "0.5", "--period", "0.3", *more]
     command += ["--login", examiner, "--password-file", str(password), "--driver", shlex.join(driver)]
     for requirement in asked:
         command += ["--only", requirement]

@@ -18,9 +18,9 @@ from cryptography import x509
 from fastapi import FastAPI, Response
 
 from devices.app import gate_on, make_link
-from devices.certificate import TLS, CertificateError, Request, keep_granted, read_certificate
+from devices.certificate import CertificateError, Request, keep_granted, read_certificate
 from devices.renewal import CertificateRenewal
-from devices.settings import GateSettings, read_gate_folder
+from devices.settings import TLS, GateSettings, read_gate_folder
 from devices.site_desk import DeskAwayError, DeskRefusedError, DeskUrlError, Granted, SiteDesk
 from gatekeeper.adapters.http import serving
 from gatekeeper.adapters.http.connections import BoundedListener, TimelyProtocol

@@ -17,7 +17,7 @@ from devices.core.belief import Ignored
 from devices.core.events import Signal
 from devices.hardware.ports import HardwareError
 from devices.hardware.simulated import SimulatedBadge, SimulatedDoor, SimulatedReader, SimulatedSwitch
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from devices.link import GateLink
 from gatekeeper import cose
 from gatekeeper.core.register import Register

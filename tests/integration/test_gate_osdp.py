@@ -215,6 +215,25 @@ async def test_a_strike_on_an_output_falls_by_the_readers_own_timer(cable: Cable
         await eventually(lambda: len(outputs()) == 4)
 
 
+async def test_a_burst_of_signals_pushes_out_nothing_that_a_strike_is_told(cable: Cable):
+    reader = cable.power(key=KEY)
+    async with panel(cable) as gate:
+        await eventually(lambda: gate.is_secure)
+        strike = OsdpStrike(gate, output=0)
+        strike.release(timedelta(seconds=3))
+        strike.secure()
+        for _ in range(20):
+            gate.show(Signal.GRANTED, reason=None, entry=None)
+        gate.show(Signal.DENIED, reason=None, entry=None)
+
+        def told(kind: int) -> list[dict[str, Any]]:
+            return [command for command in reader.commands if command["command"] == kind]
+
+        await eventually(lambda: len(told(osdp_sys.CMD_BUZZER)) >= 1)
+        assert [output["control_code"] for output in told(osdp_sys.CMD_OUTPUT)] == [5, 1]
+        assert [lamp["on_color"] for lamp in told(osdp_sys.CMD_LED)] == [osdp_sys.LED_COLOR_RED]
+
+
 async def test_no_release_outlives_the_loss_of_the_reader(cable: Cable):
     cable.power(key=KEY)
     async with panel(cable) as gate:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from devices.app import make_gate
-from devices.cli.gate import failed_hardware
 from devices.hardware.fake_chip import FakeChip
 from devices.hardware.fitting import opened as opened_points
 from devices.hardware.key_bound import NoBadge, reader_name
 from devices.hardware.pcsc import PcscReader
 from devices.hardware.ports import HardwareError
 from devices.hardware.software_card import SoftwareCard
+from devices.running import failed_hardware
 from gatekeeper import cose
 from gatekeeper.embedded import EmbeddedBroker
 from gatekeeper.model.messages import ByToken

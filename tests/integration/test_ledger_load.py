@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from gatekeeper.core.audit import Kind, read_body
 from gatekeeper.core.presence import Quality
 from gatekeeper.core.register import HolderRecord
 from gatekeeper.core.sequences import SEQUENCE_WINDOW, Receipt
@@ -273,6 +274,28 @@ async def test_what_has_become_of_a_badge_is_kept(state: BadgeState, fort: Fort)
     assert [badge.record for badge in (await _load(fort)).badges] == [
         replace(record, state=state, stopped_by=stopped_by)
     ]
+
+
+async def test_what_gates_gave_up_lately_comes_back_and_no_grant_that_nobody_used(
+    fort: Fort, postgres_server: EmbeddedPostgres
+):
+    given_up = {"gate": GATE, "scan": "aa" * 32}
+    said = [
+        (NOW - timedelta(minutes=3), Kind.PASSAGE_NOT_TAKEN, given_up),
+        (NOW - timedelta(minutes=1), Kind.PASSAGE_NOT_TAKEN, given_up),
+        (NOW - timedelta(seconds=30), Kind.PASSAGE_NOT_TAKEN, given_up | {"grant": 0}),
+        (NOW - timedelta(seconds=20), Kind.PASSAGE_TAKEN, given_up),
+        (NOW, Kind.PASSAGE_NOT_TAKEN, given_up),
+        (NOW, Kind.GATE_STATUS, {"gate": GATE}),
+    ]
+    assert (await _load(fort)).given_up == ()
+    for at, kind, public in said:
+        await fort.commit(fort.pen.write(1, at=at, kind=kind, public=public))
+    async with Fort.opened(postgres_server) as castle:
+        await castle.commit(castle.pen.write(1, kind=Kind.PASSAGE_NOT_TAKEN, public=given_up))
+        loaded = await _load(fort)
+    assert [(seq, at) for seq, at, _ in loaded.given_up] == [(1, NOW - timedelta(minutes=1)), (4, NOW)]
+    assert all(read_body(body, site=fort.site, seq=seq) for seq, _, body in loaded.given_up)
 
 
 async def test_nothing_of_another_site_comes_back(fort: Fort, postgres_server: EmbeddedPostgres):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from devices.app import make_gate
 from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
-from devices.cli import app as device
+from devices.cli.commands import app as device
 from devices.core.checkpoints import CheckpointMemory
 from devices.settings import read_gate_folder
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres

@@ -67,8 +67,8 @@ def lonely(draw: st.DrawFn, *, among: list[Rule]) -> World:
     return replace(world, written=written)
 
 
-def snapshot_of(world: World, said: Situation, *, before: timedelta) -> Snapshot | None:
-    """The snapshot of the gate that is asked, made a while before; None for a badge that none is made for."""
+def bearer_of(said: Situation) -> Bearer | None:
+    """Who stands there, if theirs is a badge that a snapshot is made for."""
     badge, holder, facts = said.facts.badge, said.facts.holder, said.facts
     if (
         badge is None
@@ -77,13 +77,23 @@ def snapshot_of(world: World, said: Situation, *, before: timedelta) -> Snapshot
         or holder.tenant != badge.tenant
     ):
         return None
-    since = said.now - before
-    asked = Beforehand(policy=world.policy, alert=facts.alert, since=since, until=since + HORIZON)
-    bearer = Bearer(
+    return Bearer(
         badge=badge, holder=holder, epoch=facts.epoch, last_used=facts.past.last_used, token=b"token"
     )
+
+
+def asked_from(world: World, since: datetime, *, alert: int) -> Beforehand:
+    return Beforehand(policy=world.policy, alert=alert, since=since, until=since + HORIZON)
+
+
+def snapshot_of(world: World, said: Situation, *, before: timedelta) -> Snapshot | None:
+    """The snapshot of the gate that is asked, made a while before; None for a badge that none is made for."""
+    bearer, since = bearer_of(said), said.now - before
+    if bearer is None:
+        return None
+    asked = asked_from(world, since, alert=said.facts.alert)
     gate = world.policy.points[said.request.access_point].gate
-    return asked.snapshot(gate, [bearer], version=7, issued=since)
+    return asked.snapshot(gate, asked.crowds([bearer]), version=7, issued=since)
 
 
 def lets_in(snapshot: Snapshot, said: Situation, now: datetime) -> bool:
@@ -174,3 +184,20 @@ def test_a_snapshot_is_read_as_it_was_written(data: st.DataObject, world: World)
     assert snapshot is not None
     read = Snapshot.read(snapshot.payload())
     assert read == replace(snapshot, issued=read.issued) if isinstance(read, Snapshot) else False
+
+
+@EXAMPLES
+@given(st.data(), lonely(among=ALONE))
+def test_what_was_answered_to_others_before_changes_no_answer(data: st.DataObject, world: World):
+    said, others = (data.draw(situations(world, most_wrong=1)) for _ in range(2))
+    bearer, before = bearer_of(said), bearer_of(others)
+    assume(bearer is not None and before is not None)
+    assert bearer is not None
+    assert before is not None
+    gate = world.policy.points[said.request.access_point].gate
+    fresh, used = (asked_from(world, said.now, alert=said.facts.alert) for _ in range(2))
+    used.snapshot(gate, used.crowds([before]), version=6, issued=said.now)
+    made = [
+        asked.snapshot(gate, asked.crowds([bearer]), version=7, issued=said.now) for asked in (fresh, used)
+    ]
+    assert made[0] == made[1]

@@ -297,6 +297,8 @@ class RuledSite(SmallSite):
             self.presences.values(), self.usage, self.openings, register=before.register, trust=before.trust
         )
         flow.sequences.restore(self.receipts, ())
+        for draft in self.drafts:
+            flow.sequences.recall({"kind": draft.kind.value, **draft.public})
         return flow
 
     def restart(self) -> None:

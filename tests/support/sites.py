@@ -450,6 +450,8 @@ class SmallSite:
                 flow.sequences._streams,
                 flow.sequences._closed,
                 flow.sequences._grants,
+                flow.sequences._ends,
+                flow.sequences._given_up,
             )
         )
 

@@ -14,7 +14,7 @@ def fail_over(site: SmallSite) -> Flow:
     """Throw a site's flow away and go on with another, made of what the former committed; give the former.
 
     As a ledger loads it: the last receipts of each gate's four newest boots and journals, in the order of their entries. The
-    register, which no message changes, stays.
+    register, which no message changes, stays. What gates said that is nowhere but in the log is read back from it.
     """
     former = site.flow
     boots: dict[tuple[GateId, bool], list[BootId]] = {}
@@ -39,6 +39,8 @@ def fail_over(site: SmallSite) -> Flow:
     closed = [(gate, boot) for (gate, _), known in boots.items() for boot in known[:-_KEPT_BOOTS]]
     receipts = [receipt for gate, boot in live for receipt in _newest(site, gate, boot)]
     site.flow.sequences.restore(sorted(receipts, key=lambda receipt: receipt.seq), closed)
+    for draft in site.drafts:
+        site.flow.sequences.recall({"kind": draft.kind.value, **draft.public})
     return former
 
 

@@ -26,7 +26,7 @@ def try_journal(stage: Stage) -> Script[None]:
         Ask(
             do=Do.RESTART,
             sentence="Restart the gate.",
-            wanted=lambda one: one.channel == Channel.HELLO and one.copy == 0,
+            wanted=lambda one: one.channel == Channel.HELLO,
             within=60.0,
         )
     )

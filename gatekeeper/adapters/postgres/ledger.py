@@ -54,6 +54,8 @@ _CHANGE_CHANNEL = "gatekeeper_change"
 _NOWHERE = (None, None)
 _NONE: tuple[Any, ...] = ((),) * len(SealedEntry._fields)
 _BEGINNING = LogStart(size=0, hashes=b"")
+# While a proof counts a scan that was held back could come yet; so many entries at most, for a long log is to take no longer.
+_GIVEN_UP_WITHIN, _LOOKED_THROUGH = timedelta(minutes=2), 1 << 16
 _queries = Queries("gatekeeper.adapters.postgres", "ledger")
 _Boot: TypeAlias = tuple[GateId, BootId, bool]
 """A boot of a gate, or a journal of it, and which of the two."""
@@ -167,6 +169,8 @@ class PostgresLedger:
                 SEQUENCE_WINDOW,
                 [journal for _, _, journal in live],
             )
+            edges = await _edges(connection, site)
+            size, _ = edges.get(SITE_TREE, (0, []))
             return Loaded(
                 epoch=epoch,
                 trust=await connection.fetchval(_queries.newest_document, site, "trust"),
@@ -188,7 +192,7 @@ class PostgresLedger:
                 closed_boots=[
                     (gate, boot) for gate, boot, journal in boots if (gate, boot, journal) not in set(live)
                 ],
-                edges=await _edges(connection, site),
+                edges=edges,
                 roots={row["tree"]: row["root"] for row in await connection.fetch(_queries.heads, site)},
                 operators=[operator_of(row) for row in await connection.fetch(_queries.operators, site)],
                 proposals=[
@@ -201,6 +205,12 @@ class PostgresLedger:
                 lockdown_entries=tuple(
                     (row["seq"], row["at"], row["body"])
                     for row in await connection.fetch(_queries.lockdown_entries, site)
+                ),
+                given_up=tuple(
+                    (row["seq"], row["at"], row["body"])
+                    for row in await connection.fetch(
+                        _queries.given_up, site, size - _LOOKED_THROUGH, _GIVEN_UP_WITHIN
+                    )
                 ),
             )
 

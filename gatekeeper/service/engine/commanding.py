@@ -1,8 +1,9 @@
 """The engine's commands to gates: signed for the boot a gate is in, published after their entries are committed.
 
-What opens or starts anew is sent once. A lockdown, and its release, is repeated to every gate that has not said that it
-follows it, less and less often, and at once when a gate says hello or the broker comes back: commands are QoS 0, and a gate
-forgets its lockdowns when it starts.
+What opens or starts anew is sent once: an engine that ends between the commit and that has moved nothing, and the log shows
+no word of the gate that it obeyed. A lockdown, and its release, is repeated to every gate that has not said that it follows
+it, less and less often, and at once when a gate says hello or the broker comes back: commands are QoS 0, and a gate forgets
+its lockdowns when it starts.
 
 INVARIANT: it learns only what was committed (`learn`), so no gate is released before the log says so.
 """
@@ -53,10 +54,13 @@ class Commanding:
         self._transport = transport
         self._clock = clock
         self._boot_of = boot_of
-        self._sequence = 0
+        # Read back from the log by who takes the site over.
         self._lockdowns = Lockdowns()
         self._policy: Policy | None = None
         self._wishes: dict[GateId, list[Wish]] = {}
+
+        # Lost with the engine: its successor goes on with the time (`sign`), and orders what is due at once.
+        self._sequence = 0
         self._tried: dict[GateId, tuple[datetime, timedelta]] = {}
         self._due = asyncio.Event()
 

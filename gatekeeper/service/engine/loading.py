@@ -1,15 +1,17 @@
 """A site out of its stored state: the flow that goes on where the last commit ended, believed only as far as it is signed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
-from gatekeeper.core.audit import SITE_TREE
+from gatekeeper.core.audit import SITE_TREE, read_body
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.operators import Operators
 from gatekeeper.core.policy_document import PolicyRefused, compile_from
 from gatekeeper.core.proposals import Proposals
 from gatekeeper.core.register import Register
 from gatekeeper.core.trust import Anchor, TrustRefused, read_trust
+from gatekeeper.model.ids import SiteId
 from gatekeeper.ports import Loaded
 from gatekeeper.transparency import EdgeError, Tree
 
@@ -47,7 +49,17 @@ def flow_of(loaded: Loaded, *, anchor: Anchor) -> Flow:
     # An engine that was killed has perhaps not let go of all yet: a passage that claims their grant is nobody's.
     receipts = [replace(one, holder=None) if one.holder in loaded.erased else one for one in loaded.receipts]
     flow.sequences.restore(receipts, loaded.closed_boots)
+    for entry in _words(loaded, trust.site):
+        flow.sequences.recall(entry)
     return flow
+
+
+def _words(loaded: Loaded, site: SiteId) -> Iterator[Mapping[str, Any]]:
+    """What gates said that is kept nowhere but in the log; a body that is not in the spelling of an entry says nothing."""
+    for seq, _, body in (*loaded.lockdown_entries, *loaded.given_up):
+        entry = read_body(body, site=site, seq=seq)
+        if entry is not None:
+            yield entry
 
 
 def trees_of(loaded: Loaded) -> Mapping[str, Tree]:

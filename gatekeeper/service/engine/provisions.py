@@ -107,6 +107,7 @@ class Provisions:
         self._transport: Final = transport
         self._clock: Final = clock
         self._bearers: Final = Bearers()
+        self._asked: Beforehand | None = None
 
         # What is to be done.
         self._committed: _Committed | None = None
@@ -274,17 +275,10 @@ class Provisions:
 
     def _made(self, committed: _Committed, now: datetime) -> list[Snapshot]:
         policy, alert = committed.policy, committed.alert
-        # Of whole hours: a gate whose rights did not change within the hour gets the same again, and need not get it.
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        asked = Beforehand(
-            policy=policy,
-            alert=alert,
-            since=hour - _OVERLAP / 2,
-            until=hour + _MADE_EVERY + _longest(policy, alert) + _OVERLAP,
-        )
-        people = list(self._bearers.of(committed.flow, now=now))
+        asked = self._asked_within(policy, alert, now)
+        crowds = asked.crowds(self._bearers.of(committed.flow, now=now))
         return [
-            asked.snapshot(gate, people, version=committed.version, issued=now)
+            asked.snapshot(gate, crowds, version=committed.version, issued=now)
             for gate in policy.gates
             if _is_believed(gate, committed.trust)
         ]
@@ -296,6 +290,16 @@ class Provisions:
             del self._snapshots[gate]
             metrics.snapshot_bytes(gate).set(0)
         self._send_later(news)
+
+    def _asked_within(self, policy: Policy, alert: int, now: datetime) -> Beforehand:
+        """The answers of this hour; those that were given already, while they follow from the same."""
+        # Of whole hours: a gate whose rights did not change within the hour gets the same again, and need not get it.
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        since, until = hour - _OVERLAP / 2, hour + _MADE_EVERY + _longest(policy, alert) + _OVERLAP
+        asked = self._asked
+        if asked is None or asked.policy is not policy or (asked.alert, asked.since) != (alert, since):
+            asked = self._asked = Beforehand(policy=policy, alert=alert, since=since, until=until)
+        return asked
 
     def _take(self, made: list[Snapshot]) -> None:
         """Sign what is new and let it out; clear what a gate has no more."""

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from devices.cli import app as device
+from devices.cli.commands import app as device
 from gatekeeper.cli import app
 
 

@@ -7,10 +7,10 @@ import pytest
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.sequences import SEQUENCE_WINDOW
 from gatekeeper.model.ids import GateId
-from gatekeeper.model.messages import PassageOutcome, StatusKind, Verdict
+from gatekeeper.model.messages import JournalEnd, PassageOutcome, StatusKind, Verdict
 from gatekeeper.model.reasons import MessageRefusal, Reason
 from gatekeeper.model.topics import PREFIX
-from tests.support.sites import BADGES, Sent, SmallSite
+from tests.support.sites import BADGES, JOURNAL, Sent, SmallSite
 from tests.support.takeover import fail_over
 from tests.support.transcripts import assert_conflicts, assert_refused, boots_of, chatter, gaps
 
@@ -45,8 +45,13 @@ def test_a_successor_knows_what_its_predecessor_knew(site: SmallSite):
     site.skip("front", 80)
     chatter(site, 70)
     site.walk("barrack-in", "sergeant")
+    site.recorded(site.hello("front", journal=JournalEnd(JOURNAL, 9)))
+    never_came = site.scan("front-in", "private")
+    site.recorded(site.passage("front-in", PassageOutcome.NOT_TAKEN, scan=never_came))
+    assert all(site.snapshot()[8:])
     former = fail_over(site)
     assert site.snapshot()[:7] == site.snapshot(former)[:7]
+    assert site.snapshot()[8:] == site.snapshot(former)[8:]
 
 
 def test_a_successor_writes_no_gap_twice(site: SmallSite):
@@ -67,6 +72,43 @@ def test_a_grant_is_claimed_by_its_passage_also_with_the_successor(site: SmallSi
     site.recorded(site.passage("front-in", PassageOutcome.TAKEN, scan=scan))
     assert site.drafts[-1].public["grant"] == grant.receipt.seq
     assert site.flow.whereabouts["sergeant"].quality.value == "taken"
+
+
+def test_a_scan_that_its_gate_gave_up_lets_nobody_through_with_the_successor_either(site: SmallSite):
+    """The broker held it back, and the engine that heard of its end is gone."""
+    scan = site.scan("front-in", "sergeant")
+    site.recorded(site.passage("front-in", PassageOutcome.NOT_TAKEN, scan=scan))
+    fail_over(site)
+    assert site.recorded(scan).decision.reasons == (Reason.STALE_PROOF,)
+    assert "sergeant" not in site.flow.whereabouts
+
+
+def test_a_grant_that_nobody_used_is_no_scan_that_was_given_up(site: SmallSite):
+    scan = site.scan("front-in", "sergeant")
+    site.recorded(scan)
+    site.recorded(site.passage("front-in", PassageOutcome.NOT_TAKEN, scan=scan))
+    fail_over(site)
+    assert not site.flow.sequences.is_given_up(site.authentic(scan))
+
+
+@pytest.mark.parametrize(("written", "alarms"), [(8, ("journal-rewritten",)), (9, ()), (10, ())])
+def test_a_journal_that_became_shorter_is_found_out_though_another_engine_heard_how_long_it_was(
+    written: int, alarms: tuple[str, ...], site: SmallSite
+):
+    site.recorded(site.hello("front", journal=JournalEnd(JOURNAL, 9)))
+    fail_over(site)
+    site.reboot("front")
+    assert site.recorded(site.hello("front", journal=JournalEnd(JOURNAL, written))).alarms == alarms
+
+
+def test_what_a_gate_says_twice_and_differently_is_told_once_by_each_engine(site: SmallSite):
+    site.recorded(site.status("front"))
+    for number in (1, 2):
+        lie = site.status("front", StatusKind.TAMPER, sequence=1)
+        assert_conflicts(site, lie, alarm="boot-repeated")
+        assert_refused(site, lie, MessageRefusal.SEQUENCE_CONFLICT)
+        assert sum(draft.kind is Kind.GATE_CONFLICT for draft in site.drafts) == number
+        fail_over(site)
 
 
 def test_receipts_of_a_former_engine_need_not_be_the_whole_window(site: SmallSite):

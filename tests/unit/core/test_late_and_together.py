@@ -46,6 +46,17 @@ def test_a_scan_that_its_gate_gave_up_lets_nobody_through():
     site.granted("barrack-in", "sergeant")
 
 
+def test_who_was_given_up_is_not_the_second_of_two_persons_to_the_next_engine_either():
+    """The broker held the scan of somebody who has left for the engine that heard nothing of it."""
+    site = RuledSite({"barrack": {"two_persons": {"seconds": 60}}})
+    site.enrol("other")
+    late = site.scan("barrack-in", "other")
+    site.recorded(site.passage("barrack-in", NOT_TAKEN, scan=late))
+    site.restart()
+    assert site.recorded(late).answer.verdict is Verdict.DENIED
+    site.denied("barrack-in", "sergeant", Reason.NO_ACCOMPANIMENT)
+
+
 def test_a_scan_that_its_gate_gave_up_lets_nobody_through_under_its_second_signature_either():
     site = RuledSite(HARD)
     late = site.scan("barrack-in", "sergeant")

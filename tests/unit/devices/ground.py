@@ -36,7 +36,7 @@ from devices.core.events import (
 )
 from devices.core.journal import JournalBounds
 from devices.core.standby import Held
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.trust import (

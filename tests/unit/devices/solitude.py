@@ -29,6 +29,7 @@ from gatekeeper.model.people import HolderKind
 from gatekeeper.model.snapshot import (
     SNAPSHOT_TYPE,
     STANDING_TYPE,
+    KnownCards,
     LocalPassback,
     Snapshot,
     SnapshotClass,
@@ -38,7 +39,7 @@ from gatekeeper.model.snapshot import (
 from gatekeeper.model.topics import Channel, standing_topic
 from tests.unit.devices.ground import GATE, HOST, IN, NOON, OUT, SITE, Talk, only, topic
 
-__all__ = ["BADGE", "LONGEST", "Lonely", "badge_of"]
+__all__ = ["BADGE", "LONGEST", "Lonely", "badge_of", "row"]
 
 BADGE = BadgeId("00" * 16)
 LONGEST = timedelta(hours=4)
@@ -66,7 +67,8 @@ def badge_of(**changes: Any) -> Badge:
     return replace(badge, **changes)
 
 
-def _row(badge: BadgeId, holder: int) -> bytes:
+def row(badge: BadgeId, holder: int) -> bytes:
+    """A badge of the snapshot's only class, and the number of its holder."""
     return bytes.fromhex(badge) + holder.to_bytes(4, "big") + bytes(4)
 
 
@@ -127,8 +129,8 @@ class Lonely(Talk):
             points={name: self.point(name) for name in (IN, OUT)},
             hours=((noon - HOUR, noon + 3 * HOUR, noon + 4 * HOUR, noon + 24 * HOUR),),
             classes=(SnapshotClass(tenant=HOST, hours=given),),
-            rows=_row(BADGE, 7),
-            cards={},
+            rows=row(BADGE, 7),
+            cards=KnownCards(),
         )
         payload = replace(snapshot, **changes).payload()
         return cose.sign(
@@ -212,5 +214,6 @@ class Lonely(Talk):
         return Held(
             snapshot=files.get(PolicyFile.SNAPSHOT),
             standing=files.get(PolicyFile.STANDING),
+            confirming=files.get(PolicyFile.CONFIRMING) or None,
             lockdown=files.get(PolicyFile.LOCKDOWN),
         )

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -51,10 +52,10 @@ from gatekeeper.model.messages import (
     StatusKind,
     Verdict,
 )
-from gatekeeper.model.snapshot import STANDING_TYPE, Standing
+from gatekeeper.model.snapshot import STANDING_TYPE, KnownCards, Standing
 from gatekeeper.model.topics import Channel, standing_topic
 from tests.unit.devices.ground import GATE, HOST, IN, NOON, OTHER_GATE, OUT, PLAIN, SITE, only, topic
-from tests.unit.devices.solitude import BADGE, LONGEST, Lonely, badge_of
+from tests.unit.devices.solitude import BADGE, LONGEST, Lonely, badge_of, row
 
 CARD = Card(CardTechnology.MIFARE, b"\xba\x83\x9d\x07")
 
@@ -151,7 +152,7 @@ def test_a_badge_with_a_key_proves_it_to_the_gate():
 def test_a_bare_card_of_the_snapshot_is_known_and_any_other_is_not():
     badge = badge_of(assurance=Assurance.CARD_NUMBER, card=CARD)
     talk = Lonely.provided()
-    talk.comes(SnapshotReceived(talk.snapshot(version=101, cards={CARD: talk.token(badge)})))
+    talk.comes(SnapshotReceived(talk.snapshot(version=101, cards=KnownCards.of({CARD: talk.token(badge)}))))
     talk.comes(StandingReceived(talk.standing(version=101, snapshots={"main-gate": 101})))
     talk.happens(LinkDown())
     talk.passes(60)
@@ -287,6 +288,107 @@ def test_a_newer_snapshot_counts_as_soon_as_a_standing_names_it_whichever_comes_
     assert talk.shows() is Signal.GRANTED
 
 
+def left_between(talk: Lonely, **changes: Any) -> list[KeepPolicy]:
+    """A standing names a snapshot that never comes, for the link goes; gives what is kept of that."""
+    talk.passes(1800)
+    newest = {"version": 101, "issued": NOON + talk.noon_since, "snapshots": {GATE: 101}} | changes
+    kept = only(KeepPolicy, talk.comes(StandingReceived(talk.standing(**newest))))
+    talk.happens(LinkDown())
+    talk.passes(1800)
+    return kept
+
+
+def test_between_a_standing_and_the_snapshot_that_it_names_the_former_one_counts_over_a_power_cut_too():
+    talk = Lonely.ready()
+    first = talk.standing()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(first))
+    kept = left_between(talk)
+    assert [one.file for one in kept] == [PolicyFile.CONFIRMING, PolicyFile.STANDING]
+    assert kept[0].wire == first
+    talk.loses_power()
+    assert talk.shows() is Signal.GRANTED
+    # And no longer than from the standing that named it: the newest prolongs nothing.
+    talk.passes(LONGEST.total_seconds() - 3600)
+    assert talk.shows(at=OUT) is Signal.NO_SERVICE
+    assert talk.said() == {"alone-granted": 1, "alone-too-long": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"lockdowns": frozenset({"site"})}, Alone.LOCKDOWN), ({"statuses": {3: INVALID}}, Alone.WITHDRAWN), ({"alert": 2}, Alone.ALERT)],
+    ids=["locked down", "revoked", "graver"],
+)  # fmt: skip
+def test_and_the_newest_standing_goes_on_to_take_away(changes: dict, said: Alone):
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    left_between(talk, **changes)
+    talk.loses_power()
+    talk.shows()
+    assert (talk.said(), talk.unlocked()) == ({said.value: 1}, [])
+
+
+def test_what_named_the_former_snapshot_is_let_go_when_the_next_one_counts():
+    talk = Lonely.provided()
+    left_between(talk)
+    talk.happens(LinkUp())
+    kept = only(KeepPolicy, talk.comes(SnapshotReceived(talk.snapshot(version=101))))
+    assert {one.file: bool(one.wire) for one in kept} == {
+        PolicyFile.CONFIRMING: False,
+        PolicyFile.SNAPSHOT: True,
+    }
+
+
+def test_a_standing_that_names_the_snapshot_is_nothing_without_the_newest():
+    """Who takes the newest away, or spoils it, makes the gate let nobody in."""
+    talk = Lonely.ready()
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing()))
+    left_between(talk)
+    held = talk.kept()
+    assert held.confirming is not None
+    assert held.standing is not None
+    for spoilt in (None, held.standing[:-1]):
+        talk.restarts(CheckpointMemory(), held=replace(held, standing=spoilt), linked=False)
+        assert talk.shows() is Signal.NO_SERVICE
+    assert talk.unlocked() == []
+
+
+def test_of_two_standings_on_disk_the_newer_one_takes_away_whichever_file_it_is_in():
+    """The power went after the confirming standing was written, and before the newest."""
+    talk = Lonely.ready()
+    locked = talk.standing(issued=NOON + timedelta(minutes=1), lockdowns=frozenset({"site"}))
+    held = Held(snapshot=talk.snapshot(), standing=talk.standing(), confirming=locked)
+    talk.restarts(CheckpointMemory(), held=held, linked=False)
+    talk.passes(120)
+    talk.shows()
+    assert talk.said() == {"alone-lockdown": 1}
+    assert alarms(talk) == []
+
+
+STRANGE: dict[str, dict[str, Any]] = {
+    "signed by nobody": {"key": cose.SigningKey.generate()},
+    "of another site": {"site": SiteId("elsewhere")},
+    "for another topic": {"aad": topic(Channel.POLICY)},
+    "that names another snapshot": {"snapshots": {GATE: 99}},
+    "from before the snapshot": {"version": 99},
+}
+
+
+@pytest.mark.parametrize("changes", STRANGE.values(), ids=STRANGE)
+def test_what_lies_in_the_place_of_the_standing_that_named_the_snapshot_and_did_not_confirms_nothing(
+    changes: dict[str, Any],
+):
+    talk = Lonely.ready()
+    newest = talk.standing(version=101, issued=NOON + timedelta(minutes=30), snapshots={GATE: 101})
+    held = Held(snapshot=talk.snapshot(), standing=newest, confirming=talk.standing(**changes))
+    talk.restarts(CheckpointMemory(), held=held, linked=False)
+    talk.passes(3600)
+    assert talk.shows() is Signal.NO_SERVICE
+    assert talk.said() == {"alone-too-long": 1}
+
+
 def test_a_standing_from_before_a_snapshot_is_not_enough_though_it_names_it():
     talk = Lonely.provided()
     talk.comes(StandingReceived(talk.standing(issued=NOON + timedelta(minutes=1), snapshots={GATE: 101})))
@@ -316,7 +418,7 @@ def test_whoever_came_in_alone_does_not_come_in_again_after_a_power_cut_before_t
     talk = Lonely.ready()
     cards = {CARD: talk.token(badge)} if by_card else {}
     shown = ByCard(CARD) if by_card else badge
-    talk.comes(SnapshotReceived(talk.snapshot(cards=cards)))
+    talk.comes(SnapshotReceived(talk.snapshot(cards=KnownCards.of(cards))))
     talk.comes(StandingReceived(talk.standing()))
     talk.happens(LinkDown())
     talk.passes(60)
@@ -329,6 +431,68 @@ def test_whoever_came_in_alone_does_not_come_in_again_after_a_power_cut_before_t
     talk.did = did + talk.did
     talk.loses_power()
     assert talk.shows(shown) is Signal.GRANTED
+
+
+SECOND, OTHER = BadgeId("11" * 16), BadgeId("22" * 16)
+
+
+def rows(*holders: tuple[int, BadgeId]) -> bytes:
+    """A snapshot's rows: who has which badge, by numbers that hold in this snapshot only."""
+    return b"".join(sorted(row(badge, number) for number, badge in holders))
+
+
+def walks(talk: Lonely, badge: BadgeId, at: AccessPointId = IN) -> Signal:
+    """Show a badge, and go through the door if it lets one."""
+    signal = talk.shows(badge_of(id=badge), at=at)
+    if signal is Signal.GRANTED:
+        talk.happens(ContactOpened(at))
+        talk.happens(ContactClosed(at))
+    return signal
+
+
+def renumbered(talk: Lonely, version: int, *holders: tuple[int, BadgeId]) -> None:
+    """A newer snapshot comes, and the standing that names it."""
+    talk.comes(SnapshotReceived(talk.snapshot(version=version, rows=rows(*holders))))
+    talk.comes(StandingReceived(talk.standing(version=version, snapshots={GATE: version})))
+
+
+@pytest.mark.parametrize("power_goes", [False, True], ids=["", "after a power cut"])
+def test_whoever_is_inside_is_the_same_person_under_a_snapshot_that_numbers_holders_otherwise(
+    power_goes: bool,  # noqa: FBT001 - which
+):
+    talk = Lonely.ready()
+    renumbered(talk, 101, (0, BADGE), (0, SECOND), (1, OTHER))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert walks(talk, BADGE) is Signal.GRANTED
+    if power_goes:
+        talk.loses_power()
+    talk.happens(LinkUp())
+    renumbered(talk, 102, (1, BADGE), (1, SECOND), (0, OTHER))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    assert [walks(talk, badge) for badge in (BADGE, SECOND, OTHER)] == [
+        Signal.DENIED,
+        Signal.DENIED,
+        Signal.GRANTED,
+    ]
+
+
+def test_whoever_is_inside_by_a_badge_that_is_no_more_is_known_by_their_others():
+    talk = Lonely.ready()
+    renumbered(talk, 101, (0, BADGE), (0, SECOND))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    assert walks(talk, BADGE) is Signal.GRANTED
+    talk.happens(LinkUp())
+    renumbered(talk, 102, (5, SECOND), (5, OTHER))
+    talk.happens(LinkDown())
+    talk.passes(60)
+    talk.did.clear()
+    assert walks(talk, OTHER) is Signal.DENIED
+    assert walks(talk, OTHER, OUT) is Signal.GRANTED
+    assert walks(talk, SECOND) is Signal.GRANTED
 
 
 def two_doors() -> Lonely:
@@ -545,17 +709,19 @@ def listed(
     version: int,
     without: GateId | None = None,
     key: cose.SigningKey | None = None,
-    decision: cose.SigningKey | None = None,
+    decisions: tuple[cose.SigningKey, ...] = (),
 ) -> bytes:
-    """A newer trust list of the site's root; `decision` takes the place of the key that decided."""
+    """A newer trust list of the site's root; `decisions` take the place of the key that decided."""
     listing = talk.service.trust.listing
     gates = {gate: one for gate, one in listing.gates.items() if gate != without}
-    services = tuple(
-        (use, replace(one, record=decision.record(use=use, owner="service")))
-        if decision is not None and use is Use.DECISION
-        else (use, one)
-        for use, one in listing.services
-    )
+    services = listing.services
+    if decisions:
+        (decided,) = (one for use, one in services if use is Use.DECISION)
+        records = [decision.record(use=Use.DECISION, owner="service") for decision in decisions]
+        services = (
+            *((Use.DECISION, replace(decided, record=record)) for record in records),
+            *((use, one) for use, one in services if use is not Use.DECISION),
+        )
     payload = trust_payload(replace(listing, version=version, gates=gates, services=services))
     return cose.cosign(payload, keys=[key or talk.service.root], typ=TRUST_TYPE, external_aad=SITE.encode())
 
@@ -576,7 +742,7 @@ def test_what_a_key_signed_that_the_roots_took_back_is_let_go_on_disk_too_and_wh
     talk.comes(SnapshotReceived(talk.snapshot(version=1 << 52)))
     talk.comes(StandingReceived(talk.standing(version=1 << 52, snapshots={GATE: 1 << 52})))
     fresh = cose.SigningKey.generate()
-    document = listed(talk, version=2, decision=fresh)
+    document = listed(talk, version=2, decisions=(fresh,))
     assert talk.comes(TrustReceived(document)) == [
         KeepPolicy(PolicyFile.TRUST, document),
         KeepPolicy(PolicyFile.SNAPSHOT, b""),
@@ -592,6 +758,26 @@ def test_what_a_key_signed_that_the_roots_took_back_is_let_go_on_disk_too_and_wh
     assert talk.shows() is Signal.GRANTED
 
 
+def test_with_the_key_that_signed_the_standing_which_named_the_snapshot_its_age_is_gone():
+    talk, first, second = Lonely.ready(), cose.SigningKey.generate(), cose.SigningKey.generate()
+    both, one = (
+        listed(talk, version=2, decisions=(first, second)),
+        listed(talk, version=3, decisions=(second,)),
+    )
+    talk.comes(TrustReceived(both))
+    talk.service.decision = second
+    talk.comes(SnapshotReceived(talk.snapshot()))
+    talk.comes(StandingReceived(talk.standing(key=first)))
+    assert [kept.file for kept in left_between(talk)] == [PolicyFile.CONFIRMING, PolicyFile.STANDING]
+    assert talk.comes(TrustReceived(one)) == [
+        KeepPolicy(PolicyFile.CONFIRMING, b""),
+        KeepPolicy(PolicyFile.TRUST, one),
+    ]
+    talk.did.clear()
+    assert talk.shows() is Signal.NO_SERVICE
+    assert talk.said() == {"alone-too-long": 1}
+
+
 def test_a_trust_list_that_still_bears_out_what_is_held_leaves_it():
     talk = Lonely.provided()
     talk.comes(TrustReceived(listed(talk, version=2)))
@@ -603,7 +789,7 @@ def test_a_trust_list_that_still_bears_out_what_is_held_leaves_it():
 def test_a_command_of_a_key_that_the_roots_took_back_opens_nothing():
     talk = Lonely.provided()
     stolen, fresh = talk.service.decision, cose.SigningKey.generate()
-    talk.comes(TrustReceived(listed(talk, version=2, decision=fresh)))
+    talk.comes(TrustReceived(listed(talk, version=2, decisions=(fresh,))))
     talk.commanded(CommandKind.OPEN, IN, key=stolen)
     assert (talk.unlocked(), talk.ignored()) == ([], {"command-forged": 1})
     talk.commanded(CommandKind.OPEN, IN, key=fresh)
@@ -668,6 +854,21 @@ def test_a_clock_that_lost_its_battery_is_before_anything_that_was_signed():
     talk.restarts(CheckpointMemory(), held=held, linked=False)
     assert talk.shows() is Signal.NO_SERVICE
     assert talk.said() == {"alone-clock": 1}
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_clock_that_is_off_is_told_once_by_a_gate_that_is_alone(off: timedelta):
+    talk = Lonely.left()
+    talk.clock_is_off = off
+    assert talk.shows() is Signal.NO_SERVICE
+    talk.shows(at=OUT)
+    assert (talk.said(), talk.unlocked()) == ({"alone-clock": 2}, [])
+    talk.happens(LinkUp())
+    talk.recorded()
+    doubts = [
+        one for one in talk.messages() if isinstance(one, Status) and one.kind is StatusKind.CLOCK_DOUBTED
+    ]
+    assert len({one.sequence for one in doubts}) == 1
 
 
 def test_a_clock_that_is_set_back_while_the_power_is_off_is_before_what_the_gate_itself_has_written():
@@ -753,13 +954,14 @@ def test_a_lockdown_that_was_ordered_outlives_a_power_cut_until_a_later_standing
 def test_what_lies_in_the_place_of_an_order_and_is_none_is_no_order():
     talk = Lonely.ready()
     snapshot, standing = talk.snapshot(), talk.standing()
-    for wire in (
-        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, key=STRANGER),
-        talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, gate=OTHER_GATE),
-        talk.service.command(CommandKind.RELEASE, None, entry=104),
+    for wire, code in (
+        (talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, key=STRANGER), "command-forged"),
+        (talk.service.command(CommandKind.LOCK_DOWN, None, entry=104, gate=OTHER_GATE), "command-foreign"),
+        (talk.service.command(CommandKind.RELEASE, None, entry=104), "lockdown-misplaced"),
     ):
         held = Held(snapshot=snapshot, standing=standing, lockdown=wire)
         talk.restarts(CheckpointMemory(), held=held, linked=False)
+        assert talk.ignored() == {code: 1}
         assert talk.shows(at=OUT) is Signal.GRANTED
 
 
@@ -772,8 +974,9 @@ def test_a_reader_that_is_tampered_with_lets_nobody_in_alone():
 
 def test_a_topic_that_was_cleared_is_no_alarm_and_takes_nothing_away():
     talk = Lonely.provided()
-    assert talk.comes(SnapshotReceived(b"")) == []
-    assert talk.ignored() == {"snapshot-cleared": 1}
+    for cleared in (SnapshotReceived(b""), StandingReceived(b""), TrustReceived(b"")):
+        assert talk.comes(cleared) == []
+    assert talk.ignored() == {"snapshot-cleared": 1, "standing-cleared": 1, "trust-cleared": 1}
     assert alarms(talk) == []
     talk.happens(LinkDown())
     talk.passes(60)

@@ -188,19 +188,29 @@ def test_a_scan_is_sent_again_with_the_same_bytes_until_it_is_answered():
     assert talk.controller.tally.repeats == 3
 
 
-def test_a_scan_without_an_answer_is_given_up_and_told_not_taken():
+def test_a_scan_without_an_answer_is_given_up_and_told_not_taken_and_who_was_denied_is_written_down():
     talk = Talk.ready()
     scan = talk.scans()
+    (asked,) = [sent for sent in talk.messages() if isinstance(sent, Scan)]
     effects = talk.fires(TimerKind.DEADLINE)
     assert signals(effects) == [Signal.DENIED]
-    (sent,) = only(Publish, effects)
-    passage = talk.service.read(sent)
+    past, passage = (talk.service.read(sent) for sent in only(Publish, effects))
+    assert isinstance(past, Scan)
+    assert (past.offline_verdict, past.credential) == (Verdict.DENIED, asked.credential)
     assert isinstance(passage, Passage)
     assert (passage.outcome, passage.access_point) == (PassageOutcome.NOT_TAKEN, IN)
     assert passage.scan == hashlib.sha256(scan).digest()
     assert talk.controller.tally.given_up == 1
     assert only(Publish, talk.fires(TimerKind.RESEND)) == []
     assert talk.scans() != scan
+
+
+def test_a_scan_that_a_guard_was_asked_about_is_in_the_log_already():
+    talk = Talk.ready()
+    scan = talk.scans()
+    talk.hears(talk.service.answer(scan, Verdict.WAITING, valid=timedelta(seconds=30)))
+    (sent,) = only(Publish, talk.fires(TimerKind.DEADLINE))
+    assert isinstance(talk.service.read(sent), Passage)
 
 
 def test_a_second_card_waits_for_the_answer_to_the_first():

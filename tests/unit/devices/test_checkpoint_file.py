@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from devices.checkpoint_file import CHECKPOINTS, CheckpointFile, read_checkpoints
-from devices.cli import app
+from devices.cli.commands import app
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.events import KeepCheckpoints
 from devices.settings import SettingsError, read_gate_folder

@@ -1,7 +1,8 @@
 """Commands of the service: which a gate obeys, what it says of them, and what each does, told as transcripts."""
 
 import hashlib
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +112,37 @@ def test_a_command_that_does_not_count_moves_nothing_and_is_told_once(lie: str):
     assert len(told(talk)) == kinds
 
 
+def in_a_lockdown(talk: Talk) -> None:
+    talk.commanded(LOCK_DOWN, None)
+
+
+def in_use(talk: Talk) -> None:
+    talk.granted()
+    talk.happens(ContactOpened(IN))
+
+
+def beside_an_open_door(talk: Talk) -> None:
+    talk.granted(OUT)
+    talk.happens(ContactOpened(OUT))
+
+
+def about_to_start_anew(talk: Talk) -> None:
+    talk.commanded(REBOOT, None)
+
+
+@pytest.mark.parametrize("stands", [in_a_lockdown, in_use, beside_an_open_door, about_to_start_anew])
+def test_what_stands_in_the_way_of_a_command_is_another_reason_than_a_door_that_is_not_there(
+    stands: Callable[[Talk], None],
+):
+    talk = Talk.ready(doors={IN: {"partners": frozenset({OUT})}})
+    stands(talk)
+    assert not only(Unlock, talk.commanded(OPEN, IN))
+    assert talk.ignored() == {"command-prevented": 1}
+    assert told(talk)[-1][0] is StatusKind.COMMAND_REFUSED
+    talk.commanded(OPEN, AccessPointId("cellar"))
+    assert talk.ignored() == {"command-prevented": 1, "command-misplaced": 1}
+
+
 def test_a_command_behind_a_later_one_does_not_count():
     talk = Talk.ready()
     earlier, later = talk.service.command(), talk.service.command(RELEASE, None)
@@ -195,6 +227,88 @@ def test_the_first_command_after_a_quiet_night_opens_once_the_service_has_told_t
     assert not only(Unlock, talk.happens(CommandReceived(wire)))
     assert not only(Unlock, talk.hears(answer))
     assert talk.ignored() == {"command-untimed": 1, "command-repeated": 1, "answer-repeated": 1}
+
+
+def test_of_two_commands_that_wait_for_the_time_the_later_is_obeyed_and_the_other_told():
+    talk, night = quiet_night(lag=1)
+    earlier, later = talk.service.command(OPEN, OUT, after=night), talk.service.command(OPEN, IN, after=night)
+    talk.happens(CommandReceived(earlier))
+    talk.happens(CommandReceived(later))
+    assert talk.ignored() == {"command-untimed": 2, "command-overtaken": 1}
+    assert (StatusKind.COMMAND_REFUSED, None, digest(earlier)) in told(talk)
+    talk.happens(CommandReceived(earlier))
+    assert talk.ignored() == {"command-untimed": 2, "command-overtaken": 2}
+    [online] = {questions(talk)[0]}
+    answer = talk.service.answer(online, Verdict.RECORDED, issued=NOON + timedelta(seconds=night))
+    assert [unlock.access_point for unlock in only(Unlock, talk.hears(answer))] == [IN]
+
+
+def now(talk: Talk) -> datetime:
+    """What time it is at the service: a conversation begins at its noon, and at 1000 on the clock of its gate."""
+    return NOON + timedelta(seconds=talk.at - 1000)
+
+
+def questions(talk: Talk) -> list[bytes]:
+    """What the gate has asked to be answered and nothing else, in order."""
+    asked = {one.payload: talk.service.read(one) for one in talk.published}
+    return [wire for wire, message in asked.items() if getattr(message, "kind", None) is StatusKind.ONLINE]
+
+
+def answers_after(talk: Talk, seconds: float, *, rounds: int) -> None:
+    """A service that answers all that it hears, and each time so much later."""
+    answered: set[bytes] = set()
+    for _ in range(rounds):
+        fresh = [one.payload for one in talk.published if one.payload not in answered]
+        answered.update(fresh)
+        talk.passes(seconds)
+        talk.happens(BeaconReceived(talk.service.beacon(issued=now(talk))))
+        for wire in fresh:
+            talk.hears(talk.service.answer(wire, Verdict.RECORDED, issued=now(talk)))
+
+
+def test_a_service_that_answers_each_time_after_six_seconds_is_asked_for_the_time_once():
+    talk = Talk()
+    talk.happens(talk.started)
+    talk.happens(LinkUp())
+    answers_after(talk, 6, rounds=20)
+    assert len(questions(talk)) == 1
+
+
+def test_each_command_is_asked_for_once_while_the_service_is_slow_and_obeyed_when_it_is_quick_again():
+    talk = Talk()
+    talk.happens(talk.started)
+    talk.happens(LinkUp())
+    answers_after(talk, 6, rounds=5)
+    for asked in (2, 3):
+        wire = talk.service.command(LOCK_DOWN, None, issued=now(talk))
+        for _ in range(3):
+            talk.happens(CommandReceived(wire))
+        answers_after(talk, 6, rounds=5)
+        assert len(questions(talk)) == asked
+    talk.commanded(OPEN, IN, issued=now(talk))
+    talk.passes(0.8)
+    quick = talk.service.answer(questions(talk)[-1], Verdict.RECORDED, issued=now(talk))
+    assert only(Unlock, talk.hears(quick))
+    assert len(questions(talk)) == 4
+
+
+def test_a_service_that_answers_each_time_after_800_milliseconds_is_asked_for_nothing_else():
+    talk = Talk()
+    talk.happens(talk.started)
+    talk.happens(LinkUp())
+    answers_after(talk, 0.8, rounds=3)
+    talk.commanded(OPEN, IN, issued=now(talk))
+    answers_after(talk, 0.8, rounds=3)
+    assert questions(talk) == []
+    assert [kind for kind, *_ in told(talk)] == [StatusKind.OPENED]
+
+
+def test_a_lockdown_that_is_said_anew_while_it_waits_for_the_time_is_counted_and_alarms_nobody():
+    talk, night = quiet_night(lag=1)
+    for _ in range(3):
+        talk.commanded(LOCK_DOWN, None, after=night)
+    assert talk.ignored() == {"command-untimed": 3, "command-overtaken": 2}
+    assert StatusKind.COMMAND_REFUSED not in {kind for kind, *_ in told(talk)}
 
 
 def test_what_nobody_signed_makes_a_gate_ask_for_nothing():
@@ -325,7 +439,7 @@ def test_a_gate_does_not_start_anew_while_it_burns():
     talk = Talk.ready()
     talk.happens(FireDetected())
     assert not only(Restart, talk.commanded(REBOOT, None))
-    assert talk.ignored() == {"command-misplaced": 1}
+    assert talk.ignored() == {"command-prevented": 1}
 
 
 # -- together ---------------------------------------------------------------------------------------------------------

@@ -1,12 +1,17 @@
 """gatekeeper-device: what it writes, what it prints, and what it refuses."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from devices.cli import app
+from devices.cli import options_of_run
+from devices.cli.commands import app
 from devices.link import BrokerUrl, BrokerUrlError, GateLink
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, fingerprint, read_enrolment
@@ -115,3 +120,56 @@ def test_a_password_has_no_place_in_a_url_and_is_in_no_repr():
         BrokerUrl.parse("mqtt://gate:secret@broker")
     assert "secret" not in str(refused.value)
     assert "secret" not in repr(GateLink("mqtt://broker", gate=GATE, password="secret"))
+
+
+PLAIN = {
+    "as it is": ["--folder", "here", "--broker", "mqtt://broker"],
+    "another order": ["--broker", "mqtt://broker", "--folder", "here"],
+    "with all": ["--folder=/gate", "--broker=mqtts://b", "--authority", "ca.pem", "--desk", "https://desk"],
+}
+
+
+@pytest.mark.parametrize("arguments", PLAIN.values(), ids=PLAIN)
+def test_a_plain_run_is_read_as_the_command_reads_it(arguments: list[str]):
+    command: Any = typer.main.get_command(app)
+    read = command.commands["run"].make_context("run", list(arguments)).params
+    assert options_of_run(["run", *arguments]) == {name: value for name, value in read.items() if value}
+
+
+ELSE = {
+    "nothing": [],
+    "another command": ["check", "--folder", "here"],
+    "its help": ["run", "--help"],
+    "no broker": ["run", "--folder", "here"],
+    "no value": ["run", "--folder", "here", "--broker"],
+    "an option for a value": ["run", "--folder", "--broker", "mqtt://broker", "--desk"],
+    "a word too many": ["run", "--folder", "here", "--broker", "mqtt://broker", "there"],
+    "an option twice": ["run", "--folder", "here", "--folder", "there", "--broker", "mqtt://broker"],
+    "an option that is none": ["run", "--folder", "here", "--broker", "mqtt://broker", "--fast", "yes"],
+}
+
+
+@pytest.mark.parametrize("arguments", ELSE.values(), ids=ELSE)
+def test_every_other_line_is_left_to_who_explains_it(arguments: list[str]):
+    assert options_of_run(arguments) is None
+
+
+def test_a_gate_that_runs_has_nothing_in_memory_that_only_reads_command_lines(tmp_path: Path):
+    program = (
+        "import sys\n"
+        "from devices.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    print(end.code, *sorted({'typer', 'pydantic', 'rich'} & sys.modules.keys()))\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "run",
+        "--folder",
+        str(tmp_path),
+        "--broker",
+        "mqtt://127.0.0.1",
+    ]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (told.stdout, "gate.json cannot be read" in told.stderr) == ("1\n", True)

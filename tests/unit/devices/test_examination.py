@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from devices.cli import app
+from devices.cli.commands import app
 from devices.conformance.findings import Finding, Ledger, Outcome, exit_code
 from devices.conformance.report import Report
 from devices.conformance.script import Ask, Do, Reply
@@ -153,6 +153,14 @@ async def test_a_program_does_what_it_reads_and_says_what_it_saw():
 async def test_a_program_that_cannot_writes_nonsense_or_ends_does_nothing():
     async with program('{"number": 1, "done": false}\nnonsense\n{"done": "yes"}') as driver:
         assert [await driver.obey(OPEN) for _ in range(4)] == [Reply(done=False)] * 4
+
+
+async def test_what_a_program_writes_beside_its_answers_is_told_once(capsys: pytest.CaptureFixture[str]):
+    async with program('a line of a log \x1b[2J\nanother\n{"number": 3, "done": true}') as driver:
+        assert [await driver.obey(OPEN) for _ in range(3)] == [Reply(done=False)] * 2 + [Reply(done=True)]
+    told = capsys.readouterr().err
+    assert told.count("The driver wrote what is no answer: a line of a log ?[2J") == 1
+    assert "another" not in told
 
 
 async def test_a_reply_to_a_question_of_before_is_no_reply_to_this_one():

@@ -23,7 +23,7 @@ from devices.core.events import (
     TimerKind,
 )
 from devices.core.journal import Entry, Journal, JournalBounds, JournalFound
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.scan import read_upward
 from gatekeeper.core.trust import Use
@@ -328,6 +328,10 @@ class Refusing:
             if wire not in self.refused:
                 self.talk.hears(self.talk.service.answer(wire, Verdict.RECORDED))
 
+    def is_of_a_journal(self, sent: Publish) -> bool:
+        """Whether a message is of a journal, and not of the boot's stream."""
+        return self.talk.service.read(sent).boot != BOOT
+
     def waits_until_nothing_waits(self, *, most: int) -> int:
         """Let the gate send again what is not answered; gives how often it did."""
         for times in range(most):
@@ -358,6 +362,20 @@ def test_a_journal_that_is_refused_is_followed_by_a_new_one_and_what_was_refused
     ]
     assert (talk.disk.found.former, talk.controller.tally.lost) == ((), 0)
     assert not talk.controller._up.speaks_of(IN)
+
+
+def test_a_service_that_refuses_every_journal_is_not_asked_without_end():
+    talk = Talk.ready()
+    service = Refusing(talk)
+    talk.happens(TamperOpened(IN))
+    for _ in range(60):
+        fresh = talk.published[service.answered :]
+        service.refused |= {sent.payload for sent in fresh if service.is_of_a_journal(sent)}
+        service.answers()
+        talk.fires(TimerKind.JOURNAL, None)
+    assert len(only(BeginJournal, talk.did)) == 1
+    # Two journals, and for each of their oldest entries as many as it takes to know.
+    assert said(talk).count((StatusKind.ONLINE, BOOT)) <= 24
 
 
 def test_a_service_that_is_away_refuses_nothing():

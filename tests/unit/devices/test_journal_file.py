@@ -10,7 +10,8 @@ import pytest
 from devices.core.events import Append
 from devices.core.journal import Entry, Journal, JournalBounds, JournalFound
 from devices.core.journal_format import RECORDS, SLOTS, record, settled_slot, start_of
-from devices.journal_file import JOURNAL, JournalDamagedError, JournalFile, JournalInUseError
+from devices.journal_file import JOURNAL, JournalFile, JournalInUseError
+from devices.journal_port import JournalDamagedError
 from gatekeeper import cose
 from gatekeeper.model.fields import MOST
 from gatekeeper.model.ids import BootId, GateId

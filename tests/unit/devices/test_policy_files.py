@@ -70,8 +70,9 @@ def test_what_is_kept_is_read_at_the_start(tmp_path: Path):
     files.keep(KeepPolicy(PolicyFile.SNAPSHOT, OLD))
     files.keep(KeepPolicy(PolicyFile.SNAPSHOT, NEW))
     files.keep(KeepPolicy(PolicyFile.STANDING, OLD))
+    files.keep(KeepPolicy(PolicyFile.CONFIRMING, b"confirming"))
     files.write()
-    assert read_held(tmp_path) == Held(snapshot=NEW, standing=OLD)
+    assert read_held(tmp_path) == Held(snapshot=NEW, standing=OLD, confirming=b"confirming")
 
 
 def test_an_order_to_lock_down_is_on_disk_at_once_and_the_others_when_it_is_their_turn(tmp_path: Path):
@@ -136,13 +137,13 @@ async def test_what_is_to_be_kept_is_written_soon_and_off_the_event_loop(tmp_pat
     assert read_held(tmp_path).snapshot == NEW
 
 
-def test_the_trust_list_is_on_disk_before_what_is_believed_by_it(
+def test_what_others_are_believed_or_counted_by_is_on_disk_before_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     order: list[str] = []
     monkeypatch.setattr(policy_files, "write_whole", lambda path, _content: order.append(path.name))
     files = PolicyFiles(tmp_path)
-    for file in (PolicyFile.STANDING, PolicyFile.SNAPSHOT, PolicyFile.TRUST):
+    for file in (PolicyFile.STANDING, PolicyFile.CONFIRMING, PolicyFile.SNAPSHOT, PolicyFile.TRUST):
         files.keep(KeepPolicy(file, NEW))
     files.write()
-    assert order == ["trust.cose", "snapshot.cose", "standing.cose"]
+    assert order == ["trust.cose", "snapshot.cose", "confirming.cose", "standing.cose"]

@@ -1,7 +1,7 @@
 """Gates are brought what they need to be alone: what takes rights away at once, what gives them when it is made, all of it again after a loss."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -115,13 +115,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses; a minute and an hour stay what they are."""
     for pause in ("_SETTLED_AFTER", "_APART", "_AGAIN_AFTER", "_TOLD_TOGETHER"):
         monkeypatch.setattr(module, pause, timedelta(milliseconds=1))
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """A fault is told with all that it met, and to draw that for a terminal takes ten seconds."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture
@@ -481,9 +474,11 @@ async def test_a_build_that_fails_is_tried_again_and_ends_nothing(
         return whole(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Provisions, "_made", _fails_twice)
-    async with providing(broker, flow):
-        await broker.until(broker.is_provided)
+    with capture_logs() as logs:
+        async with providing(broker, flow):
+            await broker.until(broker.is_provided)
     assert len(failed) == 2
+    assert [log["event"] for log in logs] == ["no snapshots could be made"] * 2
 
 
 async def test_without_status_lists_nothing_is_said_until_there_are_some(
@@ -500,9 +495,11 @@ async def test_without_status_lists_nothing_is_said_until_there_are_some(
         return whole(self, of)
 
     monkeypatch.setattr(Provisions, "_signed_statuses", _fails_twice)
-    async with providing(broker, flow):
-        await broker.until(broker.is_provided)
+    with capture_logs() as logs:
+        async with providing(broker, flow):
+            await broker.until(broker.is_provided)
     assert len(failed) == 2
+    assert [log["event"] for log in logs] == ["no status lists could be made"] * 2
 
 
 async def test_a_badge_of_an_index_that_no_list_holds_is_not_listed(

@@ -401,3 +401,14 @@ WHERE site_id = $1
         OR position('"status":"released"'::bytea IN body) > 0
     )
 ORDER BY seq;
+
+-- name: given_up
+-- What gates said lately, from an entry on, of scans on which nobody passed and which were not granted before, in order.
+SELECT seq, at, body
+FROM entry
+WHERE site_id = $1
+    AND seq >= $2
+    AND kind = 'passage.not-taken'
+    AND at >= (SELECT at FROM entry WHERE site_id = $1 ORDER BY seq DESC LIMIT 1) - $3::interval
+    AND position('"grant":'::bytea IN body) = 0
+ORDER BY seq;

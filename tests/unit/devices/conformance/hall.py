@@ -46,22 +46,28 @@ from devices.core.events import (
     JournalBegun,
     JournalSettled,
     KeepCheckpoints,
+    KeepPolicy,
     LinkDown,
     LinkUp,
+    PolicyFile,
     ProofGiven,
     Publish,
     ReadEntries,
     Settle,
+    SnapshotReceived,
+    StandingReceived,
     Started,
     StartTimer,
     Timer,
     TimerFired,
+    TrustReceived,
     Unlock,
     WallTime,
 )
 from devices.core.journal import JournalFound
+from devices.core.standby import Held, Standby
 from devices.core.telling import Telling
-from devices.journal_file import MemoryJournal
+from devices.journal_port import MemoryJournal
 from gatekeeper import cose
 from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.pin import pin_info, seal_pin
@@ -69,11 +75,20 @@ from gatekeeper.core.trust import Trust, read_trust
 from gatekeeper.model.ids import AccessPointId, BootId, GateId, SiteId
 from gatekeeper.model.messages import ClockQuality
 from gatekeeper.model.places import Direction
-from gatekeeper.model.topics import PREFIX, Channel, beacon_topic, checkpoint_topic, gate_topic
+from gatekeeper.model.topics import (
+    PREFIX,
+    Channel,
+    beacon_topic,
+    checkpoint_topic,
+    gate_topic,
+    standing_topic,
+    trust_topic,
+)
 
 SITE, GATE, DOOR = SiteId("hall"), GateId("foreign"), AccessPointId("door")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATENCY, REACTION = 0.005, 0.05
+BEGIN = 1000.0
 LONGEST = 600.0
 
 
@@ -97,6 +112,7 @@ def question(key: cose.SigningKey, **changes: Any) -> Question:
         held=timedelta(seconds=2),
         period=timedelta(seconds=2),
         started=NOON,
+        decides_alone=True,
         record=key.record(use="gate", owner=GATE),
         keys=keys,
         badges=badges_of(SITE, keys, issued=NOON, number=bytes.fromhex("BA839D07")),
@@ -131,6 +147,7 @@ class HallGate:
     believing_type = Believing
     doors_type = Doors
     asking_type = Asking
+    standby_type = Standby
 
     def __init__(self, asked: Question, key: cose.SigningKey) -> None:
         self.asked, self.key = asked, key
@@ -147,6 +164,7 @@ class HallGate:
 
         # What is on its disk.
         self.disk = MemoryJournal(BootId(b"journal1"))
+        self.files: dict[PolicyFile, bytes] = {}
 
     # -- what the hall calls ------------------------------------------------------------------------------------------
 
@@ -173,6 +191,9 @@ class HallGate:
             checkpoint_topic(SITE): CheckpointReceived,
             gate_topic(SITE, GATE, Channel.DECISION): AnswerReceived,
             gate_topic(SITE, GATE, Channel.COMMAND): CommandReceived,
+            gate_topic(SITE, GATE, Channel.POLICY): SnapshotReceived,
+            standing_topic(SITE): StandingReceived,
+            trust_topic(SITE): TrustReceived,
         }
         self.happens(kinds[topic](wire))
 
@@ -221,11 +242,14 @@ class HallGate:
             boot=self.boot(),
             agent="hall-gate 1",
             checkpoints=self.memory,
+            anchor=anchor_of(SITE, self.asked.keys),
+            held=self.policies(),
         )
         becomes(made._telling, self.telling_type)
         becomes(made._believing, self.believing_type)
         becomes(made._doors, self.doors_type)
         becomes(made._asking, self.asking_type)
+        becomes(made._standby, self.standby_type)
         self.spoil(made)
         return made
 
@@ -237,6 +261,11 @@ class HallGate:
 
     def start(self) -> None:
         self.timers.clear()
+        if PolicyFile.TRUST in self.files:
+            anchor = anchor_of(SITE, self.asked.keys)
+            kept = read_trust(self.files[PolicyFile.TRUST], anchor=anchor, not_below=0)
+            assert isinstance(kept, Trust)
+            self.trust = kept
         self.controller = self.made()
         self.happens(Started(self.found()))
         self.happens(ContactClosed(DOOR))
@@ -245,6 +274,15 @@ class HallGate:
     def found(self) -> JournalFound:
         """The journal as a start finds it on disk."""
         return self.disk.found
+
+    def policies(self) -> Held:
+        """What a start finds on disk of what the service signed."""
+        return Held(
+            snapshot=self.files.get(PolicyFile.SNAPSHOT),
+            standing=self.files.get(PolicyFile.STANDING),
+            confirming=self.files.get(PolicyFile.CONFIRMING) or None,
+            lockdown=self.files.get(PolicyFile.LOCKDOWN),
+        )
 
     def link(self) -> None:
         self.linked = True
@@ -275,7 +313,7 @@ class HallGate:
     def happens(self, event: Event) -> None:
         if self.controller is None:
             return
-        wall = WallTime(NOON + timedelta(seconds=self.at), ClockQuality.FREE_RUNNING)
+        wall = WallTime(self.asked.started + timedelta(seconds=self.at - BEGIN), ClockQuality.FREE_RUNNING)
         effects = self.controller.step(event, at=self.at, wall=wall)
         for effect in effects:
             self.do(effect)
@@ -312,6 +350,8 @@ class HallGate:
                 self.happens(ProofGiven(access_point=access_point, signature=signature))
             case KeepCheckpoints(memory=memory):
                 self.memory = memory
+            case KeepPolicy(file=file, wire=wire):
+                self.files[file] = wire
 
     def say(self, topic: str, wire: bytes, qos: int) -> None:
         self.publish(topic, wire, qos=qos, retained=False)
@@ -319,7 +359,7 @@ class HallGate:
 
 def examined(asked: Question, gate: HallGate, only: Collection[str] = ()) -> dict[str, Finding]:
     """Examine a gate: the findings."""
-    at = 1000.0
+    at = BEGIN
     examination = Examination(asked, at=at, only=only)
     queue: list[tuple[float, int, Callable[[float], None]]] = []
     order = count()
@@ -349,7 +389,7 @@ def examined(asked: Question, gate: HallGate, only: Collection[str] = ()) -> dic
     while not examination.finished:
         times = [queue[0][0] if queue else None, examination.due, gate.due]
         at = min(time for time in times if time is not None)
-        assert at < 1000 + LONGEST, f"the examination does not end: {examination.trial}"
+        assert at < BEGIN + LONGEST, f"the examination does not end: {examination.trial}"
         if queue and queue[0][0] <= at:
             heapq.heappop(queue)[2](at)
             continue
@@ -357,4 +397,7 @@ def examined(asked: Question, gate: HallGate, only: Collection[str] = ()) -> dic
             gate.wake(at)
         if examination.due is not None and examination.due <= at:
             do(examination.wake(at=at))
+    # What was said last arrives as well.
+    while queue:
+        heapq.heappop(queue)[2](at)
     return examination.findings

@@ -14,7 +14,7 @@ from gpiod.line import Direction
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from devices.cli import app
+from devices.cli.commands import app
 from devices.core.events import Signal
 from devices.hardware.fake_chip import FakeChip
 from devices.hardware.fitting import EitherSwitch, KeypadDisplay, described, opened
@@ -118,7 +118,7 @@ def test_a_gate_starts_without_the_packages_of_hardware_and_names_the_one_that_i
     program = f"""
 import sys
 sys.modules.update(gpiod=None, osdp_sys=None)
-import devices.app, devices.cli.gate
+import devices.app, devices.running
 from devices.hardware.fitting import opened
 from devices.hardware.settings import *
 from devices.hardware.wiegand_format import FORMATS
@@ -130,7 +130,7 @@ readers = {{
 try:
     with opened({{"x": PointHardware(reader=readers[{package!r}], strike=strike)}}):
         pass
-except devices.cli.gate.HardwareError as error:
+except devices.running.HardwareError as error:
     print(error)
 """
     told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """The simulated barracks: its people, what they learn, and what its gates saw."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from devices.settings import SettingsError
 from devices.simulator.barracks import Barracks
 from devices.simulator.people import ground_of, read_people
 from devices.simulator.walker import Walker
+from gatekeeper import cose
 from gatekeeper.model.ids import AccessPointId, GateId
 from gatekeeper.model.messages import ByToken
 from gatekeeper.model.reasons import Reason
@@ -91,6 +93,21 @@ def test_a_policy_that_the_host_did_not_sign_is_not_simulated(folder: Path, tmp_
     policy[-1] ^= 1
     (copy / "policy.cose").write_bytes(policy)
     with pytest.raises(SettingsError, match=r"policy of .* is not believed"):
+        _barracks(copy)
+
+
+def test_nobody_walks_through_a_gate_whose_key_is_elsewhere(folder: Path, tmp_path: Path):
+    copy = tmp_path / "fort"
+    shutil.copytree(folder, copy)
+    (copy / "gates" / FRONT / "key.pem").write_bytes(cose.SigningKey.generate().to_pem())
+    barracks = _barracks(copy)
+    assert FRONT not in barracks._posts
+    walkers = barracks._chosen(10)
+    assert len(walkers) == len(barracks._people)
+    assert {door.gate for walker in walkers for door in walker.doors} <= barracks._posts.keys()
+    for gate in (copy / "gates").iterdir():
+        (gate / "key.pem").write_bytes(cose.SigningKey.generate().to_pem())
+    with pytest.raises(SettingsError):
         _barracks(copy)
 
 
