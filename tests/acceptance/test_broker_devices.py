@@ -71,6 +71,7 @@ async def test_a_stock_reader_in_the_clear_and_its_bridge_over_tls_hear_each_oth
         bridge = await over_tls(stack, site, SHED)
         await reader.subscribe("cmnd/shed/#")
         await bridge.subscribe("tele/shed/SENSOR")
+        await reader.publish("tele/shed/STATE", b"what nobody needs is dropped, and the device stays")
         await reader.publish("tele/shed/SENSOR", READING)
         assert await bridge.next_message() == ("tele/shed/SENSOR", READING)
         assert await bridge.publish("cmnd/shed/Backlog", OPEN) == "Success"

@@ -86,7 +86,8 @@ def _rights_of(kind: str, bridge: Mapping[Any, Any], gate: GateId, prefix: str) 
             return BridgeRights(
                 hears=(topic,),
                 says=(f"{relay}/Backlog", f"{relay}/Power1"),
-                devices_say=_said_by_tasmota(found[1]),
+                # It says more, which is dropped: whoever has its password is to fill no broker with topics.
+                devices_say=(topic, _will_of_tasmota(found[1])),
                 devices_hear=(f"{relay}/#",),
             )
         case "esp-rfid", {"topic": str(topic)}:
@@ -108,7 +109,7 @@ def _rights_of(kind: str, bridge: Mapping[Any, Any], gate: GateId, prefix: str) 
                 dict.fromkeys(_topic(one, prefix) for one in map(_opening, doors) if one is not None)
             )
             relays = [found[1] for one in opens if (found := _TASMOTA_COMMAND.fullmatch(one))]
-            beside = tuple(one for relay in relays for one in _said_by_tasmota(relay))
+            beside = tuple(_will_of_tasmota(relay) for relay in relays)
             return BridgeRights(hears=said, says=opens, devices_say=(*said, *beside), devices_hear=opens)
         case _:
             return None
@@ -121,9 +122,9 @@ def _topic(text: str, prefix: str) -> str:
     return text
 
 
-def _said_by_tasmota(device: str) -> tuple[str, str]:
-    # A broker turns away whoever leaves a will (tele/<device>/LWT) on a topic that is not theirs.
-    return f"tele/{device}/#", f"stat/{device}/#"
+def _will_of_tasmota(device: str) -> str:
+    # A broker turns away whoever leaves a will on a topic that is not theirs.
+    return f"tele/{device}/LWT"
 
 
 def _opening(door: object) -> str | None:

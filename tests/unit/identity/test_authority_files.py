@@ -172,7 +172,7 @@ def test_a_device_s_password_is_kept_hashed_and_another_takes_its_place(folder: 
     assert first != second
     assert second not in kept
     assert written(folder) == (BROKER_ACL, DEVICE_ACL)
-    assert "topic write tele/shed/#" in folder.read(DEVICE_ACL).decode()
+    assert "topic write tele/shed/SENSOR" in folder.read(DEVICE_ACL).decode()
     assert written(folder, GateId("shed-reader")) == (BROKER_ACL, DEVICE_ACL)
     assert login not in folder.read(DEVICE_ACL).decode(), "the devices of a revoked bridge reach nothing"
 

@@ -65,10 +65,10 @@ BRIDGES: dict[str, dict[str, Any]] = {
         ],
     },
 }
-#: what stock devices say and hear, by their makers' documentation (schemas/bridges.md)
+#: what stock devices must be able to say and hear, by their makers' documentation (schemas/bridges.md)
 DEVICES: dict[str, tuple[list[str], list[str]]] = {
     "tasmota": (
-        ["tele/shed/SENSOR", "tele/shed/STATE", "tele/shed/LWT", "stat/shed/RESULT"],
+        ["tele/shed/SENSOR", "tele/shed/LWT"],
         ["cmnd/shed/Backlog", "cmnd/shed/Power1"],
     ),
     "esp-rfid": (["rfid/send"], ["rfid/cmd"]),
@@ -77,7 +77,7 @@ DEVICES: dict[str, tuple[list[str], list[str]]] = {
         ["uhppoted/gateway/requests/device/door/lock:open"],
     ),
     "onvif": (
-        ["onvif/front/onvif-ej/tns1:Door/State/DoorPhysicalState/&D1", "tele/relay/LWT", "stat/relay/RESULT"],
+        ["onvif/front/onvif-ej/tns1:Door/State/DoorPhysicalState/&D1", "tele/relay/LWT"],
         ["cmnd/relay/Backlog"],
     ),
 }
@@ -213,7 +213,10 @@ def test_each_login_has_its_own_bridge_s_topics_and_the_devices_of_a_revoked_bri
     bridges = {GATE: rights("tasmota"), GateId("yard-reader"): rights("esp-rfid"), GateId("odd"): None}
     logins = [device_login(GATE), device_login(GateId("yard-reader"), "left"), device_login(GateId("odd"))]
     text = device_rights(logins, revoked_gates=[], bridges=bridges)
-    assert "user device.shed-reader\ntopic read cmnd/shed/#\ntopic write tele/shed/#\n" in text
+    assert (
+        "user device.shed-reader\ntopic read cmnd/shed/#\ntopic write tele/shed/SENSOR\ntopic write tele/shed/LWT\n"
+        in text
+    )
     assert "user device-left.yard-reader\ntopic read rfid/cmd\ntopic write rfid/send\n" in text
     assert "odd" not in text
     assert "shed" not in device_rights(logins, revoked_gates=[GATE], bridges=bridges)
