@@ -140,7 +140,7 @@ def broker(
         "crl.pem": folder.read(BROKER_CRL),
     }
     if devices is not None:
-        logins = folder.read_secret(DEVICE_PASSWORDS) if folder.holds(DEVICE_PASSWORDS) else b""
+        logins = folder.read(DEVICE_PASSWORDS) if folder.holds(DEVICE_PASSWORDS) else b""
         contents |= {"device-acl": folder.read(DEVICE_ACL), "device-passwords": logins}
     make_folder(out)
     see_new(*(out / name for name in (*contents, _SERVER)))

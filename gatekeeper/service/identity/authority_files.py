@@ -229,13 +229,21 @@ def _write_revoked(
 ) -> bool:
     """Write the list of revoked certificates, unless the one that is there names the same; whether it was written."""
     revoked = {one.serial: one.revoked for one in issued if one.revoked is not None and one.until > now}
-    if folder.holds(BROKER_CRL):
-        there = x509.load_pem_x509_crl(folder.read(BROKER_CRL))
-        if {one.serial_number for one in there} == revoked.keys():
-            return False
+    if _listed(folder) == revoked.keys():
+        return False
     listed = [RevokedCertificate(serial=serial, at=at) for serial, at in revoked.items()]
     folder.write(BROKER_CRL, to_pem(authority.revocations(listed, now=now)))
     return True
+
+
+def _listed(folder: SiteFolder) -> set[int] | None:
+    """The numbers on the list that is there; None when there is none, or one that nobody can read."""
+    if not folder.holds(BROKER_CRL):
+        return None
+    try:
+        return {one.serial_number for one in x509.load_pem_x509_crl(folder.read(BROKER_CRL))}
+    except ValueError:
+        return None
 
 
 # -- devices that log in with a password -------------------------------------------------------------------------------------
@@ -253,7 +261,7 @@ def admit_device(folder: SiteFolder, login: str) -> str:
 def _logins(folder: SiteFolder) -> dict[str, str]:
     if not folder.holds(DEVICE_PASSWORDS):
         return {}
-    lines = folder.read_secret(DEVICE_PASSWORDS).decode().splitlines()
+    lines = folder.read(DEVICE_PASSWORDS).decode().splitlines()
     return {name: hashed for name, _, hashed in (line.partition(":") for line in lines)}
 
 

@@ -179,7 +179,8 @@ def test_a_device_s_password_is_kept_hashed_and_another_takes_its_place(folder: 
 
 def test_a_file_that_nobody_understands_keeps_nobody_from_revoking_a_gate(folder: SiteFolder):
     folder.write("gates/odd/gate.json", b"{")
-    assert written(folder, GATE) == (BROKER_ACL,)
+    folder.write(BROKER_CRL, b"half a list")
+    assert written(folder, GATE) == (BROKER_CRL, BROKER_ACL)
     rights = folder.read(BROKER_ACL).decode()
     assert f"user {GATE}\ntopic deny #" in rights
     assert "user odd" not in rights
