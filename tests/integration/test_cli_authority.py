@@ -183,6 +183,22 @@ def test_a_device_of_a_bridge_gets_a_login_and_its_password_is_shown_once(hold: 
     assert site.read_secret(DEVICE_PASSWORDS).decode().count("\n") == 2
 
 
+def test_a_bridge_that_was_written_by_hand_gets_its_rights_with_the_login_of_its_first_device(
+    hold: Hold, site: SiteFolder
+):
+    gate = site.gates()[0]
+    bridge = {"kind": "esp-rfid", "topic": "yard-rfid", "cards": "mifare", "doors": []}
+    site.write(in_gate(gate, "gate.json"), json.dumps({"bridge": bridge}).encode())
+    said = ca(hold, "device", gate, "--name", "left")
+    assert "Carry device-passwords and device-acl and acl from" in said.err
+    assert (
+        f"user {gate}\ntopic read yard-rfid/send\ntopic write yard-rfid/cmd\n"
+        in site.read(BROKER_ACL).decode()
+    )
+    assert f"user device-left.{gate}\n" in site.read(DEVICE_ACL).decode()
+    assert "Carry device-passwords and device-acl from" in ca(hold, "device", gate, "--name", "left").err
+
+
 def test_who_is_no_bridge_has_no_devices(hold: Hold, site: SiteFolder):
     gate = next(
         gate for gate in site.gates() if "bridge" not in json.loads(site.read(in_gate(gate, "gate.json")))

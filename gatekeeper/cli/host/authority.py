@@ -218,12 +218,14 @@ def device(
     read_authority(folder)
     with folder.alone():
         password = admit_device(folder, login)
-    write_anew(settings, folder, read_current_trust(folder))
+    changed = write_anew(settings, folder, read_current_trust(folder))
     say(
         f"User {login}; its client id is the same, whatever it says. It may publish {', '.join(rights.devices_say)}. Its password:"
     )
     typer.echo(password)
-    say_carry(folder, (DEVICE_PASSWORDS, DEVICE_ACL), until_then="Until then the device is turned away.")
+    # What its bridge reaches may have been written into gate.json since acl was.
+    carried = tuple(dict.fromkeys((DEVICE_PASSWORDS, DEVICE_ACL, *changed)))
+    say_carry(folder, carried, until_then="Until then the device is turned away, or nobody hears it.")
 
 
 @app.command()
