@@ -30,6 +30,7 @@ from devices.core.events import (
     AskProof,
     BeaconReceived,
     BeginJournal,
+    Bequeath,
     CallOut,
     CancelTimer,
     CardPresented,
@@ -51,6 +52,7 @@ from devices.core.events import (
     Publish,
     ReadEntries,
     Restart,
+    Retain,
     Settle,
     Show,
     Signal,
@@ -347,8 +349,8 @@ class GateAgent:
 
     def _do(self, effect: Effect) -> None:
         match effect:
-            case Publish(topic=topic, payload=payload, qos=qos):
-                self._link.publish(topic, payload, qos=qos)
+            case Publish() | Retain() | Bequeath():
+                self._send(effect)
             case Append() | Settle() | ReadEntries() | BeginJournal():
                 self._journal.take(effect)
             case StartTimer() | CancelTimer():
@@ -371,6 +373,17 @@ class GateAgent:
                 self._restart.set()
             case _:
                 assert_never(effect)
+
+    def _send(self, sent: Publish | Retain | Bequeath) -> None:
+        match sent:
+            case Publish(topic=topic, payload=payload, qos=qos):
+                self._link.publish(topic, payload, qos=qos)
+            case Retain(topic=topic, payload=payload):
+                self._link.retain(topic, payload)
+            case Bequeath(topic=topic, payload=payload):
+                self._link.bequeath(topic, payload)
+            case _:
+                assert_never(sent)
 
     def _set_timer(self, effect: StartTimer | CancelTimer) -> None:
         self._cancel(effect.timer)

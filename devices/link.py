@@ -4,6 +4,7 @@
 
 The session is clean: what the broker held for an absent gate is worth nothing, for no grant outlives five seconds. What is
 published without a link is dropped, and so is what comes in faster than the loop takes it; the controller sends again.
+A goodbye is no secret: the broker says the will of a session that ends in order, too.
 paho's thread never sees an exception of ours, and comes back by itself after every loss.
 
 It knows no message and keeps none. The password is in no log, error or repr.
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 import structlog
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from typing_extensions import override
@@ -36,6 +38,7 @@ _MOST_UNREAD: Final = 1000
 _MOST_AT_ONCE: Final = 16
 _MOST_UNSENT: Final = 1000
 _SEND_RETAINED, _SKIP_RETAINED = 0, 2
+_WITH_WILL: Final = ReasonCode(PacketTypes.DISCONNECT, identifier=0x04)
 
 
 class BrokerUrlError(ValueError):
@@ -149,7 +152,7 @@ class GateLink:
         """Say goodbye and stop the thread. Nothing is delivered afterwards."""
         self._loop = None
         self._up = False
-        self._client.disconnect()
+        self._client.disconnect(_WITH_WILL)
         await asyncio.to_thread(self._client.loop_stop)
         # paho leaves the pair of sockets with which its thread is woken to the garbage collector.
         self._client._reset_sockets()  # noqa: SLF001 - there is no other way to close them
@@ -168,6 +171,15 @@ class GateLink:
         """Send, never retained; without a link it is dropped."""
         if self._up:
             self._client.publish(topic, payload, qos=qos, retain=False)
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Send once, and have the broker keep it; without a link it is dropped."""
+        if self._up:
+            self._client.publish(topic, payload, qos=0, retain=True)
+
+    def bequeath(self, topic: str, payload: bytes) -> None:
+        """Have the broker retain this when the next connection is lost, or ends."""
+        self._client.will_set(topic, payload, qos=0, retain=True)
 
     # -- in paho's thread -----------------------------------------------------------------------------------------
 

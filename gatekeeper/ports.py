@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from gatekeeper.core.hearing import Heard
 from gatekeeper.core.memory import Opening, Usage
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.presence import Presence
@@ -27,6 +28,7 @@ __all__ = [
     "DeletionOutdatedError",
     "Dispute",
     "Doomed",
+    "GateLinkRow",
     "Inbound",
     "KeyVault",
     "Ledger",
@@ -119,8 +121,12 @@ class Transport(Protocol):
         filters: Sequence[str],
         on_message: Callable[[Inbound], None],
         on_link: Callable[[bool], None],
+        standing: Sequence[str] = (),
     ) -> None:
-        """Connect and subscribe; raise TransportError when that fails within the time limit."""
+        """Connect and subscribe; raise TransportError when that fails within the time limit.
+
+        Of what is under `standing` filters every link brings what the broker retains, and nothing is kept for us meanwhile.
+        """
         ...
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
@@ -217,6 +223,15 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateLinkRow:
+    """What an engine knows of a gate's link, and the SHA-256 of the newest snapshot that was made for it."""
+
+    gate: GateId
+    heard: Heard
+    made: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChange:
     """A signed change waiting for the engine. `name` is sealed, as it is kept, and is not in the signed bytes."""
 
@@ -299,6 +314,10 @@ class Loaded:
     `core.lockdowns`)."""
     given_up: Sequence[tuple[int, datetime, bytes]] = ()
     """The entries of scans that gates gave up unanswered, of the last minutes of the log (see `core.sequences`)."""
+    links: Sequence[GateLinkRow] = ()
+    """What the last engine knew of the gates' links."""
+    silence_entries: Sequence[tuple[int, datetime, bytes]] = ()
+    """The entries of gates that fell silent and were heard again: seq, instant and body, in order (see `core.hearing`)."""
 
 
 class Ledger(Protocol):
@@ -357,6 +376,10 @@ class Ledger(Protocol):
 
     async def bury(self, site: SiteId, letters: Sequence[DeadLetter]) -> None:
         """Keep refused bytes with their reason."""
+        ...
+
+    async def keep_links(self, site: SiteId, *, epoch: int, rows: Sequence[GateLinkRow]) -> None:
+        """Keep what is known of all gates' links, and of no other gate; nothing when the epoch is not ours any more."""
         ...
 
     async def checkpoint(

@@ -18,6 +18,7 @@ from devices.conformance.stage import Heard, Stage
 from devices.conformance.throughout import judge_throughout
 from devices.conformance.trials import TRIALS, Trial, perform
 from gatekeeper.model.messages import Hello
+from gatekeeper.model.topics import Channel
 
 __all__ = ["Effect", "Examination"]
 
@@ -68,8 +69,10 @@ class Examination:
         return self._go_on(None)
 
     def hear(self, topic: str, wire: bytes, *, qos: int, retained: bool, at: float) -> list[Effect]:
-        """Take what came up."""
+        """Take what came up; what a gate says of its link is of no stream and judged by nobody."""
         self._stage.now = at
+        if topic.endswith(f"/{Channel.LINK}"):
+            return []
         heard, answers = self._stage.hear(topic, wire, qos=qos, retained=retained)
         effects: list[Effect] = [*answers]
         if self._step is not None and self._step.wanted is not None and self._step.wanted(heard):

@@ -78,7 +78,7 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
         "The session is MQTT 5 and clean, and user name and client id are the gate's name.",
         _BY_HAND,
     ),
-    ("021", _C, "Messages go up at QoS 1, not retained."),
+    ("021", _C, "Messages that are to be answered go up at QoS 1, not retained."),
     ("022", _C, "Below its own name the gate publishes on channels that exist, and on no others."),
     # The hello, and numbers.
     ("030", _C, "The first message of a boot is a hello, with number 1."),

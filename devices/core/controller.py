@@ -33,6 +33,7 @@ This module takes the events and hands each to the part that it concerns. The pa
     turn, lane  the step under way; what is the case at one access point
     telling     what is said of what happened
     believing   beacons, checkpoints, and what the gate may decide by (rules 3, 5 and 8)
+    linking     that the gate is there
     doors       the strikes, contacts, exit buttons and the fire input (rules 2 and 6)
     orders      commands (rules 2 and 7)
     deciding    what the gate decides by itself (rule 8)
@@ -86,6 +87,7 @@ from devices.core.events import (
 )
 from devices.core.journal import Entry, Journal, JournalBounds
 from devices.core.lane import Doorway, Exit, Lane, Limits
+from devices.core.linking import Linking
 from devices.core.orders import Orders
 from devices.core.outbox import Outbox, Sent
 from devices.core.standby import Held, Standby
@@ -192,6 +194,14 @@ class Controller:
             commands=self._commands,
             time=self._time,
         )
+        self._linking: Final = Linking(
+            turn=self._turn,
+            beacons=self._beacons,
+            standby=self._standby,
+            topic=gate_topic(site, gate, Channel.LINK, prefix=prefix),
+            key=key,
+            boot=boot,
+        )
         self._doors: Final = Doors(turn=self._turn, telling=self._telling, lanes=self._lanes, limits=limits)
         self._orders: Final = Orders(
             turn=self._turn,
@@ -271,6 +281,7 @@ class Controller:
                 self._hear(event)
             case SnapshotReceived() | StandingReceived() | TrustReceived():
                 self._believing.take_policy(event)
+                self._linking.say()
             case TimerFired(timer):
                 self._timer(timer)
             case _:
@@ -291,6 +302,7 @@ class Controller:
             journal=self._up.journal.end,
         )
         self._up.greet(hello, at=self._turn.at)
+        self._linking.prepare()
         if event.journal.damaged:
             self._telling.tell(StatusKind.JOURNAL_DAMAGED, None)
         for refused in self._standby.refused:
@@ -298,6 +310,7 @@ class Controller:
 
     def _link(self, *, up: bool) -> None:
         self._up.link(up=up, at=self._turn.at)
+        self._linking.link(up=up)
         if up:
             self._asking.link_is_back()
 
@@ -308,6 +321,7 @@ class Controller:
                 self._answer(wire)
             case BeaconReceived(wire):
                 self._believing.take_beacon(wire)
+                self._linking.say()
             case CheckpointReceived(wire):
                 self._believing.take_checkpoint(wire)
             case CommandReceived(wire):

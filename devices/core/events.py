@@ -23,6 +23,7 @@ __all__ = [
     "AskProof",
     "BeaconReceived",
     "BeginJournal",
+    "Bequeath",
     "CallOut",
     "CancelTimer",
     "CardPresented",
@@ -50,6 +51,7 @@ __all__ = [
     "ReaderHeard",
     "ReaderLost",
     "Restart",
+    "Retain",
     "Settle",
     "Show",
     "Signal",
@@ -360,6 +362,22 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retain:
+    """Send bytes to the broker at QoS 0, which keeps them for whoever comes later."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bequeath:
+    """Leave bytes with the broker as the will of the next connection: it retains them when that is lost, or ends."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
     """Put an entry of the journal on disk, after those before it; `Appended` or `AppendFailed` says what came of it."""
 
@@ -489,6 +507,8 @@ class Restart:
 
 Effect: TypeAlias = (
     Publish
+    | Retain
+    | Bequeath
     | Append
     | Settle
     | ReadEntries

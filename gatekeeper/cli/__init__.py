@@ -72,7 +72,7 @@ _COMMANDS = {
     "gate": Where(
         module="gatekeeper.cli.host.doors",
         attribute="gate",
-        help="Enrol gates, admit them, revoke them; open a door from afar, start a gate anew.",
+        help="Enrol gates, admit them, revoke them; show who is there; open a door from afar, start a gate anew.",
     ),
     "ca": Where(
         module="gatekeeper.cli.host.authority", attribute="app", help="The site's own certificate authority."

@@ -105,6 +105,8 @@ class Kind(StrEnum):
     PASSAGE_EXITED = "passage.exited"
     DOOR_COMMANDED = "door.commanded"
     GATE_COMMANDED = "gate.commanded"
+    GATE_SILENT = "gate.silent"
+    GATE_HEARD = "gate.heard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

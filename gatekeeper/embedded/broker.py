@@ -103,6 +103,7 @@ pattern write {PREFIX}/v1/+/%u/passage
 pattern write {PREFIX}/v1/+/%u/status
 pattern write {PREFIX}/v1/+/%u/hello
 pattern write {PREFIX}/v1/+/%u/journal
+pattern write {PREFIX}/v1/+/%u/link
 pattern read {PREFIX}/v1/+/%u/decision
 pattern read {PREFIX}/v1/+/%u/command
 pattern read {PREFIX}/v1/+/%u/policy

@@ -7,7 +7,7 @@ makers of gates). Reading is strict: a missing key, an unknown key, a wrong type
 Every message upward carries the id of its stream and one sequence that rises by one over all channels of the stream, so
 that a missing message shows. A gate has two streams: its boot, and its journal, whose id and sequence survive restarts.
 Every message upward is answered on the gate's decision topic: a scan with granted or denied,
-anything else with recorded.
+anything else with recorded. A `Link` stands in no stream, is not answered and not written down: it says that a gate is there.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,6 +42,8 @@ __all__ = [
     "COMMAND_VALIDITY",
     "DECISION_TYPE",
     "HELLO_TYPE",
+    "LINK_PERIOD",
+    "LINK_TYPE",
     "LONGEST_WAIT",
     "MAX_CHECKPOINT_BYTES",
     "MAX_MESSAGE_BYTES",
@@ -59,6 +61,7 @@ __all__ = [
     "Credential",
     "Hello",
     "JournalEnd",
+    "Link",
     "LogCheckpoint",
     "MessageMalformed",
     "Passage",
@@ -76,6 +79,7 @@ SCAN_TYPE = "application/pacs-scan+cose"
 PASSAGE_TYPE = "application/pacs-passage+cose"
 STATUS_TYPE = "application/pacs-status+cose"
 HELLO_TYPE = "application/pacs-hello+cose"
+LINK_TYPE = "application/pacs-link+cose"
 DECISION_TYPE = "application/pacs-decision+cose"
 COMMAND_TYPE = "application/pacs-command+cose"
 BEACON_TYPE = "application/pacs-beacon+cose"
@@ -87,6 +91,8 @@ BEACON_BYTES = 16
 ANSWER_VALIDITY = timedelta(seconds=5)
 COMMAND_VALIDITY = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(seconds=60)
+LINK_PERIOD = timedelta(seconds=60)
+"""How long a gate whose link is up lets pass before it says so again."""
 _VERSION = 1
 _SEALED_PIN = cose.SEALED_OVERHEAD + 8
 _T = TypeVar("_T")
@@ -364,6 +370,50 @@ class Hello(Upward):
             policy=octets(fields[6], 32) if 6 in fields else None,
             checkpoint=blob(fields[7], MAX_CHECKPOINT_BYTES) if 7 in fields else None,
             journal=_journal_end(fields[8]) if 8 in fields else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Whether a gate's link is up, said once a minute while it is, and by the broker (the gate's will) when it is lost.
+
+    `connection` numbers the connections of a boot; `snapshot` is the SHA-256 of the snapshot message that is held. `beacon` is
+    the newest beacon's value, so that what is up was up lately, whoever keeps the message back; what is down has none.
+    """
+
+    boot: BootId
+    connection: int
+    up: bool
+    snapshot: bytes | None
+    beacon: bytes | None
+
+    def payload(self) -> bytes:
+        """The CBOR to be signed by the gate on its link topic."""
+        fields: dict[int, Any] = {0: _VERSION, 1: self.boot, 2: self.connection, 3: int(self.up)}
+        if self.snapshot is not None:
+            fields[4] = self.snapshot
+        if self.beacon is not None:
+            fields[5] = self.beacon
+        return cbor.encode(fields)
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Link | MessageMalformed":
+        """Read a verified link payload."""
+        return _read(payload, required=(0, 1, 2, 3), optional=(4, 5), build=cls._of)
+
+    @classmethod
+    def _of(cls, fields: Mapping[int, Any]) -> "Link":
+        up = whole(fields[3], 1) == 1
+        if whole(fields[2]) == 0:
+            raise ValueError("connections are numbered from one")
+        if up is not (5 in fields) or (4 in fields and not up):
+            raise ValueError("a link that is up names a beacon, and one that is down nothing")
+        return cls(
+            boot=BootId(octets(fields[1], 8)),
+            connection=whole(fields[2]),
+            up=up,
+            snapshot=octets(fields[4], 32) if 4 in fields else None,
+            beacon=octets(fields[5], BEACON_BYTES) if 5 in fields else None,
         )
 
 

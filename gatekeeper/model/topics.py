@@ -1,6 +1,7 @@
 """The topics of the wire, and the strict reading of one.
 
     <prefix>/v1/<site>/<gate>/scan|passage|status|hello|journal  gate to service, QoS 1
+    <prefix>/v1/<site>/<gate>/link                               gate to service, QoS 0, retained; also the gate's will
     <prefix>/v1/<site>/<gate>/decision|command|policy            service to gate, QoS 0
     <prefix>/v1/<site>/beacon|checkpoint|standing|trust          service to every gate, QoS 0, retained
 
@@ -19,6 +20,7 @@ __all__ = [
     "beacon_topic",
     "checkpoint_topic",
     "gate_topic",
+    "link_filter",
     "read_gate_topic",
     "standing_topic",
     "trust_topic",
@@ -37,6 +39,7 @@ class Channel(StrEnum):
     STATUS = "status"
     HELLO = "hello"
     JOURNAL = "journal"
+    LINK = "link"
     DECISION = "decision"
     COMMAND = "command"
     POLICY = "policy"
@@ -83,6 +86,11 @@ def trust_topic(site: SiteId, *, prefix: str = PREFIX) -> str:
 def upward_filters(site: SiteId, *, prefix: str = PREFIX) -> tuple[str, ...]:
     """What the owner of a site subscribes to."""
     return tuple(f"{prefix}/{_VERSION}/{site}/+/{channel.value}" for channel in UPWARD)
+
+
+def link_filter(site: SiteId, *, prefix: str = PREFIX) -> str:
+    """What the owner of a site subscribes to besides, with what is retained: whose link is up."""
+    return f"{prefix}/{_VERSION}/{site}/+/{Channel.LINK.value}"
 
 
 def read_gate_topic(topic: str, *, prefix: str = PREFIX) -> GateTopic | None:

@@ -125,6 +125,9 @@ class Metrics:
         self.broker_connected = Gauge(
             "gatekeeper_broker_connected", "Whether the broker is there (1) or not (0).", registry=registry
         )
+        self.gates_silent = Gauge(
+            "gatekeeper_gates_silent", "Gates that are not heard any more.", registry=registry
+        )
         self.site_owned = Gauge(
             "gatekeeper_site_owned",
             "Whether this engine owns its site (1) or stands by (0).",

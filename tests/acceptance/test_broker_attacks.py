@@ -18,6 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from devices.link import GateLink, Route
 from gatekeeper import cose
 from gatekeeper.core.certificates import (
     OUTWARD,
@@ -36,7 +37,14 @@ from gatekeeper.model.ids import BootId, GateId
 from gatekeeper.model.messages import HELLO_TYPE, ClockQuality, Hello
 from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.snapshot import MAX_SNAPSHOT_BYTES
-from gatekeeper.model.topics import Channel, gate_topic, standing_topic, trust_topic, upward_filters
+from gatekeeper.model.topics import (
+    Channel,
+    gate_topic,
+    link_filter,
+    standing_topic,
+    trust_topic,
+    upward_filters,
+)
 from gatekeeper.ports import Inbound
 from gatekeeper.service.engine.intake import Allowance, Intake
 from gatekeeper.service.identity.authority_files import make_tls_key
@@ -76,7 +84,12 @@ async def service(site: SiteBroker) -> AsyncIterator[Service]:
         ear.heard.append(inbound)
         session.acknowledge(inbound)
 
-    await session.open(filters=upward_filters(SITE), on_message=hear, on_link=lambda _up: None)
+    await session.open(
+        filters=upward_filters(SITE),
+        on_message=hear,
+        on_link=lambda _up: None,
+        standing=[link_filter(SITE)],
+    )
     yield ear
     await session.close()
 
@@ -113,6 +126,45 @@ async def test_a_gate_speaks_on_its_own_topics_and_on_no_other_gate_s(
         assert await gate.publish(topic(MAIN, channel), b"in its own") in TAKEN
         await eventually(lambda: service.payloads(MAIN, channel) == [b"in its own"])
         assert service.payloads(SIDE, channel) == []
+
+
+async def lost(site: SiteBroker, gate: GateId, *, will: str, in_order: bool = False) -> None:
+    """A gate leaves a will on a topic, and is gone: without a goodbye, or with one."""
+    shown, up = site.gate(gate), asyncio.Event()
+    both = shown.certificate.with_suffix(".pem")
+    both.write_bytes(shown.certificate.read_bytes() + shown.key.read_bytes())
+    link = GateLink(site.url, gate=gate, authority=shown.authority, certificate=both)
+    link.bequeath(will, f"{gate} is gone".encode())
+    await link.open(
+        routes={topic(gate, Channel.DECISION): Route(lambda _message: None, retained=False)},
+        on_link=lambda is_up: up.set() if is_up else None,
+    )
+    async with asyncio.timeout(10):
+        await up.wait()
+    await (link.close() if in_order else link.vanish())
+
+
+async def test_a_gate_s_will_is_said_on_its_own_link_topic_however_it_ends_and_on_no_other_gate_s(
+    site: SiteBroker, service: Service
+):
+    await lost(site, SIDE, will=topic(MAIN, Channel.LINK))
+    for in_order in (False, True):
+        await lost(site, SIDE, will=topic(SIDE, Channel.LINK), in_order=in_order)
+    said = [b"side-gate is gone"] * 2
+    await eventually(lambda: service.payloads(SIDE, Channel.LINK) == said)
+    # The last that was said has arrived, and what was said before it in another's name did not.
+    assert service.payloads(MAIN, Channel.LINK) == []
+    later = site.session(fresh=True)
+    heard: list[Inbound] = []
+    async with AsyncExitStack() as stack:
+        await later.open(
+            filters=[], on_message=heard.append, on_link=lambda _up: None, standing=[link_filter(SITE)]
+        )
+        stack.push_async_callback(later.close)
+        await eventually(lambda: bool(heard))
+        assert [(one.topic, one.payload, one.retained) for one in heard] == [
+            (topic(SIDE, Channel.LINK), said[0], True)
+        ], "whoever comes later hears the last of it"
 
 
 async def test_a_gate_decides_nothing_and_says_nothing_for_the_service(site: SiteBroker):

@@ -23,6 +23,7 @@ from gatekeeper.model.messages import (
     Credential,
     Hello,
     JournalEnd,
+    Link,
     LogCheckpoint,
     Passage,
     PassageOutcome,
@@ -33,7 +34,7 @@ from gatekeeper.model.messages import (
     Verdict,
 )
 
-Message: TypeAlias = Scan | Passage | Status | Hello | Answer | Command | Beacon | LogCheckpoint
+Message: TypeAlias = Scan | Passage | Status | Hello | Link | Answer | Command | Beacon | LogCheckpoint
 Out: TypeAlias = Callable[[Any], Any]
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -111,6 +112,13 @@ _FORMS: Mapping[type[Any], Mapping[str, tuple[Out, Out]]] = {
             lambda end: JournalEnd(journal=BootId(bytes.fromhex(end["journal"])), written=end["written"]),
         ),
     },
+    Link: {
+        "boot": _HEX,
+        "connection": _AS_IT_IS,
+        "up": _AS_IT_IS,
+        "snapshot": _HEX,
+        "beacon": _HEX,
+    },
     Answer: {
         "message": _HEX,
         "gate": _AS_IT_IS,
@@ -143,6 +151,7 @@ RULES: Mapping[type[Any], str] = {
     Passage: "passage",
     Status: "status",
     Hello: "hello",
+    Link: "link",
     Answer: "decision",
     Command: "command",
     Beacon: "beacon",

@@ -22,6 +22,7 @@ from tests.contract import cddl, forgeries, left_alone, mistakes, specimens
 from tests.contract.checkpoints import newest_checkpoint
 from tests.contract.commands import commands
 from tests.contract.described import MODELS, diagnostic, fields_of
+from tests.contract.links import links
 from tests.contract.play import Said, Step, Word
 from tests.contract.readers import digest
 from tests.contract.vector_site import (
@@ -164,6 +165,7 @@ def _session() -> dict[str, Any]:
         "beacon": _said(play.beacon()),
         "checkpoint": _said(newest_checkpoint()),
         "commands": [_said(said) for said in commands()],
+        "links": [_said(said) for said in links()],
         "steps": [_step(step) for step in steps],
     }
 

@@ -76,6 +76,11 @@ _PAYLOADS: tuple[tuple[str, str, Mapping[Any, Any], str, str], ...] = (
     ("status-online", "status-in-the-year-10000", {3: 253_402_300_800_000}, _MALFORMED, ""),
     ("hello", "hello-without-a-word", {5: ""}, _MALFORMED, ""),
     ("hello", "hello-of-65-characters", {5: "a" * 65}, _MALFORMED, ""),
+    ("link-up", "link-up-without-a-beacon", {5: MISSING}, _MALFORMED, "Without one it proves nothing."),
+    ("link-up", "link-that-is-neither-up-nor-down", {3: 2}, _MALFORMED, "One or zero."),
+    ("link-up", "link-of-connection-zero", {2: 0}, _MALFORMED, ""),
+    ("link-down", "link-down-with-a-beacon", {5: bytes(16)}, _MALFORMED, "A will knows none."),
+    ("link-down", "link-down-with-a-snapshot", {4: bytes(32)}, _MALFORMED, ""),
     ("decision-granted", "decision-to-grant-without-an-unlock", {7: MISSING}, Ignored.ANSWER_MALFORMED, ""),
     ("decision-denied", "decision-to-deny-with-an-unlock", {7: 4000}, Ignored.ANSWER_MALFORMED, ""),
     (

@@ -24,6 +24,7 @@ from gatekeeper.core.change import (
     read_change,
 )
 from gatekeeper.core.enrolment import ENROLMENT_TYPE, EnrolmentRefused, read_enrolment
+from gatekeeper.core.hearing import read_link
 from gatekeeper.core.operators import OPERATOR_TYPE, Operators
 from gatekeeper.core.register import HOLDER_TYPE, Register
 from gatekeeper.core.scan import Rejected, authenticate
@@ -38,6 +39,7 @@ from gatekeeper.model.messages import (
     COMMAND_TYPE,
     DECISION_TYPE,
     HELLO_TYPE,
+    LINK_TYPE,
     PASSAGE_TYPE,
     SCAN_TYPE,
     STATUS_TYPE,
@@ -87,6 +89,14 @@ def _upward(rule: str, payload: bytes) -> str | None:
     topic = topic_of(channel)
     found = authenticate(
         topic, signed(payload, key="front", typ=typ, aad=topic), trust=trust(), prefix=PREFIX
+    )
+    return found.code.value if isinstance(found, Rejected) else None
+
+
+def _link(payload: bytes) -> str | None:
+    topic = topic_of(Channel.LINK)
+    found = read_link(
+        topic, signed(payload, key="front", typ=LINK_TYPE, aad=topic), trust=trust(), prefix=PREFIX
     )
     return found.code.value if isinstance(found, Rejected) else None
 
@@ -218,6 +228,7 @@ PAYLOADS: Mapping[str, tuple[str, Callable[[bytes], str | None]]] = {
     "passage": (PASSAGE_TYPE, lambda payload: _upward("passage", payload)),
     "status": (STATUS_TYPE, lambda payload: _upward("status", payload)),
     "hello": (HELLO_TYPE, lambda payload: _upward("hello", payload)),
+    "link": (LINK_TYPE, _link),
     "decision": (DECISION_TYPE, _decision),
     "command": (COMMAND_TYPE, _command),
     "beacon": (BEACON_TYPE, _beacon),

@@ -52,6 +52,7 @@ from gatekeeper.model.messages import (
     Command,
     CommandKind,
     Hello,
+    Link,
     LogCheckpoint,
     Passage,
     PassageOutcome,
@@ -191,6 +192,11 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
             policy=_POLICY,
             checkpoint=note_of(42, digest(b"the root of 42 entries")),
         ),
+        "link-up": Link(boot=_UP["boot"], connection=1, up=True, snapshot=None, beacon=_BEACON),
+        "link-up-with-a-snapshot": Link(
+            boot=_UP["boot"], connection=2, up=True, snapshot=_POLICY, beacon=_BEACON
+        ),
+        "link-down": Link(boot=_UP["boot"], connection=2, up=False, snapshot=None, beacon=None),
         "decision-granted": Answer(
             **{**_ANSWER, "unlock": timedelta(seconds=4)}, verdict=Verdict.GRANTED, reason=1
         ),

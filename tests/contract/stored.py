@@ -37,6 +37,7 @@ SAID = [
     session()["beacon"],
     session()["checkpoint"],
     *session()["commands"],
+    *session()["links"],
     *(step[way] for step in session()["steps"] for way in ("up", "down") if way in step),
 ]
 

@@ -249,6 +249,19 @@ def _hello(fields: Mapping[str, Any]) -> dict[int, Any]:
     )
 
 
+def _link(fields: Mapping[str, Any]) -> dict[int, Any]:
+    return _without_none(
+        {
+            0: 1,
+            1: _hex(fields, "boot"),
+            2: fields["connection"],
+            3: int(fields["up"]),
+            4: _hex(fields, "snapshot"),
+            5: _hex(fields, "beacon"),
+        }
+    )
+
+
 def _decision(fields: Mapping[str, Any]) -> dict[int, Any]:
     return _without_none(
         {
@@ -298,6 +311,7 @@ _PAYLOADS = {
     "passage": _passage,
     "status": _status,
     "hello": _hello,
+    "link": _link,
     "decision": _decision,
     "command": _command,
     "beacon": _beacon,

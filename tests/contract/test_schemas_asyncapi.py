@@ -35,6 +35,7 @@ from gatekeeper.model.topics import (
     beacon_topic,
     checkpoint_topic,
     gate_topic,
+    link_filter,
     standing_topic,
     trust_topic,
     upward_filters,
@@ -165,8 +166,9 @@ def test_there_is_a_channel_for_every_topic_and_no_other():
 
 
 def test_a_gate_sends_what_the_service_listens_to_and_receives_all_else_that_is_in_use():
-    listened = {pattern.rsplit("/", maxsplit=1)[1] for pattern in upward_filters(SITE)}
-    assert listened == {channel.value for channel in UPWARD}
+    answered = {pattern.rsplit("/", maxsplit=1)[1] for pattern in upward_filters(SITE)}
+    assert answered == {channel.value for channel in UPWARD}
+    listened = answered | {link_filter(SITE).rsplit("/", maxsplit=1)[1]}
     for name in document()["channels"]:
         actions = [operation["action"] for operation in operations(name)]
         assert actions == ["send" if name in listened else "receive"], name
@@ -174,7 +176,7 @@ def test_a_gate_sends_what_the_service_listens_to_and_receives_all_else_that_is_
 
 def test_what_goes_up_is_answered_on_the_decision_channel():
     for operation in document()["operations"].values():
-        if operation["action"] == "send":
+        if operation["action"] == "send" and operation["channel"]["$ref"] != "#/channels/link":
             assert operation["reply"]["channel"]["$ref"] == "#/channels/decision"
 
 
@@ -197,7 +199,7 @@ def routes() -> dict[str, Route]:
 
 
 def test_a_gate_listens_to_every_channel_that_goes_down():
-    up = {channel.value for channel in UPWARD}
+    up = {channel.value for channel in (*UPWARD, Channel.LINK)}
     down = {spelled(one["address"]) for name, one in document()["channels"].items() if name not in up}
     assert set(routes()) == down
 
@@ -242,6 +244,7 @@ def test_the_examples_and_vectors_of_a_message_exist_and_are_of_it(name: str):
         session["beacon"],
         session["checkpoint"],
         *session["commands"],
+        *session["links"],
         *(step[way] for step in steps for way in ("up", "down") if way in step),
     ]
     alone = json.loads((SCHEMAS / "vectors" / "alone.json").read_text("utf-8"))
@@ -288,6 +291,8 @@ def test_what_a_gate_sends_has_the_quality_of_service_that_stands_here():
     assert {(binding(channel.value)["qos"], binding(channel.value)["retain"]) for channel in UPWARD} == {
         (qos, retain)
     }
+    sending.retain("a topic", b"link")
+    assert broker.published[1:] == [("a topic", binding("link")["qos"], binding("link")["retain"])]
 
 
 def test_a_gate_asks_for_what_is_retained_where_something_is():

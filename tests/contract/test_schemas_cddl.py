@@ -28,6 +28,7 @@ from gatekeeper.model.messages import (
     Command,
     CommandKind,
     Hello,
+    Link,
     LogCheckpoint,
     Passage,
     PassageOutcome,
@@ -53,6 +54,7 @@ MESSAGES: dict[str, Any] = {
     "passage": Passage,
     "status": Status,
     "hello": Hello,
+    "link": Link,
     "decision": Answer,
     "command": Command,
     "beacon": Beacon,
@@ -172,6 +174,7 @@ answers = {
     "policy": sha256,
     "entry": cddl.edged(0, 1 << 53),
 }
+connected = {"boot": st.binary(min_size=8, max_size=8), "connection": cddl.edged(1, 1 << 53)}
 briefly = cddl.edged(0, 5000).map(lambda ms: timedelta(milliseconds=ms))
 patiently = cddl.edged(0, 60_000).map(lambda ms: timedelta(milliseconds=ms))
 ordered = {
@@ -213,6 +216,20 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         agent=texts,
         policy=st.none() | sha256,
         checkpoint=st.none() | octets(0, 2048),
+    ),
+    "link": st.builds(
+        Link,
+        **connected,
+        up=st.just(True),  # noqa: FBT003 - a value, not a switch
+        snapshot=st.none() | sha256,
+        beacon=st.binary(min_size=16, max_size=16),
+    )
+    | st.builds(
+        Link,
+        **connected,
+        up=st.just(False),  # noqa: FBT003 - likewise
+        snapshot=st.none(),
+        beacon=st.none(),
     ),
     "decision": st.builds(
         Answer, **answers, verdict=st.just(Verdict.GRANTED), valid=briefly, unlock=durations

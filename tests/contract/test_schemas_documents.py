@@ -24,6 +24,7 @@ from gatekeeper.core import (
     enact,
     enrolment,
     errands,
+    hearing,
     operators,
     pin,
     policy_document,
@@ -237,6 +238,9 @@ def test_every_bound_is_the_one_of_the_code():
         "a gate's clock and the service's time may be apart, s": timekeeping.TOLERANCE // (1000 * MS),
         "a standing is said anew every, s": provisions._SAID_EVERY // (1000 * MS),
         "snapshots are made anew every, s": provisions._MADE_EVERY // (1000 * MS),
+        "a gate says that its link is up every, s": messages.LINK_PERIOD // (1000 * MS),
+        "a gate is silent when its link was lost for, s": hearing.GRACE // (1000 * MS),
+        "a gate is silent when it said nothing for, s": hearing.PATIENCE // (1000 * MS),
     }
     assert {row[0]: int(row[1]) for row in rows("README.md", "bound")} == bounds
     assert cose.DEFAULT.max_bytes == MAX_MESSAGE_BYTES

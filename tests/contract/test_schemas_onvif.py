@@ -194,7 +194,7 @@ def test_every_entity_reads_a_topic_that_is_told_and_no_two_are_one():
     written = {topic: json.loads(payload) for topic, payload in entities().items()}
     assert {one["state_topic"] for one in written.values()} <= known
     assert {one["availability_topic"] for one in written.values()} == {presence_topic(SITE, prefix="gk")}
-    assert len({one["unique_id"] for one in written.values()}) == len(written) == 6 * len(policy().points)
+    assert len({one["unique_id"] for one in written.values()}) == len(written) == 7 * len(policy().points)
 
 
 def test_a_topic_of_discovery_has_the_levels_and_characters_that_home_assistant_reads():

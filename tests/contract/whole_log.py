@@ -36,6 +36,7 @@ from gatekeeper.core.change import (
 from gatekeeper.core.custody import erase_again
 from gatekeeper.core.drafting import draft_of_asking, draft_of_certificate, draft_of_mismatch
 from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
+from gatekeeper.core.hearing import Heard, LinkState, draft_of_hearing
 from gatekeeper.core.log_export import AtDoor
 from gatekeeper.core.policy_document import sign_policy
 from gatekeeper.core.proposals import PROPOSAL_LASTS, digest_of
@@ -208,6 +209,7 @@ def _changes(play: Play) -> None:
     play.drafts += _over(play, later)
     play.drafts += _enrolled(play, later)
     play.drafts += _altered(play, later)
+    play.drafts += _silent(play, later)
 
 
 def _over(play: Play, now: datetime) -> Iterator[Draft]:
@@ -251,6 +253,19 @@ def _altered(play: Play, now: datetime) -> Iterator[Draft]:
     for tree, part, level, tenant in (("site", "entry", 0, None), ("tenant:school", "tile", 1, SCHOOL)):
         seq = play.flow.next_seq
         yield draft_of_mismatch(tree, part=part, level=level, index=7, tenant=tenant, at=now, seq=seq)
+        play.flow.next_seq += 1
+
+
+def _silent(play: Play, now: datetime) -> Iterator[Draft]:
+    """A gate falls silent and is heard again; another is silent of which the engine never knew when it was there."""
+    heard = Heard(state=LinkState.SILENT, since=now, heard_at=now - timedelta(seconds=42))
+    for kind, gate, known in (
+        (Kind.GATE_SILENT, FRONT, heard),
+        (Kind.GATE_HEARD, FRONT, heard),
+        (Kind.GATE_SILENT, INNER, replace(heard, heard_at=None)),
+        (Kind.GATE_HEARD, INNER, replace(heard, heard_at=None)),
+    ):
+        yield draft_of_hearing(kind, gate, known, at=now, seq=play.flow.next_seq)
         play.flow.next_seq += 1
 
 

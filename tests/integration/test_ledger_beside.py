@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
 from gatekeeper.adapters.postgres import PostgresLedger, PostgresReading
+from gatekeeper.core.hearing import Heard, LinkState
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome, Writes
 from gatekeeper.embedded import EmbeddedPostgres
 from gatekeeper.model.ids import GateId
-from gatekeeper.ports import DeadLetter, StoredChange
+from gatekeeper.ports import DeadLetter, GateLinkRow, StoredChange
 from tests.support.fort import GATE, NOW, SERGEANT, Fort
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import eventually
@@ -58,6 +60,32 @@ async def test_refused_bytes_are_kept_as_they_came_with_why(fort: Fort, reading:
 async def test_burying_nothing_is_nothing(fort: Fort, reading: PostgresReading):
     await fort.ledger.bury(fort.site, [])
     assert await reading.dead_letters(fort.site) == {}
+
+
+# -- links of gates -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_known_of_links_is_kept_for_those_who_look_and_for_the_next_engine(
+    fort: Fort, reading: PostgresReading
+):
+    never = GateLinkRow(gate=GateId("inner"), heard=Heard(), made=None)
+    there = Heard(state=LinkState.UP, since=NOW, heard_at=NOW, snapshot=bytes(32))
+    up = GateLinkRow(gate=GATE, heard=there, made=b"\1" * 32)
+    await fort.ledger.keep_links(fort.site, epoch=fort.epoch, rows=[never, up])
+    assert await reading.gate_links(fort.site) == {never.gate: never, GATE: up}
+    silent = replace(up, heard=replace(there, state=LinkState.SILENT, snapshot=None))
+    await fort.ledger.keep_links(fort.site, epoch=fort.epoch, rows=[silent])
+    assert await reading.gate_links(fort.site) == {GATE: silent}, "and of no other gate"
+    loaded = await fort.ledger.load(fort.site, epoch=fort.epoch)
+    assert loaded.links == (silent,)
+
+
+async def test_who_lost_the_site_keeps_nothing_of_links(fort: Fort, reading: PostgresReading):
+    up = GateLinkRow(gate=GATE, heard=Heard(state=LinkState.UP, since=NOW, heard_at=NOW), made=None)
+    await fort.ledger.keep_links(fort.site, epoch=fort.epoch, rows=[up])
+    await fort.ledger.keep_links(fort.site, epoch=fort.epoch - 1, rows=[])
+    await fort.ledger.keep_links(fort.site, epoch=fort.epoch + 1, rows=[replace(up, heard=Heard())])
+    assert await reading.gate_links(fort.site) == {GATE: up}
 
 
 # -- checkpoints ------------------------------------------------------------------------------------------------------

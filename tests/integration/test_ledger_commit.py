@@ -91,6 +91,7 @@ async def test_a_batch_goes_in_with_all_its_parts(fort: Fort):
         "tile": 2,  # of the site's tree and the school's
         "receipt": 2,
         "gate_boot": 1,
+        "gate_link": 0,
         "presence": 1,
         "badge_use": 1,
         "zone_opened": 1,

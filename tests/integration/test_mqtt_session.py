@@ -20,6 +20,7 @@ from gatekeeper.adapters.mqtt.backoff import BackOff
 from gatekeeper.embedded import EmbeddedBroker
 from gatekeeper.ports import Inbound, TransportError
 from tests.support.certificates import throw_away_certificate
+from tests.support.mqtt import mqtt_client
 from tests.support.proxy import Direction, FaultProxy, to_broker
 from tests.support.waiting import eventually
 
@@ -257,6 +258,34 @@ async def test_a_session_that_asks_for_what_stands_has_it_at_every_link_and_noth
     await listener.until_links("up", "down", "up")
     await listener.until_payloads(b"stands", b"our own")
     assert [message.retained for message in listener.messages] == [True, True]
+
+
+async def test_what_stands_under_some_filters_comes_with_every_link_and_does_not_wait_for_us(
+    ground: Ground,
+) -> None:
+    session, link = ground.session(), f"gk/v1/{ground.name}/{ground.name}/link"
+    listener = Listener()
+    async with mqtt_client(ground.broker.port, ground.name, PASSWORD) as gate:
+        await gate.publish(link, b"up", retain=True)
+        await gate.publish(ground.scan, b"retained scan", retain=True)
+        await session.open(
+            filters=[ground.scans],
+            on_message=listener.on_message,
+            on_link=listener.on_link,
+            standing=[f"gk/v1/{ground.name}/+/link"],
+        )
+        await listener.until_payloads(b"up")
+        ground.proxy.refuse()
+        ground.proxy.cut()
+        await listener.until_links("up", "down")
+        for word in (b"down", b"up again"):
+            await gate.publish(link, word, retain=True)
+        await gate.publish(ground.scan, b"scan")
+    await ground.proxy.accept()
+    await listener.until(lambda: len(listener.messages) == 3)
+    # Scans wait for us at the broker; of links the last word stands, and nothing waits.
+    assert sorted(listener.payloads) == [b"scan", b"up", b"up again"]
+    await session.close()
 
 
 async def test_who_is_lost_without_a_word_leaves_a_will_that_stands_and_who_leaves_in_order_none(

@@ -260,7 +260,7 @@ async def test_a_door_that_left_the_policy_is_deleted_and_told_of(site: Site, at
         before = await at.standing()
         of_door = {topic for topic in before if topic.endswith(f"&{IN}")}
         of_home = {topic for topic in before if f"/{IN}-" in topic}
-        assert (len(of_door), len(of_home)) == (4, 6)
+        assert (len(of_door), len(of_home)) == (5, 7)
         points = {name: point for name, point in site.flow.policy.points.items() if name != IN}
         site.flow.policy = replace(site.flow.policy, points=points, version=b"another")
         await site.write(Kind.POLICY_CHANGED, to=b"yet another".hex())

@@ -20,7 +20,8 @@ releases nothing. `let-out` is the button of a door that the gate's settings hav
 lockdown and a fire are orders that stand: a door that is in use follows a lockdown (`lock-down`) once it is closed, and fire goes before it.
 
 Tamper is of a housing, not of a door: ONVIF's DoorTamper is `TamperDetected` from the status `tamper` to `tamper-cleared`, and meanwhile the reader
-is not asked. The pre-alarm has no name in ONVIF; a gate that does not speak is DoorFault `FaultDetected`, which the service says, not the gate.
+is not asked. The pre-alarm has no name in ONVIF; a gate that does not speak any more is DoorFault `FaultDetected`, which
+the service says, not the gate (entries `gate.silent` and `gate.heard`).
 
 """
 

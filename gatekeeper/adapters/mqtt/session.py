@@ -112,6 +112,7 @@ class MqttSession:
 
         # what the opener gave
         self._filters: Sequence[str] = ()
+        self._standing: Sequence[str] = ()
         self._on_message: Callable[[Inbound], None] = _ignore
         self._on_link: Callable[[bool], None] = _ignore
 
@@ -147,8 +148,9 @@ class MqttSession:
         filters: Sequence[str],
         on_message: Callable[[Inbound], None],
         on_link: Callable[[bool], None],
+        standing: Sequence[str] = (),
     ) -> None:
-        """Connect, subscribe at QoS 1, and stay connected until closed.
+        """Connect, subscribe at QoS 1 (`standing`: at QoS 0, with what is retained), and stay connected until closed.
 
         Raises TransportError at once when the broker refuses us, and after the limit when it cannot be reached.
         A message may arrive before this returns. Each `on_link(True)` is followed by one `on_link(False)`.
@@ -157,6 +159,7 @@ class MqttSession:
         if self._keeper is not None:
             raise RuntimeError("The session is open already.")
         self._filters, self._on_message, self._on_link = tuple(filters), on_message, on_link
+        self._standing = tuple(standing)
         wire = await self._establish_first()
         self._keeper = asyncio.create_task(self._keep(wire), name=f"mqtt session {self._client_id}")
 
@@ -307,6 +310,7 @@ class MqttSession:
                 await self._reach(wire)
                 await self._greet(wire)
                 await self._subscribe(self._filters, wire)
+                await self._subscribe(self._standing, wire, stands=True, qos=0)
         except BaseException:
             self._accepted = None
             wire.abort()
@@ -347,21 +351,23 @@ class MqttSession:
                 f"{reason}. Check the user name and the password or certificate."
             )
 
-    async def _subscribe(self, filters: Sequence[str], wire: Wire) -> None:
+    async def _subscribe(
+        self, filters: Sequence[str], wire: Wire, *, stands: bool | None = None, qos: int = 1
+    ) -> None:
         if not filters:
             return
-        stands = self._what_stands
+        stands = self._what_stands if stands is None else stands
         options = SubscribeOptions(
-            qos=1, noLocal=stands, retainAsPublished=True, retainHandling=0 if stands else 2
+            qos=qos, noLocal=stands, retainAsPublished=True, retainHandling=0 if stands else 2
         )
         _, packet_id = self._protocol.subscribe([(topic, options) for topic in filters])
         reasons = await self._confirmation(packet_id, wire)
         if len(reasons) != len(filters):
             raise ConnectionError(f"the broker answered {len(reasons)} of {len(filters)} subscriptions")
         for topic, reason in zip(filters, reasons, strict=True):
-            if reason.value != 1:
+            if reason.value != qos:
                 raise TransportError(
-                    f"The MQTT broker {self._address} refuses the subscription to {topic} at QoS 1: {reason}. "
+                    f"The MQTT broker {self._address} refuses the subscription to {topic} at QoS {qos}: {reason}. "
                     f"Check the rights of user {self._address.username!r}."
                 )
 

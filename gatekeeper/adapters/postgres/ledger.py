@@ -10,7 +10,7 @@ import asyncpg
 
 from gatekeeper.adapters.postgres import retention
 from gatekeeper.adapters.postgres.connection import FAILURES, Line, connect
-from gatekeeper.adapters.postgres.rows import entry_of, operator_of, proposal_of
+from gatekeeper.adapters.postgres.rows import entry_of, link_of, operator_of, proposal_of
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import FORGOTTEN, SITE_TREE, TENANT_TREE_PREFIX
 from gatekeeper.core.memory import Usage
@@ -27,6 +27,7 @@ from gatekeeper.ports import (
     DeadLetter,
     DeletionOutdatedError,
     Doomed,
+    GateLinkRow,
     LedgerUnavailableError,
     Loaded,
     LogStart,
@@ -212,6 +213,11 @@ class PostgresLedger:
                         _queries.given_up, site, size - _LOOKED_THROUGH, _GIVEN_UP_WITHIN
                     )
                 ),
+                links=tuple(link_of(row) for row in await connection.fetch(_queries.links, site)),
+                silence_entries=tuple(
+                    (row["seq"], row["at"], row["body"])
+                    for row in await connection.fetch(_queries.silence_entries, site)
+                ),
             )
 
     async def open_trees(self, site: SiteId, trees: Sequence[str]) -> None:
@@ -277,6 +283,21 @@ class PostgresLedger:
                 [letter.code for letter in letters],
                 [letter.detail for letter in letters],
                 [letter.payload for letter in letters],
+            )
+
+    async def keep_links(self, site: SiteId, *, epoch: int, rows: Sequence[GateLinkRow]) -> None:
+        """Keep what is known of all gates' links, and of no other gate; nothing when the epoch is not ours any more."""
+        async with self._reading.use() as connection:
+            await connection.execute(
+                _queries.keep_links,
+                site,
+                epoch,
+                [row.gate for row in rows],
+                [row.heard.state.value for row in rows],
+                [row.heard.since for row in rows],
+                [row.heard.heard_at for row in rows],
+                [row.heard.snapshot for row in rows],
+                [row.made for row in rows],
             )
 
     async def checkpoint(

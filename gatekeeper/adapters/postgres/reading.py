@@ -11,7 +11,14 @@ from typing import Any
 
 from gatekeeper.adapters.postgres.connection import Connection, connect, told_as_unavailable
 from gatekeeper.adapters.postgres.retention import marker
-from gatekeeper.adapters.postgres.rows import cosigned_note, entry_of, operator_of, proposal_of, signature_of
+from gatekeeper.adapters.postgres.rows import (
+    cosigned_note,
+    entry_of,
+    link_of,
+    operator_of,
+    proposal_of,
+    signature_of,
+)
 from gatekeeper.adapters.sql import Queries
 from gatekeeper.core.audit import SITE_TREE, tenant_tree
 from gatekeeper.core.export.feeds import PublicEntry, read_public
@@ -22,7 +29,7 @@ from gatekeeper.core.writes import ChangeOutcome
 from gatekeeper.model.ids import BadgeId, GateId, HolderId, SiteId, TenantId, ZoneId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.retention import Kept
-from gatekeeper.ports import StoredDocument, StoredEntry
+from gatekeeper.ports import GateLinkRow, StoredDocument, StoredEntry
 from gatekeeper.service.verification import Claimed, FiledEntry
 from gatekeeper.transparency import NoteSignature
 
@@ -221,6 +228,15 @@ class PostgresReading:
         """What was ordered of lockdowns, and what the gates said of it: seq, instant and body, in order."""
         rows = await self._connection.fetch(_queries.lockdown_entries, site)
         return [(row["seq"], row["at"], row["body"]) for row in rows]
+
+    async def gate_links(self, site: SiteId) -> Mapping[GateId, GateLinkRow]:
+        """What the engine knows of the gates' links."""
+        rows = await self._connection.fetch(_queries.gate_links, site)
+        return {row["gate"]: link_of(row) for row in rows}
+
+    async def is_served(self, site: SiteId) -> bool:
+        """Whether an engine owns the site and is alive."""
+        return bool(await self._connection.fetchval(_queries.is_served, site))
 
     async def registrations(
         self, site: SiteId, holders: Sequence[HolderId]

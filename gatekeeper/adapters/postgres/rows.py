@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+from gatekeeper.core.hearing import Heard, LinkState
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Proposal
-from gatekeeper.ports import StoredEntry
+from gatekeeper.ports import GateLinkRow, StoredEntry
 from gatekeeper.transparency import NoteSignature, with_cosignatures
 
-__all__ = ["cosigned_note", "entry_of", "operator_of", "proposal_of", "signature_of"]
+__all__ = ["cosigned_note", "entry_of", "link_of", "operator_of", "proposal_of", "signature_of"]
 
 
 def operator_of(row: Any) -> OperatorRecord:
@@ -32,6 +33,17 @@ def cosigned_note(note: bytes, rows: Iterable[Any]) -> bytes:
 def signature_of(row: Any) -> NoteSignature:
     """A cosignature as it is stored."""
     return NoteSignature(name=row["name"], key_id=row["key_id"], signature=row["signature"])
+
+
+def link_of(row: Any) -> GateLinkRow:
+    """What is known of a gate's link."""
+    heard = Heard(
+        state=LinkState(row["state"]),
+        since=row["since"],
+        heard_at=row["heard_at"],
+        snapshot=row["snapshot"],
+    )
+    return GateLinkRow(gate=row["gate"], heard=heard, made=row["made"])
 
 
 def entry_of(row: Any) -> StoredEntry:

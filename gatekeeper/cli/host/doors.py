@@ -13,7 +13,7 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import the_site
 from gatekeeper.cli.host.believed import trust_of_the_log
 from gatekeeper.cli.host.changes import for_the_site, lockdown
-from gatekeeper.cli.host.gates import gate
+from gatekeeper.cli.host.gate_list import gate
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, looking_databases, run
 from gatekeeper.cli.people.lookups import ReasonOption, one_line
 from gatekeeper.cli.talk import json_line, say, table

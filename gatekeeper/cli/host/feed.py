@@ -89,6 +89,7 @@ _COLOURS = {
     "access.offline-granted": "green",
     "access.offline-denied": "red",
     "passage.forced": "bold red",
+    "gate.silent": "bold red",
 }
 _BESIDE = " " * 16
 _LONGEST_VALUE = 16

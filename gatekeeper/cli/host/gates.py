@@ -52,7 +52,7 @@ __all__ = ["gate", "keep_trust"]
 
 gate = typer.Typer(
     no_args_is_help=True,
-    help="Enrol gates, admit them, revoke them; open a door from afar, start a gate anew.",
+    help="Enrol gates, admit them, revoke them; show who is there; open a door from afar, start a gate anew.",
 )
 
 Gate = Annotated[str, typer.Argument(metavar="GATE", help="The gate's id, as in the site file.")]

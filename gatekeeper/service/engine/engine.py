@@ -31,6 +31,7 @@ from gatekeeper.core.custody import erase_again
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
+from gatekeeper.core.hearing import Hearing, told_silent
 from gatekeeper.core.lockdowns import Lockdowns
 from gatekeeper.core.retention import draft_of_expiry
 from gatekeeper.core.scan import Authentic, Rejected, authenticate
@@ -41,7 +42,7 @@ from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import BootId, GateId, HolderId, SiteId
 from gatekeeper.model.messages import CommandKind, Hello, Scan, Verdict
 from gatekeeper.model.reasons import MessageRefusal
-from gatekeeper.model.topics import Channel, gate_topic, upward_filters
+from gatekeeper.model.topics import Channel, gate_topic, link_filter, upward_filters
 from gatekeeper.model.trees import checkpoint_origin
 from gatekeeper.observe.health import Health
 from gatekeeper.observe.metrics import metrics
@@ -69,6 +70,7 @@ from gatekeeper.service.engine.expiry import Expiry, Found, Grounds
 from gatekeeper.service.engine.forgetting import Forgetting
 from gatekeeper.service.engine.insistence import insist
 from gatekeeper.service.engine.intake import Allowance, Arrival, Intake, TurnedAway
+from gatekeeper.service.engine.listening import Listening
 from gatekeeper.service.engine.loading import SiteUnusableError, flow_of, trees_of
 from gatekeeper.service.engine.provisions import Provisions
 from gatekeeper.service.engine.recorder import Contents, Recorder
@@ -209,6 +211,16 @@ class Engine:
             clock=parts.clock,
             boot_of=self._boot_of,
         )
+        self._listening = Listening(
+            site=parts.site,
+            prefix=parts.prefix,
+            ledger=parts.ledger,
+            clock=parts.clock,
+            trust=lambda: self._flow.trust,
+            snapshots=self._provisions.newest,
+            counted=self._beacons.counted,
+            record=self.record,
+        )
         self._stamper = _stamper(parts)
         self._epoch = 0
         self._flow: Flow
@@ -241,12 +253,14 @@ class Engine:
                 tasks.create_task(self._announcer.run(), name="announcer")
                 tasks.create_task(self._provisions.run(), name="provisions")
                 tasks.create_task(self._commanding.run(), name="commands")
+                tasks.create_task(self._listening.run(), name="listening")
                 if self._stamper is not None:
                     tasks.create_task(self._stamper.run(), name="timestamps")
                 await parts.transport.open(
                     filters=upward_filters(self._site, prefix=parts.prefix),
                     on_message=self._on_message,
                     on_link=self._on_link,
+                    standing=[link_filter(self._site, prefix=parts.prefix)],
                 )
         except* SiteLostError as lost:
             raise SiteLostError(str(lost.exceptions[0])) from lost
@@ -296,6 +310,9 @@ class Engine:
         self._flow = flow
         lockdowns = Lockdowns.of(self._site, loaded.lockdown_entries, standing=loaded.lockdowns)
         self._commanding.begin(lockdowns, flow.policy)
+        told = told_silent(self._site, loaded.silence_entries)
+        known = {row.gate: row.heard for row in loaded.links}
+        self._listening.begin(Hearing.of(known, told, now=self._parts.clock.now()), epoch=self._epoch)
         self._recorder = Recorder(
             self._site,
             epoch=self._epoch,
@@ -374,12 +391,15 @@ class Engine:
         here, gone = (self._linked, self._unlinked) if up else (self._unlinked, self._linked)
         here.set()
         gone.clear()
+        self._listening.link(up=up)
         if up:
             self._announcer.link_up()
             self._provisions.link_up()
             self._commanding.link_up()
 
     def _on_message(self, inbound: Inbound) -> None:
+        if self._listening.offer(inbound):
+            return
         turned_away = self._intake.offer(inbound, at=time.monotonic())
         if turned_away is not None:
             self._turn_away(turned_away)

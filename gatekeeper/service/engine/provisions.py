@@ -123,6 +123,7 @@ class Provisions:
         self._statuses: Mapping[TenantId, bytes] = {}
         self._statuses_of: object = None
         self._snapshots: Final[dict[GateId, tuple[Snapshot, bytes]]] = {}
+        self._digests: Final[dict[GateId, bytes]] = {}
         self._dismissed: frozenset[GateId] = frozenset()
         self._made_of: object = None
 
@@ -140,16 +141,19 @@ class Provisions:
 
     def greeted(self, gate: GateId, *, holds: bytes | None) -> None:
         """A gate has said hello, and which snapshot it holds, by SHA-256: one that does not hold its own gets all of it again."""
-        now = self._clock.now()
-        known = self._snapshots.get(gate)
-        if known is not None and hashlib.sha256(known[1]).digest() == holds:
+        now, newest = self._clock.now(), self._digests.get(gate)
+        if newest is not None and newest == holds:
             return
         if gate in self._greeted and now - self._greeted[gate] < _GREETED_AGAIN_AFTER:
             return
         self._greeted[gate] = now
-        if known is not None:
+        if newest is not None:
             self._send_later([gate])
         self._greetings.set()
+
+    def newest(self) -> Mapping[GateId, bytes]:
+        """The SHA-256 of the newest snapshot that was made for each gate, as it is sent."""
+        return self._digests
 
     async def run(self) -> None:
         """Provide until cancelled."""
@@ -287,7 +291,7 @@ class Provisions:
         """Let the snapshots of gates go that are dismissed, and clear their topics: what an engine before this left there, too."""
         news, self._dismissed = gates - self._dismissed, gates
         for gate in news & self._snapshots.keys():
-            del self._snapshots[gate]
+            del self._snapshots[gate], self._digests[gate]
             metrics.snapshot_bytes(gate).set(0)
         self._send_later(news)
 
@@ -306,7 +310,7 @@ class Provisions:
         fitting = [snapshot for snapshot in made if self._fits(snapshot)]
         gone = self._snapshots.keys() - {snapshot.gate for snapshot in fitting}
         for gate in gone:
-            del self._snapshots[gate]
+            del self._snapshots[gate], self._digests[gate]
         news = [snapshot for snapshot in fitting if self._is_news(snapshot)]
         for snapshot in news:
             topic = self._policy_topic(snapshot.gate)
@@ -314,6 +318,7 @@ class Provisions:
                 snapshot.payload(), key=self._key, typ=SNAPSHOT_TYPE, external_aad=topic.encode()
             )
             self._snapshots[snapshot.gate] = (snapshot, wire)
+            self._digests[snapshot.gate] = hashlib.sha256(wire).digest()
             metrics.snapshot_bytes(snapshot.gate).set(len(wire))
             self._send_later([snapshot.gate])
         self._send_later(gone)

@@ -17,7 +17,7 @@ are not its matter. Who may have a certificate is not asked here (see `desk`).
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,6 +61,7 @@ __all__ = [
     "DEVICE_PASSWORDS",
     "SERVER_LIFE",
     "admit_device",
+    "certified_until",
     "certify_desk",
     "found_authority",
     "has_authority",
@@ -180,6 +181,15 @@ def is_standing(folder: SiteFolder, serial: int) -> bool:
 def is_used(folder: SiteFolder, key: LeafKey) -> bool:
     """Whether a gate was ever certified here for a TLS key."""
     return folder.holds(_place_of_key(key))
+
+
+def certified_until(folder: SiteFolder) -> Mapping[str, datetime]:
+    """Until when the last certificate of each name counts that was not taken back."""
+    found: dict[str, datetime] = {}
+    for one in _issued(folder):
+        if one.revoked is None:
+            found[one.name] = max(one.until, found.get(one.name, one.until))
+    return found
 
 
 def revoke_certificates(folder: SiteFolder, name: str, *, now: datetime) -> int:

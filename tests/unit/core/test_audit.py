@@ -269,6 +269,8 @@ def test_nothing_personal_stands_in_a_body():
         Kind.ENGINE_STARTED,
         Kind.GATE_ASKED,
         Kind.GATE_CERTIFIED,
+        Kind.GATE_SILENT,
+        Kind.GATE_HEARD,
         Kind.LOG_MISMATCH,
         Kind.POLICY_CHANGED,
         Kind.TRUST_CHANGED,

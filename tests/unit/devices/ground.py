@@ -16,6 +16,7 @@ from devices.core.events import (
     Appended,
     BeaconReceived,
     BeginJournal,
+    Bequeath,
     CardPresented,
     CheckpointReceived,
     CommandReceived,
@@ -27,6 +28,7 @@ from devices.core.events import (
     LinkUp,
     Publish,
     ReadEntries,
+    Retain,
     Settle,
     Started,
     StartTimer,
@@ -267,7 +269,10 @@ def _trusted(key: cose.SigningKey, use: Use, owner: str) -> TrustedKey:
 
 
 class Talk:
-    """A controller in conversation: what happens to it, and everything it did since the last look."""
+    """A controller in conversation: what happens to it, and everything it did since the last look.
+
+    What it says of its link at every turn stands apart, in `linked`.
+    """
 
     def __init__(
         self,
@@ -290,6 +295,7 @@ class Talk:
         self.wall: WallTime | None = None
         self.did: list[Effect] = []
         self.published: list[Publish] = []
+        self.linked: list[Retain | Bequeath] = []
 
     def _controller(self, boot: BootId, memory: CheckpointMemory, held: Held | None = None) -> Controller:
         return Controller(
@@ -347,6 +353,8 @@ class Talk:
 
     def happens(self, event: Event) -> list[Effect]:
         effects = self.controller.step(event, at=self.at, wall=self.wall)
+        self.linked += [effect for effect in effects if isinstance(effect, Retain | Bequeath)]
+        effects = [effect for effect in effects if not isinstance(effect, Retain | Bequeath)]
         self.did += effects
         self.published += [effect for effect in effects if isinstance(effect, Publish)]
         for effect in effects if self.disk_is_quick else ():

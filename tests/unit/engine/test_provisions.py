@@ -368,6 +368,7 @@ async def test_a_revoked_gate_has_its_topic_cleared_at_once_and_gets_no_new_snap
         _believe(flow, SHED_READER, KeyState.REVOKED)
         provisions.changed(flow)
         await broker.until(lambda: broker.retained[policy_topic(SHED_READER)] == b"")
+        assert provisions.newest().keys() == set(GATES) - {SHED_READER}
         before = broker.retained[policy_topic(FRONT)]
         revoke(flow, "sergeant")  # whose rights at every gate are others now
         provisions.changed(flow)

@@ -412,3 +412,29 @@ WHERE site_id = $1
     AND at >= (SELECT at FROM entry WHERE site_id = $1 ORDER BY seq DESC LIMIT 1) - $3::interval
     AND position('"grant":'::bytea IN body) = 0
 ORDER BY seq;
+
+-- name: links
+-- What the last engine knew of the gates' links.
+SELECT gate, state, since, heard_at, snapshot, made FROM gate_link WHERE site_id = $1;
+
+-- name: keep_links
+-- Keep what is known of all gates' links, and of no other gate, as long as the site is owned under this epoch.
+WITH ours AS (
+    SELECT FROM site WHERE site_id = $1 AND epoch = $2
+), gone AS (
+    DELETE FROM gate_link WHERE site_id = $1 AND gate <> ALL ($3::text[]) AND EXISTS (SELECT FROM ours)
+)
+INSERT INTO gate_link AS known (site_id, gate, state, since, heard_at, snapshot, made)
+SELECT $1, said.*
+FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::bytea[])
+    AS said (gate, state, since, heard_at, snapshot, made)
+WHERE EXISTS (SELECT FROM ours)
+ON CONFLICT (site_id, gate) DO UPDATE
+SET state = excluded.state, since = excluded.since, heard_at = excluded.heard_at, snapshot = excluded.snapshot,
+    made = excluded.made
+WHERE (known.state, known.since, known.heard_at, known.snapshot, known.made)
+    IS DISTINCT FROM (excluded.state, excluded.since, excluded.heard_at, excluded.snapshot, excluded.made);
+
+-- name: silence_entries
+-- Which gates fell silent and were heard again, in order.
+SELECT seq, at, body FROM entry WHERE site_id = $1 AND kind IN ('gate.silent', 'gate.heard') ORDER BY seq;

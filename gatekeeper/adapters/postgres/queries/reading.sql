@@ -254,3 +254,16 @@ WHERE site_id = $1
         OR position('"status":"released"'::bytea IN body) > 0
     )
 ORDER BY seq;
+
+-- name: gate_links
+-- What the engine knows of the gates' links.
+SELECT gate, state, since, heard_at, snapshot, made FROM gate_link WHERE site_id = $1 ORDER BY gate;
+
+-- name: is_served
+-- Whether somebody alive owns a site (see `claim` of the ledger).
+SELECT coalesce(leased_until > clock_timestamp(), false) AND EXISTS (
+    SELECT FROM pg_stat_activity AS holder
+    WHERE holder.pid = site.lease_backend AND holder.backend_start = site.lease_started
+)
+FROM site
+WHERE site_id = $1;

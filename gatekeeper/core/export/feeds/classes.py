@@ -65,6 +65,8 @@ CLASSES: Final[Mapping[str, Class]] = {
         Kind.GATE_GAP: ("Messages of a gate never came", "host", ("info",), None, _WARNING),
         Kind.GATE_ASKED: ("Gate asks for its place", "iam", ("info",), None, _NOTABLE),
         Kind.GATE_CERTIFIED: ("Gate certified", "iam", ("change",), "success", _ROUTINE),
+        Kind.GATE_SILENT: ("Gate is silent", "host", ("info",), None, _ALARM),
+        Kind.GATE_HEARD: ("Gate is heard again", "host", ("info",), None, _NOTABLE),
         Kind.GATE_CONFLICT: ("Gate says two things at once", "intrusion_detection", ("info",), None, _ALARM),
         Kind.BADGE_CHANGED: ("Badge changed", "iam", ("change",), "success", _NOTABLE),
         Kind.HOLDER_REGISTERED: ("Holder registered", "iam", ("user", "change"), "success", _ROUTINE),

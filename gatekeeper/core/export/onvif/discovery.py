@@ -53,6 +53,12 @@ _ENTITIES: Final = (
         {"device_class": "tamper", "value_template": _worded(TamperDetected="ON", NotInTamper="OFF")},
     ),
     _Entity(
+        "binary_sensor",
+        "fault",
+        Topic.FAULT,
+        {"device_class": "problem", "value_template": _worded(FaultDetected="ON", NotInFault="OFF")},
+    ),
+    _Entity(
         "event",
         "granted",
         Topic.GRANTED,

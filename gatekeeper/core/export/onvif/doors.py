@@ -10,6 +10,7 @@ word (an alarm) there is none. Doors are access points here: each has a strike a
                        of one after an alarm; so an ordinary door is Unknown from a passage on
     DoorAlarm          DoorForcedOpen or DoorOpenTooLong until the door is closed again, or somebody was let through it
     DoorTamper         what the gate says of its housing
+    DoorFault          FaultDetected while its gate is silent; what the contact says is Unknown from then on
 
 INVARIANT: what a gate says of another gate's doors changes nothing; nor does an older word of a gate that comes late.
 INVARIANT: a gate that starts anew ends no alarm: cutting its power must not.
@@ -54,6 +55,8 @@ class _Door:
                 self.released, self.granted = entry.instant + unlock, entry.seq
             case Kind.GATE_HELLO:
                 self.physical, self.burning, self.released, self.heard = "Unknown", False, None, None
+            case Kind.GATE_SILENT:
+                self.physical = "Unknown"
             case Kind.GATE_STATUS:
                 self._report(entry, unlock=unlock)
             case Kind.PASSAGE_NOT_TAKEN if self._is_news(entry) and entry.number("grant") in {
@@ -106,6 +109,7 @@ class DoorStates:
     def __init__(self, points: Points, *, lockdowns: Collection[str], at: datetime) -> None:
         self._doors: dict[AccessPointId, _Door] = {}
         self._gates: set[GateId] = set()
+        self._silent: set[GateId] = set()
         self._lockdowns = frozenset(lockdowns)
         self._words: dict[_Key, tuple[_Word, str]] = {}
         self._changed: dict[_Key, None] = {}
@@ -129,6 +133,7 @@ class DoorStates:
         }
         self._points, self._of_gate = points, dict(of_gate)
         self._gates &= of_gate.keys()
+        self._silent &= of_gate.keys()
         self._tells_closing = frozenset(door for point in points.values() for door in point.interlocked)
         self._doors = {name: self._doors[name] if name in same else _Door() for name in points}
         for key in [key for key in self._words if key[0] not in points]:
@@ -143,8 +148,13 @@ class DoorStates:
         gate = GateId(entry.told("gate") or "")
         if gate not in self._of_gate:
             return
-        if gate not in self._gates:
+        is_back = entry.kind == Kind.GATE_HEARD
+        if entry.kind == Kind.GATE_SILENT:
+            self._silent.add(gate)
+        elif is_back or gate not in self._gates:
             self._gates.add(gate)
+            if is_back:
+                self._silent.discard(gate)
             self._say(self._of_gate[gate], at=entry.at)
         changed = list(self._concerned(entry, gate))
         for point in changed:
@@ -206,6 +216,12 @@ class DoorStates:
         yield Topic.PHYSICAL, door.physical
         yield Topic.ALARM, door.alarm
         yield Topic.TAMPER, door.tamper
+        yield Topic.FAULT, self._fault(point)
+
+    def _fault(self, point: Point) -> str:
+        if point.gate in self._silent:
+            return "FaultDetected"
+        return "NotInFault" if point.gate in self._gates else "Unknown"
 
     def _mode(self, point: Point, door: _Door, *, free: bool) -> str:
         if door.burning:

@@ -59,6 +59,7 @@ class Topic(StrEnum):
     PHYSICAL = "Door/State/DoorPhysicalState"
     ALARM = "Door/State/DoorAlarm"
     TAMPER = "Door/State/DoorTamper"
+    FAULT = "Door/State/DoorFault"
 
     @property
     def is_state(self) -> bool:

@@ -88,6 +88,7 @@ def test_at_first_nothing_is_known_and_no_alarm_is_told():
             (Topic.MODE, "Unknown"),
             (Topic.PHYSICAL, "Unknown"),
             (Topic.TAMPER, "Unknown"),
+            (Topic.FAULT, "Unknown"),
         )
     }
     assert set(talk.since.values()) == {timestamp(NOON)}
@@ -96,7 +97,10 @@ def test_at_first_nothing_is_known_and_no_alarm_is_told():
 def test_a_gate_that_is_heard_has_its_own_doors_locked_and_no_others():
     talk = Talk()
     of_front = {point.id for point in points().values() if point.gate == FRONT}
-    assert talk.hears("gate.hello", None) == {f"{door} DoorMode": "Locked" for door in of_front}
+    assert talk.hears("gate.hello", None) == {
+        **{f"{door} DoorMode": "Locked" for door in of_front},
+        **{f"{door} DoorFault": "NotInFault" for door in of_front},
+    }
     assert of_front < set(points())
 
 
@@ -295,6 +299,7 @@ def test_a_door_at_another_gate_is_another_door(talk: Talk):
         f"{IN} DoorAlarm": None,
         f"{IN} DoorPhysicalState": "Unknown",
         f"{IN} DoorMode": "Unknown",
+        f"{IN} DoorFault": "Unknown",
     }
 
 
@@ -310,3 +315,36 @@ def test_a_word_that_came_and_went_between_two_questions_is_asked_about_once():
     for kind in ("gate.hello", "access.granted", "passage.taken", "access.granted"):
         talk.doors.take(talk.entry(kind, gate=FRONT, access_point=IN, boot=BOOT, sequence=talk.seq + 1))
     assert talk.told()[f"{IN} DoorMode"] == "Accessed"
+
+
+# -- a gate that is silent ------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_that_falls_silent_is_a_fault_of_its_doors_and_what_their_contacts_said_is_not_known_any_more(
+    talk: Talk,
+):
+    of_front = {point.id for point in points().values() if point.gate == FRONT}
+    talk.hears("passage.forced")
+    assert talk.word(Topic.PHYSICAL) == "Open"
+    assert talk.hears("gate.silent", None, alarm=True) == {
+        f"{IN} DoorPhysicalState": "Unknown",
+        **{f"{door} DoorFault": "FaultDetected" for door in of_front},
+    }
+    assert talk.word(Topic.ALARM) == "DoorForcedOpen", "its silence ends no alarm"
+    assert talk.word(Topic.FAULT, HOUSE) == "Unknown"
+
+
+def test_only_the_entry_that_it_is_heard_again_ends_the_fault(talk: Talk):
+    of_front = {point.id for point in points().values() if point.gate == FRONT}
+    talk.hears("gate.silent", None, alarm=True)
+    assert not {f"{IN} DoorFault"} & talk.hears("access.offline-granted", journal=True).keys()
+    assert talk.word(Topic.FAULT) == "FaultDetected"
+    assert talk.hears("gate.heard", None) == {f"{door} DoorFault": "NotInFault" for door in of_front}
+
+
+def test_a_gate_that_was_silent_all_along_is_a_fault_and_its_mode_is_not_known():
+    talk = Talk()
+    talk.hears("gate.silent", None, alarm=True)
+    assert (talk.word(Topic.FAULT), talk.word(Topic.MODE)) == ("FaultDetected", "Unknown")
+    talk.hears("gate.heard", None)
+    assert (talk.word(Topic.FAULT), talk.word(Topic.MODE)) == ("NotInFault", "Locked")
