@@ -94,6 +94,8 @@ __all__ = ["GateAgent", "Outcome", "free_running_clock"]
 _BOOT_BYTES: Final = 8
 _RANDOM_BYTES: Final = 16
 _RECALLED: Final = 1000
+_SIMULATED: Final = " (SIMULATED hardware)"
+"""What the hello of a gate without metal says in the log, so that nobody takes its passages for real."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,7 @@ class GateAgent:
             trust=settings.trust,
             doorways=settings.doorways,
             boot=BootId(secrets.token_bytes(_BOOT_BYTES)),
-            agent=f"gatekeeper-device/{version('gatekeeper')}",
+            agent=f"gatekeeper-device/{version('gatekeeper')}{_SIMULATED if settings.is_simulated else ''}",
             bounds=settings.journal_bounds,
             checkpoints=settings.checkpoints,
             anchor=settings.anchor,

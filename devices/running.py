@@ -15,6 +15,7 @@ from devices.app import gate_on, make_link, opened_hardware
 from devices.bridges.settings import bridged
 from devices.hardware.fitting import described
 from devices.hardware.ports import HardwareError
+from devices.hardware.settings import MARK
 from devices.journal_file import JournalInUseError
 from devices.link import BrokerUrlError, GateLink
 from devices.logs import log_to_stderr
@@ -118,7 +119,12 @@ def failed_hardware(group: ExceptionGroup) -> Exception | None:
 
 
 def say_hardware(settings: GateSettings) -> None:
-    """Say what is fitted to each access point."""
+    """Say what is fitted to each access point, and loudly when it is nothing real."""
+    if settings.is_simulated:
+        say(
+            f"{MARK} HARDWARE: {settings.gate} HOLDS NO REAL DOOR. It is for trying a gate out; what it tells the site is in the "
+            "site's log for good, and its start says that it was simulated."
+        )
     for access_point, point in settings.hardware.items():
         say(f"{access_point}: {described(point)}.")
     by_bridge = bridged(settings.bridge) if settings.bridge is not None else frozenset()

@@ -22,7 +22,7 @@
 `contact` says whether the door has one; it is true, but at a bridge, where it is false and may be true if the device reports one. `interlocked` says whether
 the door is one of an interlock in the site's policy, so that others wait until it is shut; it is false, and a door
 without a contact cannot be one. `interlocks` are those whose doors are all at this gate: it then looks itself that the
-others are shut before it releases one. `hardware` says what is fitted to it (`hardware/settings.py`).
+others are shut before it releases one. `hardware` says what is fitted to it, or that it is simulated (`hardware/settings.py`).
 
 `exit` says what the exit button of a door does. "wired" (so it is, unless written otherwise): it breaks the circuit of the
 strike itself, and the gate only hears of it. "released": the gate releases the strike; only where no law asks that people
@@ -54,13 +54,19 @@ from devices.checkpoint_file import CHECKPOINTS, read_checkpoints
 from devices.core.checkpoints import CheckpointMemory
 from devices.core.controller import Doorway, Exit
 from devices.core.journal import JournalBounds
-from devices.hardware.settings import HardwareSettingsError, PointHardware, read_hardware, refuse_twice
+from devices.hardware.settings import (
+    Hardware,
+    HardwareSettingsError,
+    SimulatedHardware,
+    read_hardware,
+    refuse_twice,
+)
 from gatekeeper import cose
 from gatekeeper.core.trust import Anchor, Trust, TrustRefused, read_trust
 from gatekeeper.model.ids import AccessPointId, GateId, SiteId, is_name
 from gatekeeper.model.places import Direction
 
-__all__ = ["GateSettings", "SettingsError", "read_gate_folder"]
+__all__ = ["ANCHOR", "GATE", "KEY", "GateSettings", "SettingsError", "read_gate_folder"]
 
 GATE, KEY, PASSWORD, ANCHOR, TRUST = "gate.json", "key.pem", "broker-password", "anchor.json", "trust.cose"
 TLS = "tls.pem"
@@ -100,7 +106,7 @@ class GateSettings:
     prefix: str
     doorways: tuple[Doorway, ...]
     bridge: BridgeSettings | None
-    hardware: Mapping[AccessPointId, PointHardware] = field(default_factory=dict)
+    hardware: Mapping[AccessPointId, Hardware] = field(default_factory=dict)
     key: cose.SigningKey = field(repr=False)
     password: str | None = field(repr=False)
     trust: Trust = field(repr=False)
@@ -112,6 +118,11 @@ class GateSettings:
     """The file with which it connects to the broker; without one it has a password."""
     journal_folder: Path | None = None
     journal_bounds: JournalBounds = field(default=JournalBounds())
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it holds no door that there is: its hardware is simulated."""
+        return any(isinstance(point, SimulatedHardware) for point in self.hardware.values())
 
 
 def read_gate_folder(folder: Path) -> GateSettings:
@@ -316,8 +327,8 @@ def _doorway(
 
 def _hardware(
     written: Mapping[str, Any], doorways: tuple[Doorway, ...], bridge: BridgeSettings | None, folder: Path
-) -> Mapping[AccessPointId, PointHardware]:
-    fitted: dict[AccessPointId, PointHardware] = {}
+) -> Mapping[AccessPointId, Hardware]:
+    fitted: dict[AccessPointId, Hardware] = {}
     for point, doorway in zip(_points(written), doorways, strict=True):
         if "hardware" not in point:
             continue
@@ -331,6 +342,10 @@ def _hardware(
             )
         except HardwareSettingsError as error:
             raise SettingsError(f"gate.json: the hardware of {doorway.id}: {error}") from error
+    if bridge is not None and any(isinstance(point, SimulatedHardware) for point in fitted.values()):
+        raise SettingsError(
+            "gate.json: a gate with a bridge holds real doors, so none of its hardware is simulated."
+        )
     try:
         refuse_twice(fitted)
     except HardwareSettingsError as error:

@@ -14,6 +14,8 @@ from devices.hardware.keypad import Keypad
 from devices.hardware.pcsc import PcscReader
 from devices.hardware.ports import Display, Fittings, HardwareError, Reader, Strike, Switch
 from devices.hardware.settings import (
+    MARK,
+    Hardware,
     LampSettings,
     LineSettings,
     LineStrike,
@@ -22,12 +24,14 @@ from devices.hardware.settings import (
     PcscSettings,
     PointHardware,
     ReaderSettings,
+    SimulatedHardware,
     WiegandSettings,
 )
 from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.reasons import Reason
 
 if TYPE_CHECKING:
+    from devices.hardware.by_hand import Hand
     from devices.hardware.gpio import GpioLamps, GpioStrike, GpioSwitch, RequestLines, WiegandReader
     from devices.hardware.osdp import OsdpReader
 
@@ -93,7 +97,7 @@ class _Dark:
 
 @contextmanager
 def opened(
-    points: Mapping[AccessPointId, PointHardware],
+    points: Mapping[AccessPointId, Hardware],
     *,
     called: bytes = bytes(32),
     request: "RequestLines | None" = None,
@@ -104,12 +108,14 @@ def opened(
     """
     with ExitStack() as stack:
         opening = _Opening(stack, called, request)
-        opening.join_buses([point.reader for point in points.values()])
-        yield {access_point: opening.fit(point) for access_point, point in points.items()}
+        opening.join_buses([point.reader for point in points.values() if isinstance(point, PointHardware)])
+        yield {access_point: opening.fit(access_point, point) for access_point, point in points.items()}
 
 
-def described(point: PointHardware) -> str:
+def described(point: Hardware) -> str:
     """What an access point has, in a line."""
+    if isinstance(point, SimulatedHardware):
+        return f"{MARK}, moved by lines on standard input: no badge is read, and no door is held"
     match point.reader:
         case WiegandSettings(chip=chip, d0=d0, d1=d1):
             reader = f"Wiegand reader on {chip} lines {d0} and {d1}"
@@ -146,6 +152,7 @@ class _Opening:
         self._stack: Final = stack
         self._called: Final = called
         self._request: Final = request
+        self._hand: Hand | None = None
         self._osdp: Final[dict[tuple[str, int], OsdpReader]] = {}
 
     def join_buses(self, readers: list[ReaderSettings]) -> None:
@@ -165,8 +172,10 @@ class _Opening:
             self._stack.callback(bus.close)
             self._osdp.update({(each.settings.port, each.settings.address): each for each in bus.readers})
 
-    def fit(self, point: PointHardware) -> Fittings:
+    def fit(self, access_point: AccessPointId, point: Hardware) -> Fittings:
         """Open what one access point has of its own."""
+        if isinstance(point, SimulatedHardware):
+            return self._by_hand().fit(access_point, has_contact=point.has_contact)
         # INVARIANT: the strike is the first line that is taken, and so holds before anything can be read.
         strike = self._strike(point)
         reader, display, told = self._reader(point)
@@ -181,6 +190,13 @@ class _Opening:
             tamper=EitherSwitch(*tampers) if len(tampers) > 1 else next(iter(tampers), None),
             fire=self._switch(point.fire),
         )
+
+    def _by_hand(self) -> "Hand":
+        if self._hand is None:
+            from devices.hardware.by_hand import Hand  # noqa: PLC0415 - see join_buses
+
+            self._hand = Hand()
+        return self._hand
 
     def _strike(self, point: PointHardware) -> Strike:
         match point.strike:

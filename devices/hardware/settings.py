@@ -1,4 +1,4 @@
-"""What `hardware` of an access point in gate.json says, read strictly: an object of these pieces.
+"""What `hardware` of an access point in gate.json says, read strictly: "simulated" (see `by_hand`), or an object of these pieces.
 
     reader           {"kind": "wiegand", "chip", "d0", "d1", "formats"?, "bias"?}
                      {"kind": "osdp", "port", "baud"?, "address", "key_file", "formats"?, "install"?}
@@ -25,7 +25,9 @@ from devices.hardware.wiegand_format import FORMATS, WiegandFormat, format_named
 from gatekeeper.model.ids import AccessPointId
 
 __all__ = [
+    "MARK",
     "Fail",
+    "Hardware",
     "HardwareSettingsError",
     "LampSettings",
     "LineSettings",
@@ -36,6 +38,7 @@ __all__ = [
     "PointHardware",
     "Pull",
     "ReaderSettings",
+    "SimulatedHardware",
     "StrikeSettings",
     "WiegandSettings",
     "read_hardware",
@@ -43,6 +46,7 @@ __all__ = [
 ]
 
 _CARDS: Final = ("26", "34", "37")
+_OR_SIMULATED: Final = ', or "simulated"'
 _BAUDS: Final = (9600, 19200, 38400, 57600, 115200, 230400)
 _MOST_ADDRESS: Final = 126
 _MOST_LINE: Final = 1023
@@ -155,6 +159,19 @@ class PointHardware:
     lamps: LampSettings | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedHardware:
+    """No metal at all: an access point that is moved by hand, at a gate that is tried."""
+
+    has_contact: bool
+
+
+MARK: Final = "SIMULATED"
+"""What stands before all that is said of such hardware."""
+
+Hardware: TypeAlias = PointHardware | SimulatedHardware
+_SIMULATED: Final = "simulated"
+
 PIECES: Final[Mapping[str, frozenset[str]]] = {
     "hardware": frozenset({"reader", "strike", "contact", "request_to_exit", "tamper", "fire", "lamps"}),
     "wiegand": frozenset({"kind", "chip", "d0", "d1", "formats", "bias"}),
@@ -168,13 +185,13 @@ PIECES: Final[Mapping[str, frozenset[str]]] = {
 """The names that each object may have; README.md lists the same."""
 
 
-def read_hardware(
-    written: object, *, has_contact: bool, read_secret: Callable[[str], bytes]
-) -> PointHardware:
+def read_hardware(written: object, *, has_contact: bool, read_secret: Callable[[str], bytes]) -> Hardware:
     """Read the hardware of one access point; `read_secret` reads a file of the gate's folder, and its errors pass.
 
     Raises `HardwareSettingsError`.
     """
+    if written == _SIMULATED:
+        return SimulatedHardware(has_contact=has_contact)
     piece = _object(written, "hardware", PIECES["hardware"])
     reader = _reader(piece.get("reader"), read_secret)
     strike = _strike(piece.get("strike"))
@@ -200,8 +217,14 @@ def read_hardware(
     )
 
 
-def refuse_twice(points: Mapping[AccessPointId, PointHardware]) -> None:
-    """Refuse what two pieces of one gate would share. Raises `HardwareSettingsError`."""
+def refuse_twice(hardware: Mapping[AccessPointId, Hardware]) -> None:
+    """Refuse what two pieces of one gate would share, and metal beside what is simulated. Raises `HardwareSettingsError`."""
+    points = {name: point for name, point in hardware.items() if isinstance(point, PointHardware)}
+    # INVARIANT: what somebody types moves nothing at a gate that holds a real door.
+    if points and len(points) < len(hardware):
+        raise HardwareSettingsError(
+            "simulated hardware stands alone: at all access points of a gate, or at none."
+        )
     lines = Counter(line for point in points.values() for line in _lines(point))
     for (chip, line), times in lines.items():
         if times > 1:
@@ -353,7 +376,7 @@ def _formats(piece: Mapping[str, Any]) -> tuple[WiegandFormat, ...]:
 
 def _object(written: object, what: str, known: frozenset[str]) -> Mapping[str, Any]:
     if not isinstance(written, dict):
-        raise HardwareSettingsError(f"{what} is an object.")
+        raise HardwareSettingsError(f"{what} is an object{_OR_SIMULATED if what == 'hardware' else ''}.")
     unknown = sorted(written.keys() - known)
     if unknown:
         raise HardwareSettingsError(f"{', '.join(unknown)} is no setting of {what}.")

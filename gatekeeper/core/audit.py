@@ -105,6 +105,7 @@ class Kind(StrEnum):
     PASSAGE_EXITED = "passage.exited"
     DOOR_COMMANDED = "door.commanded"
     GATE_COMMANDED = "gate.commanded"
+    COMMAND_UNSENT = "command.unsent"
     GATE_SILENT = "gate.silent"
     GATE_HEARD = "gate.heard"
 

@@ -7,13 +7,21 @@ not sent any more, for a door that opens when nobody expects it is a door left o
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from gatekeeper import cose
 from gatekeeper.model.ids import AccessPointId, BootId, GateId, OperatorId, SiteId
 from gatekeeper.model.messages import COMMAND_TYPE, COMMAND_VALIDITY, Command, CommandKind
 from gatekeeper.model.topics import Channel, gate_topic
 
-__all__ = ["Errand", "Order", "SignedCommand", "sign_command"]
+__all__ = ["Errand", "Order", "SignedCommand", "Unsent", "sign_command"]
+
+
+class Unsent(StrEnum):
+    """Why a command whose entry is committed was not sent, and is not sent any more."""
+
+    BROKER_AWAY = "broker-away"
+    LATE = "order-late"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from gatekeeper.core.audit import NOBODY, Draft, Kind, decision_fields, facts_document, timestamp
+from gatekeeper.core.commands import Unsent
 from gatekeeper.core.decide import Decision
 from gatekeeper.core.enrolment import EnrolmentRequest
 from gatekeeper.core.facts import Companion, Facts
@@ -48,6 +49,7 @@ __all__ = [
     "draft_of_passage",
     "draft_of_seed",
     "draft_of_status",
+    "draft_of_unsent",
     "marked",
 ]
 
@@ -66,6 +68,7 @@ _ALARMING_STATUSES: Final = {
     StatusKind.FIRE: "fire",
     StatusKind.COMMAND_REFUSED: "command-refused",
 }
+_COMMANDED: Final = ("gate", "access_point", "from", "to", "command")
 _PASSAGES: Final = {
     PassageOutcome.TAKEN: Kind.PASSAGE_TAKEN,
     PassageOutcome.NOT_TAKEN: Kind.PASSAGE_NOT_TAKEN,
@@ -217,6 +220,13 @@ def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at:
     if alarms_of_status(status):
         fields["alarm"] = True
     return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)
+
+
+def draft_of_unsent(ordered: Draft, unsent: Unsent, *, at: datetime, seq: int) -> Draft:
+    """What was ordered of a gate was not sent to it: in the same trees as the order, whose entry it names."""
+    place = {name: ordered.public[name] for name in _COMMANDED if name in ordered.public}
+    public = {**place, "order": ordered.seq, "why": unsent.value}
+    return replace(ordered, kind=Kind.COMMAND_UNSENT, at=at, seq=seq, public=public)
 
 
 def draft_of_hello(authentic: Authentic, hello: Hello, *, goes_back: bool, at: datetime, seq: int) -> Draft:

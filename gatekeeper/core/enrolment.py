@@ -50,6 +50,7 @@ class EnrolmentRefusal(StrEnum):
     PROOF = "enrolment-proof"
     GATE_UNKNOWN = "enrolment-gate-unknown"
     OTHER_SITE = "enrolment-other-site"
+    OTHER_GATE = "enrolment-other-gate"
     CODE = "enrolment-code"
     TLS_KEY = "enrolment-tls-key"
     KEY_USED = "enrolment-key-used"
@@ -71,10 +72,11 @@ _SENTENCES = {
     EnrolmentRefusal.PROOF: "The enrolment request is not signed with the key that it names.",
     EnrolmentRefusal.GATE_UNKNOWN: "It is for a gate that the policy in force does not have: it is put into the site file first.",
     EnrolmentRefusal.OTHER_SITE: "It is for another site.",
+    EnrolmentRefusal.OTHER_GATE: "The folder is another gate's, and no key asks in the name of two.",
     EnrolmentRefusal.CODE: "The code is wrong, used, or older than ten minutes: ask an operator for another.",
     EnrolmentRefusal.TLS_KEY: "The key of the certificate request is not the TLS key that the enrolment request names.",
     EnrolmentRefusal.KEY_USED: "The TLS key was certified before: a certificate is renewed with a new key.",
-    EnrolmentRefusal.KEY_KNOWN: "The gate has another key that counts: it is revoked before another is admitted.",
+    EnrolmentRefusal.KEY_KNOWN: "The gate has another key that counts: at the site gatekeeper gate revoke GATE ends it, and then the code is good.",
     EnrolmentRefusal.NOT_WAITING: "No such request waits: it was never made, or another came after it.",
     EnrolmentRefusal.IDENTITY: "The certificate that was shown is no gate's that counts now, or the request is another gate's.",
     EnrolmentRefusal.LATER: "The desk is busy, or no engine runs the site: ask again.",

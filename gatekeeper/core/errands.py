@@ -81,7 +81,7 @@ def enact_errand(change: OpeningChange | RebootChange, weighed: Weighed, making:
             kind=Kind.GATE_COMMANDED,
             public=public,
             errand=errand,
-            says=f"{change.gate} is commanded to start anew; its status says when it does",
+            says=f"{change.gate} is commanded to start anew",
         )
     point = making.flow.policy.points[change.access_point]
     # INVARIANT: what is opened from afar is open for the doors of its interlocks, as after a grant, from before it is committed.
@@ -91,5 +91,5 @@ def enact_errand(change: OpeningChange | RebootChange, weighed: Weighed, making:
         public={**public, "access_point": point.id, "from": point.source, "to": point.target},
         tenants=concerned(making.flow, point.owner),
         errand=errand,
-        says=f"{point.id} is commanded to open; its passage says whether anybody went through",
+        says=f"{point.id} is commanded to open",
     )

@@ -94,6 +94,7 @@ class _Desk:
     writes: Writes
     name: bytes
     now: datetime
+    is_linked: bool
 
 
 def supervise(
@@ -105,9 +106,13 @@ def supervise(
     anchor: Anchor,
     now: datetime,
     writes: Writes,
+    is_linked: bool,
 ) -> Supervised:
-    """Make one change, propose it, or refuse it; `writes` gets what must be committed with its entries."""
-    desk = _Desk(flow=flow, anchor=anchor, writes=writes, name=name or b"", now=now)
+    """Make one change, propose it, or refuse it; `writes` gets what must be committed with its entries.
+
+    `is_linked` says whether gates can be told anything now.
+    """
+    desk = _Desk(flow=flow, anchor=anchor, writes=writes, name=name or b"", now=now, is_linked=is_linked)
     change = _believe(document, desk)
     if isinstance(change, Declined):
         return _forgotten(_declined(change_id, change))
@@ -187,6 +192,9 @@ def _make(
     change: Change, weighed: Weighed, desk: _Desk, *, second: OperatorId | None = None, **further: Any
 ) -> Supervised | Declined:
     """Make a change that was judged; `second` is who approved it, `further` is what its entry says beside."""
+    # INVARIANT: no entry says that a gate was told what nobody can tell it.
+    if weighed.errand is not None and not desk.is_linked:
+        return Declined("broker-away", "it was not sent, and is not sent later")
     seq = desk.flow.next_seq
     making = Making(
         flow=desk.flow, writes=desk.writes, seq=seq, by=change.tenant, name=desk.name, now=desk.now

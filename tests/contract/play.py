@@ -32,6 +32,7 @@ from gatekeeper import cose
 from gatekeeper.core.actuate import sign_answer
 from gatekeeper.core.audit import Draft
 from gatekeeper.core.change import ChangeContent, GuardChange, sign_change
+from gatekeeper.core.drafting import marked
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
 from gatekeeper.core.scan import Authentic, UpwardMessage, authenticate
 from gatekeeper.core.supervise import APPLIED, Supervised, Writes, supervise
@@ -268,8 +269,9 @@ class Play:
             anchor=anchor(),
             now=moment(at),
             writes=Writes(),
+            is_linked=True,
         )
-        self.drafts += done.drafts
+        self.drafts += [_answered_by(draft, done) for draft in done.drafts]
         if done.settled is not None:
             self.drafts += done.settled.drafts
         return signed, done
@@ -306,6 +308,13 @@ class Play:
         effects = self.gates[gate].happens(AnswerReceived(step.down.wire), at=at)
         self.opened += any(isinstance(effect, Unlock) for effect in effects)
         return effects
+
+
+def _answered_by(draft: Draft, done: Supervised) -> Draft:
+    """An order's entry as the engine writes it: with the digest of its command, which is not signed here."""
+    if done.order is None or done.order.entry != draft.seq:
+        return draft
+    return marked(draft, command=hashlib.sha256(f"a command of entry {draft.seq}".encode()).hexdigest())
 
 
 def moment(at: int) -> datetime:

@@ -121,6 +121,7 @@ def last_word(service: Flow, step: dict[str, Any]) -> bytes:
         anchor=anchor,
         now=moment(step["at"]),
         writes=Writes(),
+        is_linked=True,
     )
     assert done.settled is not None, done.outcome
     topic, wire = sign_answer(

@@ -33,8 +33,9 @@ from gatekeeper.core.change import (
     TrustChange,
     WithdrawalChange,
 )
+from gatekeeper.core.commands import Unsent
 from gatekeeper.core.custody import erase_again
-from gatekeeper.core.drafting import draft_of_asking, draft_of_certificate, draft_of_mismatch
+from gatekeeper.core.drafting import draft_of_asking, draft_of_certificate, draft_of_mismatch, draft_of_unsent
 from gatekeeper.core.enrolment import EnrolmentRequest, enrolment_request, read_enrolment
 from gatekeeper.core.hearing import Heard, LinkState, draft_of_hearing
 from gatekeeper.core.log_export import AtDoor
@@ -210,6 +211,7 @@ def _changes(play: Play) -> None:
     play.drafts += _enrolled(play, later)
     play.drafts += _altered(play, later)
     play.drafts += _silent(play, later)
+    play.drafts += _unsent(play, later)
 
 
 def _over(play: Play, now: datetime) -> Iterator[Draft]:
@@ -245,6 +247,14 @@ def _enrolled(play: Play, now: datetime) -> Iterator[Draft]:
         yield draft_of_certificate(
             asked, serial=7, until=now + timedelta(days=7), renewal=renewal, at=now, seq=play.flow.next_seq
         )
+        play.flow.next_seq += 1
+
+
+def _unsent(play: Play, now: datetime) -> Iterator[Draft]:
+    """The broker went away as a door was being opened, and the database took too long as a gate was to start anew."""
+    orders = [draft for draft in play.drafts if draft.kind in {Kind.DOOR_COMMANDED, Kind.GATE_COMMANDED}]
+    for ordered, unsent in zip(orders, Unsent, strict=True):
+        yield draft_of_unsent(ordered, unsent, at=now, seq=play.flow.next_seq)
         play.flow.next_seq += 1
 
 

@@ -187,6 +187,10 @@ class Registry:
             )
         asyncio.run(eventually(self._decides, within=30))
 
+    def says(self, words: str) -> bool:
+        """Whether the engine's log holds such words."""
+        return words in self._log.read_text()
+
     def _decides(self) -> bool:
         assert self.engine is not None
         assert self.engine.poll() is None, self._log.read_text()

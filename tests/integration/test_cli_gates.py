@@ -1,6 +1,7 @@
 """`gatekeeper gate` and `gatekeeper ca`: what they write, and what they refuse in one sentence."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from gatekeeper import cose
 from gatekeeper.core.certificates import gate_of, service_name
 from gatekeeper.core.enrolment import enrolment_request
 from gatekeeper.model.ids import GateId, SiteId
-from gatekeeper.service.administration.folder import TRUST, SiteFolder, in_gate
+from gatekeeper.service.administration.folder import ANCHOR, TRUST, SiteFolder, in_gate
+from gatekeeper.service.identity.authority_files import AUTHORITY
 from tests.integration.cli_hold import Hold
 
 pytestmark = pytest.mark.integration
@@ -50,6 +52,54 @@ def test_a_code_is_printed_for_a_gate_of_the_site_file_and_for_no_other(hold: Ho
     assert refused.err.startswith("Refused: enrolment-gate-unknown. ")
 
 
+@pytest.mark.parametrize("operator", ["auditor", "officer", "army-admin", "school-admin"])
+def test_only_who_may_admit_gates_makes_a_code_whoever_is_named(hold: Hold, operator: str):
+    hold.say("ca", "init", "--data", hold.data)
+    gate = first_gate(hold)
+    made = hold("gate", "enroll", gate, "--operator", "admin")
+    kept = folder_of(hold).read_secret(f"invitations/{gate}.cose")
+    said = hold("gate", "enroll", gate, "--operator", operator)
+    assert (made.code, said.code, said.out) == (0, 1, "")
+    assert said.err.startswith("Refused: change-role. ")
+    assert operator in said.err
+    assert folder_of(hold).read_secret(f"invitations/{gate}.cose") == kept, "the code that is out stays good"
+
+
+def test_what_is_carried_to_a_gate_is_written_with_the_code_and_holds_no_secret(hold: Hold, tmp_path: Path):
+    hold.say("ca", "init", "--data", hold.data)
+    out = tmp_path / "carried"
+    said = hold("gate", "enroll", first_gate(hold), "--out", out)
+    assert said.code == 0, said
+    assert {file.name for file in out.iterdir()} == {"gate.json", "anchor.json", "ca.pem"}
+    folder = folder_of(hold)
+    kept = (in_gate(first_gate(hold), "gate.json"), ANCHOR, AUTHORITY)
+    assert [(out / Path(place).name).read_bytes() for place in kept] == [folder.read(at) for at in kept]
+    assert not any(b"PRIVATE" in file.read_bytes() for file in out.iterdir())
+    assert f"Carry {out} to the gate by hand" in said.err
+    assert hold("gate", "enroll", first_gate(hold), "--out", out).code == 0, "the same again is the same"
+    other = hold("gate", "enroll", folder.gates()[1], "--out", out)
+    assert other.code == 2
+    assert "nothing is written over it" in other.err
+
+
+def test_a_gate_whose_doors_have_changed_is_given_those_of_the_policy_in_force(hold: Hold, tmp_path: Path):
+    hold.say("ca", "init", "--data", hold.data)
+    gate, folder = first_gate(hold), folder_of(hold)
+    place = in_gate(gate, "gate.json")
+    before = folder.read(place)
+    kept = json.loads(before)
+    folder.write(place, json.dumps({**kept, "access_points": kept["access_points"][:1]}).encode())
+    assert hold("gate", "enroll", gate, "--out", tmp_path / "one").code == 0
+    assert (tmp_path / "one" / "gate.json").read_bytes() == before
+
+
+def test_that_a_key_counts_already_is_said_before_a_code_is_used_and_what_ends_it(hold: Hold):
+    hold.say("ca", "init", "--data", hold.data)
+    said = hold("gate", "enroll", first_gate(hold))
+    assert "has a key that counts, and this code is for the gate that holds it" in said.err
+    assert f"gatekeeper gate revoke {first_gate(hold)}\n" in said.err
+
+
 def test_a_gate_that_does_not_wait_and_a_file_that_is_not_there_are_said(hold: Hold):
     said = hold("gate", "admit", "nowhere")
     assert said.code == 2
@@ -67,6 +117,15 @@ def test_a_gate_with_a_key_that_counts_gets_no_other(hold: Hold, tmp_path: Path)
     said = hold("gate", "admit", request)
     assert (said.code, said.out) == (2, "")
     assert "has a key already: revoke it" in said.err
+
+
+def test_while_nobody_serves_the_site_no_door_is_opened_and_none_is_later(hold: Hold):
+    said = hold("gate", "open", "front-in", "--reason", "a pram", "--operator", "officer")
+    assert said.code == 4
+    assert (
+        said.err
+        == "No engine has looked at it: it is NOT in force, and one that looks later refuses it as too old.\n"
+    )
 
 
 def test_while_nobody_serves_the_site_a_revocation_waits_and_the_folder_stays_as_it_is(hold: Hold):

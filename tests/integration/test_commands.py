@@ -4,13 +4,15 @@ import asyncio
 import json
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import paho.mqtt.client as mqtt
 import pytest
 
@@ -24,6 +26,7 @@ from devices.settings import read_gate_folder
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
 from gatekeeper.model.topics import Channel, gate_topic
 from tests.integration.people_site import IN, OUT, Registry, saying, served_site
+from tests.support.proxy import to_broker
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -149,6 +152,7 @@ def test_an_officer_opens_a_door_that_the_log_knows_of_first_and_the_passage_nam
             until(registry, "gate.hello", count=1)
             said = registry("gate", "open", IN, *BECAUSE, "--operator", "officer")
             assert said.code == 0, said
+            assert said.err.startswith(f"Opened: {IN}; front says so in entry ")
             (opened,) = [one for one in until(registry, "gate.status", count=1) if one["status"] == "opened"]
             assert gate.door() is DoorState.UNLOCKED
             assert gate.door(OUT) is DoorState.LOCKED
@@ -160,7 +164,7 @@ def test_an_officer_opens_a_door_that_the_log_knows_of_first_and_the_passage_nam
     assert ordered["reason"] == "a pram at the gate"
     assert (ordered["access_point"], ordered["author"]) == (IN, "officer")
     assert unlock.entry == ordered["seq"] < opened["seq"] < taken["seq"]
-    assert opened["command"] == taken["scan"] == unlock.scan.hex()
+    assert ordered["command"] == opened["command"] == taken["scan"] == unlock.scan.hex()
     assert taken["grant"] == ordered["seq"]
 
 
@@ -182,10 +186,120 @@ def test_a_door_of_a_high_level_takes_two_people(
         assert gate.door("vault-in") is DoorState.LOCKED
         agreed = registry("proposal", "approve", waiting["proposal"], "--operator", "admin")
         assert agreed.code == 0, agreed
+        assert "Opened: vault-in; front says so in entry " in agreed.err
         until(registry, "gate.status", count=1)
         assert gate.door("vault-in") is DoorState.UNLOCKED
         (ordered,) = entries(registry, "door.commanded")
         assert (ordered["author"], ordered["approved_by"]) == ("officer", "admin")
+
+
+def test_an_order_that_its_gate_does_not_confirm_is_not_told_as_done(
+    tmp_path: Path,
+    postgres_server: EmbeddedPostgres,
+    broker: EmbeddedBroker,
+    capfd: pytest.CaptureFixture[str],
+):
+    with served(tmp_path, postgres_server, broker, capfd) as registry:
+        with at_work(registry):
+            until(registry, "gate.hello", count=1)
+        said = registry("gate", "open", IN, *BECAUSE, "--operator", "officer")
+        (ordered,) = entries(registry, "door.commanded")
+    assert said.code == 3, said
+    assert said.err.startswith(
+        f"NOT confirmed: front was sent it, in entry {ordered['seq']} of the log, and has "
+    )
+    assert "Opened" not in said.err
+
+
+@contextmanager
+def behind_a_proxy(registry: Registry) -> Iterator[Callable[[], None]]:
+    """The site served by a broker that its engine can be cut off from, which the function that is given does."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def work(coroutine: Coroutine[Any, Any, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+
+    async def cut_off() -> None:
+        proxy.refuse()
+        proxy.cut()
+
+    def gone() -> None:
+        work(cut_off())
+        registry.wait_until(lambda: registry.says('"up":false'), within=30)
+
+    proxy = to_broker(registry.broker.url)
+    try:
+        work(proxy.accept())
+        with registry.unserved():
+            registry.settings = replace(registry.settings, broker=proxy.url)
+        yield gone
+    finally:
+        work(proxy.__aexit__(None, None, None))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+
+
+def test_while_the_broker_is_away_nothing_is_ordered_and_nothing_waits(
+    tmp_path: Path,
+    postgres_server: EmbeddedPostgres,
+    broker: EmbeddedBroker,
+    capfd: pytest.CaptureFixture[str],
+):
+    with served(tmp_path, postgres_server, broker, capfd) as registry, behind_a_proxy(registry) as goes_away:
+        with at_work(registry):
+            until(registry, "gate.hello", count=1)
+            goes_away()
+            orders = [("open", IN), ("reboot", "front")]
+            answers = [registry("gate", *order, *BECAUSE, "--operator", "officer") for order in orders]
+        assert [said.code for said in answers] == [1, 1]
+        assert all("Refused: broker-away. It was not sent" in said.err for said in answers)
+        assert entries(registry, "door.commanded", "gate.commanded", "command.unsent") == []
+
+
+def test_what_was_ordered_as_the_broker_went_away_is_told_as_not_sent_and_so_the_log_says(
+    tmp_path: Path,
+    postgres_server: EmbeddedPostgres,
+    broker: EmbeddedBroker,
+    capfd: pytest.CaptureFixture[str],
+):
+    with served(tmp_path, postgres_server, broker, capfd) as registry, behind_a_proxy(registry) as goes_away:
+        with at_work(registry) as gate:
+            until(registry, "gate.hello", count=1)
+            with ThreadPoolExecutor(1) as aside:
+                with commits_held_up(registry):
+                    asked = aside.submit(registry, "gate", "open", IN, *BECAUSE, "--operator", "officer")
+                    registry.wait_until(lambda: commits_waiting(registry) > 0)
+                    goes_away()
+                said = asked.result(60)
+            assert not gate.agent.tally.unlocks
+        (ordered,) = entries(registry, "door.commanded")
+        (unsent,) = entries(registry, "command.unsent")
+    assert said.code == 1, said
+    assert said.err.startswith(f"Not sent: the broker was away; entry {unsent['seq']} of the log says so. ")
+    assert (unsent["order"], unsent["why"]) == (ordered["seq"], "broker-away")
+    assert (unsent["command"], unsent["access_point"]) == (ordered["command"], IN)
+    assert unsent["trees"].keys() == ordered["trees"].keys()
+
+
+@contextmanager
+def commits_held_up(registry: Registry) -> Iterator[None]:
+    """Nothing is committed for the length of a block."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(registry.settings.dsn))
+        try:
+            lock = f"SELECT FROM tree_head WHERE site_id = '{registry.site}' FOR UPDATE"
+            runner.run(connection.execute(f"BEGIN; {lock}"))
+            yield
+        finally:
+            runner.run(connection.close())
+
+
+def commits_waiting(registry: Registry) -> int:
+    waiting = registry.run("SELECT count(*) FROM pg_locks WHERE NOT granted AND $1::text <> ''")
+    return int(waiting[0]["count"])
 
 
 def standings(registry: Registry) -> dict[str, bool]:

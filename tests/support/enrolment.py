@@ -17,11 +17,12 @@ from gatekeeper.model.ids import GateId, OperatorId, SiteId
 from gatekeeper.service.administration.folder import SiteFolder
 from gatekeeper.service.identity.desk import Certified, EnrolmentDesk, Refused, Waits
 from gatekeeper.service.identity.invitations import invite
+from tests.support.operators import operator_key
 from tests.support.sites import NOON, SITE, SmallSite, ground, listed, signed_trust
 
-__all__ = ["GATE", "NEW", "OFFICER", "OTHER", "WEEK", "Desk", "HandClock", "Owner", "asking", "open_desk"]
+__all__ = ["ADMIN", "GATE", "NEW", "OTHER", "WEEK", "Desk", "HandClock", "Owner", "asking", "open_desk"]
 
-GATE, OTHER, OFFICER = GateId("front"), GateId("inner"), OperatorId("officer")
+GATE, OTHER, ADMIN = GateId("front"), GateId("inner"), OperatorId("admin")
 WEEK = timedelta(days=7)
 NEW = cose.SigningKey.generate()
 
@@ -74,7 +75,12 @@ class Desk:
         self.desk = EnrolmentDesk(folder, clock=self.clock, life=WEEK, pace=lambda: self.seconds)
 
     def code(self, gate: GateId = GATE) -> str:
-        return invite(self.folder, gate, by=OFFICER, now=self.clock.now())
+        return self.code_of(ADMIN, gate)
+
+    def code_of(self, operator: str, gate: GateId = GATE, *, key: str | None = None) -> str:
+        """A code that an operator made; `key` is whose key signed it, when not theirs."""
+        signed_by = operator_key(key or operator)
+        return invite(self.folder, gate, by=OperatorId(operator), key=signed_by, now=self.clock.now())
 
     async def ask(self, request: Request, code: str | None = None) -> Waits | Refused:
         return await self.desk.ask(

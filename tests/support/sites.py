@@ -143,6 +143,7 @@ class SmallSite:
         self.holders = dict(made.holders)
         self.badges = dict(BADGES)
         self.now = NOON
+        self.is_linked = True
         self.flow = Flow(
             policy=made.policy,
             policy_source=made.policy_source,
@@ -432,6 +433,7 @@ class SmallSite:
             anchor=self.anchor,
             now=self.now,
             writes=self.writes,
+            is_linked=self.is_linked,
         )
         self.writes.outcomes.append(done.outcome)
         self.drafts += done.drafts

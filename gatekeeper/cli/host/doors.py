@@ -1,6 +1,7 @@
 """What an operator has the gates do: a door opened from afar, a gate started anew, and which gates follow a lockdown.
 
-A door is opened once, now, and only after the log says so. What a gate has said of a command is in the log: it is not asked.
+A door is opened once, now, and only after the log says so. What a gate has said of a command is in the log: it is not asked. An
+order that nobody could send, or that its gate has not confirmed, is not told as done.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
-from gatekeeper.app import the_site
+from gatekeeper.app import databases, the_site
 from gatekeeper.cli.host.believed import trust_of_the_log
-from gatekeeper.cli.host.changes import for_the_site, lockdown
+from gatekeeper.cli.host.changes import lockdown, tell
+from gatekeeper.cli.host.confirmed import Followed, follow, tell_followed
 from gatekeeper.cli.host.gate_list import gate
+from gatekeeper.cli.host.signing import HandedIn, hand_in, signer_for
+from gatekeeper.cli.host.waiting import WAITS
 from gatekeeper.cli.options import JsonOutput, at_a_site, by_an_operator, looking_databases, run
 from gatekeeper.cli.people.lookups import ReasonOption, one_line
 from gatekeeper.cli.talk import json_line, say, table
@@ -37,9 +41,12 @@ def gate_open(
     *,
     settings: Settings,
 ) -> None:
-    """Open one door now, once; from level 3 it takes a second person."""
+    """Open one door now, once, and say whether it did; from level 3 it takes a second person.
+
+    Exit 1: it was refused, or not sent. Exit 3: the gate has not said that it opened.
+    """
     why = one_line("--reason", reason)
-    for_the_site(settings, OpeningChange(access_point=AccessPointId(access_point), reason=why))
+    _order(settings, OpeningChange(access_point=AccessPointId(access_point), reason=why))
 
 
 @gate.command("reboot")
@@ -50,8 +57,31 @@ def gate_reboot(
     *,
     settings: Settings,
 ) -> None:
-    """Have a gate secure its doors and start anew."""
-    for_the_site(settings, RebootChange(gate=GateId(name), reason=one_line("--reason", reason)))
+    """Have a gate secure its doors and start anew, and say whether it does.
+
+    Exit 1: it was refused, or not sent. Exit 3: the gate has not said that it starts anew.
+    """
+    _order(settings, RebootChange(gate=GateId(name), reason=one_line("--reason", reason)))
+
+
+def _order(settings: Settings, order: OpeningChange | RebootChange) -> None:
+    handed_in, followed = run(_ordered(settings, the_site(settings), order))
+    if handed_in.outcome is None:
+        say("No engine has looked at it: it is NOT in force, and one that looks later refuses it as too old.")
+        raise typer.Exit(WAITS)
+    if followed is None:
+        tell(handed_in)
+    else:
+        tell_followed(followed)
+
+
+async def _ordered(
+    settings: Settings, site: SiteId, order: OpeningChange | RebootChange
+) -> tuple[HandedIn, Followed | None]:
+    async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
+        signer = await signer_for(reading, settings, site, order, tenant=None)
+        handed_in = await hand_in(reading, signer, order)
+        return handed_in, await follow(reading, site, handed_in.outcome)
 
 
 @lockdown.command("status")

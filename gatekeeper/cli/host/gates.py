@@ -9,7 +9,7 @@ revoke   one operator: the gate counts no more from that entry on, and its certi
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -19,18 +19,22 @@ from gatekeeper.cli.host.believed import policy_in_force
 from gatekeeper.cli.host.broker_files import say_carry, write_anew
 from gatekeeper.cli.host.changes import tell
 from gatekeeper.cli.host.signing import HandedIn, believed, hand_in, signer_for
-from gatekeeper.cli.new_files import see_new, write
+from gatekeeper.cli.new_files import fill, make_folder, see_new, write
 from gatekeeper.cli.options import by_an_operator, run
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.certificates import CertificateRefused, public_der, read_certificate_request, to_pem
 from gatekeeper.core.change import TrustChange
 from gatekeeper.core.enrolment import EnrolmentRefusal
+from gatekeeper.core.invitation import why_not_inviting
 from gatekeeper.core.operators import Deed
 from gatekeeper.core.supervise import APPLIED
 from gatekeeper.core.trust import KeyState, Trust, read_trust
-from gatekeeper.model.ids import GateId, OperatorId, SiteId, is_name
-from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.model.ids import GateId, SiteId, is_name
+from gatekeeper.model.policy import SitePolicy
+from gatekeeper.service.administration.folder import ANCHOR, SiteFolder
+from gatekeeper.service.administration.gate_files import GATE_FILE, current_gate_file
+from gatekeeper.service.administration.operators import Signer
 from gatekeeper.service.administration.trust_list import (
     TrustListError,
     admit_gate,
@@ -40,6 +44,7 @@ from gatekeeper.service.administration.trust_list import (
     revoke_gate,
 )
 from gatekeeper.service.identity.authority_files import (
+    AUTHORITY,
     has_authority,
     issue_to_gate,
     read_authority,
@@ -60,23 +65,65 @@ Gate = Annotated[str, typer.Argument(metavar="GATE", help="The gate's id, as in 
 
 @gate.command()
 @by_an_operator
-def enroll(name: Gate, *, settings: Settings) -> None:
+def enroll(
+    name: Gate,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="A folder to carry to the gate: gate.json, anchor.json, ca.pem; no secret."
+        ),
+    ] = None,
+    *,
+    settings: Settings,
+) -> None:
     """Make a one-time code for a gate of the site file: within ten minutes it lets that gate hand in its request."""
     which = the_site(settings)
-    by, gates = run(_inviter(settings, which))
-    if name not in gates:
+    inviting = run(_inviter(settings, which))
+    if GateId(name) not in {gate.id for gate in inviting.policy.gates}:
         raise TrustListError(
             f"Refused: {EnrolmentRefusal.GATE_UNKNOWN}. {EnrolmentRefusal.GATE_UNKNOWN.sentence}"
         )
+    now, signer = datetime.now(UTC), inviting.signer
+    refused = why_not_inviting(signer.operator, host=inviting.trust.host, now=now)
+    if refused is not None:
+        say(
+            f"Refused: {refused}. {refused.sentence.removesuffix('.')} ({signer.operator.id}, to invite a gate)."
+        )
+        raise typer.Exit(1)
     folder = site_folder(settings, which)
     read_authority(folder)
-    code = invite(folder, GateId(name), by=by, now=datetime.now(UTC))
+    if out is not None:
+        make_folder(out)
+        fill(out, _to_carry(settings, folder, inviting.policy, GateId(name)))
+    code = invite(folder, GateId(name), by=signer.operator.id, key=signer.key, now=now)
+    _say_what_follows(settings, which, name, out, inviting.trust)
+    typer.echo(code)
+
+
+def _say_what_follows(settings: Settings, site: SiteId, name: str, out: Path | None, trust: Trust) -> None:
+    """What stands in the way of a new key, what is carried to the gate, and what is typed there."""
+    known = trust.listing.gates.get(GateId(name))
+    if known is not None and known.state is not KeyState.REVOKED:
+        say(
+            f"{name} has a key that counts, and this code is for the gate that holds it. For another key end that one first: "
+            f"gatekeeper gate revoke {name}"
+        )
+    if out is None:
+        say(
+            f"By hand are carried there gate.json, anchor.json and ca.pem: gatekeeper gate enroll {name} --out FOLDER writes them."
+        )
+    else:
+        say(f"Carry {out} to the gate by hand, for trust begins with it.")
+    if not settings.enrolment_url:
+        say(
+            "enrolment_url is not set here. A service without it opens no desk, and requests are carried by hand."
+        )
     minutes = INVITATION_LASTS // timedelta(minutes=1)
     say(
-        f"For {name} alone, once, for {minutes} minutes. At the gate: gatekeeper-device enrol --site {which} --gate {name} "
-        f"--out DIR --url {settings.enrolment_url or 'https://DESK:PORT'} --authority ca.pem; it asks for the code."
+        f"For {name} alone, once, for {minutes} minutes. At the gate, DIR being what was carried there: "
+        f"gatekeeper-device enrol --site {site} --gate {name} --out DIR --url {settings.enrolment_url or 'https://DESK:PORT'}; "
+        "it asks for the code."
     )
-    typer.echo(code)
 
 
 @gate.command()
@@ -180,14 +227,31 @@ def _keep(folder: SiteFolder, document: bytes | None) -> Trust | None:
     return trust
 
 
-async def _inviter(settings: Settings, site: SiteId) -> tuple[OperatorId, frozenset[GateId]]:
-    """Who invites, and the gates of the policy in force."""
+class _Inviting(NamedTuple):
+    """Who invites, and the site as it is."""
+
+    signer: Signer
+    trust: Trust
+    policy: SitePolicy
+
+
+async def _inviter(settings: Settings, site: SiteId) -> _Inviting:
     async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
         deeds = (Deed.WIDEN_TRUST,)
         signer = await signer_for(
             reading, settings, site, TrustChange(document=b""), tenant=None, deeds=deeds
         )
-        return signer.operator.id, await _gates_in_force(reading, settings, site)
+        trust, _ = await believed(reading, settings, site)
+        return _Inviting(signer, trust, await policy_in_force(reading, site, trust=trust))
+
+
+def _to_carry(settings: Settings, folder: SiteFolder, policy: SitePolicy, gate: GateId) -> dict[str, bytes]:
+    """What a gate is given by hand: what it is, where trust begins, and by what it knows the desk and the broker."""
+    return {
+        GATE_FILE: current_gate_file(folder, policy, gate, prefix=settings.prefix),
+        ANCHOR: folder.read(ANCHOR),
+        "ca.pem": folder.read(AUTHORITY),
+    }
 
 
 async def _admit(

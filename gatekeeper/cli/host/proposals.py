@@ -9,6 +9,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.host.changes import tell
+from gatekeeper.cli.host.confirmed import Followed, follow, tell_followed
 from gatekeeper.cli.host.gates import keep_trust
 from gatekeeper.cli.host.signing import HandedIn, believed, hand_in, patiently, second_signer, the_signer
 from gatekeeper.cli.host.site_clock import clock_shown
@@ -20,6 +21,8 @@ from gatekeeper.core.change import (
     ErasureChange,
     ExportChange,
     LogExportChange,
+    OpeningChange,
+    RebootChange,
     WithdrawalChange,
 )
 from gatekeeper.core.change_content import type_of
@@ -76,7 +79,11 @@ def approve(
     settings: Settings,
 ) -> None:
     """Agree to what another has proposed: it is made at once."""
-    tell(run(_approve(settings, the_site(settings), which)))
+    handed_in, followed = run(_approve(settings, the_site(settings), which))
+    if followed is None:
+        tell(handed_in)
+    else:
+        tell_followed(followed)
 
 
 @app.command()
@@ -95,7 +102,7 @@ async def _waiting(settings: Settings, site: SiteId) -> tuple[Sequence[Proposal]
         return await reading.proposals(site), await clock_shown(reading, settings, site)
 
 
-async def _approve(settings: Settings, site: SiteId, which: str | None) -> HandedIn:
+async def _approve(settings: Settings, site: SiteId, which: str | None) -> tuple[HandedIn, Followed | None]:
     async with databases(settings) as (dsn, _), PostgresReading.opened(dsn) as reading:
         proposal = await _meant(reading, site, which)
         say(f"{proposal.author} proposes, in entry {proposal.seq}: {_words(proposal)}")
@@ -112,7 +119,10 @@ async def _approve(settings: Settings, site: SiteId, which: str | None) -> Hande
             await _keep(reading, settings, site, proposal)
             await _say_export(reading, site, proposal)
             await _say_forgotten(reading, site, proposal)
-        return handed_in
+        followed = None
+        if type_of(proposal.kind) in {OpeningChange, RebootChange}:
+            followed = await follow(reading, site, handed_in.outcome)
+        return handed_in, followed
 
 
 async def _withdraw(settings: Settings, site: SiteId, which: str | None) -> HandedIn:

@@ -38,6 +38,7 @@ from gatekeeper.service.administration.folder import POLICY, SiteFolder, refuse_
 from gatekeeper.service.administration.opening import open_site
 from gatekeeper.service.administration.operators import carry_away, keys_of_operators, refuse_used_keys
 from gatekeeper.service.administration.plan import read_plan
+from gatekeeper.service.administration.trust_list import read_current_trust
 
 __all__ = ["app", "found", "read_file"]
 
@@ -46,16 +47,38 @@ File = Annotated[Path, typer.Argument(help="The site file (TOML).")]
 
 
 @app.command()
-def init(file: File, data: Data = None, dsn: Dsn = None, vault_dsn: VaultDsn = None) -> None:
+def init(
+    file: File,
+    gate_keys: Annotated[
+        bool | None,
+        typer.Option(
+            "--gate-keys/--no-gate-keys",
+            help="Make the gates' keys here, or leave that to each gate; else only for an example, with invented people.",
+        ),
+    ] = None,
+    data: Data = None,
+    dsn: Dsn = None,
+    vault_dsn: VaultDsn = None,
+) -> None:
     """Hold the ceremony for a site file: keys, agreements, trust list, gates, people; and open its log."""
     settings = quiet_settings(data=data, dsn=dsn, vault_dsn=vault_dsn)
-    site = run(found(settings, file))
+    site = run(found(settings, file, gate_keys=gate_keys))
     say(
         f"{site} is founded. Its keys are in {site_folder(settings, site).root}; move the root keys elsewhere."
     )
     say(
         f"The first operators' keys are in {keys_of_operators(settings.data, site).root}: give each to another person."
     )
+    say(_about_gates(site_folder(settings, site)))
+
+
+def _about_gates(folder: SiteFolder) -> str:
+    if read_current_trust(folder).listing.gates:
+        return (
+            f"The keys of its gates were made here, in {folder.root / 'gates'}: whoever has read one can be that gate. At a real "
+            "site each gate makes its own (--no-gate-keys)."
+        )
+    return "Its gates make their own keys: gatekeeper ca init, then gatekeeper gate enroll GATE --out FOLDER for each."
 
 
 @app.command()
@@ -132,11 +155,13 @@ async def found(
     file: Path,
     *,
     people: int | None = None,
+    gate_keys: bool | None = None,
     amended: Callable[[dict[str, Any]], dict[str, Any]] = lambda document: document,
 ) -> SiteId:
     """Found the site of a file and open it in the database.
 
-    `people` is how many an example shall have, when that is more than its file has; `amended` changes what the file says.
+    `people` is how many an example shall have, when that is more than its file has; `gate_keys`, whether the gates' keys are
+    made here (see `found_site`); `amended` changes what the file says.
     """
     document, lines = _parsed(file)
     document = amended(document)
@@ -145,7 +170,7 @@ async def found(
     refuse_used(folder.root)
     refuse_used_keys(keys)
     async with databases(settings) as (dsn, vault_dsn):
-        founding = await asyncio.to_thread(_ceremony, document, folder, people)
+        founding = await asyncio.to_thread(_ceremony, document, folder, people, gate_keys)
         try:
             carry_away(folder, keys)
             await _open(founding, dsn, vault_dsn, keys)
@@ -171,12 +196,15 @@ async def _policy_in_force(settings: Settings, site: SiteId) -> bytes | None:
         return await reading.document(site, "policy")
 
 
-def _ceremony(document: dict[str, Any], folder: SiteFolder, people: int | None) -> Founding:
+def _ceremony(
+    document: dict[str, Any], folder: SiteFolder, people: int | None, gate_keys: bool | None
+) -> Founding:
     with progress("ceremony", None) as bar:
         return found_site(
             document,
             folder,
             now=datetime.now(UTC),
             people=people,
+            gate_keys=gate_keys,
             progress=lambda _, done, of: bar(done, of),
         )

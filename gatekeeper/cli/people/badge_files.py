@@ -32,6 +32,7 @@ from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.change import Exported
 from gatekeeper.core.supervise import APPLIED, ChangeOutcome
 from gatekeeper.model.badges import Assurance
+from gatekeeper.model.card_numbers import write_card_number
 from gatekeeper.model.ids import BadgeId
 from gatekeeper.service.administration.csv_badges import (
     BadgeLine,
@@ -42,7 +43,6 @@ from gatekeeper.service.administration.csv_badges import (
 )
 from gatekeeper.service.administration.directory import PeopleError, particulars_of
 from gatekeeper.service.administration.instants import show_instant
-from gatekeeper.service.administration.people import write_card_number
 
 __all__ = ["PassFolder", "app", "must_be_folder", "write_passes"]
 

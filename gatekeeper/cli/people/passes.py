@@ -25,11 +25,12 @@ from gatekeeper.cli.new_files import see_new, write_all
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError
 from gatekeeper.model.badges import Assurance, Badge
+from gatekeeper.model.card_numbers import read_card_number
 from gatekeeper.service.administration.instants import read_instant, show_instant
 from gatekeeper.service.administration.issuing import IssuedBadge
 from gatekeeper.service.administration.operators import OperatorError
 from gatekeeper.service.administration.pass_text import pass_text
-from gatekeeper.service.administration.people import BadgeOrder, Desk, read_card_number
+from gatekeeper.service.administration.people import BadgeOrder, Desk
 
 __all__ = ["BadgeFiles", "OutOption", "QrOption", "badge_file", "ordered", "qr_code"]
 

@@ -22,6 +22,7 @@ from gatekeeper.cli.talk import data as out
 from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import Settings
 from gatekeeper.model.badges import BadgeState
+from gatekeeper.model.card_numbers import write_card_number
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.service.administration.directory import (
@@ -38,7 +39,7 @@ from gatekeeper.service.administration.particulars import (
     read_particulars,
     write_particulars,
 )
-from gatekeeper.service.administration.people import Desk, new_holder_id, write_card_number
+from gatekeeper.service.administration.people import Desk, new_holder_id
 
 __all__ = ["app", "badge_document", "badge_table", "read_wanted", "standing"]
 

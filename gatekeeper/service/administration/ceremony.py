@@ -2,7 +2,7 @@
 
     roots       three keys, two of which sign every trust list            -> anchor
     tenants     a signing key and an issuer key each; host and tenant sign each agreement
-    gates       a key made at each gate, and a request that proves it
+    gates       each with what is carried to it; its key is made there, and comes with a request that proves it
     services    the keys that sign decisions and the log; the secret behind the beacon
     trust list  all public keys and agreements, signed by two roots
     policy      the rules of the file, signed by the host
@@ -61,6 +61,7 @@ from gatekeeper.service.administration.folder import (
     new_site_folder,
     signing_of,
 )
+from gatekeeper.service.administration.gate_files import GATE_FILE, gate_file
 from gatekeeper.service.administration.issuing import IssuedBadge, Issuer, issue_badge, register_holder
 from gatekeeper.service.administration.operators import (
     FIRST_KEYS,
@@ -114,10 +115,13 @@ def found_site(
     people: int | None = None,
     progress: Progress | None = None,
     enrol: Enrol | None = None,
+    gate_keys: bool | None = None,
 ) -> Founding:
     """Hold the ceremony for a site file (as read from TOML) and keep its keys in `folder`, which must be new.
 
-    `enrol` asks a gate for its enrolment request; without it the gate's key is made in its folder, to be carried there.
+    A gate makes its own key and is enrolled with it later. Only the gates of an example, whose people are invented too, have
+    theirs made in their folders here, to be carried there; `gate_keys` says that of any site, or of none. With `enrol` each
+    gate is asked for its enrolment request now.
     `people` is how many an example site shall have, when that is more than its file has.
     `progress` is told what is being made, how many of them there are, and how many there will be.
 
@@ -125,6 +129,7 @@ def found_site(
     `TrustListError` when a gate's request is not believed.
     """
     plan = read_plan(document, now=now, people=people)
+    keys_here = plan.is_example if gate_keys is None else gate_keys
     tell = progress or _tell_nobody
     with new_site_folder(folder.root) as aside:
         roots = [aside.make_key(place) for place in ROOT_KEYS]
@@ -138,7 +143,7 @@ def found_site(
             threshold=anchor.threshold,
             roots=anchor.roots,
             tenants={tenant: founded.trust for tenant, founded in tenants.items()},
-            gates=_found_gates(plan, aside, enrol or _enrolment_in(aside), tell),
+            gates=_found_gates(plan, aside, enrol or (_enrolment_in(aside) if keys_here else None), tell),
             services=_found_services(aside),
         )
         trust = sign_trust(listing, anchor=anchor, roots=roots[: anchor.threshold])
@@ -224,22 +229,28 @@ def _found_services(folder: SiteFolder) -> tuple[tuple[Use, TrustedKey], ...]:
     )
 
 
-def _found_gates(plan: Plan, folder: SiteFolder, enrol: Enrol, tell: Progress) -> dict[GateId, TrustedKey]:
-    """Furnish the folder of every gate, and believe what each one says its key is."""
-    site = plan.written.site
+def _found_gates(
+    plan: Plan, folder: SiteFolder, enrol: Enrol | None, tell: Progress
+) -> dict[GateId, TrustedKey]:
+    """Furnish the folder of every gate, and believe what each one says its key is; whom nobody asks has none yet."""
     listed: dict[GateId, TrustedKey] = {}
-    for gate in plan.written.gates:
-        folder.write(in_gate(gate.id, "gate.json"), _gate_file(plan, gate.id))
+    for number, gate in enumerate(plan.written.gates, 1):
+        document = gate_file(plan.written, gate.id, prefix=PREFIX, bridge=plan.bridges.get(gate.id))
+        folder.write(in_gate(gate.id, GATE_FILE), document)
         folder.write(in_gate(gate.id, ANCHOR), folder.read(ANCHOR))
         folder.keep_secret(in_gate(gate.id, "broker-password"), secrets.token_urlsafe(24).encode())
-        request = enrol(site, gate.id)
-        folder.write(in_gate(gate.id, "request.cose"), request)
-        believed = believe_request(request, site=site)
-        if believed.gate != gate.id:
-            raise TrustListError(f"{gate.id} was asked for its key, and {believed.gate} answered.")
-        listed[gate.id] = active(believed.record)
-        tell("gates", len(listed), len(plan.written.gates))
+        if enrol is not None:
+            listed[gate.id] = _believed(enrol(plan.written.site, gate.id), plan.written.site, gate.id, folder)
+        tell("gates", number, len(plan.written.gates))
     return listed
+
+
+def _believed(request: bytes, site: SiteId, gate: GateId, folder: SiteFolder) -> TrustedKey:
+    folder.write(in_gate(gate, "request.cose"), request)
+    believed = believe_request(request, site=site)
+    if believed.gate != gate:
+        raise TrustListError(f"{gate} was asked for its key, and {believed.gate} answered.")
+    return active(believed.record)
 
 
 def _enrolment_in(folder: SiteFolder) -> Enrol:
@@ -250,36 +261,6 @@ def _enrolment_in(folder: SiteFolder) -> Enrol:
         return enrolment_request(site=site, gate=gate, key=key)
 
     return enrol
-
-
-def _gate_file(plan: Plan, gate: GateId) -> bytes:
-    bridge = plan.bridges.get(gate)
-    content: dict[str, Any] = {
-        "site": plan.written.site,
-        "gate": gate,
-        "prefix": PREFIX,
-        "access_points": [
-            {
-                "id": point.id,
-                "direction": point.direction.value,
-                "contact": bridge is None,
-                "interlocked": point.id in plan.interlocked,
-            }
-            for point in plan.access_points(gate)
-        ],
-    }
-    here = {point.id for point in plan.access_points(gate)}
-    groups = [sorted(here & set(one.access_points)) for one in plan.written.rules.interlocks]
-    interlocks = [group for group in groups if len(group) > 1]
-    if interlocks:
-        content["interlocks"] = interlocks
-    if bridge is not None:
-        content["bridge"] = {
-            "kind": bridge.kind,
-            "topic": bridge.topic,
-            "access_point": bridge.access_point,
-        }
-    return json.dumps(content, indent=2).encode() + b"\n"
 
 
 def _found_policy(plan: Plan, host: cose.SigningKey, trust: Trust) -> bytes:

@@ -27,6 +27,7 @@ from zoneinfo import ZoneInfo
 
 from gatekeeper import cose
 from gatekeeper.model.badges import Assurance, BadgeState, Card
+from gatekeeper.model.card_numbers import read_card_number, write_card_number
 from gatekeeper.model.ids import BadgeId, HolderId
 from gatekeeper.service.administration.csv_file import (
     Columns,
@@ -39,7 +40,7 @@ from gatekeeper.service.administration.csv_file import (
 from gatekeeper.service.administration.directory import KnownBadge, PeopleError, particulars_of
 from gatekeeper.service.administration.instants import read_instant, write_instant
 from gatekeeper.service.administration.particulars import Problem, read_holder_id
-from gatekeeper.service.administration.people import BadgeOrder, Desk, read_card_number, write_card_number
+from gatekeeper.service.administration.people import BadgeOrder, Desk
 
 __all__ = ["BADGES", "BadgeLine", "BadgePlan", "badge_change_id", "plan_badges", "read_uses", "write_badges"]
 

@@ -6,8 +6,9 @@
     keys/seal.pem  pin.key                                 what opens and checks the PINs that are typed at gates
     tenants/<tenant>/signing.pem  issuer.pem               the host's and each tenant's own
                      agreement.cose
-    gates/<gate>/gate.json  key.pem  request.cose          all that a gate needs: this folder is carried there
-                 anchor.json  trust.cose  broker-password
+    gates/<gate>/gate.json  anchor.json  trust.cose        what a gate needs beside its key, which it makes itself
+                 broker-password
+                 key.pem  request.cose                     its key too, where it was made here: this folder is carried there
     operators/<operator>.pem                               the first operators' keys, until they are carried to their people
     people.json                                            the simulated people of an example site, with their keys
 

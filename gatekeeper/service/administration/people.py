@@ -7,26 +7,25 @@ the site believes signatures only, and its engine has the last word.
 A desk is one tenant's. Of others it knows which names and cards are taken, and nothing more.
 """
 
-import re
 import secrets
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from gatekeeper import cose
 from gatekeeper.core.change import BadgeIssue, HolderChange
 from gatekeeper.core.register import Register, read_holder
 from gatekeeper.core.trust import KeyState, Trust
-from gatekeeper.model.badges import BADGE_TYPE, Assurance, Badge, Card, CardTechnology, claims_of
+from gatekeeper.model.badges import BADGE_TYPE, Assurance, Badge, Card, claims_of
+from gatekeeper.model.card_numbers import write_card_number
 from gatekeeper.model.ids import BadgeId, HolderId, TenantId
 from gatekeeper.model.people import Holder, HolderKind, PinRecord
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.service.administration.directory import Directory, PeopleError, particulars_of
 from gatekeeper.service.administration.issuing import IssuedBadge, Issuer, issue_badge, register_holder
 from gatekeeper.service.administration.particulars import Particulars, Problem, Reading, changed_columns
-from gatekeeper.service.administration.population import wiegand_card
 
 __all__ = [
     "BadgeOrder",
@@ -35,43 +34,10 @@ __all__ = [
     "holder_id_of",
     "issuer_at",
     "new_holder_id",
-    "read_card_number",
-    "write_card_number",
 ]
 
-_MIFARE: Final = re.compile(r"mifare:((?:[0-9A-Fa-f]{2}[: -]?){1,16})")
-_WIEGAND: Final = re.compile(r"wiegand:(\d{1,38})/(\d{1,3})")
-_LONGEST_CARD: Final = 16
 _LETTERS: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # none that is taken for another when it is read aloud
 _LETTERS_OF_AN_ID: Final = 8
-
-
-def read_card_number(text: str) -> Card:
-    """Read a card number: `mifare:BA839D07`, or `wiegand:4302741608/34` with its bits, as stock readers show them.
-
-    Raises ValueError with what to write instead.
-    """
-    written = text.strip()
-    if found := _MIFARE.fullmatch(written):
-        return Card(CardTechnology.MIFARE, bytes.fromhex(re.sub("[: -]", "", found[1])))
-    if found := _WIEGAND.fullmatch(written):
-        number, bits = int(found[1]), int(found[2])
-        if 0 < bits <= 8 * _LONGEST_CARD and number < 1 << bits:
-            return wiegand_card(number, bits)
-    raise ValueError(
-        f'"{text}" is no card number: write mifare:BA839D07, or wiegand:4302741608/34 (number and bits)'
-    )
-
-
-def write_card_number(card: Card) -> str:
-    """Write a card number so that it is read back."""
-    match card.technology:
-        case CardTechnology.MIFARE:
-            return f"mifare:{card.number.hex().upper()}"
-        case CardTechnology.WIEGAND:
-            return f"wiegand:{int.from_bytes(card.number, 'big')}/{8 * len(card.number)}"
-        case _:
-            assert_never(card.technology)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gatekeeper.core.policy_document import MAX_POLICY_BYTES
-from gatekeeper.model.ids import AccessPointId, GateId
-from gatekeeper.model.places import AccessPoint
+from gatekeeper.model.ids import GateId
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.site_file import (
     Bridge,
@@ -36,14 +35,10 @@ class Plan:
     bridges: Mapping[GateId, Bridge]
     people: tuple[Person, ...]
 
-    def access_points(self, gate: GateId) -> tuple[AccessPoint, ...]:
-        """The access points of one gate."""
-        return tuple(point for point in self.written.access_points if point.gate == gate)
-
     @property
-    def interlocked(self) -> frozenset[AccessPointId]:
-        """The access points whose doors wait for each other."""
-        return frozenset().union(*(one.access_points for one in self.written.rules.interlocks))
+    def is_example(self) -> bool:
+        """Whether its people are invented: nobody's badge is at stake, and no gate's key."""
+        return bool(self.people)
 
 
 def read_plan(

@@ -14,11 +14,12 @@ from types import MappingProxyType
 from typing import Final
 
 from gatekeeper.model.badges import Assurance, Card, CardTechnology
+from gatekeeper.model.card_numbers import wiegand_card
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, TenantId, ZoneId
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.site_file import Population, PopulationGroup
 
-__all__ = ["Person", "generate", "grown", "wiegand_card"]
+__all__ = ["Person", "generate", "grown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +100,6 @@ def _received(people: Sequence[Person], before: Sequence[Person]) -> Iterator[Pe
         hosts = staff.get(where) or staff.get((person.tenant, None))
         yield replace(person, host=hosts[received[where] // _GROUP % len(hosts)]) if hosts else person
         received[where] += 1
-
-
-def wiegand_card(number: int, bits: int) -> Card:
-    """A Wiegand number as a card: all its bits, big-endian, in whole bytes."""
-    return Card(CardTechnology.WIEGAND, number.to_bytes((bits + 7) // 8, "big"))
 
 
 def _person(number: int, group: PopulationGroup, drawing: random.Random, card: Card | None) -> Person:

@@ -18,7 +18,7 @@ import structlog
 
 from gatekeeper import cose
 from gatekeeper.core.audit import Draft, Kind
-from gatekeeper.core.commands import Errand, Order, SignedCommand, sign_command
+from gatekeeper.core.commands import Errand, Order, SignedCommand, Unsent, sign_command
 from gatekeeper.core.lockdowns import Lockdowns, Wish
 from gatekeeper.model.ids import BootId, GateId, SiteId
 from gatekeeper.model.messages import CommandKind
@@ -103,10 +103,14 @@ class Commanding:
             order, sequence=self._sequence, issued=now, site=self._site, key=self._key, prefix=self._prefix
         )
 
-    def give(self, command: SignedCommand) -> None:
-        """Publish a command whose entry is committed, unless that took too long."""
-        errand = command.order.errand
-        sent = self._clock.now() < command.until and self._transport.publish(command.topic, command.wire)
+    def give(self, command: SignedCommand) -> Unsent | None:
+        """Publish a command whose entry is committed, unless that took too long; why it was not sent, or None."""
+        errand, unsent = command.order.errand, None
+        if self._clock.now() >= command.until:
+            unsent = Unsent.LATE
+        elif not self._transport.publish(command.topic, command.wire):
+            unsent = Unsent.BROKER_AWAY
+        sent = unsent is None
         metrics.command(errand.kind.name.lower(), "sent" if sent else "dropped").inc()
         _log.info(
             "command",
@@ -116,6 +120,7 @@ class Commanding:
             seq=command.order.entry,
             sent=sent,
         )
+        return unsent
 
     async def run(self) -> None:
         """Repeat lockdowns and releases until cancelled."""

@@ -28,6 +28,7 @@ from gatekeeper.core.actuate import sign_answer, still_valid
 from gatekeeper.core.audit import NOBODY, SITE_TREE, Draft, Kind, tenant_tree
 from gatekeeper.core.commands import Order, SignedCommand
 from gatekeeper.core.custody import erase_again
+from gatekeeper.core.drafting import draft_of_unsent, marked
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import GuardsWord
 from gatekeeper.core.flow import Flow, Recorded, Refused, Repeated
@@ -703,14 +704,22 @@ class Engine:
                 anchor=self._parts.anchor,
                 now=now,
                 writes=writes,
+                is_linked=self._parts.transport.connected,
             )
             writes.outcomes.append(done.outcome)
-            drafts += done.drafts
+            ordered = done.order
+            if ordered is None:
+                drafts += done.drafts
+            else:
+                command = self._command(ordered, now)
+                commands.append(command)
+                drafts += [
+                    marked(draft, command=command.digest.hex()) if draft.seq == ordered.entry else draft
+                    for draft in done.drafts
+                ]
             if done.settled is not None:
                 drafts += done.settled.drafts
                 settled.append(done.settled)
-            if done.order is not None:
-                commands.append(self._command(done.order, now))
         people = [draft.person for draft in drafts if draft.person is not None]
         strangers = [person for person in dict.fromkeys(people) if not self._recorder.sealer.knows(person)]
         if strangers:
@@ -722,8 +731,7 @@ class Engine:
             self._recorder.sealer.forget(holder for holder, _ in writes.erased)
             self._erased.set()
         self._publish(settled)
-        for command in commands:
-            self._commanding.give(command)
+        self._give(commands, {draft.seq: draft for draft in drafts})
         self._commanding.learn(drafts, self._flow.policy)
         self._tell(writes)
         self._changes = []
@@ -747,6 +755,15 @@ class Engine:
                 )
             )
         return command
+
+    def _give(self, commands: Sequence[SignedCommand], entries: Mapping[int, Draft]) -> None:
+        """Send commands; of one that could not be sent the log says so next."""
+        for command in commands:
+            unsent = self._commanding.give(command)
+            if unsent is not None:
+                ordered = entries[command.order.entry]
+                draft = draft_of_unsent(ordered, unsent, at=self._parts.clock.now(), seq=0)
+                self._notices.append((draft, asyncio.Event()))
 
     def _tell(self, writes: Writes) -> None:
         self._provisions.changed(self._flow)

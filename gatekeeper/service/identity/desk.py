@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
@@ -31,6 +32,8 @@ from gatekeeper.core.certificates import (
 )
 from gatekeeper.core.drafting import draft_of_asking, draft_of_certificate
 from gatekeeper.core.enrolment import EnrolmentRefusal, EnrolmentRefused, EnrolmentRequest, read_enrolment
+from gatekeeper.core.flow import Flow
+from gatekeeper.core.invitation import read_invitation
 from gatekeeper.core.trust import KeyState, Trust
 from gatekeeper.model.ids import GateId
 from gatekeeper.ports import Clock
@@ -42,7 +45,7 @@ from gatekeeper.service.identity.authority_files import (
     issue_to_gate,
     read_authority,
 )
-from gatekeeper.service.identity.invitations import accept_code
+from gatekeeper.service.identity.invitations import find_invitation, use_up
 
 __all__ = ["MAX_REQUEST_BYTES", "Answer", "Certified", "EnrolmentDesk", "Refused", "Waits", "request_of"]
 
@@ -164,22 +167,19 @@ class EnrolmentDesk:
 
     async def _take_in(self, owner: Owner, asked: _Asked, code: str) -> Waits | Refused:
         gate, now = asked.request.gate, self._clock.now()
+        flow = owner.flow
+        believe = partial(read_invitation, trust=flow.trust, operators=flow.operators, now=now)
         # The code first: who has none is told nothing of the site.
-        invited_by = await asyncio.to_thread(accept_code, self._folder, gate, code, now=now)
+        invited_by = await asyncio.to_thread(
+            find_invitation, self._folder, gate, code, believe=believe, now=now
+        )
         if invited_by is None:
-            _log.warning("enrolment refused", gate=gate, code=EnrolmentRefusal.CODE.value)
-            return Refused(code=EnrolmentRefusal.CODE)
-        if asked.request.site != owner.flow.trust.site:
-            return Refused(code=EnrolmentRefusal.OTHER_SITE, detail=asked.request.site)
-        if gate not in owner.flow.policy.gates:
-            return Refused(code=EnrolmentRefusal.GATE_UNKNOWN, detail=gate)
-        listed = owner.flow.trust.listing.gates.get(gate)
-        if (
-            listed is not None
-            and listed.state is not KeyState.REVOKED
-            and listed.record != asked.request.record
-        ):
-            return Refused(code=EnrolmentRefusal.KEY_KNOWN, detail=gate)
+            return _unwelcome(gate, EnrolmentRefusal.CODE)
+        refused = _in_the_way(flow, asked.request)
+        if refused is not None:
+            return _unwelcome(gate, refused)
+        # INVARIANT: a code lets one request in: it is gone before that is written down or kept. What is refused leaves it good.
+        await asyncio.to_thread(use_up, self._folder, gate)
         await owner.record(draft_of_asking(asked.request, invited_by=invited_by, at=now, seq=0))
         await asyncio.to_thread(_keep, self._folder, asked)
         return Waits(digest=asked.digest)
@@ -287,6 +287,23 @@ def _read(document: bytes, csr: bytes) -> _Asked | Refused:
     if request.tls != hashlib.sha256(public_der(key)).digest():
         return Refused(code=EnrolmentRefusal.TLS_KEY)
     return _Asked(document=document, csr=csr, request=request, key=key)
+
+
+def _in_the_way(flow: Flow, request: EnrolmentRequest) -> EnrolmentRefusal | None:
+    """Why a request would never be admitted on the site as it is."""
+    if request.site != flow.trust.site:
+        return EnrolmentRefusal.OTHER_SITE
+    if request.gate not in flow.policy.gates:
+        return EnrolmentRefusal.GATE_UNKNOWN
+    listed = flow.trust.listing.gates.get(request.gate)
+    if listed is not None and listed.state is not KeyState.REVOKED and listed.record != request.record:
+        return EnrolmentRefusal.KEY_KNOWN
+    return None
+
+
+def _unwelcome(gate: GateId, code: EnrolmentRefusal) -> Refused:
+    _log.warning("enrolment refused", gate=gate, code=code.value)
+    return Refused(code=code, detail=gate)
 
 
 def _is_admitted(trust: Trust, request: EnrolmentRequest) -> bool:

@@ -81,6 +81,39 @@ def test_every_private_file_is_its_owners_alone(barracks: Site):
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
 
 
+def gate_files(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder / "gates")) for file in folder.glob("gates/*/*")}
+
+
+WITHOUT_KEYS = {
+    f"{gate}/{name}"
+    for gate in ("front", "side-reader")
+    for name in ("gate.json", "anchor.json", "trust.cose", "broker-password")
+}
+
+
+def test_at_a_site_whose_people_are_not_invented_gates_make_their_own_keys(tmp_path: Path):
+    document = small_site()
+    del document["population"]
+    founding = found_site(document, SiteFolder(tmp_path / "fort"), now=NOW)
+    trust = read_trust(founding.trust, anchor=founding.anchor, not_below=0)
+    assert isinstance(trust, Trust)
+    assert not trust.listing.gates
+    assert gate_files(tmp_path / "fort") == WITHOUT_KEYS
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_who_founds_says_whether_the_keys_of_gates_are_made_here(tmp_path: Path, *, keys: bool):
+    document = small_site()
+    if keys:
+        del document["population"]
+    founding = found_site(document, SiteFolder(tmp_path / "fort"), now=NOW, gate_keys=keys)
+    trust = read_trust(founding.trust, anchor=founding.anchor, not_below=0)
+    assert isinstance(trust, Trust)
+    assert bool(trust.listing.gates) is keys
+    assert ("front/key.pem" in gate_files(tmp_path / "fort")) is keys
+
+
 def test_no_umask_opens_a_private_file(tmp_path: Path):
     before = os.umask(0)
     try:

@@ -11,20 +11,14 @@ from gatekeeper.core.register import Register, read_holder
 from gatekeeper.core.supervise import StoredBadge
 from gatekeeper.core.trust import KeyState, TrustListing
 from gatekeeper.model.badges import BADGE_TYPE, Assurance, BadgeState, Card, CardTechnology, claims_of
+from gatekeeper.model.card_numbers import read_card_number, write_card_number
 from gatekeeper.model.ids import BadgeId, HolderId, ProfileId, TenantId
 from gatekeeper.model.people import HolderKind, PinRecord
 from gatekeeper.service.administration.directory import PeopleError, particulars_of
 from gatekeeper.service.administration.folder import issuer_of
 from gatekeeper.service.administration.issuing import register_holder
 from gatekeeper.service.administration.particulars import Particulars, Reading
-from gatekeeper.service.administration.people import (
-    BadgeOrder,
-    Desk,
-    issuer_at,
-    new_holder_id,
-    read_card_number,
-    write_card_number,
-)
+from gatekeeper.service.administration.people import BadgeOrder, Desk, issuer_at, new_holder_id
 from gatekeeper.service.administration.trust_list import next_trust, publish_trust, read_current_trust
 from tests.support.site_files import NOW, Site
 from tests.unit.administration.people import ANNA, BO, Rows, anna, desk_of

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from gatekeeper.model.badges import Assurance, Card, CardTechnology
+from gatekeeper.model.card_numbers import wiegand_card
 from gatekeeper.model.ids import ZoneId, is_name
 from gatekeeper.model.people import HolderKind
 from gatekeeper.model.site_file import Population, read_population, read_site
-from gatekeeper.service.administration.population import Person, generate, grown, wiegand_card
+from gatekeeper.service.administration.population import Person, generate, grown
 from tests.support.site_files import example_site
 
 PINNED = {"communications-room", "server-room"}

@@ -7,7 +7,8 @@ import pytest
 
 from gatekeeper.core.audit import Kind, canonical_json
 from gatekeeper.core.change import ApprovalChange, LockdownChange, OpeningChange, RebootChange
-from gatekeeper.core.commands import sign_command
+from gatekeeper.core.commands import Unsent, sign_command
+from gatekeeper.core.drafting import draft_of_unsent, marked
 from gatekeeper.core.lockdowns import Lockdowns
 from gatekeeper.core.proposals import digest_of
 from gatekeeper.core.supervise import APPLIED, PROPOSED
@@ -72,6 +73,40 @@ def test_what_cannot_be_opened_is_refused_with_a_code_and_orders_nothing(site: S
     assert refused(silent, RebootChange(gate=GateId("front"), reason="it hangs")) == "gate-away"
     made(site, LockdownChange(scope="site", on=True))
     assert refused(site, opening(SHED)) == "locked-down"
+
+
+@pytest.mark.parametrize("order", [opening(SHED), RebootChange(gate=GateId("front"), reason="it hangs")])
+def test_while_nobody_can_tell_a_gate_nothing_is_ordered_of_it_and_no_entry_says_so(
+    site: SmallSite, order: OpeningChange | RebootChange
+):
+    before, site.is_linked = site.flow.next_seq, False
+    done = site.supervise(order, by="officer")
+    assert (done.outcome.code, done.drafts, done.order) == ("broker-away", (), None)
+    assert site.flow.next_seq == before
+    site.is_linked = True
+    assert made(site, order, by="officer").order is not None
+
+
+def test_an_order_that_two_must_say_waits_for_the_broker_and_its_approval_does_not(site: SmallSite):
+    change_id = site.new_change_id()
+    document = site.change(opening(ARMOURY), change_id=change_id, by="guard")
+    site.is_linked = False
+    assert site.supervise(document, filed_as=change_id).outcome.code == PROPOSED
+    approval = ApprovalChange(digest=digest_of(document))
+    done = site.supervise(approval, by="colonel")
+    assert (done.outcome.code, done.drafts, done.order) == ("broker-away", (), None)
+    site.is_linked = True
+    assert site.supervise(approval, by="colonel").order is not None
+
+
+@pytest.mark.parametrize("unsent", Unsent)
+def test_that_an_order_was_not_sent_stands_in_the_trees_of_the_order(site: SmallSite, unsent: Unsent):
+    ordered = made(site, opening(SHED), by="guard").draft
+    assert ordered is not None
+    said = draft_of_unsent(marked(ordered, command="ab"), unsent, at=site.now, seq=0)
+    assert (said.kind, said.tenants, said.personal) == (Kind.COMMAND_UNSENT, ordered.tenants, None)
+    named = {name: ordered.public[name] for name in ("gate", "access_point", "from", "to")}
+    assert said.public == {**named, "command": "ab", "order": ordered.seq, "why": unsent.value}
 
 
 def test_what_is_approved_is_weighed_anew(site: SmallSite):

@@ -1,22 +1,38 @@
 """gatekeeper-device: what it writes, what it prints, and what it refuses."""
 
+import json
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
+from devices.certificate import key_pem
 from devices.cli import options_of_run
 from devices.cli.commands import app
 from devices.link import BrokerUrl, BrokerUrlError, GateLink
 from gatekeeper import cose
+from gatekeeper.core.certificates import Authority, authority_certificate, to_pem
 from gatekeeper.core.enrolment import EnrolmentRequest, fingerprint, read_enrolment
+from gatekeeper.model.ids import GateId, SiteId
 from tests.unit.devices.folders import gate_file, gate_folder
 from tests.unit.devices.ground import GATE, IN, SITE, Service
+
+
+def certified(site: SiteId, gate: GateId) -> bytes:
+    """The tls.pem of a gate, by an authority of its own."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    authority = Authority(
+        site=site, key=key, certificate=authority_certificate(site, key=key, serial=1, now=now)
+    )
+    made = authority.for_gate(gate, key.public_key(), serial=7, now=now, life=timedelta(days=1))
+    return key_pem(key) + to_pem(made)
 
 
 def device(*arguments: str):
@@ -53,6 +69,99 @@ def test_a_name_that_could_widen_a_topic_is_refused(tmp_path: Path):
     assert not (tmp_path / "new").exists()
 
 
+def refusal(*arguments: str) -> str:
+    result = device("enrol", *arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    return result.stderr
+
+
+def carried(folder: Path, gate: str = GATE, site: str = SITE) -> Path:
+    """What `gatekeeper gate enroll --out` writes, but for the authority."""
+    folder.mkdir()
+    (folder / "gate.json").write_text(json.dumps(gate_file(GateId(gate), site=site)))
+    (folder / "anchor.json").write_text(Service({}).anchor.to_json())
+    return folder
+
+
+def test_a_gate_s_folder_says_who_asks(tmp_path: Path):
+    out = carried(tmp_path / "new")
+    result = device("enrol", "--out", str(out))
+    assert result.exit_code == 0, result.stderr
+    request = read_enrolment((out / "request.cose").read_bytes())
+    assert isinstance(request, EnrolmentRequest)
+    assert (request.site, request.gate) == (SITE, GATE)
+
+
+def test_nobody_asks_who_has_no_name(tmp_path: Path):
+    said = refusal("--out", str(tmp_path / "new"))
+    assert said.startswith("Say --site and --gate, or carry gate.json into ")
+    assert "gatekeeper gate enroll GATE --out FOLDER" in said
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [
+        (("--gate", "armoury"), "enrolment-other-gate"),
+        (("--gate", GATE, "--site", "elsewhere"), "enrolment-other-site"),
+    ],
+)
+@pytest.mark.parametrize("url", [(), ("--url", "https://desk.example")])
+def test_nobody_asks_in_another_s_name_in_a_gate_s_folder(
+    tmp_path: Path, named: tuple[str, ...], code: str, url: tuple[str, ...]
+):
+    out = carried(tmp_path / "new")
+    said = refusal("--out", str(out), *named, *url)
+    assert said.startswith(f"Refused: {code}. ")
+    assert "gate.json is of " in said
+    assert not (out / "key.pem").exists()
+
+
+def test_a_key_that_has_asked_in_one_name_asks_in_no_other(tmp_path: Path):
+    out = tmp_path / "new"
+    assert device("enrol", "--site", SITE, "--gate", GATE, "--out", str(out)).exit_code == 0
+    before = (out / "request.cose").read_bytes()
+    said = refusal("--site", SITE, "--gate", "armoury", "--out", str(out))
+    assert said.startswith("Refused: enrolment-other-gate. ")
+    assert "request.cose is of " in said
+    said = refusal("--site", "elsewhere", "--gate", GATE, "--out", str(out))
+    assert said.startswith("Refused: enrolment-other-site. ")
+    assert (out / "request.cose").read_bytes() == before
+
+
+def test_a_gate_with_a_certificate_asks_in_no_other_s_name(tmp_path: Path):
+    (tmp_path / "tls.pem").write_bytes(certified(SITE, GATE))
+    said = refusal("--site", SITE, "--gate", "armoury", "--out", str(tmp_path))
+    assert said.startswith("Refused: enrolment-other-gate. ")
+    assert "tls.pem is of another gate" in said
+
+
+def test_an_anchor_of_another_site_is_refused(tmp_path: Path):
+    out = carried(tmp_path / "new")
+    (out / "gate.json").unlink()
+    said = refusal("--site", "elsewhere", "--gate", GATE, "--out", str(out))
+    assert said.startswith("Refused: enrolment-other-site. ")
+    assert "anchor.json is of " in said
+
+
+def test_what_is_missing_is_said_at_once_and_who_writes_it(tmp_path: Path):
+    named = ("--site", SITE, "--gate", GATE, "--url", "https://desk.example")
+    said = refusal(*named, "--out", str(tmp_path / "new"))
+    assert all(str(tmp_path / "new" / name) in said for name in ("gate.json", "anchor.json", "ca.pem"))
+    assert f"gatekeeper gate enroll {GATE} --out FOLDER" in said
+    assert not (tmp_path / "new").exists()
+    said = refusal(*named, "--out", str(carried(tmp_path / "carried")))
+    assert said.startswith(f"{tmp_path / 'carried' / 'ca.pem'} is not here. ")
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"site": "A", "gate": "front"}', b"[" * 9000])
+def test_a_gate_file_that_names_nobody_is_said(tmp_path: Path, content: bytes):
+    (tmp_path / "gate.json").write_bytes(content)
+    assert "gate.json" in refusal("--site", SITE, "--gate", GATE, "--out", str(tmp_path))
+    assert not (tmp_path / "key.pem").exists()
+
+
 def test_a_folder_in_order_shows_the_fingerprint_of_its_key(tmp_path: Path):
     key = cose.SigningKey.generate()
     result = device("check", "--folder", str(gate_folder(tmp_path, Service({GATE: key}), key)))
@@ -66,6 +175,17 @@ def test_a_folder_of_a_bridge_is_said_to_be_one(tmp_path: Path):
     result = device("check", "--folder", str(gate_folder(tmp_path, Service({GATE: key}), key, written)))
     assert result.exit_code == 0, result.stderr
     assert f"It is a bridge, at {IN}." in result.stderr
+
+
+def test_that_hardware_is_simulated_is_said_loudly(tmp_path: Path):
+    key = cose.SigningKey.generate()
+    points = [{"id": IN, "direction": "in", "hardware": "simulated"}]
+    folder = gate_folder(tmp_path, Service({GATE: key}), key, gate_file(access_points=points))
+    result = device("check", "--folder", str(folder))
+    assert result.exit_code == 0, result.stderr
+    assert f"SIMULATED HARDWARE: {GATE} HOLDS NO REAL DOOR." in result.stderr
+    assert f"{IN}: SIMULATED, moved by lines on standard input" in result.stderr
+    assert "can be opened" not in result.stderr
 
 
 @pytest.mark.parametrize("command", [["check"], ["run", "--broker", "mqtt://127.0.0.1"]])

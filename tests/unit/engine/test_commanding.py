@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatekeeper.core.audit import Draft, Kind
+from gatekeeper.core.commands import Errand, Order, Unsent
 from gatekeeper.core.lockdowns import Lockdowns
-from gatekeeper.model.ids import BootId, GateId
+from gatekeeper.model.ids import BootId, GateId, OperatorId
+from gatekeeper.model.messages import CommandKind
 from gatekeeper.service.engine.commanding import Commanding
 from tests.support.sites import NOON, SITE, SmallSite, key_of
 from tests.support.waiting import eventually
@@ -22,11 +24,13 @@ class Broker:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.is_there = True
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         assert (bool(payload), qos, retain) == (True, 0, False)
-        self.sent.append(topic)
-        return True
+        if self.is_there:
+            self.sent.append(topic)
+        return self.is_there
 
 
 class Told:
@@ -169,3 +173,24 @@ def test_whatever_is_ordered_and_said_the_wishes_are_in_the_name_of_a_word_that_
     for wish in told.commanding._lockdowns.wishes(told.policy):
         assert wish.word.on is wish.on
     told.commanding._lockdowns.standings(told.policy)
+
+
+def test_a_command_that_is_not_sent_says_why_and_is_sent_no_more():
+    told = Told()
+    order = Order(
+        errand=Errand(gate=FRONT, boot=BOOT, kind=CommandKind.REBOOT),
+        operator=OperatorId("officer"),
+        second=None,
+        entry=7,
+    )
+    command = told.commanding.sign(order, now=NOON)
+    told.broker.is_there = False
+    assert told.commanding.give(command) is Unsent.BROKER_AWAY
+    told.broker.is_there = True
+    told.commanding.link_up()
+    assert told.sent() == 0
+    told.at = command.until - timedelta(milliseconds=1)
+    assert told.commanding.give(command) is None
+    told.at = command.until
+    assert told.commanding.give(command) is Unsent.LATE
+    assert told.sent() == 1

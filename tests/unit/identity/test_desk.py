@@ -14,13 +14,15 @@ from gatekeeper import cose
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.certificates import CertificateRefusal, gate_of
 from gatekeeper.core.enrolment import EnrolmentRefusal, enrolment_request
+from gatekeeper.core.operators import Role
 from gatekeeper.core.trust import KeyState
 from gatekeeper.model.ids import GateId, SiteId
 from gatekeeper.service.administration.folder import ANCHOR, SiteFolder
 from gatekeeper.service.identity.authority_files import found_authority, read_authority, revoke_certificates
 from gatekeeper.service.identity.desk import Certified, Refused, Waits, request_of
 from gatekeeper.service.identity.invitations import INVITATION_LASTS
-from tests.support.enrolment import GATE, NEW, OFFICER, OTHER, WEEK, Desk, asking, open_desk
+from tests.support.enrolment import ADMIN, GATE, NEW, OTHER, WEEK, Desk, asking, open_desk
+from tests.support.operators import account, recorded_account
 from tests.support.sites import NOON, SITE, ground, key_of
 
 
@@ -68,7 +70,7 @@ async def test_a_request_waits_until_the_trust_list_in_force_has_its_very_key(de
 async def test_what_the_desk_does_stands_in_the_log(desk: Desk):
     certificate = of(await desk.certified(asking(key=key_of("front"))))
     asked, certified = desk.owner.drafts
-    assert (asked.kind, asked.public["gate"], asked.public["invited_by"]) == (Kind.GATE_ASKED, GATE, OFFICER)
+    assert (asked.kind, asked.public["gate"], asked.public["invited_by"]) == (Kind.GATE_ASKED, GATE, ADMIN)
     assert (certified.kind, certified.public["renewal"]) == (Kind.GATE_CERTIFIED, False)
     assert int(certified.public["serial"], 16) == certificate.serial_number
     assert certified.public["tls"] == asked.public["tls"]
@@ -126,6 +128,43 @@ async def test_another_request_takes_the_place_of_the_one_before(desk: Desk):
     assert refused(await desk.desk.look(GATE, first.digest)) is EnrolmentRefusal.NOT_WAITING
     assert refused(await desk.desk.look(OTHER, second.digest)) is EnrolmentRefusal.NOT_WAITING
     assert await desk.desk.look(GATE, second.digest) == second
+
+
+async def test_a_code_that_was_refused_for_another_reason_is_good_when_that_is_out_of_the_way(desk: Desk):
+    code = desk.code()
+    assert refused(await desk.ask(asking(), code)) is EnrolmentRefusal.KEY_KNOWN
+    desk.owner.believes(GATE, key_of("front"), KeyState.REVOKED)
+    assert isinstance(await desk.ask(asking(), code), Waits)
+    assert refused(await desk.ask(asking(), code)) is EnrolmentRefusal.CODE, "and once only"
+
+
+@pytest.mark.parametrize("operator", ["officer", "guard", "school", "club", "nobody"])
+async def test_a_code_of_an_operator_who_may_admit_no_gate_is_none(desk: Desk, operator: str):
+    request = asking(key=key_of("front"))
+    assert refused(await desk.ask(request, desk.code_of(operator))) is EnrolmentRefusal.CODE
+    assert request_of(desk.folder, GATE) is None
+    assert isinstance(await desk.ask(request, desk.code_of("admin")), Waits)
+
+
+@pytest.mark.parametrize("key", ["officer", "school", "nobody"])
+async def test_a_code_in_the_name_of_one_who_may_is_none_without_that_one_s_key(desk: Desk, key: str):
+    code = desk.code_of("admin", key=key)
+    assert refused(await desk.ask(asking(key=key_of("front")), code)) is EnrolmentRefusal.CODE
+
+
+async def test_a_code_of_an_operator_who_was_revoked_meanwhile_is_none(desk: Desk):
+    code, request = desk.code(), asking(key=key_of("front"))
+    gone = account("admin", "army", (Role.SITE_ADMIN,), version=2, revoked=True)
+    desk.owner.flow.operators.put(recorded_account(gone, site=SITE, key=key_of("army")))
+    assert refused(await desk.ask(request, code)) is EnrolmentRefusal.CODE
+
+
+async def test_an_invitation_is_for_the_gate_that_it_names_wherever_it_lies(desk: Desk):
+    code = desk.code(OTHER)
+    moved = desk.folder.read_secret(f"invitations/{OTHER}.cose")
+    desk.folder.write_private(f"invitations/{GATE}.cose", moved)
+    assert refused(await desk.ask(asking(key=key_of("front")), code)) is EnrolmentRefusal.CODE
+    assert isinstance(await desk.ask(asking(OTHER, key=key_of("inner")), code), Waits)
 
 
 # -- renewing -----------------------------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ CLASSES: Final[Mapping[str, Class]] = {
         Kind.PASSAGE_EXITED: ("Left by the exit button", None, ("access",), None, _ROUTINE),
         Kind.DOOR_COMMANDED: ("Door opened from afar", "configuration", ("access",), "success", _WARNING),
         Kind.GATE_COMMANDED: ("Gate started anew from afar", "host", ("change",), "success", _NOTABLE),
+        Kind.COMMAND_UNSENT: ("Command to a gate not sent", "host", ("info",), "failure", _WARNING),
         Kind.SEARCH_SEED: ("Seed of the day's searches", None, ("info",), None, _ROUTINE),
         Kind.GATE_HELLO: ("Gate started", "host", ("start",), "success", _ROUTINE),
         Kind.GATE_STATUS: ("Gate reports itself", "host", ("info",), None, _ROUTINE),

@@ -18,6 +18,7 @@ from devices.hardware.settings import (
     PcscSettings,
     PointHardware,
     Pull,
+    SimulatedHardware,
     WiegandSettings,
 )
 from devices.hardware.wiegand_format import FORMATS
@@ -54,6 +55,39 @@ def read(
 
 def test_a_gate_without_hardware_has_none(tmp_path: Path):
     assert read_gate_folder(gate_folder(tmp_path, SERVICE, KEY)).hardware == {}
+
+
+def test_simulated_hardware_is_named_by_that_word_alone(tmp_path: Path):
+    points = [
+        {"id": IN, "direction": "in", "hardware": "simulated"},
+        {"id": OUT, "direction": "out", "contact": False, "hardware": "simulated"},
+    ]
+    settings = read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, gate_file(access_points=points)))
+    assert settings.hardware == {
+        IN: SimulatedHardware(has_contact=True),
+        OUT: SimulatedHardware(has_contact=False),
+    }
+    assert settings.is_simulated
+
+
+@pytest.mark.parametrize("word", ["Simulated", "real", "", {"kind": "simulated"}, ["simulated"]])
+def test_no_other_word_is_hardware(tmp_path: Path, word: Any):
+    points = [{"id": IN, "direction": "in", "hardware": word}]
+    with pytest.raises(SettingsError, match=f"the hardware of {IN}: "):
+        read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, gate_file(access_points=points)))
+
+
+def test_what_is_typed_moves_nothing_at_a_gate_that_holds_a_real_door(tmp_path: Path):
+    points = [
+        {"id": IN, "direction": "in", "hardware": "simulated"},
+        {"id": OUT, "direction": "out", "hardware": WHOLE},
+    ]
+    with pytest.raises(SettingsError, match="simulated hardware stands alone"):
+        read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, gate_file(access_points=points)))
+    points = [{"id": IN, "direction": "in", "hardware": "simulated"}, {"id": OUT, "direction": "out"}]
+    bridge = {"kind": "tasmota", "topic": "tele/shed/SENSOR", "access_point": OUT}
+    with pytest.raises(SettingsError, match="a gate with a bridge holds real doors"):
+        read_gate_folder(gate_folder(tmp_path, SERVICE, KEY, gate_file(access_points=points, bridge=bridge)))
 
 
 def test_every_setting_of_lines_is_read(tmp_path: Path):

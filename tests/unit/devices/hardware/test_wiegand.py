@@ -19,7 +19,7 @@ from devices.hardware.wiegand_format import (
     read_frame,
 )
 from gatekeeper.model.badges import Card, CardTechnology
-from gatekeeper.service.administration.people import read_card_number
+from gatekeeper.model.card_numbers import read_card_number
 from tests.support.wiegand import frame_bits, key_bits, spelled
 
 PARITY = tuple(FORMATS.values())
