@@ -25,7 +25,7 @@ from gatekeeper.model.ids import GateId, SiteId
 from gatekeeper.service.administration.folder import in_gate
 from gatekeeper.service.files import write_new
 from tests.acceptance.barracks import Program
-from tests.acceptance.test_enrolment import Ground, gate_to_be, kinds
+from tests.acceptance.test_enrolment import Ground, kinds
 from tests.support.mqtt import MqttClient, mqtt_client
 from tests.support.site_broker import start_mosquitto
 from tests.support.site_files import SMALL
@@ -220,11 +220,10 @@ async def test_a_gate_that_is_admitted_again_is_mute_until_the_rights_are_carrie
     _, said = await site.say("gate", "revoke", GATE)
     assert f"Carry acl from {site.site.root / 'broker'} to it" in said
     await site.carried("acl", "crl.pem")
-    device = gate_to_be(site, tmp_path / "device")
-    code, _ = await site.say("gate", "enroll", GATE)
-    asking = ("--site", SITE, "--gate", GATE, "--out", str(device), "--url", site.desk)
-    trusting = ("--authority", str(device / "ca.pem"))
-    waiting = await Program.start("devices.cli", "enrol", *asking, *trusting, "--code", code, environment={})
+    device = tmp_path / "device"
+    code, _ = await site.say("gate", "enroll", GATE, "--out", str(device))
+    asking = ("--out", str(device), "--url", site.desk, "--code", code)
+    waiting = await Program.start("devices.cli", "enrol", *asking, environment={})
     try:
         await waiting.says("It waits until two people")
         await site.say("gate", "admit", GATE)
