@@ -2,6 +2,7 @@
 
     reader                                      -> a badge is offered
     contact, exit button, tamper, fire, heard   -> an event each time it changes
+    bypass                                      -> an event each time a device opens by itself
     Unlock, Lock                                -> strike
     Show, CallOut                               -> display
 
@@ -20,6 +21,7 @@ from devices.core.events import (
     FireCleared,
     FireDetected,
     Lock,
+    OpenedItself,
     ReaderHeard,
     ReaderLost,
     Show,
@@ -27,7 +29,7 @@ from devices.core.events import (
     TamperOpened,
     Unlock,
 )
-from devices.hardware.ports import Badge, Contact, Fittings, Reader, Switch
+from devices.hardware.ports import Badge, Bypass, Contact, Fittings, Reader, Switch
 from gatekeeper.model.ids import AccessPointId
 
 __all__ = ["FittedDoors"]
@@ -71,6 +73,8 @@ class FittedDoors:
         if fitted.heard is not None:
             heard = (ReaderHeard(access_point), ReaderLost(access_point))
             yield f"heard {access_point}", self._watch(fitted.heard, *heard)
+        if fitted.bypass is not None:
+            yield f"bypass {access_point}", self._bypassed(access_point, fitted.bypass)
         if fitted.request_to_exit is not None:
             yield f"exit {access_point}", self._let_out(access_point, fitted.request_to_exit)
         if fitted.fire is not None:
@@ -95,6 +99,10 @@ class FittedDoors:
             if pressed and not is_first:
                 self._tell(ExitRequested(access_point))
             is_first = False
+
+    async def _bypassed(self, access_point: AccessPointId, bypass: Bypass) -> None:
+        async for _ in bypass.openings():
+            self._tell(OpenedItself(access_point))
 
     async def _sense(self, access_point: AccessPointId, panel: Switch) -> None:
         """It burns for the whole gate while any of its inputs says so."""

@@ -29,7 +29,7 @@ from gatekeeper.adapters.tsa import HttpTimestampAuthority
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.adapters.witness_client import HttpWitnesses
 from gatekeeper.config import SettingError, Settings
-from gatekeeper.core.certificates import service_name
+from gatekeeper.core.certificates import OUTWARD, account_name, service_name
 from gatekeeper.core.export.onvif import presence_topic
 from gatekeeper.core.pin import PinChecker
 from gatekeeper.core.verify import PinDesk
@@ -263,13 +263,16 @@ def _outward(
     """What tells of the site in ONVIF's words, through a session of its own that is no part of the gates' link."""
     if not settings.onvif:
         return ()
-    url, name = settings.onvif_broker or where.broker, f"outward.{site}"
+    url, name = settings.onvif_broker or where.broker, account_name(OUTWARD, site)
+    certified = settings.onvif_certificate is not None
     session = MqttSession(
-        url=_with_username(url, settings.onvif_username or name),
+        url=url if certified else _with_username(url, settings.onvif_username or name),
         client_id=name,
         session_expiry=timedelta(0),
         receive_maximum=RECEIVE_MAXIMUM,
-        password=_outward_password(settings, site_folder(settings, site)),
+        password=None if certified else _outward_password(settings, site_folder(settings, site)),
+        ca_file=settings.onvif_authority or (None if settings.onvif_broker else settings.broker_authority),
+        certificate_file=settings.onvif_certificate,
         will=(presence_topic(site, prefix=settings.prefix), b"offline"),
         what_stands=True,
         queued_out=_QUEUED_OUTWARD,

@@ -94,6 +94,15 @@ class Settings:
     onvif_password_file: Path | None = setting(
         None, "File with the password there; the embedded broker needs none."
     )
+    onvif_authority: Path | None = setting(
+        None,
+        "Certificates that the broker's there must come from (PEM); without it broker_authority at the gates' own broker, "
+        "at another those of the system.",
+    )
+    onvif_certificate: Path | None = setting(
+        None,
+        "The certificate and key there of who tells, in one file (PEM), apart from the service's; then there is no password.",
+    )
     homeassistant: str = setting(
         "", "Prefix under which a Home Assistant discovers the doors, mostly homeassistant; empty tells none."
     )
@@ -143,6 +152,7 @@ class Settings:
             raise SettingError("tsa is a URL as http[s]://host[:port]/path, without user or password in it.")
         if not 60 <= self.tsa_interval < math.inf:
             raise SettingError("tsa_interval is a number of seconds, 60 or more.")
+        self._check_outward()
         self._check_topics()
         if bool(self.dsn) != bool(self.vault_dsn):
             raise SettingError(
@@ -160,6 +170,16 @@ class Settings:
             raise SettingError("certificate_hours is a number of hours from 1 to 2160.")
         if self.broker_certificate is not None and not self.broker.startswith("mqtts://"):
             raise SettingError("broker_certificate is for a broker that is reached as mqtts://host:port.")
+
+    def _check_outward(self) -> None:
+        where = self.onvif_broker or self.broker
+        for name in ("onvif_authority", "onvif_certificate"):
+            if getattr(self, name) is not None and not where.startswith("mqtts://"):
+                raise SettingError(f"{name} is for a broker that is reached as mqtts://host:port.")
+        if self.onvif_certificate is not None and self.onvif_certificate == self.broker_certificate:
+            raise SettingError(
+                "onvif_certificate is one of its own: with broker_certificate the two sessions would evict each other."
+            )
 
     def _check_topics(self) -> None:
         for name in ("prefix", "homeassistant"):

@@ -14,7 +14,8 @@ of it write `door` for `hostname`). What is odd about it:
 - Outside its opening hours the device says `Disabled`, as for a card that was switched off. It does not matter here: what the
   device thinks of a card is not asked, only whether it has opened by itself (`Always`, `Admin`).
 - There is no id and no number: two messages of one touch are told apart by nothing but their content.
-- A `uid` of blanks is no card: it is the echo of an opening over MQTT, or of the button beside the door.
+- `time` is seconds since 1970, UTC, once the device has heard a time server; before, it counts from about 1970, and says nothing.
+- A `uid` of blanks is no card: it is the echo of an opening over MQTT, or of the button beside the door, which opens the first relay.
 - A chip's number is written byte by byte in hexadecimal *without leading zeros*: `4a1` may be 04 a1 or 4a 01. Only 8, 14 or 20
   digits are taken, which are 4, 7 or 10 bytes written in full; any other text is the number of several cards, and of none here.
 - Of a Wiegand number the parity bits are left out, and it is written in decimal or, if so set, in hexadecimal without zeros in front.
@@ -27,6 +28,7 @@ parity bit (even, over the 16 bits behind it) and the 32. `uid` "7748328" is `00
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
@@ -53,6 +55,9 @@ _ACCESS_KEYS: Final = frozenset(
         "pincode",
     }
 )
+_FIRST_SECOND: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+"""No device that knows the time is before it."""
+_NOTHING: Final[frozenset[int]] = frozenset()
 _LET_IN: Final = frozenset({"Always", "Admin"})
 _OF_KNOWN: Final = _LET_IN | {"Disabled", "Expired", "Wrong pin code"}
 _DIGITS: Final = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}")
@@ -73,11 +78,21 @@ class CardForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A card was shown to a device; `let_in` says that the device has opened by itself."""
+    """A card was shown to a device: None when it has a number of no one card.
+
+    `at` is None where the device has no clock. `opened` are the relays that it has opened by itself, from 0: none, some, or
+    None when it does not say which.
+    """
 
     hostname: str
-    card: Card
-    let_in: bool
+    card: Card | None
+    at: datetime | None
+    opened: frozenset[int] | None
+
+    @property
+    def let_in(self) -> bool:
+        """Whether the device has opened by itself."""
+        return self.opened != _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,29 +159,44 @@ def _access(written: dict[str, Any], form: CardForm) -> Told | Overheard:
         and isinstance(written.get("username"), str)
     ):
         return Overheard.MALFORMED
-    let_in = _let_in(written)
-    if let_in is None:
+    at = _time(written["time"])
+    opened = _opened(written)
+    if isinstance(at, Overheard) or isinstance(opened, Overheard):
         return Overheard.MALFORMED
     if not uid.strip():
-        return OpenedItself(hostname, written["username"] == "MQTT") if let_in else Overheard.MALFORMED
-    card = _card(uid, form)
-    return Overheard.NO_NUMBER if card is None else Access(hostname, card, let_in)
+        return (
+            Overheard.MALFORMED
+            if opened == _NOTHING
+            else OpenedItself(hostname, written["username"] == "MQTT")
+        )
+    return Access(hostname, _card(uid, form), at, opened)
 
 
-def _let_in(written: dict[str, Any]) -> bool | None:
-    """Whether the device has opened by itself; None when it contradicts itself."""
+def _opened(written: dict[str, Any]) -> frozenset[int] | Overheard | None:
+    """The relays that the device has opened by itself, None when it does not say which; malformed when it contradicts itself."""
     match written.get("isKnown"), written.get("access"), written.get("doorName", ""):
         case "false", "Denied", str():
-            return False
+            return _NOTHING
         case "true", str(access), str() if access in _OF_KNOWN:
-            return access in _LET_IN
+            return None if access in _LET_IN else _NOTHING
         case "true", [*each], [*names] if len(each) == len(names) <= _MOST_RELAYS and each:
             whole = all(isinstance(name, str) for name in names) and all(
                 isinstance(access, str) and access in _OF_KNOWN for access in each
             )
-            return any(access in _LET_IN for access in each) if whole else None
+            opened = frozenset(relay for relay, access in enumerate(each) if access in _LET_IN)
+            return opened if whole else Overheard.MALFORMED
         case _:
-            return None
+            return Overheard.MALFORMED
+
+
+def _time(seconds: int) -> datetime | Overheard | None:
+    """When it was; None when the device has no clock."""
+    if seconds < _FIRST_SECOND:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return Overheard.MALFORMED
 
 
 def _card(uid: str, form: CardForm) -> Card | None:

@@ -2,7 +2,8 @@
 
 What the device tells of is handed to the agent in the order in which it was told, whatever it is: a card that is shown after
 the door closed finds it closed. Of cards that wait while the agent is busy the oldest is dropped for the newest: nobody stands
-there any more. What a door or its housing says is never dropped, for it is said once.
+there any more. What a door or its housing says is never dropped, for it is said once. That the device opened by itself goes
+beside that line: it is about nobody's card, and waits for none.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ class _Kind(Enum):
     CARD = auto()
     CONTACT = auto()
     TAMPER = auto()
+    BUTTON = auto()
 
 
 class _Line:
@@ -116,6 +118,43 @@ class Liveness:
                 yield heard
 
 
+class _Openings:
+    """How often the device opened by itself, and nobody was told yet."""
+
+    def __init__(self) -> None:
+        self._untold = 0
+        self._more = asyncio.Event()
+
+    def add(self) -> None:
+        self._untold += 1
+        self._more.set()
+
+    async def openings(self) -> AsyncIterator[None]:
+        while True:
+            await self._more.wait()
+            self._untold -= 1
+            if not self._untold:
+                self._more.clear()
+            yield
+
+
+class _Button:
+    """The button beside the door, as a device tells of it: pressed and let go at once, after it was not."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def press(self) -> None:
+        self._line.put(_Kind.BUTTON, None)
+
+    async def changes(self) -> AsyncIterator[bool]:
+        yield False
+        while True:
+            await self._line.take(_Kind.BUTTON)
+            yield True
+            yield False
+
+
 class BridgedDoor:
     """Reader, strike and display of one access point, with a contact where the device has one.
 
@@ -130,6 +169,7 @@ class BridgedDoor:
         has_contact: bool = False,
         feels_tamper: bool = False,
         liveness: Liveness | None = None,
+        has_button: bool = False,
     ) -> None:
         self._release = release
         self._secure = secure
@@ -137,6 +177,8 @@ class BridgedDoor:
         self._contact = _Told(self._line, _Kind.CONTACT) if has_contact else None
         self._tamper = _Told(self._line, _Kind.TAMPER) if feels_tamper else None
         self._liveness = liveness
+        self._bypass = _Openings()
+        self._button = _Button(self._line) if has_button else None
 
     @property
     def fittings(self) -> Fittings:
@@ -148,6 +190,8 @@ class BridgedDoor:
             display=self,
             tamper=self._tamper,
             heard=self._liveness,
+            request_to_exit=self._button,
+            bypass=self._bypass,
         )
 
     # -- what the device tells ----------------------------------------------------------------------------------------
@@ -165,6 +209,20 @@ class BridgedDoor:
         """The housing is open, or closed."""
         if self._tamper is not None:
             self._tamper.turn(on=opened)
+
+    def opened_itself(self) -> None:
+        """The device let the door open, and the gate did not tell it to."""
+        self._bypass.add()
+
+    def ask_to_leave(self) -> None:
+        """The button beside the door was pressed, and the device let the door open for it."""
+        if self._button is not None:
+            self._button.press()
+
+    @property
+    def has_contact(self) -> bool:
+        """Whether somebody else says when the door opens."""
+        return self._contact is not None
 
     # -- what the agent asks ------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ Looked at: github.com/onvif/specs: Core, "Event Broker" (topic structure, JSON e
 - There is no id: an event is told from its repetition by its time.
 - What follows an external authorization (`External` true) is the echo of somebody's decision, and so is, within a minute, the
   grant or denial of what a device asked for with `Request`: nobody shows a card a second time.
+- `AccessGranted/Anonymous` is somebody who asks to leave, or, with `External`, an operator who opened the door.
 - A credential is a token of the device's own choice and no number. It names a card when whoever registered it spelled it like one:
   `mifare-ba839d07`, `wiegand-00763ae8`. `CredentialHolderName` is not read.
 - An identifier has a format (BACnet, annex P): WIEGAND26 is the site's byte and two of the card, SIMPLE_NUMBER32 and SIMPLE_NUMBER56
@@ -38,6 +39,8 @@ __all__ = [
     "Alarm",
     "Asked",
     "DoorState",
+    "LetIn",
+    "LetOut",
     "Shown",
     "State",
     "Tamper",
@@ -63,7 +66,9 @@ _SHOWN: Final = (
     "AccessControl/Denied/CredentialNotFound/Card",
 )
 _ASKED: Final = ("AccessControl/Request/Credential", "AccessControl/Request/Identifier")
-POINT_TOPICS: Final = _SHOWN + _ASKED
+_ANONYMOUS: Final = "AccessControl/AccessGranted/Anonymous"
+_GRANTED: Final = "AccessControl/AccessGranted/"
+POINT_TOPICS: Final = (*_SHOWN, *_ASKED, _ANONYMOUS)
 """What is heard of an access point."""
 DOOR_TOPICS: Final = ("Door/State/DoorPhysicalState", "Door/State/DoorTamper", "Door/State/DoorAlarm")
 """What is heard of a door: states, which a broker keeps."""
@@ -71,11 +76,28 @@ DOOR_TOPICS: Final = ("Door/State/DoorPhysicalState", "Door/State/DoorTamper", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A card was shown at an access point; `let_in` says that the controller has opened by itself."""
+    """A card was shown at an access point, or something that is the number of no card (None).
+
+    `let_in` says that the controller has opened by itself.
+    """
 
     at: datetime
-    card: Card
+    card: Card | None
     let_in: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetIn:
+    """Somebody was let in on the word of somebody else: perhaps ours."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetOut:
+    """Somebody asked to leave, and was let out."""
+
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +126,14 @@ class Tamper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """A door's own alarm is raised, or its monitor is at fault; or neither."""
+    """A door's own alarm is raised, or its monitor is at fault; or neither. `forced` says that it was opened without a grant."""
 
     at: datetime
     raised: bool
+    forced: bool = False
 
 
-Touch: TypeAlias = Shown | Asked
+Touch: TypeAlias = Shown | Asked | LetIn | LetOut
 State: TypeAlias = DoorState | Tamper | Alarm
 
 
@@ -158,14 +181,17 @@ def _touch(local: str, at: datetime, content: dict[str, Any]) -> Touch | Overhea
     external = content.get("External", False)
     if not isinstance(external, bool) and external not in ("true", "false"):
         return Overheard.MALFORMED
+    is_granted = local.startswith(_GRANTED)
     if external in (True, "true"):
-        return Overheard.OTHER
+        return LetIn(at=at) if is_granted else Overheard.OTHER
+    if local == _ANONYMOUS:
+        return LetOut(at=at)
     card = _card(local, content)
+    if is_granted and card is Overheard.NO_NUMBER:
+        return Shown(at=at, card=None, let_in=True)
     if isinstance(card, Overheard):
         return card
-    if local in _ASKED:
-        return Asked(at=at, card=card)
-    return Shown(at=at, card=card, let_in=local.startswith("AccessControl/AccessGranted/"))
+    return Asked(at=at, card=card) if local in _ASKED else Shown(at=at, card=card, let_in=is_granted)
 
 
 def _card(local: str, content: dict[str, Any]) -> Card | Overheard:
@@ -219,7 +245,7 @@ def _state(local: str, at: datetime, content: dict[str, Any]) -> State | Overhea
         case "DoorTamper", "Unknown":
             return Tamper(at=at, opened=None)
         case "DoorAlarm", "Normal" | "DoorForcedOpen" | "DoorOpenTooLong" as state:
-            return Alarm(at=at, raised=state != "Normal")
+            return Alarm(at=at, raised=state != "Normal", forced=state == "DoorForcedOpen")
         case _:
             return Overheard.MALFORMED
 

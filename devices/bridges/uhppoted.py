@@ -4,12 +4,13 @@ A controller tells of a card and denies it, because it holds none but the one in
 decides, and a grant becomes one request, never retained and at QoS 0. The lock falls by itself after the controller's own delay. That a
 request was refused is heard from its reply, and noticed: nobody went through, and a contact will say so.
 
-An event that is not ahead of the newest of its controller moves nothing, and neither does a card that was not shown just now by the
-gate's clock: the gateway also tells of what it missed.
+An event that is not new (`EventOrder`) moves nothing, and neither does a card that was not shown just now by the gate's clock: the
+gateway also tells of what it missed. A door that was opened past Gatekeeper is told of however late.
 """
 
 import asyncio
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,12 +19,15 @@ from typing import Final, assert_never
 from devices.bridges.fitted import BridgedDoor, Publish
 from devices.bridges.notices import Notices
 from devices.bridges.overheard import Overheard
-from devices.bridges.repeats import Repeats, is_of_now
+from devices.bridges.repeats import Echoes, Repeats, is_of_now
 from devices.bridges.settings import UhppotedDoor, UhppotedSettings
 from devices.bridges.uhppoted_format import (
     DoorMoved,
+    DoorOpened,
+    Event,
     EventOrder,
     Happened,
+    How,
     OtherEvent,
     Refusal,
     Swipe,
@@ -39,6 +43,7 @@ from gatekeeper.model.ids import AccessPointId, GateId
 __all__ = ["UhppotedBridge"]
 
 _REQUEST_BYTES: Final = 8
+_OWN_ECHO: Final = 10.0
 
 
 class _Reader:
@@ -67,10 +72,15 @@ class UhppotedBridge:
         self._now = now
         self._orders = {door.device: EventOrder(settings.rollover) for door in settings.doors}
         self._readers: dict[tuple[int, int, int], _Reader] = {}
+        self._echoes: defaultdict[tuple[int, int], Echoes] = defaultdict(partial(Echoes, within=_OWN_ECHO))
         self._fittings: dict[AccessPointId, Fittings] = {}
         self.notices = Notices("uhppoted")
         for door in settings.doors:
-            fitted = BridgedDoor(release=partial(self._open, door), has_contact=door.access_point in contacts)
+            fitted = BridgedDoor(
+                release=partial(self._open, door),
+                has_contact=door.access_point in contacts,
+                has_button=True,
+            )
             self._readers[door.device, door.door, door.reader] = _Reader(fitted)
             self._fittings[door.access_point] = fitted.fittings
 
@@ -91,6 +101,7 @@ class UhppotedBridge:
         }
 
     def _open(self, door: UhppotedDoor, _lasting: timedelta) -> None:
+        self._echoes[door.device, door.door].expect(at=asyncio.get_running_loop().time())
         topic, payload = opening(
             self._settings.topic,
             device=door.device,
@@ -113,10 +124,7 @@ class UhppotedBridge:
         if event.device not in self._orders:
             self.notices.notice(Overheard.UNKNOWN)
             return
-        why = self._orders[event.device].take(event.number)
-        # A card that was shown long ago is nobody's wish to enter; how a door is, its newest event says however late it comes.
-        if why is None and isinstance(event, Swipe) and not is_of_now(event.at, now=self._now()):
-            why = Overheard.LATE
+        why = self._orders[event.device].take(event, now=self._now())
         if why is not None:
             self.notices.notice(why)
         else:
@@ -127,19 +135,23 @@ class UhppotedBridge:
             case Swipe():
                 self._card(event)
             case DoorMoved():
-                for (device, door, _), reader in self._readers.items():
-                    if (device, door) == (event.device, event.door):
-                        reader.fitted.feel(opened=event.opened)
+                for fitted in self._doors_of(event):
+                    fitted.feel(opened=event.opened)
+            case DoorOpened():
+                self._opened(event)
             case OtherEvent():
                 self.notices.notice(Overheard.OTHER)
             case _:
                 assert_never(event)
 
     def _card(self, swipe: Swipe) -> None:
-        if swipe.let_in:
-            self.notices.notice(Overheard.OPENED_ITSELF)
         reader = self._readers.get((swipe.device, swipe.door, swipe.direction))
-        if reader is None:
+        if swipe.let_in:
+            self._bypassed([reader.fitted] if reader is not None else self._doors_of(swipe))
+        # A card that was shown long ago is nobody's wish to enter.
+        if not is_of_now(swipe.at, now=self._now()):
+            self.notices.notice(Overheard.LATE)
+        elif reader is None:
             self.notices.notice(Overheard.UNKNOWN)
         elif swipe.card is None:
             self.notices.notice(Overheard.NO_NUMBER)
@@ -147,6 +159,38 @@ class UhppotedBridge:
             self.notices.notice(Overheard.REPEATED)
         else:
             reader.fitted.present(swipe.card)
+
+    def _opened(self, opened: DoorOpened) -> None:
+        doors = self._doors_of(opened)
+        echoes = self._echoes[opened.device, opened.door]
+        match opened.how:
+            case How.BUTTON:
+                self.notices.notice(Overheard.OTHER)
+                for fitted in doors[:1]:
+                    fitted.ask_to_leave()
+            case How.FROM_AFAR if echoes.is_ours(at=asyncio.get_running_loop().time()):
+                self.notices.notice(Overheard.OTHER)
+            case How.FORCE if any(fitted.has_contact for fitted in doors):
+                # Its contact says so.
+                self.notices.notice(Overheard.ALARM)
+            case How.FROM_AFAR | How.CODE | How.FORCE:
+                self._bypassed(doors)
+            case _:
+                assert_never(opened.how)
+
+    def _bypassed(self, doors: list[BridgedDoor]) -> None:
+        """Tell of a door that was opened past Gatekeeper: once, though one goes in and out by it."""
+        self.notices.notice(Overheard.OPENED_ITSELF)
+        for fitted in doors[:1]:
+            fitted.opened_itself()
+
+    def _doors_of(self, event: Event) -> list[BridgedDoor]:
+        """The access points by which one goes through the door of an event."""
+        return [
+            reader.fitted
+            for (device, door, _), reader in self._readers.items()
+            if (device, door) == (event.device, event.door)
+        ]
 
     def _reply(self, message: Message) -> None:
         if message.retained:

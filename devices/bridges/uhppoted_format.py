@@ -18,6 +18,8 @@ Looked at: documentation/commands, mqtt/message.go, device/listen.go and locales
 - A time is local, with the zone's abbreviation. `CEST` alone says nothing certain, so the zone is a setting, and the time must be
   one of that zone with that abbreviation: in the hour that comes twice, it tells which.
 - An event number is counted by the controller from 1 and begins anew after a roll-over (2^32 - 1 unless set otherwise).
+- Of other events' reasons (locales/en of uhppoted-lib) these say that a door was opened: 20 by its button, 25 with the supervisor's code,
+  38 by force, 44 and 45 from afar, where we may have been the one.
 - A card of 26 bits is written as decimal site and card: 4544641 is site 45, card 44641. Other numbers are of other formats or of
   none, and no card here. It becomes `00`, the site, and the two bytes of the card: the same card as at every other reader.
 - Signed or encrypted messages (`signature`, `key`) and nonces are not spoken.
@@ -27,22 +29,27 @@ import hashlib
 import hmac
 import json
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 from devices.bridges.overheard import Overheard
+from devices.bridges.repeats import LONG_AGO, is_of_now
 from devices.bridges.strict_json import members
 from gatekeeper.model.badges import Card, CardTechnology
 
 __all__ = [
     "LONGEST_ROLLOVER",
     "DoorMoved",
+    "DoorOpened",
     "Event",
     "EventOrder",
     "Happened",
+    "How",
     "OtherEvent",
     "Refusal",
     "Swipe",
@@ -69,7 +76,21 @@ _EVENT_TEXTS: Final = frozenset({"event-type-text", "direction-text", "event-rea
 _META: Final = frozenset({"client-id", "server-id", "request-id", "method", "nonce"})
 _EVENT_KEYS: Final = frozenset({*_EVENT_NUMBERS, "access-granted", "timestamp"})
 _SWIPE, _DOOR = 1, 2
+_OPENINGS: Final = (2, 3)
 _MOVES: Final = {23: True, 24: False}
+_REMEMBERED: Final = 4096
+
+
+class How(Enum):
+    """By what a door was opened that no card opened."""
+
+    BUTTON = auto()
+    FROM_AFAR = auto()
+    CODE = auto()
+    FORCE = auto()
+
+
+_HOW: Final = {20: How.BUTTON, 25: How.CODE, 38: How.FORCE, 44: How.FROM_AFAR, 45: How.FROM_AFAR}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +120,18 @@ class DoorMoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoorOpened(Event):
+    """A door was opened, and no card of the controller's list did it."""
+
+    how: How
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OtherEvent(Event):
     """Anything else; its number counts."""
 
 
-Happened: TypeAlias = Swipe | DoorMoved | OtherEvent
+Happened: TypeAlias = Swipe | DoorMoved | DoorOpened | OtherEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +166,8 @@ def read_event(payload: bytes, *, key: bytes | None, zone: ZoneInfo) -> Happened
             return Swipe(**where, card=_card(event["card-number"]), let_in=event["access-granted"])
         case int(kind), int(reason) if kind == _DOOR and reason in _MOVES:
             return DoorMoved(**where, opened=_MOVES[reason])
+        case int(kind), int(reason) if kind in _OPENINGS and reason in _HOW:
+            return DoorOpened(**where, how=_HOW[reason])
         case _:
             return OtherEvent(**where)
 
@@ -186,23 +216,40 @@ def read_reply(payload: bytes, *, key: bytes | None) -> Refusal | Overheard:
 
 
 class EventOrder:
-    """Which events of one controller are new. A number that is not ahead of the newest is a repeat, or too late."""
+    """Which events of one controller are new: what is ahead of the newest in number, or in time.
+
+        taken already                             a repeat
+        ahead in number, or in time               new
+        behind in both, but of now                new, unless it says how a door is: that may be otherwise by now
+        else                                      late
+
+    So an event that nobody can have made yet, far ahead in number or in time, silences none of those that follow, and a
+    controller whose events were cleared begins anew by itself.
+    """
 
     def __init__(self, rollover: int = LONGEST_ROLLOVER) -> None:
         self._rollover = rollover
         self._newest: int | None = None
+        self._since = LONG_AGO
+        self._taken: deque[tuple[int, datetime]] = deque(maxlen=_REMEMBERED)
 
-    def take(self, number: int) -> Overheard | None:
-        """Take an event's number: None when it is new. What is at most half of all numbers ahead is newer."""
-        if not 0 < number <= self._rollover:
+    def take(self, event: Event, *, now: datetime) -> Overheard | None:
+        """Take an event: None when it is new. Of all numbers, half are ahead."""
+        if not 0 < event.number <= self._rollover:
             return Overheard.MALFORMED
-        ahead = 1 if self._newest is None else (number - self._newest) % self._rollover
-        if ahead == 0:
+        if (event.number, event.at) in self._taken:
             return Overheard.REPEATED
-        if ahead > self._rollover // 2:
+        if self._is_ahead(event.number) or event.at > self._since:
+            self._newest = event.number
+            # INVARIANT: no event binds those that follow further than now.
+            self._since = min(event.at, now)
+        elif isinstance(event, DoorMoved) or not is_of_now(event.at, now=now):
             return Overheard.LATE
-        self._newest = number
+        self._taken.append((event.number, event.at))
         return None
+
+    def _is_ahead(self, number: int) -> bool:
+        return self._newest is None or 0 < (number - self._newest) % self._rollover <= self._rollover // 2
 
 
 def _open_envelope(payload: bytes, key: bytes | None) -> Mapping[str, Any] | Overheard:

@@ -183,7 +183,11 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("155", _O, "A command of another key, topic or typ changes nothing."),
     ("156", _O, "A command that names another gate changes nothing."),
     ("157", _O, "In a lockdown no grant opens; it and its end are told with the digest of the command."),
-    ("158", _O, "What must not be obeyed is told with its digest, once for each code and boot."),
+    (
+        "158",
+        _O,
+        "What must not be obeyed is told with its digest: each code at once, and no more than once an hour.",
+    ),
     ("159", _O, "A reboot secures every door, is told, and starts the gate anew.", _BY_HAND),
     # Deciding alone.
     (
@@ -210,7 +214,11 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
     ("165", _A, "What a standing, a trust list or an order takes away is taken away."),
     ("166", _A, "Nobody is let in whom the snapshot does not let in here and now."),
     ("167", _A, "What is forged, malformed, foreign, old or over already changes nothing of what is held."),
-    ("168", _A, "What is refused is told as policy-refused, once for each code and boot."),
+    (
+        "168",
+        _A,
+        "What is refused is told as policy-refused: each code at once, and no more than once an hour.",
+    ),
     (
         "169",
         _A,

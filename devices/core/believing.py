@@ -1,6 +1,6 @@
 """What the service signed for every gate, and what the gate believes since: beacons, checkpoints, the policy for being alone.
 
-Nothing of it moves a strike. What contradicts what is known is told upward, once.
+Nothing of it moves a strike. What contradicts what is known is told upward, once; what is refused, with its cause (`telling`).
 """
 
 from typing import Final
@@ -41,6 +41,7 @@ class Believing:
         self._time: Final = time
         self._warned: set[Ignored] = set()
         self._doubted = False
+        self._agrees_since: float | None = None
 
     def take_beacon(self, wire: bytes) -> None:
         """Take a beacon, and the time it tells."""
@@ -85,20 +86,31 @@ class Believing:
         self._checkpoints.believe(self._standby.trust)
 
     def refuse(self, refused: Ignored) -> None:
-        """Count what is not believed, and tell of it while it is news."""
+        """Count what is not believed, and tell of it and its cause if it must not have come."""
         self._turn.ignore(refused)
-        if self._standby.is_news(refused):
+        if self._standby.is_alarming(refused) and self._telling.tell_refusal(
+            StatusKind.POLICY_REFUSED, refused
+        ):
             self._turn.do(Warn(refused))
-            self._telling.tell(StatusKind.POLICY_REFUSED, None)
 
     def look_at_clock(self) -> None:
-        """Tell once in a boot that the wall clock is not believed, so that the gate lets nobody in while it is alone."""
+        """Tell that the wall clock is not believed, so that the gate lets nobody in while it is alone; and when it is again."""
         doubt = self._standby.time.doubt(self._turn.wall, at=self._turn.at)
-        if doubt in {ClockDoubt.BEHIND, ClockDoubt.APART} and not self._doubted:
-            self._doubted = True
-            self._telling.tell(StatusKind.CLOCK_DOUBTED, None)
+        if doubt in {ClockDoubt.BEHIND, ClockDoubt.APART}:
+            self._agrees_since = None
+            if not self._doubted:
+                self._doubted = True
+                self._telling.tell(StatusKind.CLOCK_DOUBTED, None)
+        elif doubt is None and self._doubted:
+            if self._agrees_since is None:
+                self._agrees_since = self._turn.at
+            # A clock on the edge of what is tolerated is not told of every ten seconds.
+            elif self._turn.at - self._agrees_since >= _AGREES_FOR:
+                self._doubted, self._agrees_since = False, None
+                self._telling.tell(StatusKind.CLOCK_BELIEVED, None)
 
 
+_AGREES_FOR: Final = 60.0
 _WORTH_A_WORD: Final = frozenset(
     {
         Ignored.CHECKPOINT_FORGED,

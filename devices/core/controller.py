@@ -71,6 +71,7 @@ from devices.core.events import (
     JournalSettled,
     LinkDown,
     LinkUp,
+    OpenedItself,
     ProofGiven,
     ReaderHeard,
     ReaderLost,
@@ -110,6 +111,7 @@ _Felt: TypeAlias = (
     | ReaderHeard
     | ReaderLost
     | ExitRequested
+    | OpenedItself
     | FireDetected
     | FireCleared
 )
@@ -342,6 +344,8 @@ class Controller:
                 self._telling.tell(_TOLD[type(event)], place)
             case ExitRequested(access_point):
                 self._doors.ask_to_leave(self._lanes[access_point])
+            case OpenedItself(access_point):
+                self._telling.tell_bypass(self._lanes[access_point].doorway.id)
             case FireDetected() | FireCleared():
                 self._fire(on=isinstance(event, FireDetected))
             case _:
@@ -391,6 +395,8 @@ class Controller:
                 self._up.again(timer.kind)
             case TimerKind.RESTART:
                 self._orders.start_anew()
+            case TimerKind.HELD_BACK:
+                self._telling.tell_held_back()
             case _ if timer.access_point is None:
                 raise KeyError(timer)
             case _:

@@ -44,6 +44,7 @@ __all__ = [
     "LinkDown",
     "LinkUp",
     "Lock",
+    "OpenedItself",
     "PolicyFile",
     "ProofGiven",
     "Publish",
@@ -94,11 +95,12 @@ class TimerKind(StrEnum):
     JOURNAL = "journal"
     HELD_CARD = "held-card"
     RESTART = "restart"
+    HELD_BACK = "held-back"
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer's name: its purpose and its access point (`KEPT`, `JOURNAL` and `RESTART` belong to the whole gate)."""
+    """A timer's name: its purpose and its access point (`KEPT`, `JOURNAL`, `RESTART` and `HELD_BACK` are the gate's)."""
 
     kind: TimerKind
     access_point: AccessPointId | None = None
@@ -244,6 +246,13 @@ class ContactClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedItself:
+    """The device at a door says that it has let it open, and this gate did not have it do so."""
+
+    access_point: AccessPointId
+
+
+@dataclass(frozen=True, slots=True)
 class TamperOpened:
     """Somebody opens the housing of the gate, or of one reader."""
 
@@ -336,6 +345,7 @@ Event: TypeAlias = (
     | TrustReceived
     | ContactOpened
     | ContactClosed
+    | OpenedItself
     | TamperOpened
     | TamperCleared
     | ReaderHeard

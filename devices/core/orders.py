@@ -2,7 +2,7 @@
 
 Which commands count is `commands`' to say. One that comes before the gate can tell the service's time is kept, and the time
 asked for; a later one takes its place. What was done is confirmed by the digest of its command, and what was refused is told,
-once for each kind and boot.
+with its cause.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,6 @@ class Orders:
         self._limits: Final = limits
         self.untimed: Untimed | None = None
         self._has_asked = False
-        self._refused: set[Ignored] = set()
         self._is_restarting = False
         self._last_word: bytes | None = None
 
@@ -94,11 +93,9 @@ class Orders:
             self._turn.do(Restart())
 
     def _refuse(self, ignored: Ignored, wire: bytes) -> None:
-        """Count what is not obeyed, and tell of it once for each kind and boot, so that nobody fills the log with commands."""
+        """Count what is not obeyed, and tell of it and its cause."""
         self._turn.ignore(ignored)
-        if ignored not in self._refused:
-            self._refused.add(ignored)
-            self._telling.tell(StatusKind.COMMAND_REFUSED, None, command=sha256(wire).digest())
+        self._telling.tell_refusal(StatusKind.COMMAND_REFUSED, ignored, command=sha256(wire).digest())
 
     # -- the time -----------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@
     a scan that nobody answers                         -> `AloneDecision`
 
 It is told everything and asked by the parts of the controller, of which `doors` alone moves a strike. What must not have come -
-a snapshot that is older than the one held, one that is over, another gate's, one that nobody signed - is told upward once a
-boot for each kind.
+a snapshot that is older than the one held, one that is over, another gate's, one that nobody signed - is told upward, with its
+cause.
 """
 
 from collections.abc import Callable, Iterable
@@ -62,7 +62,6 @@ class Standby:
         self._knowledge: Final = Knowledge(gate=gate, trust=trust, prefix=prefix)
         self._kept_at: datetime | None = None
         self._kept_apart: bytes | None = held.confirming
-        self._told: set[Ignored] = set()
         self.refused: Final = tuple(self._restore(held))
 
     def _restore(self, held: Held) -> list[Ignored]:
@@ -168,12 +167,9 @@ class Standby:
         gone = self._knowledge.believe(read)
         return [KeepPolicy(PolicyFile.TRUST, document), *(KeepPolicy(file, b"") for file in gone)]
 
-    def is_news(self, refused: Ignored) -> bool:
-        """Whether somebody must be told of what was refused: of each kind once in a boot."""
-        if refused not in _ALARMING or refused in self._told:
-            return False
-        self._told.add(refused)
-        return True
+    def is_alarming(self, refused: Ignored) -> bool:
+        """Whether somebody must be told of what was refused."""
+        return refused in _ALARMING
 
     def decide(self, scan: Scan, direction: Direction, *, wall: WallTime | None, at: float) -> AloneDecision:
         """Decide a scan that nobody answers."""

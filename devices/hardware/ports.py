@@ -12,7 +12,7 @@ from typing import Protocol
 from devices.core.events import Signal
 from gatekeeper.model.messages import Credential
 
-__all__ = ["Badge", "Contact", "Display", "Fittings", "HardwareError", "Reader", "Strike", "Switch"]
+__all__ = ["Badge", "Bypass", "Contact", "Display", "Fittings", "HardwareError", "Reader", "Strike", "Switch"]
 
 
 class HardwareError(Exception):
@@ -73,6 +73,14 @@ class Switch(Protocol):
         ...
 
 
+class Bypass(Protocol):
+    """Tells when a device opens a door by itself."""
+
+    def openings(self) -> AsyncIterator[None]:
+        """Each time that it let the door open and was not told to, without end."""
+        ...
+
+
 class Display(Protocol):
     """Tells whoever stands at the reader. `reason` is a BACnet number, `entry` a place in the log."""
 
@@ -86,7 +94,8 @@ class Fittings:
     """The hardware of one access point. What a door does not have is None.
 
     `request_to_exit` is true while somebody asks to leave, `tamper` while a housing is open or its reader is not there,
-    `fire` while the fire panel says so, `heard` while a reader that reports by itself does.
+    `fire` while the fire panel says so, `heard` while a reader that reports by itself does. `bypass` is of a device that can open the
+    door by itself, and says so.
     """
 
     reader: Reader
@@ -97,3 +106,4 @@ class Fittings:
     tamper: Switch | None = None
     fire: Switch | None = None
     heard: Switch | None = None
+    bypass: Bypass | None = None

@@ -4,6 +4,8 @@ A file is new, and nothing is written over. Its folder is there; none is made fo
 whole or not at all. Commands that sign something, or have it logged, try the place first (`see_new`). What a place does
 not allow ends with exit code 2 and the name that was given.
 
+Only what renews a certificate replaces a file, and that whole: it has looked before that it is one of its own (`replace`).
+
 A folder that a command fills is made where its parent is there. A file in it with the same content stays, one with
 another is not written over (`fill`). `audit export` goes on with a bundle and `audit tiles` with a folder that they began.
 """
@@ -13,9 +15,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gatekeeper.config import SettingError
-from gatekeeper.service.files import named, try_place, write_new
+from gatekeeper.service.files import named, replace_private, try_place, write_new
 
-__all__ = ["fill", "make_folder", "see_file", "see_folder", "see_new", "write", "write_all"]
+__all__ = [
+    "fill",
+    "make_folder",
+    "replace",
+    "see_file",
+    "see_folder",
+    "see_new",
+    "see_there",
+    "write",
+    "write_all",
+]
 
 
 def see_new(*files: Path | None) -> None:
@@ -26,6 +38,15 @@ def see_new(*files: Path | None) -> None:
             raise SettingError(f"{file}: there is no folder {file.parent}.")
         if os.path.lexists(file):
             raise _there(file)
+        try_place(file)
+
+
+def see_there(file: Path) -> None:
+    """See that a file is there and can be replaced. Raises SettingError, or an OSError that names the file."""
+    see_file(file)
+    if not file.is_file():
+        raise SettingError(f"{file} is not there, so nothing can be renewed: leave --renew out.")
+    with named(file):
         try_place(file)
 
 
@@ -41,6 +62,12 @@ def write(file: Path, content: bytes) -> None:
         write_new(file, content)
     except FileExistsError:
         raise _there(file) from None
+
+
+def replace(file: Path, content: bytes) -> None:
+    """Put a file of the owner's alone in the place of one that is there, whole. Raises an OSError that names it."""
+    with named(file):
+        replace_private(file, content)
 
 
 def write_all(contents: Mapping[Path, bytes]) -> None:

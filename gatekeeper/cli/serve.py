@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography import x509
 
 from gatekeeper.adapters.mqtt.address import BrokerAddress, InvalidAddressError
 from gatekeeper.adapters.postgres import PostgresReading
@@ -24,6 +25,7 @@ from gatekeeper.cli.faults import sentence_of
 from gatekeeper.cli.options import Broker, Data, Dsn, Site, VaultDsn, run
 from gatekeeper.cli.talk import say
 from gatekeeper.config import SettingError, Settings
+from gatekeeper.core.certificates import service_name
 from gatekeeper.model.ids import SiteId
 from gatekeeper.observe.logging import configure
 from gatekeeper.observe.metrics import REGISTRY
@@ -68,9 +70,8 @@ async def _serve(settings: Settings) -> None:
     must_be_able_to_serve(settings, site)
     async with served(settings, site) as there:
         if await accepted(stop):
-            say(
-                f"{site}: broker {there.broker}, stock readers {there.readers}, metrics and health {there.http}"
-            )
+            readers = f", stock readers {there.readers}" if there.readers != there.broker else ""
+            say(f"{site}: broker {there.broker}{readers}, metrics and health {there.http}")
         await stop.wait()
 
 
@@ -96,6 +97,7 @@ def must_be_able_to_serve(settings: Settings, site: SiteId) -> None:
         read_authority(folder)
     for setting in ("broker_password_file", "onvif_password_file"):
         _must_be_text(setting, getattr(settings, setting))
+    _must_be_let_in_outward(settings, site)
     if settings.onvif_broker:
         try:
             BrokerAddress.parse(settings.onvif_broker)
@@ -119,6 +121,30 @@ def _must_be_text(setting: str, file: Path | None) -> None:
         raise SettingError(f"{setting} cannot be read: {sentence_of(error)}") from error
     except UnicodeDecodeError as error:
         raise SettingError(f"{setting} is no text: {file}.") from error
+
+
+def _must_be_let_in_outward(settings: Settings, site: SiteId) -> None:
+    """See that who tells outward has what the broker asks for, under another name than the engine's: by that it would be evicted."""
+    file, at_gates = settings.onvif_certificate, settings.broker_certificate is not None
+    if file is None:
+        if settings.onvif and at_gates and not settings.onvif_broker and settings.onvif_password_file is None:
+            raise SettingError(
+                "onvif tells at the gates' broker, which asks for certificates: set onvif_certificate "
+                "(gatekeeper ca outward makes one)."
+            )
+        return
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except OSError as error:
+        raise SettingError(f"onvif_certificate cannot be read: {sentence_of(error)}") from error
+    except ValueError as error:
+        raise SettingError(f"onvif_certificate holds no certificate: {file}.") from error
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if service_name(site) in {name.value for name in names}:
+        raise SettingError(
+            f"onvif_certificate is the service's own: {file}. With it the session that tells outward would evict the engine; "
+            "gatekeeper ca outward makes another."
+        )
 
 
 async def _must_hold(dsn: str, site: SiteId) -> None:

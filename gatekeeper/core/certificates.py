@@ -1,8 +1,10 @@
 """The certificate with which a gate opens the broker's door: how it is asked for, and what the site's own authority signs.
 
-    gate      CN <gate>            SAN URI spiffe://<site>/gate/<gate>     client only
-    service   CN service.<site>    SAN URI spiffe://<site>/service         client only
-    server    CN <first host>      SAN the hosts                           server only: the broker, the enrolment desk
+    gate      CN <gate>              SAN URI spiffe://<site>/gate/<gate>     client only
+    account   CN <account>.<site>    SAN URI spiffe://<site>/<account>       client only
+    server    CN <first host>        SAN the hosts                           server only: the broker, the enrolment desk
+
+An account is `service`, `outward` (who tells of the site), `integrator`, or `integrator-<which>` of whom there may be several.
 
 A certificate says who may connect, and nothing else: what a gate says counts by its message key, which the trust list
 names. So the two keys are apart, and whoever has only this one can drop and delay, never forge. The authority signs leaves
@@ -12,6 +14,7 @@ only (path length 0), for names that this module spells itself: of a request it 
 Keys are not kept here, serial numbers are not drawn here, and nobody is asked whether the gate may have one.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,13 +34,18 @@ from gatekeeper.model.ids import GateId, SiteId, is_name
 __all__ = [
     "AUTHORITY_LIFE",
     "MAX_REQUEST_BYTES",
+    "OUTWARD",
+    "SERVICE",
     "Authority",
     "CertificateRefusal",
     "CertificateRefused",
     "LeafKey",
     "RevokedCertificate",
+    "account_name",
     "authority_certificate",
     "gate_of",
+    "hosts_of",
+    "integrator_account",
     "public_der",
     "read_certificate_request",
     "renewal_due",
@@ -46,10 +54,16 @@ __all__ = [
     "to_pem",
 ]
 
+SERVICE: Final = "service"
+OUTWARD: Final = "outward"
 AUTHORITY_LIFE: Final = timedelta(days=3650)
 MAX_REQUEST_BYTES: Final = 4096
 _CLOCKS_APART: Final = timedelta(minutes=5)
 _RENEWED_AT: Final = (2, 3)
+_LONGEST_NAME: Final = 64
+"""Of a common name (RFC 5280, ub-common-name)."""
+_INTEGRATOR: Final = "integrator"
+_ACCOUNT: Final = re.compile(rf"{SERVICE}|{OUTWARD}|{_INTEGRATOR}(-[a-z0-9-]{{1,32}})?")
 
 LeafKey: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -94,9 +108,24 @@ class RevokedCertificate:
     at: datetime
 
 
+def account_name(account: str, site: SiteId) -> str:
+    """The name of one of a site's accounts at the broker; it has a dot, which no gate's name has. Raises ValueError."""
+    name = f"{account}.{site}"
+    if not _ACCOUNT.fullmatch(account) or len(name) > _LONGEST_NAME:
+        raise ValueError(f"{name!r} is no account at the broker, or longer than {_LONGEST_NAME} characters")
+    return name
+
+
 def service_name(site: SiteId) -> str:
-    """The name of a site's service at the broker; it has a dot, which no gate's name has."""
-    return f"service.{site}"
+    """The name of a site's service at the broker."""
+    return account_name(SERVICE, site)
+
+
+def integrator_account(which: str = "") -> str:
+    """The account of who reads what is told outward; of several each has a name. Raises ValueError."""
+    if which and not is_name(which):
+        raise ValueError(f"{which!r} is no name for an integrator: 1 to 32 of a-z, 0-9 and '-'")
+    return f"{_INTEGRATOR}-{which}" if which else _INTEGRATOR
 
 
 def to_pem(
@@ -185,10 +214,13 @@ class Authority:
         names = [x509.UniformResourceIdentifier(f"spiffe://{self.site}/gate/{gate}")]
         return self._leaf(gate, names, key, _CLIENT, serial=serial, now=now, life=life)
 
-    def for_service(self, key: LeafKey, *, serial: int, now: datetime, life: timedelta) -> x509.Certificate:
-        """The certificate with which the site's service connects to the broker."""
-        names = [x509.UniformResourceIdentifier(f"spiffe://{self.site}/service")]
-        return self._leaf(service_name(self.site), names, key, _CLIENT, serial=serial, now=now, life=life)
+    def for_account(
+        self, account: str, key: LeafKey, *, serial: int, now: datetime, life: timedelta
+    ) -> x509.Certificate:
+        """The certificate with which an account of the site connects to the broker. Raises ValueError for what is none."""
+        name = account_name(account, self.site)
+        names = [x509.UniformResourceIdentifier(f"spiffe://{self.site}/{account}")]
+        return self._leaf(name, names, key, _CLIENT, serial=serial, now=now, life=life)
 
     def for_server(
         self, hosts: Sequence[str], key: LeafKey, *, serial: int, now: datetime, life: timedelta
@@ -274,6 +306,17 @@ def gate_of(certificate: x509.Certificate, *, site: SiteId) -> GateId | None:
     if not is_name(name) or len(list(others)) != 1 or said != [f"spiffe://{site}/gate/{name}"]:
         return None
     return GateId(name)
+
+
+def hosts_of(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses of the server that a certificate is for; none when it is no server's."""
+    extensions = certificate.extensions
+    try:
+        purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        others = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(one.value) for one in others] if _SERVER in purposes else []
 
 
 def renewal_due(certificate: x509.Certificate) -> datetime:

@@ -69,6 +69,7 @@ _ALARMING_STATUSES: Final = {
     StatusKind.JOURNAL_DAMAGED: "journal-damaged",
     StatusKind.FIRE: "fire",
     StatusKind.COMMAND_REFUSED: "command-refused",
+    StatusKind.OPENED_ITSELF: "opened-itself",
 }
 _ALARMING_PASSAGES: Final = {
     PassageOutcome.FORCED: "door-forced",
@@ -94,7 +95,7 @@ def alarms_of(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
 
 
 def alarms_of_status(status: Status) -> tuple[str, ...]:
-    """Why somebody must look at once: fire, tampering, or a gate that was told what cannot be, or doubts its clock or journal."""
+    """Why somebody must look at once: fire, tampering, a door opened past its gate, what cannot be, or a gate that doubts itself."""
     return (_ALARMING_STATUSES[status.kind],) if status.kind in _ALARMING_STATUSES else ()
 
 
@@ -230,6 +231,10 @@ def draft_of_status(policy: Policy, authentic: Authentic, status: Status, *, at:
     fields = {**where, **_origin(authentic), "status": status.kind.name.lower()}
     if status.command is not None:
         fields["command"] = status.command.hex()
+    if status.why is not None:
+        fields["why"] = status.why
+    if status.count is not None:
+        fields["count"] = status.count
     if alarms_of_status(status):
         fields["alarm"] = True
     return _impersonal(Kind.GATE_STATUS, fields, at=at, seq=seq)

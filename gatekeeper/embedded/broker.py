@@ -9,8 +9,6 @@ Deliberately not the broker of a real site: no TLS, and whoever is on this machi
 a borrowed client id can evict a gate - drop, never forge. `deploy/mosquitto` is for real sites.
 """
 
-import base64
-import hashlib
 import json
 import re
 import secrets
@@ -26,8 +24,9 @@ from gatekeeper.embedded.child import Child, stop_left_behind, until
 from gatekeeper.embedded.errors import EmbeddedServerError
 from gatekeeper.embedded.ground import Account, Claim, place, private_folder, server_account, settle
 from gatekeeper.embedded.mosquitto_program import find_mosquitto, libraries_beside
+from gatekeeper.service.identity.passwords import password_hash
 
-__all__ = ["PREFIX", "EmbeddedBroker", "Role", "free_port", "password_hash"]
+__all__ = ["PREFIX", "EmbeddedBroker", "Role", "free_port"]
 
 Role = Literal["gate", "bridge", "service", "outward", "integrator"]
 """What a login may do: a gate its own topics; a bridge also the readers'; a service everything of ours.
@@ -368,17 +367,6 @@ def _rights(logins: dict[str, _Login]) -> str:
 def _rights_of(name: str, role: Role) -> list[str]:
     _, _, site = name.partition(".")
     return [line.format(site=site) for line in _RIGHTS_OF[role]]
-
-
-def password_hash(password: str, *, salt: bytes | None = None, iterations: int = 1000) -> str:
-    """Hash a password as `mosquitto_passwd` does: $7$iterations$salt$PBKDF2-SHA512, in base64.
-
-    The broker derives again at each login, in its only thread; these passwords are random and long, so few
-    iterations lose nothing.
-    """
-    salt = secrets.token_bytes(12) if salt is None else salt
-    derived = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations)
-    return f"$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(derived).decode()}"
 
 
 def free_port(wanted: int | None = None, *, other_than: int | None = None) -> int:

@@ -146,6 +146,12 @@ class StatusKind(IntEnum):
     RESTARTING = 15
     OPENED = 16
     COMMAND_REFUSED = 17
+    OPENED_ITSELF = 18
+    CLOCK_BELIEVED = 19
+
+
+_REFUSALS = frozenset({StatusKind.POLICY_REFUSED, StatusKind.COMMAND_REFUSED})
+_COUNTED = _REFUSALS | {StatusKind.OPENED_ITSELF}
 
 
 class CommandKind(IntEnum):
@@ -297,11 +303,16 @@ class Passage(Upward):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Upward):
-    """A gate speaks of itself or of one of its doors; `command` is the SHA-256 of the command message that made it."""
+    """A gate speaks of itself or of one of its doors; `command` is the SHA-256 of the command message that made it.
+
+    `why` is the code of what was refused. `count` is how many such things this one word stands for; without it, one.
+    """
 
     kind: StatusKind
     access_point: AccessPointId | None
     command: bytes | None = None
+    why: str | None = None
+    count: int | None = None
 
     def payload(self) -> bytes:
         """The CBOR to be signed by the gate on its status topic."""
@@ -311,20 +322,29 @@ class Status(Upward):
             fields[6] = self.access_point
         if self.command is not None:
             fields[7] = self.command
+        if self.why is not None:
+            fields[8] = self.why
+        if self.count is not None:
+            fields[9] = self.count
         return cbor.encode(fields)
 
     @classmethod
     def read(cls, payload: bytes) -> "Status | MessageMalformed":
         """Read a verified status payload."""
-        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6, 7), build=cls._of)
+        return _read(payload, required=(0, 1, 2, 4, 5), optional=(3, 6, 7, 8, 9), build=cls._of)
 
     @classmethod
     def _of(cls, fields: Mapping[int, Any]) -> "Status":
+        kind = StatusKind(whole(fields[5], len(StatusKind) - 1))
+        if (8 in fields and kind not in _REFUSALS) or (9 in fields and kind not in _COUNTED):
+            raise ValueError("a cause stands in a refusal, a count there and in what opened itself")
         return cls(
             **_upward_of(fields),
-            kind=StatusKind(whole(fields[5], len(StatusKind) - 1)),
+            kind=kind,
             access_point=AccessPointId(name(fields[6])) if 6 in fields else None,
             command=octets(fields[7], 32) if 7 in fields else None,
+            why=name(fields[8]) if 8 in fields else None,
+            count=whole(fields[9], least=2) if 9 in fields else None,
         )
 
 

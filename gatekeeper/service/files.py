@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["named", "try_place", "write_new", "write_whole"]
+__all__ = ["named", "replace_private", "try_place", "write_new", "write_whole"]
 
 _OWNER_ONLY = 0o600
 _A_BLOCK = bytes(4096)
@@ -30,6 +30,19 @@ def write_new(file: Path, content: bytes) -> None:
     with _aside(file) as aside:
         _write(aside, content, _OWNER_ONLY)
         _settle(aside, file)
+
+
+def replace_private(file: Path, content: bytes) -> None:
+    """Replace a file by one of the same owner's alone; until this returns the former one is there, and then the new one is.
+
+    Raises an OSError when it cannot be given to that owner: who reads it then reads it afterwards.
+    """
+    owner = file.stat()
+    with _aside(file) as aside:
+        _write(aside, content, _OWNER_ONLY)
+        if (owner.st_uid, owner.st_gid) != (aside.stat().st_uid, aside.stat().st_gid):
+            os.chown(aside, owner.st_uid, owner.st_gid)
+        aside.replace(file)
 
 
 def try_place(file: Path) -> None:

@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from devices.link import GateLink, Route
 from gatekeeper import cose
 from gatekeeper.core.certificates import (
+    OUTWARD,
     Authority,
     CertificateRefusal,
     CertificateRefused,
     authority_certificate,
+    integrator_account,
     read_certificate_request,
     service_name,
     to_pem,
@@ -222,6 +224,84 @@ def _left(client: MqttClient) -> list[tuple[str, bytes]]:
     return [client.received.get_nowait() for _ in range(client.received.qsize())]
 
 
+# -- those who tell outward, and those who read it ------------------------------------------------------------------------
+
+BELOW = f"gk/{SITE}/onvif-ej"
+TOLD = [
+    f"{BELOW}/AccessControl/AccessGranted/Credential/&main-in",
+    f"gk/{SITE}/outward",
+    f"homeassistant/binary_sensor/gatekeeper-{SITE}/main-in-contact/config",
+]
+
+
+async def test_an_integrator_reads_what_is_told_outward_and_says_nothing(site: SiteBroker):
+    async with AsyncExitStack() as stack:
+        teller = await connected(stack, site, site.account(OUTWARD))
+        reader = await connected(stack, site, site.account(integrator_account()))
+        await reader.subscribe("#")
+        for said in TOLD:
+            assert await teller.publish(said, b"told", retain=True) in TAKEN
+            assert await reader.publish(said, b"made up") == REFUSED
+            assert await reader.next_message() == (said, b"told")
+        await reader.subscribe(f"gk/{SITE}/#")
+        assert {(await reader.next_message())[0] for _ in TOLD[:2]} == set(TOLD[:2]), "what is retained, too"
+        everything = [topic(MAIN, channel) for channel in Channel]
+        everything += [f"gk/v1/{SITE}/{one}" for one in ("beacon", "checkpoint", "standing", "trust")]
+        own = topic(f"integrator.{SITE}", Channel.SCAN)
+        for speaker in (teller, reader):
+            assert {await speaker.publish(one) for one in (*everything, own)} == {REFUSED}
+
+
+async def test_who_tells_outward_and_who_reads_it_hear_nothing_of_the_gates(site: SiteBroker):
+    async with AsyncExitStack() as stack:
+        service = await connected(stack, site, site.service())
+        gate = await connected(stack, site, site.gate(MAIN))
+        curious = [
+            await connected(stack, site, site.account(account)) for account in (OUTWARD, integrator_account())
+        ]
+        for one in curious:
+            await one.subscribe("#")
+        await gate.publish(topic(MAIN), b"a scan")
+        for said in (topic(MAIN, Channel.DECISION), f"gk/v1/{SITE}/standing", f"gk/v1/{SITE}/trust"):
+            assert await service.publish(said, b"for gates") in TAKEN
+        for one in curious:
+            await one.publish(TOLD[1], b"online")
+            assert [of for of, _ in _left(one)] in ([], [TOLD[1]])
+
+
+async def test_neither_the_service_nor_a_gate_says_or_hears_what_is_told_outward(site: SiteBroker):
+    async with AsyncExitStack() as stack:
+        teller = await connected(stack, site, site.account(OUTWARD))
+        for other in (site.service(), site.gate(MAIN)):
+            one = await connected(stack, site, other)
+            await one.subscribe("#")
+            assert {await one.publish(said) for said in TOLD} == {REFUSED}
+            for said in TOLD:
+                assert await teller.publish(said, b"told") in TAKEN
+            assert await one.subscribe("none/of/these")
+            assert one.received.empty()
+
+
+async def test_an_integrator_of_a_name_reads_once_its_rights_are_carried_and_no_more_once_they_are_taken(
+    site: SiteBroker,
+):
+    acme, name = integrator_account("acme"), f"{integrator_account('acme')}.{SITE}"
+    pass_ = site.account(acme)
+    async with AsyncExitStack() as stack:
+        teller = await connected(stack, site, site.account(OUTWARD))
+        reader = await connected(stack, site, pass_)
+        await reader.subscribe(f"{BELOW}/#")
+        await teller.publish(TOLD[0], b"too early")
+        await site.rights_carried()
+        await teller.publish(TOLD[0], b"told")
+        assert await reader.next_message() == (TOLD[0], b"told")
+        await site.account_revoked(name)
+        await teller.publish(TOLD[0], b"too late")
+        await reader.subscribe("none/of/these")
+        assert reader.received.empty()
+        assert await refused_at_the_door(site, pass_.tls())
+
+
 # -- the names of others ------------------------------------------------------------------------------------------------
 
 
@@ -372,6 +452,23 @@ async def test_nobody_enters_without_a_certificate_or_below_tls_1_3(site: SiteBr
             assert not (await reader.read()).startswith(b"\x20"), "no CONNACK"
     writer.close()
     assert not await refused_at_the_door(site, honest.tls())
+
+
+async def test_the_broker_s_next_certificate_is_shown_once_it_reads_it_and_sessions_go_on(site: SiteBroker):
+    async def shown() -> int:
+        context = site.gate("third-gate").tls()
+        _, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=context)
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return x509.load_der_x509_certificate(der).serial_number
+
+    async with AsyncExitStack() as stack:
+        gate = await connected(stack, site, site.gate(MAIN))
+        before, renewed = await shown(), await site.renewed()
+        assert before != renewed.serial_number
+        assert await shown() == renewed.serial_number
+        assert await gate.publish(topic(MAIN)) in TAKEN
+        assert not gate.lost.is_set()
 
 
 # -- what the broker alone cannot stop -----------------------------------------------------------------------------------

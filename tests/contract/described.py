@@ -101,7 +101,13 @@ _FORMS: Mapping[type[Any], Mapping[str, tuple[Out, Out]]] = {
         "sealed_pin": _HEX,
     },
     Passage: {**_UPWARD, "access_point": _AS_IT_IS, "outcome": _enum(PassageOutcome), "scan": _HEX},
-    Status: {**_UPWARD, "kind": _enum(StatusKind), "access_point": _AS_IT_IS},
+    Status: {
+        **_UPWARD,
+        "kind": _enum(StatusKind),
+        "access_point": _AS_IT_IS,
+        "why": _AS_IT_IS,
+        "count": _AS_IT_IS,
+    },
     Hello: {
         **_UPWARD,
         "agent": _AS_IT_IS,

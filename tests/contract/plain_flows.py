@@ -74,6 +74,12 @@ def _messages(site: SmallSite) -> None:
                 for command in (None, bytes(32)):
                     said = {"access_point": place, "command": command, **more}
                     site.recorded(site.status("front", kind, **said))
+        for kind in (StatusKind.POLICY_REFUSED, StatusKind.COMMAND_REFUSED):
+            for times in (None, 2):
+                site.recorded(site.status("front", kind, why="some-cause", count=times, **more))
+        site.recorded(
+            site.status("front", StatusKind.OPENED_ITSELF, access_point="front-in", count=7, **more)
+        )
         site.recorded(site.hello("front", **more))
         site.recorded(site.hello("front", policy=bytes(32), checkpoint=b"a checkpoint", **more))
     _journal(site, clock)

@@ -185,6 +185,17 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
             **_UP, kind=StatusKind.LOCKED_DOWN, access_point=None, command=digest(b"a command to lock down")
         ),
         "status-log-rolled-back": Status(**_UP, kind=StatusKind.LOG_ROLLED_BACK, access_point=None),
+        "status-command-refused": Status(
+            **_UP,
+            kind=StatusKind.COMMAND_REFUSED,
+            access_point=None,
+            command=digest(b"a command that nobody signed"),
+            why="command-forged",
+            count=3,
+        ),
+        "status-opened-itself": Status(
+            **_UP, kind=StatusKind.OPENED_ITSELF, access_point=AccessPointId("front-in")
+        ),
         "hello": Hello(**_UP, agent="a-gate/1.0", policy=None, checkpoint=None),
         "hello-that-remembers": Hello(
             **_SYNCHRONISED,

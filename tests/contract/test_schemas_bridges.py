@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from devices.bridges import esp_rfid, onvif, repeats, settings
+from devices.bridges import esp_rfid, onvif, repeats, settings, uhppoted
 from devices.bridges.esp_rfid_format import Access, CardForm, read_message
 from devices.bridges.onvif_format import Shown, read_touch
 from devices.bridges.repeats import Repeats
@@ -105,12 +105,14 @@ def test_every_way_of_spelling_cards_and_the_file_of_the_key_are_named():
 
 def test_every_bound_is_the_one_of_the_code():
     bounds = {
-        "an event's time may differ from the gate's clock by, s": repeats.LATE.total_seconds(),
+        "a card's time may differ from the gate's clock by, s": repeats.LATE.total_seconds(),
         "the same card at a reader is one touch for, s": Repeats().within,
         "the same card at an esp-rfid is one touch for, s": esp_rfid._SAME_TOUCH,
         "an esp-rfid is offline after so many missed heartbeats": esp_rfid._BEATS_MISSED,
-        "an opening over MQTT is the echo of ours for, s": esp_rfid._OWN_ECHO,
+        "an opening from afar is the echo of ours for, s": esp_rfid._OWN_ECHO,
         "an ONVIF controller answers its own question within, s": onvif._DECIDED_WITHIN,
+        "what an ONVIF controller that decides lets in, Gatekeeper grants as well within, s": onvif._AGREED_WITHIN,
     }
+    assert esp_rfid._OWN_ECHO == uhppoted._OWN_ECHO == onvif._OWN_ECHO
     assert {row[0]: float(row[1]) for row in rows(PAGE, "bound")} == bounds
     assert f"`heartbeat_seconds` | as set on the devices; {settings._HEARTBEAT} |" in text(PAGE)

@@ -209,7 +209,23 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
         outcome=st.sampled_from(PassageOutcome),
         scan=st.none() | sha256,
     ),
-    "status": st.builds(Status, **upward, kind=st.sampled_from(StatusKind), access_point=st.none() | names),
+    "status": st.builds(Status, **upward, kind=st.sampled_from(StatusKind), access_point=st.none() | names)
+    | st.builds(
+        Status,
+        **upward,
+        kind=st.sampled_from([StatusKind.POLICY_REFUSED, StatusKind.COMMAND_REFUSED]),
+        access_point=st.none() | names,
+        command=st.none() | sha256,
+        why=st.none() | names,
+        count=st.none() | cddl.edged(2, 1 << 53),
+    )
+    | st.builds(
+        Status,
+        **upward,
+        kind=st.just(StatusKind.OPENED_ITSELF),
+        access_point=st.none() | names,
+        count=st.none() | cddl.edged(2, 1 << 53),
+    ),
     "hello": st.builds(
         Hello,
         **upward,

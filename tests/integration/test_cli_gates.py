@@ -176,12 +176,12 @@ def test_the_broker_s_files_are_written_whole_and_the_service_s_is_one(hold: Hol
     out, service = tmp_path / "broker", tmp_path / "service.pem"
     at = ("--data", hold.data)
     assert hold.say("ca", "broker", "broker.example", "10.0.0.5", "--out", out, *at).code == 0
-    names = {"mosquitto.conf", "acl", "ca.pem", "crl.pem", "server-cert.pem", "server-key.pem"}
+    names = {"mosquitto.conf", "acl", "ca.pem", "crl.pem", "server.pem"}
     assert {file.name for file in out.iterdir()} == names
-    assert (out / "server-key.pem").stat().st_mode & 0o077 == 0
+    assert (out / "server.pem").stat().st_mode & 0o077 == 0
     deployed = Path("deploy/mosquitto/mosquitto.conf").read_bytes()
     assert hashlib.sha256((out / "mosquitto.conf").read_bytes()).digest() == hashlib.sha256(deployed).digest()
-    server = x509.load_pem_x509_certificate((out / "server-cert.pem").read_bytes())
+    server = x509.load_pem_x509_certificate((out / "server.pem").read_bytes())
     names_in_it = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names_in_it.get_values_for_type(x509.DNSName) == ["broker.example"]
     assert [str(one) for one in names_in_it.get_values_for_type(x509.IPAddress)] == ["10.0.0.5"]

@@ -93,6 +93,32 @@ def test_an_address_for_outward_events_that_is_none_is_told_before_anything_is_s
     assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"
 
 
+def test_a_certificate_that_would_evict_the_engine_tells_nothing_outward(
+    hold: Hold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for setting, value in (("ONVIF", "true"), ("BROKER", "mqtts://127.0.0.1:1")):
+        monkeypatch.setenv(f"GATEKEEPER_{setting}", value)
+    hold.say("ca", "init", "--data", hold.data)
+    own, copied = tmp_path / "service.pem", tmp_path / "copied.pem"
+    hold.say("ca", "service", "--out", own, "--data", hold.data)
+    monkeypatch.setenv("GATEKEEPER_BROKER_CERTIFICATE", str(own))
+    said = hold.say("serve", "--data", hold.data, "--http-port", 0)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.endswith("set onvif_certificate (gatekeeper ca outward makes one).\n")
+    copied.write_bytes(own.read_bytes())
+    (tmp_path / "nothing.pem").write_text("no certificate")
+    for file, sentence in (
+        (copied, "onvif_certificate is the service's own"),
+        (tmp_path / "nothing.pem", "onvif_certificate holds no certificate"),
+        (tmp_path / "none.pem", "onvif_certificate cannot be read"),
+    ):
+        monkeypatch.setenv("GATEKEEPER_ONVIF_CERTIFICATE", str(file))
+        said = hold.say("serve", "--data", hold.data, "--http-port", 0)
+        assert (said.code, said.out) == (2, "")
+        assert said.err.startswith(f"{sentence}: {file}")
+    assert {place.name for place in hold.data.iterdir()} == {"operators", "sites"}, "no server was started"
+
+
 def test_a_service_that_the_broker_did_not_accept_never_says_that_it_serves(hold: Hold):
     said = hold("serve", "--broker", NO_BROKER, "--http-port", 0)
     assert said.code == 2

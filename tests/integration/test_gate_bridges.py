@@ -20,6 +20,7 @@ from devices.agent import GateAgent
 from devices.app import make_gate
 from gatekeeper.embedded import EmbeddedBroker
 from gatekeeper.model.badges import Card, CardTechnology
+from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.messages import ByCard, Passage, PassageOutcome, Scan, Status, StatusKind, Verdict
 from tests.integration.gate_site import SiteSide, site_side
 from tests.support.mqtt import MqttClient, mqtt_client
@@ -73,7 +74,7 @@ class EspRfid:
         self.hostname = f"shed-{next(NUMBERS)}"
         self.access = {
             "type": "access",
-            "time": 1605991375,
+            "time": int(datetime.now(UTC).timestamp()),
             "isKnown": "false",
             "access": "Denied",
             "username": "Unknown",
@@ -86,13 +87,13 @@ class EspRfid:
             "src": "door",
             "desc": "Door Open",
             "data": "",
-            "time": 1605991375,
+            "time": int(datetime.now(UTC).timestamp()),
             "cmd": "event",
             "hostname": self.hostname,
         }
         self.heartbeat = {
             "type": "heartbeat",
-            "time": 1605991375,
+            "time": int(datetime.now(UTC).timestamp()),
             "uptime": 999,
             "ip": "192.168.1.20",
             "hostname": self.hostname,
@@ -226,6 +227,48 @@ async def test_a_device_that_falls_silent_is_offline_until_it_is_heard_again(
         await eventually(lambda: told()[2:] == [StatusKind.ONLINE])
 
 
+def bypassed(side: SiteSide) -> list[tuple[AccessPointId | None, int | None]]:
+    """What the gate told of doors that their devices opened by themselves."""
+    told = [status for status in side.seen(Status) if status.kind is StatusKind.OPENED_ITSELF]
+    return [(status.access_point, status.count) for status in told]
+
+
+async def test_a_device_that_lets_somebody_in_past_the_gate_is_told_to_the_site_each_time_without_a_contact(
+    side: SiteSide, device: MqttClient
+):
+    shed = EspRfid()
+    doors = [
+        {"access_point": point, "hostname": shed.hostname, "ip": "192.168.1.20", "relay": relay}
+        for relay, point in enumerate((IN, OUT))
+    ]
+    let_in = shed.access | {
+        "isKnown": "true",
+        "username": "somebody",
+        "access": ["Always", "Disabled"],
+        "doorName": ["front", "yard"],
+    }
+    async with side.serves(gate(side, shed.bridge(doors=doors))):
+        for _ in range(3):
+            await say(device, "rfid/send", let_in)
+        await eventually(lambda: len(bypassed(side)) == 3)
+        # A message of an old clock, and so of nobody's wish to enter, tells of an open door all the same.
+        await say(device, "rfid/send", let_in | {"time": 1605991375, "access": ["Disabled", "Admin"]})
+        await eventually(lambda: len(bypassed(side)) == 4)
+    assert bypassed(side) == [(IN, None)] * 3 + [(OUT, None)]
+    assert side.seen(Passage) == []
+
+
+async def test_a_card_of_an_old_message_opens_nothing(side: SiteSide, device: MqttClient):
+    shed = EspRfid()
+    await device.subscribe("rfid/cmd")
+    async with side.serves(gate(side, shed.bridge())) as running:
+        await say(device, "rfid/send", shed.access | {"time": 1605991375, "uid": "2993761"})
+        await say(device, "rfid/send", shed.access)
+        await device.next_message()
+        assert len(running.tally.unlocks) == 1
+    assert scanned(side) == [FIRST]
+
+
 # -- uhppoted-mqtt --------------------------------------------------------------------------------------------------------
 
 ROOT = "uhppoted/gateway"
@@ -301,8 +344,9 @@ async def test_whoever_goes_through_the_door_of_a_controller_is_told(side: SiteS
     async with side.serves(gate(side, controller.bridge(), contact=True)):
         await say(device, f"{ROOT}/events/live", controller.event(1))
         await device.next_message()
-        for number, opened in ((2, True), (3, False), (2, True), (4, True)):
-            await say(device, f"{ROOT}/events", controller.door(number, opened=opened))
+        moves = [controller.door(number, opened=number != 3) for number in (2, 3, 4)]
+        for move in (moves[0], moves[1], moves[0], moves[2]):
+            await say(device, f"{ROOT}/events", move)
         await eventually(lambda: len(side.seen(Passage)) == 2)
     outcomes = [passage.outcome for passage in side.seen(Passage)]
     assert outcomes == [PassageOutcome.TAKEN, PassageOutcome.FORCED]
@@ -447,3 +491,23 @@ async def test_a_controller_that_decides_by_itself_is_written_down_and_nobodys_n
     assert scanned(side) == [FIRST]
     assert device.received.empty()
     assert not any(b"Somebody" in wire for wire in side.wires)
+
+
+async def test_a_state_of_next_year_freezes_no_contact(side: SiteSide, device: MqttClient):
+    front = OnvifController()
+    next_year = (datetime.now(UTC) + timedelta(days=365)).isoformat().replace("+00:00", "Z")
+    async with side.serves(gate(side, front.bridge(), contact=True)):
+        await front.is_now(device, "DoorPhysicalState", "Closed")
+        await say(
+            device,
+            f"{front.prefix}/onvif-ej/Door/State/DoorPhysicalState/&D1",
+            {"UtcTime": next_year, "Source": {"DoorToken": "D1"}, "Data": {"State": "Closed"}},
+            retain=True,
+        )
+        for _ in range(3):
+            await front.is_now(device, "DoorPhysicalState", "Open")
+            await front.is_now(device, "DoorAlarm", "DoorForcedOpen")
+            await front.is_now(device, "DoorPhysicalState", "Closed")
+        await eventually(lambda: len(side.seen(Passage)) == 3)
+    assert {passage.outcome for passage in side.seen(Passage)} == {PassageOutcome.FORCED}
+    assert bypassed(side) == []

@@ -111,12 +111,13 @@ async def mqtt_client(
     session_kept: bool = False,
     tls: ssl.SSLContext | None = None,
     keep_alive: int = 30,
+    protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
 ) -> AsyncIterator[MqttClient]:
     """Connect, for the length of a block; raise MqttRefusedError when the broker refuses."""
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id,
-        protocol=MQTTProtocolVersion.MQTTv5,
+        protocol=protocol,
         reconnect_on_failure=False,
     )
     if username is not None:
@@ -124,16 +125,12 @@ async def mqtt_client(
     if tls is not None:
         client.tls_set_context(tls)
     connection = MqttClient(client)
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = _KEPT_FOR if session_kept else 0
-    await asyncio.to_thread(
-        client.connect,
-        "127.0.0.1",
-        port,
-        keepalive=keep_alive,
-        clean_start=not session_kept,
-        properties=properties,
-    )
+    terms: dict[str, Any] = {}
+    if protocol is MQTTProtocolVersion.MQTTv5:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = _KEPT_FOR if session_kept else 0
+        terms = {"clean_start": not session_kept, "properties": properties}
+    await asyncio.to_thread(client.connect, "127.0.0.1", port, keepalive=keep_alive, **terms)
     client.loop_start()
     try:
         code = await connection.connected()

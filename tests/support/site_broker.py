@@ -3,15 +3,18 @@
 Only what must differ is put in: paths, a loopback port, the site's name. Every certificate is made at test time.
 """
 
+import json
 import shutil
 import signal
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,27 +23,39 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gatekeeper import cose
 from gatekeeper.adapters.mqtt import MqttSession
-from gatekeeper.core.certificates import Authority, LeafKey, RevokedCertificate, service_name, to_pem
+from gatekeeper.core.certificates import (
+    SERVICE,
+    Authority,
+    LeafKey,
+    RevokedCertificate,
+    account_name,
+    service_name,
+    to_pem,
+)
 from gatekeeper.core.trust import Anchor
 from gatekeeper.embedded.broker import free_port
 from gatekeeper.embedded.child import Child, until
 from gatekeeper.embedded.ground import private_folder, server_account, settle
 from gatekeeper.embedded.mosquitto_program import find_mosquitto, libraries_beside
 from gatekeeper.model.ids import GateId, SiteId, TenantId
-from gatekeeper.service.administration.folder import SiteFolder
+from gatekeeper.service.administration.folder import SiteFolder, in_gate
 from gatekeeper.service.engine.engine import LONGEST_IN
 from gatekeeper.service.identity.authority_files import (
     AUTHORITY,
     BROKER_ACL,
     BROKER_CRL,
+    DEVICE_ACL,
+    DEVICE_PASSWORDS,
+    admit_device,
     found_authority,
+    issue_to_account,
     issue_to_gate,
     issue_to_server,
-    issue_to_service,
     make_tls_key,
     revoke_certificates,
     write_broker_files,
 )
+from gatekeeper.service.identity.broker_rights import broker_configuration, device_login
 
 __all__ = ["DEPLOYED", "SITE", "Pass", "SiteBroker", "forged_certificate", "site_broker", "start_mosquitto"]
 
@@ -67,9 +82,12 @@ class Pass:
 class SiteBroker:
     """The broker, and the site's authority behind it."""
 
-    def __init__(self, folder: Path, port: int, authority: Authority, child: Child) -> None:
+    def __init__(
+        self, folder: Path, port: int, authority: Authority, child: Child, device_port: int | None = None
+    ) -> None:
         self.files = folder
         self.port = port
+        self.device_port = device_port
         self.child = child
         self.site = SiteFolder(folder / "site")
         self.authority = authority
@@ -86,11 +104,17 @@ class SiteBroker:
         )
         return self.passed(name, certificate, pem)
 
+    def account(self, account: str) -> Pass:
+        """The pass of one of the site's accounts, as the site issues it."""
+        key, pem = make_tls_key()
+        certificate = issue_to_account(
+            self.site, self.authority, account, key.public_key(), now=datetime.now(UTC)
+        )
+        return self.passed(account_name(account, self.authority.site), certificate, pem)
+
     def service(self) -> Pass:
         """The service's pass, as the site issues it."""
-        key, pem = make_tls_key()
-        certificate = issue_to_service(self.site, self.authority, key.public_key(), now=datetime.now(UTC))
-        return self.passed(service_name(self.authority.site), certificate, pem)
+        return self.account(SERVICE)
 
     def passed(self, name: str, certificate: x509.Certificate, key: bytes) -> Pass:
         """A certificate and its key as files."""
@@ -118,12 +142,30 @@ class SiteBroker:
             key_file=pass_.key,
         )
 
+    async def device(self, gate: str, which: str = "") -> tuple[str, str]:
+        """The login of a device of a bridge, as the site gives it, and its password."""
+        login = device_login(GateId(gate), which)
+        password = admit_device(self.site, login)
+        write_broker_files(self.site, self.authority, prefix="gk", revoked_gates=(), now=datetime.now(UTC))
+        await self.carry(DEVICE_PASSWORDS, DEVICE_ACL)
+        return login, password
+
     async def revoke(self, name: str) -> None:
         """Take a gate's certificates back, carry the files to the broker, and have it read them."""
         now = datetime.now(UTC)
         assert revoke_certificates(self.site, name, now=now) > 0
         write_broker_files(self.site, self.authority, prefix="gk", revoked_gates=[GateId(name)], now=now)
         await self.carry(BROKER_CRL, BROKER_ACL)
+
+    async def rights_carried(self) -> None:
+        """Write who may say what anew, carry it to the broker, and have it read it."""
+        write_broker_files(self.site, self.authority, prefix="gk", revoked_gates=(), now=datetime.now(UTC))
+        await self.carry(BROKER_CRL, BROKER_ACL)
+
+    async def account_revoked(self, name: str) -> None:
+        """Take an account's certificates back, carry the files to the broker, and have it read them."""
+        assert revoke_certificates(self.site, name, now=datetime.now(UTC)) > 0
+        await self.rights_carried()
 
     async def revoke_certificate_only(self, name: str) -> None:
         """Take a gate's certificates back, and leave its rights at the broker as they are."""
@@ -138,6 +180,16 @@ class SiteBroker:
         listed = self.authority.revocations([RevokedCertificate(serial=serial, at=now)], now=now)
         self.site.write(BROKER_CRL, to_pem(listed))
         await self.carry(BROKER_CRL)
+
+    async def renewed(self) -> x509.Certificate:
+        """Give the broker its next key and certificate, in the place of those it has, and have it read them."""
+        key, pem = make_tls_key()
+        certificate = issue_to_server(
+            self.site, self.authority, ["127.0.0.1"], key.public_key(), now=datetime.now(UTC)
+        )
+        self.site.write("broker/server.pem", pem + to_pem(certificate))
+        await self.carry("broker/server.pem")
+        return certificate
 
     async def saved(self) -> None:
         """Wait until the broker has written down what it holds now; it does so once a second."""
@@ -161,8 +213,13 @@ class SiteBroker:
 
 
 @asynccontextmanager
-async def site_broker(folder: Path, anchor: Anchor | None = None) -> AsyncIterator[SiteBroker]:
-    """Start a broker with the deployed configuration, for the length of a block; of the anchor's site, else of one made up."""
+async def site_broker(
+    folder: Path, anchor: Anchor | None = None, *, bridges: Mapping[str, Mapping[str, Any]] | None = None
+) -> AsyncIterator[SiteBroker]:
+    """Start a broker with the deployed configuration, for the length of a block; of the anchor's site, else of one made up.
+
+    With `bridges`, by their gates, it listens for devices too.
+    """
     account = server_account()
     folder = private_folder(settle(folder, account) / "mosquitto", account)
     now, site = datetime.now(UTC), SiteFolder(folder / "site")
@@ -170,20 +227,25 @@ async def site_broker(folder: Path, anchor: Anchor | None = None) -> AsyncIterat
         roots = (cose.SigningKey.generate().public_der,)
         anchor = Anchor(site=SITE, host=TenantId("host"), threshold=1, roots=roots)
     site.write("anchor.json", anchor.to_json().encode())
+    for gate, bridge in (bridges or {}).items():
+        site.write(in_gate(GateId(gate), "gate.json"), json.dumps({"bridge": bridge}).encode())
     authority = found_authority(site, site=anchor.site, prefix="gk", now=now)
     key, pem = make_tls_key()
     certificate = issue_to_server(site, authority, ["127.0.0.1"], key.public_key(), now=now)
-    (folder / "server-cert.pem").write_bytes(to_pem(certificate))
-    (folder / "server-key.pem").write_bytes(pem)
+    (folder / "server.pem").write_bytes(pem + to_pem(certificate))
     for place in (AUTHORITY, BROKER_CRL, BROKER_ACL):
         _carry(site.root / place, folder / Path(place).name)
-    port = free_port()
-    (folder / "mosquitto.conf").write_text(
-        _filled_in(folder, port, (DEPLOYED / "mosquitto.conf").read_text())
-    )
-    for file in ("server-cert.pem", "server-key.pem", "mosquitto.conf"):
+    port, device_port = free_port(), None
+    deployed = (DEPLOYED / "mosquitto.conf").read_bytes()
+    if bridges:
+        device_port = free_port(other_than=port)
+        deployed = broker_configuration(devices=(ip_address("127.0.0.1"), device_port))
+        _carry(site.root / DEVICE_ACL, folder / Path(DEVICE_ACL).name)
+        (folder / Path(DEVICE_PASSWORDS).name).touch()
+    (folder / "mosquitto.conf").write_text(_filled_in(folder, port, deployed.decode()))
+    for file in ("server.pem", "mosquitto.conf"):
         shutil.chown(folder / file, account.uid, account.gid)
-    broker = SiteBroker(folder, port, authority, await _started(folder))
+    broker = SiteBroker(folder, port, authority, await _started(folder), device_port)
     try:
         yield broker
     finally:

@@ -10,6 +10,7 @@ from gatekeeper.app import running
 from gatekeeper.config import SettingError, Settings
 
 LOG, VAULT = "postgresql://db/log", "postgresql://db/vault"
+AT_GATES = {"GATEKEEPER_BROKER": "mqtts://broker", "GATEKEEPER_BROKER_CERTIFICATE": "service.pem"}
 
 
 def test_nothing_need_be_set():
@@ -128,6 +129,18 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(variable: str):
         (
             {"GATEKEEPER_BROKER_CERTIFICATE": "a.pem"},
             "broker_certificate is for a broker that is reached as mqtts",
+        ),
+        (
+            {"GATEKEEPER_ONVIF_CERTIFICATE": "a.pem"},
+            "onvif_certificate is for a broker that is reached as mqtts",
+        ),
+        (
+            {"GATEKEEPER_ONVIF_AUTHORITY": "ca.pem"},
+            "onvif_authority is for a broker that is reached as mqtts",
+        ),
+        (
+            {**AT_GATES, "GATEKEEPER_ONVIF_CERTIFICATE": "service.pem"},
+            "with broker_certificate the two sessions would evict each other",
         ),
         ({"GATEKEEPER_DSN": LOG}, "dsn and vault_dsn go together"),
         ({"GATEKEEPER_VAULT_DSN": VAULT}, "dsn and vault_dsn go together"),

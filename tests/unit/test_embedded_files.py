@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.embedded import EmbeddedServerError, Role
-from gatekeeper.embedded.broker import EmbeddedBroker, free_port, password_hash
+from gatekeeper.embedded.broker import EmbeddedBroker, free_port
 from gatekeeper.embedded.ground import Account, Claim, place, private_folder, reaches
 from gatekeeper.embedded.mosquitto_program import find_mosquitto, libraries_beside
+from gatekeeper.service.identity.passwords import password_hash
 
 OURSELVES = Account(uid=os.geteuid(), gid=os.getegid())
 STRANGER = Account(uid=65_533, gid=65_533)

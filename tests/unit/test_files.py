@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.service.files import try_place, write_new
+from gatekeeper.service.files import replace_private, try_place, write_new
 
 REFUSALS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -71,4 +71,23 @@ def test_a_place_that_refuses_what_writing_needs_is_found_when_it_is_tried(
     for act in (lambda: try_place(tmp_path / "new"), lambda: write_new(tmp_path / "new", b"whole")):
         with pytest.raises(OSError, match="Input/output error"):
             act()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_private_file_is_replaced_by_one_of_the_same_owner_s_alone(tmp_path: Path):
+    file = tmp_path / "own.pem"
+    file.write_bytes(b"former")
+    file.chmod(0o644)
+    owner = (12345, 23456) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(file, *owner)
+    replace_private(file, b"next")
+    status = file.stat()
+    assert (file.read_bytes(), status.st_mode & 0o777) == (b"next", 0o600)
+    assert (status.st_uid, status.st_gid) == owner
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_is_not_there_is_not_replaced(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        replace_private(tmp_path / "own.pem", b"next")
     assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import databases, site_folder, the_site
 from gatekeeper.cli.host.believed import policy_in_force
+from gatekeeper.cli.host.broker_files import say_carry, write_anew
 from gatekeeper.cli.host.changes import tell
 from gatekeeper.cli.host.signing import HandedIn, believed, hand_in, signer_for
 from gatekeeper.cli.new_files import fill, make_folder, see_new, write
@@ -48,7 +49,6 @@ from gatekeeper.service.identity.authority_files import (
     issue_to_gate,
     read_authority,
     revoke_certificates,
-    write_broker_files,
 )
 from gatekeeper.service.identity.desk import request_of
 from gatekeeper.service.identity.invitations import INVITATION_LASTS, invite
@@ -142,7 +142,7 @@ def admit(
     document = _request(folder, request)
     handed_in, signed = run(_admit(settings, which, folder, document))
     if handed_in.outcome is not None and handed_in.outcome.code == APPLIED:
-        publish_trust(folder, signed)
+        keep_trust(settings, which, signed.document)
     tell(handed_in)
 
 
@@ -157,7 +157,7 @@ def revoke(name: Gate, *, settings: Settings) -> None:
     if known is not None and known.state is KeyState.REVOKED:
         # It came in force when this command had ended, or what follows from it was stopped.
         say(f"The key of {name} is revoked already.")
-        keep_trust(settings, which, trust.document)
+        _keep(folder, trust.document)
         _take_back(settings, folder, trust, GateId(name))
         return
     handed_in, signed = run(_revoke(settings, which, folder, GateId(name)))
@@ -206,15 +206,25 @@ def certify(
 
 
 def keep_trust(settings: Settings, site: SiteId, document: bytes | None) -> None:
-    """Keep the trust list that came in force in the site's folder too, when it follows on the one there."""
+    """Keep the trust list that came in force in the site's folder too, when it follows on the one there, and the broker's rights."""
     folder = site_folder(settings, site)
+    trust = _keep(folder, document)
+    if trust is not None and has_authority(folder):
+        say_carry(
+            folder,
+            write_anew(settings, folder, trust),
+            until_then="Until then a gate that was admitted again says nothing there and hears nothing.",
+        )
+
+
+def _keep(folder: SiteFolder, document: bytes | None) -> Trust | None:
     if document is None or not folder.holds_site():
-        return
+        return None
     trust = read_trust(document, anchor=folder.read_anchor(), not_below=read_current_trust(folder).version)
-    if isinstance(trust, Trust):
-        publish_trust(folder, trust)
-        if has_authority(folder):
-            _tell_broker(settings, folder, trust)
+    if not isinstance(trust, Trust):
+        return None
+    publish_trust(folder, trust)
+    return trust
 
 
 class _Inviting(NamedTuple):
@@ -305,21 +315,9 @@ def _take_back(settings: Settings, folder: SiteFolder, trust: Trust, gate: GateI
         return
     with folder.alone():
         count = revoke_certificates(folder, gate, now=datetime.now(UTC))
-    _tell_broker(settings, folder, trust)
-    say(
-        f"{count} certificate{'' if count == 1 else 's'} taken back. Carry {folder.root / 'broker'} (crl.pem, acl) to the broker "
-        "and have it read them (systemctl reload mosquitto): the session that is there is mute then, and no other begins."
+    say(f"{count} certificate{'' if count == 1 else 's'} taken back.")
+    say_carry(
+        folder,
+        write_anew(settings, folder, trust),
+        until_then="Then the session that is there is mute, and no other begins.",
     )
-
-
-def _tell_broker(settings: Settings, folder: SiteFolder, trust: Trust) -> None:
-    """Write what the broker reads anew: whom the trust list revokes has no rights there, and who is admitted again has."""
-    revoked = [name for name, key in trust.listing.gates.items() if key.state is KeyState.REVOKED]
-    with folder.alone():
-        write_broker_files(
-            folder,
-            read_authority(folder),
-            prefix=settings.prefix,
-            revoked_gates=revoked,
-            now=datetime.now(UTC),
-        )

@@ -41,7 +41,7 @@ from gatekeeper.core.supervise import Writes, expire_proposals, supervise
 from gatekeeper.core.trust import Anchor, Trust
 from gatekeeper.core.verify import PinDesk, Presented
 from gatekeeper.model.ids import BootId, GateId, HolderId, SiteId
-from gatekeeper.model.messages import CommandKind, Scan, Verdict
+from gatekeeper.model.messages import CommandKind, Hello, Scan, Verdict
 from gatekeeper.model.reasons import MessageRefusal
 from gatekeeper.model.topics import Channel, gate_topic, link_filter, upward_filters
 from gatekeeper.model.trees import checkpoint_origin
@@ -634,6 +634,8 @@ class Engine:
             transport.publish(topic, recorded.receipt.signed)
             transport.acknowledge(arrival.inbound)
             self._observe(arrival, authentic, recorded)
+            if isinstance(authentic.message, Hello):
+                self._provisions.greeted(authentic.gate, holds=authentic.message.policy)
         for code, gate in work.refused:
             metrics.alarm(code).inc()
             _log.warning("alarm", code=code, gate=gate)

@@ -4,9 +4,11 @@
     standing      <prefix>/v1/<site>/standing          at once when anything takes a right away, and every minute   retained
     snapshot      <prefix>/v1/<site>/<gate>/policy     when what the gate may do changes, and every hour  retained
 
-All of it goes out again after every reconnection, for the broker may have lost it; what found no link or a crowded one is tried
-again. What takes rights away goes first, and does not wait for what gives them. Snapshots are made in a thread, while the flow goes on:
-one that was made while something changed is made again. They leave one after the other, with a pause for the answers to scans.
+All of it goes out again after every reconnection, for the broker may have lost it; and for a gate whose hello says that it holds no
+snapshot, or another: what the broker keeps may never have come to it. What found no link or a crowded one is tried again. What takes
+rights away goes first, and does not wait for what gives them: the topic of a gate that is dismissed or revoked is cleared at once.
+Snapshots are made in a thread, while the flow goes on: one that was made while something changed is made again. They leave one after
+the other, with a pause for the answers to scans.
 
 INVARIANT: a version is the length of the log when a change was committed; so no engine ever signs one that goes back.
 INVARIANT: nothing is said that is not committed. A change is made in the flow before its commit, and may wait for a database for as long as
@@ -29,7 +31,7 @@ from gatekeeper import cose
 from gatekeeper.core.bearers import Bearers, statuses
 from gatekeeper.core.flow import Flow
 from gatekeeper.core.snapshots import Beforehand, alone_at
-from gatekeeper.core.trust import Trust
+from gatekeeper.core.trust import KeyState, Trust
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList
 from gatekeeper.model.ids import GateId, SiteId, TenantId
 from gatekeeper.model.policy import Policy
@@ -52,6 +54,10 @@ _OVERLAP: Final = timedelta(hours=2)
 _SETTLED_AFTER: Final = timedelta(seconds=1)
 _APART: Final = timedelta(milliseconds=200)
 _AGAIN_AFTER: Final = timedelta(seconds=10)
+_GREETED_AGAIN_AFTER: Final = timedelta(minutes=1)
+"""How often one gate's hello may have its snapshot sent: it may be 16 MiB, and a hello costs the gate nothing."""
+_TOLD_TOGETHER: Final = timedelta(seconds=5)
+"""Standing and trust list go to all gates: of a crowd that starts at once, all that come meanwhile are told together."""
 _ENVELOPE: Final = 256
 
 _log = structlog.get_logger("gatekeeper.provisions")
@@ -110,24 +116,40 @@ class Provisions:
         self._makes: Final = asyncio.Event()
         self._sends: Final = asyncio.Event()
         self._unsent: Final[dict[GateId, None]] = {}
+        self._greetings: Final = asyncio.Event()
+        self._greeted: Final[dict[GateId, datetime]] = {}
 
         # What counts.
         self._statuses: Mapping[TenantId, bytes] = {}
         self._statuses_of: object = None
         self._snapshots: Final[dict[GateId, tuple[Snapshot, bytes]]] = {}
         self._digests: Final[dict[GateId, bytes]] = {}
+        self._dismissed: frozenset[GateId] = frozenset()
         self._made_of: object = None
 
     def changed(self, flow: Flow) -> None:
         """Something was committed that may give or take a right, and nothing in the flow is not."""
         self._committed = _Committed.now(flow)
+        self._dismiss(_dismissed(self._committed))
         self._news.set()
 
     def link_up(self) -> None:
         """The broker is there again, and may have lost what it retained."""
         self._said = None
         self._news.set()
-        self._send_later(self._snapshots)
+        self._send_later([*self._snapshots, *self._dismissed])
+
+    def greeted(self, gate: GateId, *, holds: bytes | None) -> None:
+        """A gate has said hello, and which snapshot it holds, by SHA-256: one that does not hold its own gets all of it again."""
+        now, newest = self._clock.now(), self._digests.get(gate)
+        if newest is not None and newest == holds:
+            return
+        if gate in self._greeted and now - self._greeted[gate] < _GREETED_AGAIN_AFTER:
+            return
+        self._greeted[gate] = now
+        if newest is not None:
+            self._send_later([gate])
+        self._greetings.set()
 
     def newest(self) -> Mapping[GateId, bytes]:
         """The SHA-256 of the newest snapshot that was made for each gate, as it is sent."""
@@ -139,6 +161,7 @@ class Provisions:
             tasks.create_task(self._say(), name="standing")
             tasks.create_task(self._make(), name="snapshots")
             tasks.create_task(self._send(), name="sending snapshots")
+            tasks.create_task(self._welcome(), name="welcoming gates")
 
     # -- what takes rights away -----------------------------------------------------------------------------------
 
@@ -215,6 +238,15 @@ class Provisions:
             for tenant, listed in statuses(flow).items()
         }
 
+    async def _welcome(self) -> None:
+        """Say trust list and standing again for gates that have said hello."""
+        while True:
+            await self._greetings.wait()
+            self._greetings.clear()
+            self._said = None
+            self._news.set()
+            await asyncio.sleep(_TOLD_TOGETHER.total_seconds())
+
     # -- what gives them --------------------------------------------------------------------------------------------
 
     async def _make(self) -> None:
@@ -252,8 +284,16 @@ class Provisions:
         return [
             asked.snapshot(gate, crowds, version=committed.version, issued=now)
             for gate in policy.gates
-            if gate in committed.trust.listing.gates
+            if _is_believed(gate, committed.trust)
         ]
+
+    def _dismiss(self, gates: frozenset[GateId]) -> None:
+        """Let the snapshots of gates go that are dismissed, and clear their topics: what an engine before this left there, too."""
+        news, self._dismissed = gates - self._dismissed, gates
+        for gate in news & self._snapshots.keys():
+            del self._snapshots[gate], self._digests[gate]
+            metrics.snapshot_bytes(gate).set(0)
+        self._send_later(news)
 
     def _asked_within(self, policy: Policy, alert: int, now: datetime) -> Beforehand:
         """The answers of this hour; those that were given already, while they follow from the same."""
@@ -311,13 +351,25 @@ class Provisions:
                 if not self._transport.publish(self._policy_topic(gate), wire, retain=True):
                     missed.append(gate)
                 # A link that is busy with a snapshot takes no answers to scans; they come in between.
-                await asyncio.sleep(_APART.total_seconds())
+                await asyncio.sleep(_APART.total_seconds() if wire else 0)
             if missed:
                 await asyncio.sleep(_AGAIN_AFTER.total_seconds())
                 self._send_later(missed)
 
     def _policy_topic(self, gate: GateId) -> str:
         return gate_topic(self._site, gate, Channel.POLICY, prefix=self._prefix)
+
+
+def _is_believed(gate: GateId, trust: Trust) -> bool:
+    listed = trust.listing.gates.get(gate)
+    return listed is not None and listed.state is KeyState.ACTIVE
+
+
+def _dismissed(committed: _Committed) -> frozenset[GateId]:
+    """The gates that the site knows and does not believe, or that no policy has any more."""
+    policy, trust = committed.policy, committed.trust
+    known = policy.gates.keys() | trust.listing.gates.keys()
+    return frozenset(gate for gate in known if gate not in policy.gates or not _is_believed(gate, trust))
 
 
 def _what_counts(flow: Flow) -> object:

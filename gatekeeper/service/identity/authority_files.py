@@ -7,6 +7,8 @@
     ca/keys/<SHA-256>         empty: this TLS key of a gate was certified once, and is kept when its certificate has ended
     broker/crl.pem        the certificates that count no more
     broker/acl            who may say what at the broker; a revoked gate nothing
+    broker/device-acl     the same for readers and relays behind bridges, which log in with a password
+    broker/device-passwords   their names, and what those passwords are hashed to      its owner's eyes only
 
 The authority is apart from all else that signs: no trust list names it, no tenant has it, and the message keys of gates
 are not its matter. Who may have a certificate is not asked here (see `desk`).
@@ -15,7 +17,7 @@ are not its matter. Who may have a certificate is not asked here (see `desk`).
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,35 +32,44 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-import gatekeeper
 from gatekeeper.core.certificates import (
     Authority,
     LeafKey,
     RevokedCertificate,
+    account_name,
     authority_certificate,
+    integrator_account,
     public_der,
-    service_name,
     to_pem,
 )
 from gatekeeper.model.ids import GateId, SiteId
-from gatekeeper.service.administration.folder import SiteFolder, SiteFolderError
+from gatekeeper.service.administration.folder import SiteFolder, SiteFolderError, in_gate
+from gatekeeper.service.identity.broker_rights import (
+    BridgeRights,
+    BridgeUnknownError,
+    broker_rights,
+    device_rights,
+    read_bridge,
+)
+from gatekeeper.service.identity.passwords import password_hash
 
 __all__ = [
     "AUTHORITY",
     "BROKER_ACL",
     "BROKER_CRL",
+    "DEVICE_ACL",
+    "DEVICE_PASSWORDS",
     "SERVER_LIFE",
-    "broker_configuration",
-    "broker_rights",
+    "admit_device",
     "certified_until",
     "certify_desk",
     "found_authority",
     "has_authority",
     "is_standing",
     "is_used",
+    "issue_to_account",
     "issue_to_gate",
     "issue_to_server",
-    "issue_to_service",
     "make_tls_key",
     "read_authority",
     "revoke_certificates",
@@ -68,11 +79,14 @@ __all__ = [
 AUTHORITY: Final = "ca/ca.pem"
 BROKER_CRL: Final = "broker/crl.pem"
 BROKER_ACL: Final = "broker/acl"
+DEVICE_ACL: Final = "broker/device-acl"
+DEVICE_PASSWORDS: Final = "broker/device-passwords"
 SERVER_LIFE: Final = timedelta(days=365)
 _KEY: Final = "ca/key.pem"
 _ISSUED: Final = "ca/issued"
 _KEYS: Final = "ca/keys"
 _DESK: Final = "ca/desk.pem"
+_PASSWORD_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +148,12 @@ def issue_to_gate(
     return _keep(folder, gate, authority.for_gate(gate, key, serial=_serial(), now=now, life=life), now)
 
 
-def issue_to_service(
-    folder: SiteFolder, authority: Authority, key: LeafKey, *, now: datetime
+def issue_to_account(
+    folder: SiteFolder, authority: Authority, account: str, key: LeafKey, *, now: datetime
 ) -> x509.Certificate:
-    """Issue the certificate with which the service connects to the broker."""
-    name = service_name(authority.site)
-    return _keep(folder, name, authority.for_service(key, serial=_serial(), now=now, life=SERVER_LIFE), now)
+    """Issue the certificate with which an account of the site connects to the broker. Raises ValueError for what is none."""
+    certificate = authority.for_account(account, key, serial=_serial(), now=now, life=SERVER_LIFE)
+    return _keep(folder, account_name(account, authority.site), certificate, now)
 
 
 def issue_to_server(
@@ -192,17 +206,91 @@ def revoke_certificates(folder: SiteFolder, name: str, *, now: datetime) -> int:
 
 def write_broker_files(
     folder: SiteFolder, authority: Authority, *, prefix: str, revoked_gates: Collection[GateId], now: datetime
-) -> None:
-    """Write what the broker reads anew when it is told to: who is revoked, by certificate and by name."""
-    revoked = [
-        RevokedCertificate(serial=one.serial, at=one.revoked)
-        for one in _issued(folder)
-        if one.revoked is not None and one.until > now
-    ]
-    folder.write(BROKER_CRL, to_pem(authority.revocations(revoked, now=now)))
-    folder.write(
-        BROKER_ACL, broker_rights(authority.site, prefix=prefix, revoked_gates=revoked_gates).encode()
+) -> tuple[str, ...]:
+    """Write what the broker reads anew when it is told to; gives the places of what changed, where that matters to anybody.
+
+    That is who is revoked, by certificate and by name, which integrators there are, and what bridges and their devices reach.
+    An account whose certificates were all taken back is revoked too.
+    """
+    issued = list(_issued(folder))
+    bridges = _bridges(folder, prefix=prefix)
+    counting = [one for one in issued if one.until > now]
+    standing = {one.name for one in counting if one.revoked is None}
+    accounts = {one.name for one in counting if one.name.endswith(f".{authority.site}")}
+    rights = broker_rights(
+        authority.site,
+        prefix=prefix,
+        revoked={*revoked_gates, *(accounts - standing)},
+        integrators={name for name in accounts & standing if name.startswith(f"{integrator_account()}-")},
+        bridges=bridges,
     )
+    logins = _logins(folder)
+    devices = device_rights(logins, revoked_gates=revoked_gates, bridges=bridges)
+    changed = [BROKER_CRL] if _write_revoked(folder, authority, issued, now) else []
+    for place, text, matters in ((BROKER_ACL, rights, True), (DEVICE_ACL, devices, bool(logins))):
+        if not folder.holds(place) or folder.read(place) != text.encode():
+            folder.write(place, text.encode())
+            changed += [place] if matters else []
+    return tuple(changed)
+
+
+def _write_revoked(
+    folder: SiteFolder, authority: Authority, issued: Iterable[_Issued], now: datetime
+) -> bool:
+    """Write the list of revoked certificates, unless the one that is there names the same; whether it was written."""
+    revoked = {one.serial: one.revoked for one in issued if one.revoked is not None and one.until > now}
+    if _listed(folder) == revoked.keys():
+        return False
+    listed = [RevokedCertificate(serial=serial, at=at) for serial, at in revoked.items()]
+    folder.write(BROKER_CRL, to_pem(authority.revocations(listed, now=now)))
+    return True
+
+
+def _listed(folder: SiteFolder) -> set[int] | None:
+    """The numbers on the list that is there; None when there is none, or one that nobody can read."""
+    if not folder.holds(BROKER_CRL):
+        return None
+    try:
+        return {one.serial_number for one in x509.load_pem_x509_crl(folder.read(BROKER_CRL))}
+    except ValueError:
+        return None
+
+
+# -- devices that log in with a password -------------------------------------------------------------------------------------
+
+
+def admit_device(folder: SiteFolder, login: str) -> str:
+    """Give a device's login a new password, in the place of the one that it had; the password is kept nowhere."""
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    logins = {**_logins(folder), login: password_hash(password)}
+    lines = "".join(f"{name}:{hashed}\n" for name, hashed in sorted(logins.items()))
+    folder.write_private(DEVICE_PASSWORDS, lines.encode())
+    return password
+
+
+def _logins(folder: SiteFolder) -> dict[str, str]:
+    if not folder.holds(DEVICE_PASSWORDS):
+        return {}
+    lines = folder.read(DEVICE_PASSWORDS).decode().splitlines()
+    return {name: hashed for name, _, hashed in (line.partition(":") for line in lines)}
+
+
+def _bridges(folder: SiteFolder, *, prefix: str) -> dict[GateId, BridgeRights | None]:
+    """What every bridge of the site reaches, by the gate.json in its folder here; None for one that nobody understands."""
+    found: dict[GateId, BridgeRights | None] = {}
+    for gate in folder.gates():
+        try:
+            rights = read_bridge(gate, folder.read(in_gate(gate, "gate.json")), prefix=prefix)
+        except BridgeUnknownError:
+            # Whoever revokes a gate must not be kept from it by another's file.
+            found[gate] = None
+        else:
+            if rights is not None:
+                found[gate] = rights
+    return found
+
+
+# -- what was issued ---------------------------------------------------------------------------------------------------------
 
 
 def _keep(folder: SiteFolder, name: str, certificate: x509.Certificate, now: datetime) -> x509.Certificate:
@@ -241,28 +329,3 @@ def _write(folder: SiteFolder, serial: int, document: dict[str, str]) -> None:
 def _serial() -> int:
     # RFC 5280, 4.1.2.2: positive, at most twenty octets; this one is never zero and cannot be foretold.
     return (1 << 158) | secrets.randbits(158)
-
-
-# -- rights at the broker -------------------------------------------------------------------------------------------------
-
-
-def broker_rights(site: SiteId, *, prefix: str, revoked_gates: Collection[GateId]) -> str:
-    """The broker's access list: that of deploy/mosquitto for this site, and under it nothing for gates that are revoked.
-
-    The broker asks it for every message of a session that is there already, which its list of revoked certificates is not.
-    """
-    rights = _deployed("acl").decode().replace("gk/v1/SITE/", f"{prefix}/v1/{site}/")
-    rights = rights.replace("gk/onvif-ej/", f"{prefix}/onvif-ej/").replace("service.SITE", service_name(site))
-    denied = "".join(f"\nuser {gate}\ntopic deny #\n" for gate in sorted(revoked_gates))
-    return rights + (f"\n# Revoked: also in a session that was there before.\n{denied}" if denied else "")
-
-
-def broker_configuration() -> bytes:
-    """The broker's configuration, as in deploy/mosquitto."""
-    return _deployed("mosquitto.conf")
-
-
-def _deployed(name: str) -> bytes:
-    root = Path(gatekeeper.__file__).parent
-    installed = root / "mosquitto" / name
-    return (installed if installed.exists() else root.parent / "deploy" / "mosquitto" / name).read_bytes()

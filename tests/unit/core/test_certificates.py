@@ -13,12 +13,17 @@ from cryptography.x509.oid import AttributeOID, ExtendedKeyUsageOID, NameOID
 
 from gatekeeper.core.certificates import (
     AUTHORITY_LIFE,
+    OUTWARD,
+    SERVICE,
     Authority,
     CertificateRefusal,
     CertificateRefused,
     RevokedCertificate,
+    account_name,
     authority_certificate,
     gate_of,
+    hosts_of,
+    integrator_account,
     public_der,
     read_certificate_request,
     renewal_due,
@@ -171,10 +176,36 @@ def test_the_authority_signs_leaves_only():
 def test_a_server_s_certificate_is_no_client_s_and_a_service_s_no_gate_s():
     server = authority().for_server(["broker", "127.0.0.1"], KEY.public_key(), serial=5, now=NOW, life=WEEK)
     assert list(extension(server, x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]  # type: ignore[call-overload]
-    service = authority().for_service(KEY.public_key(), serial=6, now=NOW, life=WEEK)
+    service = authority().for_account(SERVICE, KEY.public_key(), serial=6, now=NOW, life=WEEK)
     assert service.subject == named(service_name(SITE))
     assert gate_of(server, site=SITE) is None
     assert gate_of(service, site=SITE) is None
+    assert (hosts_of(server), hosts_of(service)) == (["broker", "127.0.0.1"], [])
+
+
+@pytest.mark.parametrize("account", [SERVICE, OUTWARD, integrator_account(), integrator_account("acme")])
+def test_an_account_s_certificate_is_a_client_s_of_its_name_and_no_gate_s(account: str):
+    made = authority().for_account(account, KEY.public_key(), serial=7, now=NOW, life=WEEK)
+    assert made.subject == named(f"{account}.{SITE}")
+    names = extension(made, x509.SubjectAlternativeName).value
+    assert [one.value for one in names] == [f"spiffe://{SITE}/{account}"]  # type: ignore[attr-defined]
+    assert list(extension(made, x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.CLIENT_AUTH]  # type: ignore[call-overload]
+    assert gate_of(made, site=SITE) is None
+
+
+@pytest.mark.parametrize(
+    "account",
+    ["", "main-gate", "server", "integrator-", "integrator-A", "service.assen", f"integrator-{'a' * 32}"],
+)
+def test_no_certificate_is_made_for_what_is_no_account(account: str):
+    site = SiteId("a" * 32)
+    with pytest.raises(ValueError, match="no account at the broker"):
+        account_name(account, site)
+
+
+def test_an_integrator_is_named_as_all_else_is():
+    with pytest.raises(ValueError, match="no name for an integrator"):
+        integrator_account("Acme Corp.")
 
 
 @pytest.mark.parametrize("name", ["", "Main", "main/gate", "+", "#", "service.assen", "a" * 33])

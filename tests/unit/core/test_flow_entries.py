@@ -363,6 +363,7 @@ def test_what_a_gate_must_not_have_met_is_an_alarm_and_nothing_else_that_it_tell
         StatusKind.FIRE: "fire",
         StatusKind.COMMAND_REFUSED: "command-refused",
         StatusKind.TAMPER: "tamper",
+        StatusKind.OPENED_ITSELF: "opened-itself",
     }
     for kind in StatusKind:
         recorded = site.recorded(site.status("front", kind))

@@ -12,7 +12,7 @@ from gatekeeper.model.badges import Card
 from gatekeeper.model.ids import AccessPointId
 from gatekeeper.model.messages import ByCard
 
-__all__ = ["felt", "hear", "presented", "telling", "written"]
+__all__ = ["bypassed", "felt", "hear", "left", "presented", "telling", "written"]
 
 
 T = TypeVar("T")
@@ -40,6 +40,22 @@ def hear(bridge: Bridge, topic: str, payload: bytes, *, retained: bool = False) 
 async def presented(bridge: Bridge, access_point: AccessPointId) -> list[Card]:
     """The cards that an agent is given now, and no more."""
     return [_card(badge.credential) for badge in await _all_of(bridge.fittings[access_point].reader.badges())]
+
+
+async def bypassed(bridge: Bridge, access_point: AccessPointId) -> int:
+    """How often a device opened the door by itself, as far as an agent is told now."""
+    bypass = bridge.fittings[access_point].bypass
+    assert bypass is not None
+    return len(await _all_of(bypass.openings()))
+
+
+async def left(bridge: Bridge, access_point: AccessPointId) -> int:
+    """How often somebody asked to leave, as an agent is told now: a button is not pressed when it begins."""
+    button = bridge.fittings[access_point].request_to_exit
+    assert button is not None
+    first, *more = await _all_of(button.changes())
+    assert first is False
+    return sum(more)
 
 
 async def felt(items: AsyncIterator[bool]) -> list[bool]:

@@ -5,7 +5,7 @@ The messages are those of README-MQTT.md of github.com/esprfid/esp-rfid, and wha
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,13 +24,15 @@ from devices.bridges.overheard import Overheard
 from devices.bridges.settings import EspRfidDoor, EspRfidSettings
 from gatekeeper.model.badges import Card, CardTechnology
 from gatekeeper.model.ids import AccessPointId
-from tests.unit.devices.overhearing import felt, hear, presented, telling, written
+from tests.unit.devices.overhearing import bypassed, felt, hear, left, presented, telling, written
 
+TIME = 1605991375
+AT = datetime.fromtimestamp(TIME, UTC)
 W26 = CardForm.WIEGAND_26
 CARD = Card(CardTechnology.WIEGAND, bytes.fromhex("00763ae8"))
 DENIED = {
     "type": "access",
-    "time": 1605991375,
+    "time": TIME,
     "isKnown": "false",
     "access": "Denied",
     "username": "Unknown",
@@ -40,14 +42,14 @@ DENIED = {
 KNOWN = DENIED | {"isKnown": "true", "access": "Always", "username": "username"}
 OPENED_BY_MQTT = KNOWN | {"username": "MQTT", "uid": " ", "doorName": "front"}
 OPENED_BY_BUTTON = KNOWN | {"username": "Button", "uid": " ", "doorName": "front", "pincode": " "}
-HEARTBEAT = {"type": "heartbeat", "time": 1605991375, "uptime": 999, "ip": "192.168.1.20", "hostname": "shed"}
+HEARTBEAT = {"type": "heartbeat", "time": TIME, "uptime": 999, "ip": "192.168.1.20", "hostname": "shed"}
 BOOT = {"type": "boot", "time": 1605987212, "uptime": "0", "ip": "192.168.1.20", "hostname": "shed"}
 DOOR_OPEN = {
     "type": "INFO",
     "src": "door",
     "desc": "Door Open",
     "data": "",
-    "time": 1605991375,
+    "time": TIME,
     "cmd": "event",
     "hostname": "shed",
 }
@@ -58,26 +60,35 @@ DOOR_CLOSED = DOOR_OPEN | {"desc": "Door Closed"}
 
 
 @pytest.mark.parametrize(
-    ("message", "let_in"),
+    ("message", "opened"),
     [
-        (DENIED, False),
-        (DENIED | {"cmd": "log"}, False),
-        (DENIED | {"doorName": "front"}, False),
-        (DENIED | {"pincode": "1234"}, False),
-        ({name: value for name, value in DENIED.items() if name != "hostname"} | {"door": "shed"}, False),
-        (KNOWN | {"access": "Disabled"}, False),
-        (KNOWN | {"access": "Expired"}, False),
-        (KNOWN | {"access": "Wrong pin code"}, False),
-        (KNOWN, True),
-        (KNOWN | {"access": "Admin"}, True),
-        (KNOWN | {"access": ["Disabled", "Disabled"], "doorName": ["front", "yard"]}, False),
-        (KNOWN | {"access": ["Always", "Disabled"], "doorName": ["front", "yard"]}, True),
-        (KNOWN | {"access": ["Disabled", "Always"], "doorName": ["front", "yard"]}, True),
-        (KNOWN | {"access": ["Admin"] * 4, "doorName": ["a", "b", "c", "d"]}, True),
+        (DENIED, set()),
+        (DENIED | {"cmd": "log"}, set()),
+        (DENIED | {"doorName": "front"}, set()),
+        (DENIED | {"pincode": "1234"}, set()),
+        ({name: value for name, value in DENIED.items() if name != "hostname"} | {"door": "shed"}, set()),
+        (KNOWN | {"access": "Disabled"}, set()),
+        (KNOWN | {"access": "Expired"}, set()),
+        (KNOWN | {"access": "Wrong pin code"}, set()),
+        (KNOWN, None),
+        (KNOWN | {"access": "Admin"}, None),
+        (KNOWN | {"access": ["Disabled", "Disabled"], "doorName": ["front", "yard"]}, set()),
+        (KNOWN | {"access": ["Always", "Disabled"], "doorName": ["front", "yard"]}, {0}),
+        (KNOWN | {"access": ["Disabled", "Always"], "doorName": ["front", "yard"]}, {1}),
+        (KNOWN | {"access": ["Admin"] * 4, "doorName": ["a", "b", "c", "d"]}, {0, 1, 2, 3}),
     ],
 )
-def test_a_card_is_read_whatever_the_device_thinks_of_it(message: dict[str, Any], let_in: bool):  # noqa: FBT001
-    assert read_message(written(message), form=W26) == Access("shed", CARD, let_in)
+def test_a_card_is_read_whatever_the_device_thinks_of_it(message: dict[str, Any], opened: set[int] | None):
+    relays = None if opened is None else frozenset(opened)
+    read = read_message(written(message), form=W26)
+    assert read == Access("shed", CARD, AT, relays)
+    assert isinstance(read, Access)
+    assert read.let_in is (opened != set())
+
+
+@pytest.mark.parametrize("time", [0, 17, -1, 1_577_836_799])
+def test_a_device_that_is_before_any_that_knows_the_time_has_no_clock(time: int):
+    assert read_message(written(DENIED | {"time": time}), form=W26) == Access("shed", CARD, None, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -128,7 +139,7 @@ def test_a_number_is_spelled_as_every_other_reader_spells_it(form: CardForm, uid
     ],
 )
 def test_a_text_that_is_the_number_of_no_one_card_is_no_number(form: CardForm, uid: str):
-    assert read_message(written(DENIED | {"uid": uid}), form=form) is Overheard.NO_NUMBER
+    assert read_message(written(DENIED | {"uid": uid}), form=form) == Access("shed", None, AT, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -193,6 +204,7 @@ def test_the_rest_of_what_a_device_logs_is_of_no_concern(message: dict[str, Any]
         DENIED | {"uid": " "},
         DENIED | {"time": "1605991375"},
         DENIED | {"time": True},
+        DENIED | {"time": 1 << 62},
         DENIED | {"username": None},
         DENIED | {"hostname": 1},
         DENIED | {"open": True},
@@ -240,7 +252,9 @@ def test_a_relay_is_opened_by_the_address_of_its_device():
 FRONT, YARD, BARN = AccessPointId("front-in"), AccessPointId("yard-in"), AccessPointId("barn-in")
 
 
-def bridge(*, heartbeat: float = 180, sent: list[tuple[str, bytes]] | None = None) -> EspRfidBridge:
+def bridge(
+    *, heartbeat: float = 180, now: datetime = AT, sent: list[tuple[str, bytes]] | None = None
+) -> EspRfidBridge:
     settings = EspRfidSettings(
         topic="rfid",
         cards=W26,
@@ -251,7 +265,7 @@ def bridge(*, heartbeat: float = 180, sent: list[tuple[str, bytes]] | None = Non
             EspRfidDoor(access_point=BARN, hostname="barn", ip="192.168.1.21", relay=None),
         ),
     )
-    return EspRfidBridge(telling(sent), settings, contacts=frozenset({FRONT}))
+    return EspRfidBridge(telling(sent), settings, contacts=frozenset({FRONT}), now=lambda: now)
 
 
 def tell(bridge: EspRfidBridge, *messages: dict[str, Any]) -> None:
@@ -297,12 +311,54 @@ async def test_a_device_that_is_found_elsewhere_presents_nobody_until_it_is_back
     assert await presented(shed, FRONT) == [CARD]
 
 
-async def test_a_device_that_opens_by_itself_is_noticed_and_its_card_is_asked_about_all_the_same():
-    shed = bridge()
-    tell(shed, KNOWN)
+@pytest.mark.parametrize("seconds", [-31, 31, 5 * 365 * 86400])
+async def test_a_card_that_was_not_shown_just_now_is_nobodys(seconds: int):
+    shed = bridge(now=AT + timedelta(seconds=seconds))
+    tell(shed, DENIED)
+    assert await presented(shed, FRONT) == []
+    assert shed.notices.counted == {Overheard.LATE: 1}
+    # The first after it is heard as if nothing was said before.
+    tell(shed, DENIED | {"time": TIME + seconds})
     assert await presented(shed, FRONT) == [CARD]
-    tell(shed, OPENED_BY_BUTTON, OPENED_BY_MQTT)
-    assert shed.notices.counted == {Overheard.OPENED_ITSELF: 3}
+
+
+async def test_a_device_without_a_clock_is_believed_that_it_is_now():
+    shed = bridge(now=AT + timedelta(days=2000))
+    tell(shed, DENIED | {"time": 12})
+    assert await presented(shed, FRONT) == [CARD]
+
+
+async def test_each_door_that_a_device_opens_by_itself_is_told_each_time_and_its_card_is_asked_about_all_the_same():
+    shed = bridge()
+    tell(shed, KNOWN | {"access": ["Always", "Disabled"], "doorName": ["front", "yard"]})
+    assert await presented(shed, FRONT) == [CARD]
+    for _ in range(2):
+        tell(shed, KNOWN | {"access": ["Disabled", "Always"], "doorName": ["front", "yard"]})
+    assert [await bypassed(shed, point) for point in (FRONT, YARD, BARN)] == [1, 2, 0]
+    tell(shed, KNOWN | {"hostname": "barn", "access": ["Always"], "doorName": ["barn"]})
+    assert [await bypassed(shed, point) for point in (FRONT, YARD, BARN)] == [0, 0, 1]
+    # Which of its doors a device has opened it does not always say.
+    tell(shed, OPENED_BY_MQTT)
+    assert [await bypassed(shed, point) for point in (FRONT, YARD, BARN)] == [1, 1, 0]
+    assert shed.notices.counted == {Overheard.OPENED_ITSELF: 5, Overheard.REPEATED: 2}
+
+
+@pytest.mark.parametrize("lie", [{"time": 1}, {"time": TIME + 10**8}, {"uid": "0"}])
+async def test_a_door_that_was_opened_is_told_whatever_else_is_the_matter_with_the_message(
+    lie: dict[str, Any],
+):
+    shed = bridge()
+    tell(shed, HEARTBEAT | {"ip": "192.168.1.99"}, KNOWN | lie)
+    assert await presented(shed, FRONT) == []
+    assert await bypassed(shed, FRONT) == 1
+
+
+async def test_who_presses_the_button_beside_the_door_asks_to_leave_by_the_first_relays_door():
+    shed = bridge()
+    tell(shed, OPENED_BY_BUTTON, OPENED_BY_BUTTON, OPENED_BY_BUTTON | {"hostname": "barn"})
+    assert (await left(shed, FRONT), await left(shed, BARN)) == (2, 1)
+    assert shed.fittings[YARD].request_to_exit is None
+    assert await bypassed(shed, FRONT) == 0
 
 
 async def test_a_door_is_opened_by_its_relay_and_falls_back_by_itself():
@@ -317,15 +373,13 @@ async def test_a_door_is_opened_by_its_relay_and_falls_back_by_itself():
     ]
 
 
-async def test_the_echo_of_our_own_command_is_nothing_to_notice():
+async def test_each_command_of_ours_has_one_echo_and_what_is_opened_besides_is_told():
     shed = bridge()
     shed.fittings[FRONT].strike.release(timedelta(seconds=5))
     tell(shed, OPENED_BY_MQTT)
     assert shed.notices.counted == {Overheard.OTHER: 1}
-    tell(shed, OPENED_BY_MQTT | {"hostname": "barn"})
-    assert shed.notices.counted[Overheard.OPENED_ITSELF] == 1
-    tell(shed, OPENED_BY_BUTTON)
-    assert shed.notices.counted[Overheard.OPENED_ITSELF] == 2
+    tell(shed, OPENED_BY_MQTT, OPENED_BY_MQTT | {"hostname": "barn"})
+    assert [await bypassed(shed, point) for point in (FRONT, BARN)] == [1, 1]
 
 
 async def test_the_sensor_of_a_device_is_the_contact_of_the_door_that_has_one():

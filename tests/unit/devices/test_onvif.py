@@ -3,6 +3,7 @@
 The form is that of ONVIF Core, "JSON Event Payload"; topics and items are those of the Access Control and Door Control services.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ from devices.bridges.onvif_format import (
     Alarm,
     Asked,
     DoorState,
+    LetIn,
+    LetOut,
     Shown,
     Tamper,
     read_state,
@@ -25,11 +28,12 @@ from devices.bridges.overheard import Overheard
 from devices.bridges.settings import OnvifDoor, OnvifSettings
 from gatekeeper.model.badges import Card, CardTechnology
 from gatekeeper.model.ids import AccessPointId
-from tests.unit.devices.overhearing import felt, hear, presented, telling, written
+from tests.unit.devices.overhearing import bypassed, felt, hear, left, presented, telling, written
 
 AT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 GRANTED, DENIED = "AccessControl/AccessGranted/Credential", "AccessControl/Denied/Credential"
 NOT_FOUND = "AccessControl/Denied/CredentialNotFound"
+ANONYMOUS = "AccessControl/AccessGranted/Anonymous"
 REQUEST = "AccessControl/Request/Identifier"
 PHYSICAL, TAMPER, ALARM = DOOR_TOPICS
 CARD = Card(CardTechnology.WIEGAND, bytes.fromhex("00763ae8"))
@@ -128,13 +132,22 @@ def test_a_token_that_is_spelled_like_a_card_is_one(token: str):
     ],
 )
 def test_what_names_no_card_is_no_number(local: str, content: dict[str, Any]):
-    assert read_touch(local, written(touch(content)), token="AP1") is Overheard.NO_NUMBER
+    # Who was let in was let in, whatever he showed.
+    unknown = Shown(at=AT, card=None, let_in=True) if local == GRANTED else Overheard.NO_NUMBER
+    assert read_touch(local, written(touch(content)), token="AP1") == unknown
 
 
 @pytest.mark.parametrize("external", [True, "true"])
 def test_what_follows_somebody_elses_decision_is_no_new_touch(external: object):
-    content = TOKEN | {"External": external}
-    assert read_touch(GRANTED, written(touch(content)), token="AP1") is Overheard.OTHER
+    message = written(touch(TOKEN | {"External": external}))
+    assert read_touch(DENIED, message, token="AP1") is Overheard.OTHER
+    for granted in (GRANTED, ANONYMOUS):
+        assert read_touch(granted, message, token="AP1") == LetIn(at=AT)
+
+
+def test_who_is_let_out_shows_no_card():
+    for content in ({}, {"External": False}):
+        assert read_touch(ANONYMOUS, written(touch(content)), token="AP1") == LetOut(at=AT)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +161,7 @@ def test_what_follows_somebody_elses_decision_is_no_new_touch(external: object):
         (TAMPER, "NotInTamper", Tamper(at=AT, opened=False)),
         (TAMPER, "Unknown", Tamper(at=AT, opened=None)),
         (ALARM, "Normal", Alarm(at=AT, raised=False)),
-        (ALARM, "DoorForcedOpen", Alarm(at=AT, raised=True)),
+        (ALARM, "DoorForcedOpen", Alarm(at=AT, raised=True, forced=True)),
         (ALARM, "DoorOpenTooLong", Alarm(at=AT, raised=True)),
     ],
 )
@@ -220,15 +233,19 @@ FRONT, YARD = AccessPointId("front-in"), AccessPointId("yard-in")
 PREFIX = "onvif/front/onvif-ej"
 
 
-def bridge(*, now: datetime = AT, sent: list[tuple[str, bytes]] | None = None) -> OnvifBridge:
+def bridge(
+    *, now: datetime = AT, sent: list[tuple[str, bytes]] | None = None, agreed_within: float = 10.0
+) -> OnvifBridge:
     settings = OnvifSettings(
         topic="onvif/front",
         doors=(
             OnvifDoor(access_point=FRONT, token="AP1", door_token="D1", open=None),
-            OnvifDoor(access_point=YARD, token="AP2", door_token=None, open=("cmnd/yard/Power1", b"ON")),
+            OnvifDoor(access_point=YARD, token="AP2", door_token="D2", open=("cmnd/yard/Power1", b"ON")),
         ),
     )
-    return OnvifBridge(telling(sent), settings, contacts=frozenset({FRONT}), now=lambda: now)
+    return OnvifBridge(
+        telling(sent), settings, contacts=frozenset({FRONT}), now=lambda: now, agreed_within=agreed_within
+    )
 
 
 def tell(bridge: OnvifBridge, local: str, message: dict[str, Any], *, retained: bool = False) -> None:
@@ -260,8 +277,21 @@ async def test_what_is_told_twice_is_one_touch_and_what_is_old_is_late():
     tell(front, DENIED, touch(TOKEN, at=AT + timedelta(seconds=1)))
     tell(front, DENIED, touch(TOKEN, at=AT - timedelta(minutes=1)))
     tell(front, DENIED, touch(TOKEN, at=AT + timedelta(minutes=1)))
-    assert len(await presented(front, FRONT)) == 2
-    assert front.notices.counted == {Overheard.REPEATED: 2, Overheard.LATE: 3}
+    tell(front, NOT_FOUND, touch(NUMBER, at=AT + timedelta(milliseconds=300)))
+    tell(front, DENIED, touch(TOKEN, at=AT + timedelta(seconds=1)))
+    # That of a second after was overtaken, and is a touch of its own.
+    assert len(await presented(front, FRONT)) == 3
+    assert front.notices.counted == {Overheard.REPEATED: 4, Overheard.LATE: 2}
+
+
+@pytest.mark.parametrize("ahead", [29, 30, 31, 86400 * 365])
+async def test_no_touch_silences_those_that_follow(ahead: int):
+    front = bridge(now=AT + timedelta(seconds=1))
+    tell(front, DENIED, touch(TOKEN, at=AT + timedelta(seconds=ahead)))
+    await presented(front, FRONT)
+    tell(front, DENIED, touch(TOKEN))
+    tell(front, DENIED, touch(TOKEN))
+    assert await presented(front, FRONT) == [CARD]
 
 
 async def test_the_controllers_own_answer_to_what_it_asked_is_no_new_touch():
@@ -275,19 +305,74 @@ async def test_the_controllers_own_answer_to_what_it_asked_is_no_new_touch():
     assert await presented(front, FRONT) == [CARD]
 
 
-async def test_a_controller_that_opens_by_itself_is_noticed_and_its_card_is_written_down():
+async def test_a_door_that_a_controller_opens_by_itself_is_told_each_time_and_its_card_is_written_down():
+    front = bridge(now=AT + timedelta(seconds=9))
+    stranger = {"CredentialToken": "5fba94a4-8601-4627-bdda-cc408f69e026"}
+    for seconds, local, content in (
+        (0, GRANTED, TOKEN),
+        (3, GRANTED, TOKEN),
+        (3, GRANTED, TOKEN),
+        (4, GRANTED, stranger),
+        (5, ANONYMOUS, {"External": True}),
+    ):
+        tell(front, local, touch(content, at=AT + timedelta(seconds=seconds), of="AP2"))
+    assert await presented(front, YARD) == [CARD, CARD]
+    assert await bypassed(front, YARD) == 4
+    assert front.notices.counted == {
+        Overheard.OPENED_ITSELF: 4,
+        Overheard.REPEATED: 1,
+        Overheard.NO_NUMBER: 1,
+    }
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=-5), timedelta(days=365)])
+async def test_that_a_controller_opened_by_itself_is_told_whatever_its_clock_says(off: timedelta):
     front = bridge()
-    tell(front, GRANTED, touch(TOKEN))
-    assert await presented(front, FRONT) == [CARD]
+    tell(front, GRANTED, touch(TOKEN, at=AT + off, of="AP2"))
+    assert await presented(front, YARD) == []
+    assert await bypassed(front, YARD) == 1
+    tell(front, DENIED, touch(TOKEN, of="AP2"))
+    assert await presented(front, YARD) == [CARD]
+
+
+async def test_what_a_controller_does_on_our_word_is_ours_once():
+    front = bridge(now=AT + timedelta(seconds=9))
+    tell(front, REQUEST, touch(NUMBER, of="AP2"))
+    front.fittings[YARD].strike.release(timedelta(seconds=5))
+    tell(front, GRANTED, touch(TOKEN, at=AT + timedelta(seconds=2), of="AP2"))
+    assert await bypassed(front, YARD) == 0
+    tell(front, GRANTED, touch({"External": True}, at=AT + timedelta(seconds=3), of="AP2"))
+    assert await bypassed(front, YARD) == 1
+
+
+async def test_where_the_controller_decides_what_gatekeeper_grants_as_well_is_not_told():
+    front = bridge(now=AT + timedelta(seconds=9), agreed_within=0.02)
+    bypass = front.fittings[FRONT].bypass
+    assert bypass is not None
+    for seconds in (0, 2, 4):
+        tell(front, GRANTED, touch(TOKEN, at=AT + timedelta(seconds=seconds)))
+        if seconds:
+            front.fittings[FRONT].strike.release(timedelta(seconds=5))
+    # Two of three were granted; which is which, no message says, and the last is told.
+    async with asyncio.timeout(5):
+        await anext(bypass.openings())
+    assert await bypassed(front, FRONT) == 0
     assert front.notices.counted == {Overheard.OPENED_ITSELF: 1}
 
 
-async def test_a_doors_state_is_how_it_is_also_from_memory():
+async def test_who_asks_to_leave_is_told_as_such():
     front = bridge()
+    tell(front, ANONYMOUS, touch({}))
+    assert await left(front, FRONT) == 1
+    assert await bypassed(front, FRONT) == 0
+
+
+async def test_a_doors_state_is_how_it_is_also_from_memory():
+    front = bridge(now=AT + timedelta(seconds=5))
     contact, tamper = front.fittings[FRONT].contact, front.fittings[FRONT].tamper
     assert contact is not None
     assert tamper is not None
-    tell(front, PHYSICAL, state("Closed"), retained=True)
+    tell(front, PHYSICAL, state("Closed", at=AT - timedelta(days=3)), retained=True)
     tell(front, PHYSICAL, state("Closed"))
     tell(front, PHYSICAL, state("Open", at=AT + timedelta(seconds=2)))
     tell(front, PHYSICAL, state("Closed", at=AT + timedelta(seconds=1)))
@@ -298,6 +383,60 @@ async def test_a_doors_state_is_how_it_is_also_from_memory():
     assert await felt(tamper.changes()) == [True]
     assert front.notices.counted == {Overheard.LATE: 1, Overheard.OTHER: 1, Overheard.ALARM: 1}
     assert front.fittings[YARD].contact is None
+
+
+async def test_a_state_of_the_future_freezes_no_contact():
+    front = bridge()
+    contact = front.fittings[FRONT].contact
+    assert contact is not None
+    tell(front, PHYSICAL, state("Closed"))
+    tell(front, PHYSICAL, state("Closed", at=AT + timedelta(days=365)))
+    for seconds in (1, 5, 9):
+        tell(front, PHYSICAL, state("Open", at=AT + timedelta(seconds=seconds)))
+        tell(front, ALARM, state("DoorForcedOpen", at=AT + timedelta(seconds=seconds)))
+        tell(front, PHYSICAL, state("Closed", at=AT + timedelta(seconds=seconds + 1)))
+    assert await felt(contact.changes()) == [False, *[True, False] * 3]
+    assert front.notices.counted == {Overheard.LATE: 1, Overheard.ALARM: 3}
+
+
+STRAYS = {
+    "a year ahead": timedelta(days=365),
+    "half a minute ahead": timedelta(seconds=30),
+    "past": timedelta(days=-1),
+}
+
+
+@pytest.mark.parametrize("retained", [False, True])
+@pytest.mark.parametrize("said", ["Closed", "Open", "Fault", "Unknown"])
+@pytest.mark.parametrize("off", STRAYS.values(), ids=STRAYS)
+async def test_whatever_one_state_says_the_next_opening_and_closing_are_heard(
+    off: timedelta,
+    said: str,
+    retained: bool,  # noqa: FBT001
+):
+    front = bridge()
+    contact = front.fittings[FRONT].contact
+    assert contact is not None
+    tell(front, PHYSICAL, state("Closed", at=AT - timedelta(hours=1)), retained=True)
+    tell(front, PHYSICAL, state(said, at=AT + off), retained=retained)
+    await felt(contact.changes())
+    for moved in ("Open", "Closed"):
+        tell(front, PHYSICAL, state(moved, at=AT + timedelta(seconds=1)))
+    *_, opened, closed = [True, *await felt(contact.changes())]
+    assert (opened, closed) == (True, False)
+
+
+async def test_a_door_that_a_controller_calls_forced_is_told_where_no_contact_does_and_each_time():
+    front = bridge()
+    for seconds in (0, 0, 5):
+        for door in ("D1", "D2"):
+            tell(front, ALARM, state("DoorForcedOpen", at=AT + timedelta(seconds=seconds), of=door))
+    tell(front, ALARM, state("DoorForcedOpen", at=AT + timedelta(seconds=5), of="D2"), retained=True)
+    assert [await bypassed(front, point) for point in (FRONT, YARD)] == [0, 2]
+    # To a controller that was not asked, a relay beside it forces the door.
+    front.fittings[YARD].strike.release(timedelta(seconds=5))
+    tell(front, ALARM, state("DoorForcedOpen", at=AT + timedelta(seconds=9), of="D2"))
+    assert await bypassed(front, YARD) == 0
 
 
 async def test_a_door_is_opened_by_the_message_that_gate_json_has_and_by_none_without():

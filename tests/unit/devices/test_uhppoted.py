@@ -19,6 +19,8 @@ from devices.bridges.uhppoted import UhppotedBridge
 from devices.bridges.uhppoted_format import (
     LONGEST_ROLLOVER,
     DoorMoved,
+    DoorOpened,
+    Event,
     EventOrder,
     OtherEvent,
     Refusal,
@@ -29,7 +31,7 @@ from devices.bridges.uhppoted_format import (
 )
 from gatekeeper.model.badges import Card, CardTechnology
 from gatekeeper.model.ids import AccessPointId, GateId
-from tests.unit.devices.overhearing import felt, hear, presented, telling, written
+from tests.unit.devices.overhearing import bypassed, felt, hear, left, presented, telling, written
 
 ASSEN = ZoneInfo("Europe/Amsterdam")
 KEY = hashlib.sha256(b"made at test time").hexdigest().encode()
@@ -102,8 +104,11 @@ def test_a_number_of_another_format_is_no_card(number: int):
     [
         (OPENED, DoorMoved),
         (CLOSED, DoorMoved),
-        (OPENED | {"event-reason": 44}, OtherEvent),
-        (OPENED | {"event-reason": 20}, OtherEvent),
+        (OPENED | {"event-reason": 44}, DoorOpened),
+        (OPENED | {"event-reason": 20}, DoorOpened),
+        (OPENED | {"event-type": 3, "event-reason": 38}, DoorOpened),
+        (OPENED | {"event-type": 255, "event-reason": 44}, OtherEvent),
+        (OPENED | {"event-reason": 28}, OtherEvent),
         (OPENED | {"event-type": 3}, OtherEvent),
         (OPENED | {"event-type": 255}, OtherEvent),
         (SWIPE | {"access-granted": True, "event-reason": 1}, Swipe),
@@ -316,14 +321,22 @@ def test_a_reply_tells_whether_a_request_was_refused(reply: dict[str, Any], read
 # -- the order of events --------------------------------------------------------------------------------------------------
 
 
+def moved(number: int, at: datetime = NOON) -> Event:
+    return DoorMoved(device=1, number=number, door=1, direction=1, at=at, opened=True)
+
+
+def shown(number: int, at: datetime = NOON) -> Event:
+    return Swipe(device=1, number=number, door=1, direction=1, at=at, card=SITE_45_CARD_44641, let_in=False)
+
+
 def taken(order: EventOrder, *numbers: int) -> list[Overheard | None]:
-    return [order.take(number) for number in numbers]
+    return [order.take(moved(number), now=NOON) for number in numbers]
 
 
 def test_an_event_that_is_not_ahead_is_a_repeat_or_too_late():
     late, repeated = Overheard.LATE, Overheard.REPEATED
     assert taken(EventOrder(), 1491, 1491, 1492, 1491, 1500, 1499, 1500, 1501) == [
-        None, repeated, None, late, None, late, repeated, None,
+        None, repeated, None, repeated, None, late, repeated, None,
     ]  # fmt: skip
 
 
@@ -331,12 +344,50 @@ def test_an_event_that_is_not_ahead_is_a_repeat_or_too_late():
 def test_after_its_last_number_a_controller_begins_with_one(last: int):
     late, repeated = Overheard.LATE, Overheard.REPEATED
     order = EventOrder(last)
-    assert taken(order, last - 1, last, 1, 1, last, 2) == [None, None, None, repeated, late, None]
+    assert taken(order, last - 1, last, 1, 1, last - 2, 2) == [None, None, None, repeated, late, None]
 
 
 @pytest.mark.parametrize("number", [0, 100_001])
 def test_a_number_that_no_event_has_is_none(number: int):
-    assert EventOrder(100_000).take(number) is Overheard.MALFORMED
+    assert EventOrder(100_000).take(moved(number), now=NOON) is Overheard.MALFORMED
+
+
+LIES = {
+    "far ahead in number": moved(1491 + LONGEST_ROLLOVER // 2),
+    "far ahead in time": moved(1492, NOON + timedelta(days=365)),
+    "far ahead in both": moved(1491 + LONGEST_ROLLOVER // 2, NOON + timedelta(days=365)),
+    "the next number, early": moved(1492),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_no_event_silences_those_that_follow(lie: Event):
+    order = EventOrder()
+    assert order.take(moved(1491), now=NOON) is None
+    assert order.take(lie, now=NOON) is None
+    for number in range(1492, 1500):
+        at = NOON + timedelta(seconds=number - 1490)
+        assert order.take(moved(number, at), now=at) is None, number
+        assert order.take(moved(number, at), now=at) is Overheard.REPEATED, number
+    assert order.take(moved(1491), now=NOON + timedelta(minutes=1)) is Overheard.REPEATED
+    assert order.take(moved(1490), now=NOON + timedelta(minutes=1)) is Overheard.LATE
+
+
+def test_a_controller_whose_events_were_cleared_begins_anew():
+    order = EventOrder()
+    assert order.take(moved(1491), now=NOON) is None
+    later = NOON + timedelta(hours=1)
+    assert [order.take(moved(number, later), now=later) for number in (1, 2, 3)] == [None] * 3
+
+
+def test_a_card_of_just_now_that_was_overtaken_is_new_once_and_a_doors_state_may_be_otherwise_by_now():
+    order = EventOrder()
+    assert order.take(moved(1492), now=NOON) is None
+    just_before = NOON - timedelta(seconds=1)
+    assert order.take(shown(1490, just_before), now=NOON) is None
+    assert order.take(shown(1490, just_before), now=NOON) is Overheard.REPEATED
+    assert order.take(moved(1491, just_before), now=NOON) is Overheard.LATE
+    assert order.take(shown(1489, NOON - timedelta(seconds=31)), now=NOON) is Overheard.LATE
 
 
 # -- what becomes of it ---------------------------------------------------------------------------------------------------
@@ -377,7 +428,8 @@ async def test_an_event_on_both_topics_is_one_presentation():
 async def test_an_older_event_is_late_and_no_new_passage():
     shed = bridge()
     hear(shed, EVENTS, message(SWIPE))
-    hear(shed, EVENTS, message(SWIPE | {"event-id": 1490, "card-number": 2369}))
+    minute_ago = {"event-id": 1490, "card-number": 2369, "timestamp": "2025-07-09 11:41:03 CEST"}
+    hear(shed, EVENTS, message(SWIPE | minute_ago))
     assert await presented(shed, FRONT) == [SITE_45_CARD_44641]
     assert shed.notices.counted == {Overheard.LATE: 1}
 
@@ -427,11 +479,68 @@ async def test_what_is_retained_unsealed_or_no_card_presents_nobody():
     }
 
 
-async def test_a_controller_that_opens_by_itself_is_noticed():
-    shed = bridge()
-    hear(shed, LIVE, message(SWIPE | {"access-granted": True, "event-reason": 1}))
+async def test_a_far_number_silences_neither_cards_nor_doors():
+    shed = bridge(now=NOON + timedelta(seconds=5))
+    hear(shed, LIVE, message(CLOSED | {"event-id": 1 << 31}))
+    for number in (1491, 1492):
+        second = {"event-id": number, "timestamp": f"2025-07-09 11:42:{number - 1485:02} CEST"}
+        hear(shed, LIVE, message((SWIPE if number == 1491 else OPENED) | second))
+    contact = shed.fittings[FRONT].contact
+    assert contact is not None
+    assert await felt(contact.changes()) == [False]
     assert await presented(shed, FRONT) == [SITE_45_CARD_44641]
-    assert shed.notices.counted == {Overheard.OPENED_ITSELF: 1}
+    assert await felt(contact.changes()) == [True]
+    assert shed.notices.counted == {}
+
+
+LET_IN = SWIPE | {"access-granted": True, "event-reason": 1}
+FROM_AFAR = OPENED | {"event-reason": 44}
+
+
+async def test_a_door_that_a_controller_opens_by_itself_is_told_each_time():
+    shed = bridge()
+    hear(shed, LIVE, message(LET_IN))
+    assert await presented(shed, FRONT) == [SITE_45_CARD_44641]
+    for number in (1492, 1493):
+        hear(shed, LIVE, message(LET_IN | {"event-id": number, "door-id": 2, "direction": 2}))
+    hear(shed, LIVE, message(OPENED | {"event-id": 1494, "door-id": 2, "event-reason": 25}))
+    hear(shed, EVENTS, message(LET_IN))
+    # Of one door with two readers the first is told of, unless a card says at which it was.
+    assert [await bypassed(shed, point) for point in (FRONT, YARD_IN, YARD_OUT)] == [1, 1, 2]
+    assert shed.notices.counted[Overheard.OPENED_ITSELF] == 4
+
+
+async def test_that_a_controller_opened_by_itself_is_told_however_late():
+    shed = bridge(now=NOON + timedelta(hours=1))
+    hear(shed, EVENTS, message(LET_IN))
+    assert await presented(shed, FRONT) == []
+    assert await bypassed(shed, FRONT) == 1
+    assert shed.notices.counted == {Overheard.OPENED_ITSELF: 1, Overheard.LATE: 1}
+
+
+async def test_each_request_of_ours_has_one_echo_and_what_is_opened_from_afar_besides_is_told():
+    shed = bridge()
+    shed.fittings[YARD_OUT].strike.release(timedelta(seconds=5))
+    hear(shed, LIVE, message(FROM_AFAR | {"door-id": 2}))
+    assert await bypassed(shed, YARD_IN) == 0
+    hear(shed, LIVE, message(FROM_AFAR | {"event-id": 1492, "door-id": 2}))
+    hear(shed, LIVE, message(FROM_AFAR | {"event-id": 1493}))
+    assert [await bypassed(shed, point) for point in (FRONT, YARD_IN, YARD_OUT)] == [1, 1, 0]
+
+
+async def test_a_forced_door_is_told_by_its_contact_where_it_has_one():
+    shed = bridge()
+    forced = OPENED | {"event-type": 3, "event-reason": 38}
+    hear(shed, LIVE, message(forced))
+    hear(shed, LIVE, message(forced | {"event-id": 1492, "door-id": 2}))
+    assert [await bypassed(shed, point) for point in (FRONT, YARD_IN, YARD_OUT)] == [0, 1, 0]
+
+
+async def test_who_presses_the_button_of_a_door_asks_to_leave():
+    shed = bridge()
+    hear(shed, LIVE, message(OPENED | {"event-reason": 20}))
+    assert await left(shed, FRONT) == 1
+    assert await bypassed(shed, FRONT) == 0
 
 
 async def test_a_request_that_was_refused_is_noticed():

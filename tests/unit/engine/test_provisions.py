@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from devices.core.knowledge import Knowledge
 from gatekeeper import cose
 from gatekeeper.core.flow import Flow
+from gatekeeper.core.trust import KeyState
 from gatekeeper.cose.status_list import INVALID, VALID
 from gatekeeper.model.badges import BadgeState
 from gatekeeper.model.ids import GateId
@@ -111,7 +113,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses; a minute and an hour stay what they are."""
-    for pause in ("_SETTLED_AFTER", "_APART", "_AGAIN_AFTER"):
+    for pause in ("_SETTLED_AFTER", "_APART", "_AGAIN_AFTER", "_TOLD_TOGETHER"):
         monkeypatch.setattr(module, pause, timedelta(milliseconds=1))
 
 
@@ -272,7 +274,7 @@ async def test_a_revocation_that_comes_between_is_in_the_status_lists_before_any
     assert index is not None
     async with providing(broker, flow) as provisions:
         await eventually(lambda: bool(made))
-        assert broker.sent == []
+        assert not any(wire for _, wire in broker.sent), "nothing but cleared topics"
         provisions.changed(flow)
         await broker.until(lambda: STANDING in broker.topics())
         assert broker.gate().statuses[SCHOOL].status(index) == INVALID
@@ -354,8 +356,94 @@ async def test_a_gate_that_is_gone_has_its_topic_cleared(flow: Flow):
         flow.policy = _other(flow.policy, gates=gates, points=points)
         provisions.changed(flow)
         await broker.until(lambda: broker.retained[policy_topic(SHED_READER)] == b"")
-        assert SHED_READER not in broker.standing().snapshots
+        await broker.until(lambda: SHED_READER not in broker.standing().snapshots)
         assert broker.retained[policy_topic(FRONT)]
+
+
+async def test_a_revoked_gate_has_its_topic_cleared_at_once_and_gets_no_new_snapshot(flow: Flow):
+    broker = Broker()
+    async with providing(broker, flow) as provisions:
+        await broker.until(broker.is_provided)
+        broker.sent.clear()
+        _believe(flow, SHED_READER, KeyState.REVOKED)
+        provisions.changed(flow)
+        await broker.until(lambda: broker.retained[policy_topic(SHED_READER)] == b"")
+        assert provisions.newest().keys() == set(GATES) - {SHED_READER}
+        before = broker.retained[policy_topic(FRONT)]
+        revoke(flow, "sergeant")  # whose rights at every gate are others now
+        provisions.changed(flow)
+        await broker.until(lambda: broker.retained[policy_topic(FRONT)] != before)
+        await broker.until(lambda: FRONT in broker.standing().snapshots)
+        assert SHED_READER not in broker.standing().snapshots
+        assert [wire for topic, wire in broker.sent if topic == policy_topic(SHED_READER)] == [b""]
+
+        _believe(flow, SHED_READER, KeyState.ACTIVE)
+        provisions.changed(flow)
+        await broker.until(broker.is_provided)
+
+
+async def test_what_an_engine_before_this_left_for_a_revoked_gate_is_cleared_too(flow: Flow):
+    broker = Broker()
+    async with providing(broker, flow):
+        await broker.until(broker.is_provided)
+    left = broker.retained[policy_topic(SHED_READER)]
+    _believe(flow, SHED_READER, KeyState.REVOKED)
+    async with providing(broker, flow) as provisions:
+        await broker.until(lambda: broker.retained[policy_topic(SHED_READER)] == b"")
+        # A broker that is back may have it again, from its disk.
+        broker.retained[policy_topic(SHED_READER)] = left
+        provisions.link_up()
+        await broker.until(lambda: broker.retained[policy_topic(SHED_READER)] == b"")
+
+
+def _believe(flow: Flow, gate: GateId, state: KeyState) -> None:
+    """The next trust list is in force, in which a gate's key is in another state."""
+    listing = flow.trust.listing
+    gates = {**listing.gates, gate: replace(listing.gates[gate], state=state)}
+    listing = replace(listing, version=listing.version + 1, gates=gates)
+    next_one = replace(flow.trust, version=listing.version, listing=listing)
+    flow.adopt(replace(flow.policy, version=bytes([listing.version])), source=b"", trust=next_one)
+    flow.next_seq += 1
+
+
+# -- a gate that says hello -----------------------------------------------------------------------------------------------
+
+
+async def test_a_gate_whose_hello_says_that_it_holds_no_snapshot_or_another_gets_all_of_it_again(flow: Flow):
+    broker, clock = Broker(), Clock()
+    async with providing(broker, flow, clock) as provisions:
+        await broker.until(broker.is_provided)
+        for holds in (None, bytes(32)):
+            broker.sent.clear()
+            clock.at += timedelta(minutes=1)
+            provisions.greeted(FRONT, holds=holds)
+            await broker.until(lambda: {policy_topic(), STANDING, TRUST} <= set(broker.topics()))
+            assert set(broker.topics()) == {policy_topic(), STANDING, TRUST}, "and no other gate its own"
+            assert broker.standing().issued == clock.at
+
+
+async def test_a_gate_that_holds_its_snapshot_and_one_that_asks_again_and_again_are_sent_nothing(flow: Flow):
+    broker, clock = Broker(), Clock()
+    async with providing(broker, flow, clock) as provisions:
+        await broker.until(broker.is_provided)
+        broker.sent.clear()
+        provisions.greeted(FRONT, holds=sha256(broker.retained[policy_topic()]).digest())
+        clock.at += timedelta(minutes=1)
+        for _ in range(3):
+            provisions.greeted(SHED_READER, holds=None)
+            clock.at += timedelta(seconds=19)
+        await broker.until(lambda: policy_topic(SHED_READER) in broker.topics())
+        clock.at += timedelta(seconds=3)
+        provisions.greeted(SHED_READER, holds=None)
+        await broker.until(lambda: broker.topics().count(policy_topic(SHED_READER)) == 2)
+        assert policy_topic() not in broker.topics()
+
+
+async def test_a_gate_that_says_hello_before_its_snapshot_is_made_gets_it_when_it_is(flow: Flow):
+    broker = Broker()
+    async with providing(broker, flow) as provisions:
+        provisions.greeted(FRONT, holds=None)
+        await broker.until(broker.is_provided)
 
 
 def _other(policy: Policy, **changes: object) -> Policy:

@@ -13,9 +13,12 @@ from gatekeeper.service.identity.authority_files import (
     AUTHORITY,
     BROKER_ACL,
     BROKER_CRL,
-    broker_rights,
+    DEVICE_ACL,
+    DEVICE_PASSWORDS,
+    admit_device,
     found_authority,
     is_standing,
+    issue_to_account,
     issue_to_gate,
     issue_to_server,
     make_tls_key,
@@ -23,6 +26,7 @@ from gatekeeper.service.identity.authority_files import (
     revoke_certificates,
     write_broker_files,
 )
+from gatekeeper.service.identity.broker_rights import broker_rights, device_login
 from tests.support.sites import NOON, SITE
 
 GATE, OTHER, WEEK = GateId("front"), GateId("inner"), timedelta(days=7)
@@ -103,7 +107,83 @@ def test_the_rights_at_the_broker_are_the_site_s_and_a_revoked_gate_has_none(fol
     assert f"pattern write gk/v1/{SITE}/%u/scan" in rights
     assert f"user service.{SITE}" in rights
     assert "SITE/" not in rights
-    assert "deny" not in rights
-    revoked = broker_rights(SITE, prefix="gates", revoked_gates=[OTHER, GATE])
+    assert "topic deny #" not in rights
+    revoked = broker_rights(SITE, prefix="gates", revoked=[OTHER, GATE])
     assert f"pattern write gates/v1/{SITE}/%u/scan" in revoked
     assert revoked.endswith("\nuser front\ntopic deny #\n\nuser inner\ntopic deny #\n")
+
+
+# -- what changes ---------------------------------------------------------------------------------------------------------
+
+
+def written(folder: SiteFolder, *revoked: GateId) -> tuple[str, ...]:
+    return write_broker_files(folder, read_authority(folder), prefix="gk", revoked_gates=revoked, now=NOON)
+
+
+def for_account(folder: SiteFolder, account: str) -> x509.Certificate:
+    key, _ = make_tls_key()
+    return issue_to_account(folder, read_authority(folder), account, key.public_key(), now=NOON)
+
+
+def test_only_what_changed_is_to_be_carried(folder: SiteFolder):
+    assert written(folder) == ()
+    issued(folder)
+    assert written(folder) == ()
+    assert written(folder, GATE) == (BROKER_ACL,)
+    assert revoke_certificates(folder, GATE, now=NOON) == 1
+    assert written(folder, GATE) == (BROKER_CRL,)
+    assert written(folder) == (BROKER_ACL,), "admitted again; its old certificate stays on the list"
+
+
+def test_an_integrator_of_a_name_has_rights_while_a_certificate_of_it_stands(folder: SiteFolder):
+    name = f"integrator-acme.{SITE}"
+    for_account(folder, "integrator-acme")
+    assert written(folder) == (BROKER_ACL,)
+    assert f"user {name}\ntopic read" in folder.read(BROKER_ACL).decode()
+    assert revoke_certificates(folder, name, now=NOON) == 1
+    assert written(folder) == (BROKER_CRL, BROKER_ACL)
+    rights = folder.read(BROKER_ACL).decode()
+    assert f"user {name}\ntopic read" not in rights
+    assert f"user {name}\ntopic deny #" in rights
+    for_account(folder, "integrator-acme")
+    assert written(folder) == (BROKER_ACL,)
+    assert f"user {name}\ntopic deny #" not in folder.read(BROKER_ACL).decode()
+
+
+def test_an_account_whose_only_certificate_was_taken_back_is_mute_until_it_has_another(folder: SiteFolder):
+    first, second = for_account(folder, "outward"), for_account(folder, "outward")
+    assert first.serial_number != second.serial_number
+    revoke_certificates(folder, f"outward.{SITE}", now=NOON)
+    written(folder)
+    assert f"user outward.{SITE}\ntopic deny #" in folder.read(BROKER_ACL).decode()
+    for_account(folder, "outward")
+    written(folder)
+    assert f"user outward.{SITE}\ntopic deny #" not in folder.read(BROKER_ACL).decode()
+
+
+def test_a_device_s_password_is_kept_hashed_and_another_takes_its_place(folder: SiteFolder):
+    folder.write("gates/shed-reader/gate.json", BRIDGE)
+    login = device_login(GateId("shed-reader"))
+    first, second = admit_device(folder, login), admit_device(folder, login)
+    kept = folder.read_secret(DEVICE_PASSWORDS).decode()
+    assert kept.startswith(f"{login}:$7$")
+    assert kept.count("\n") == 1
+    assert first not in kept
+    assert first != second
+    assert second not in kept
+    assert written(folder) == (BROKER_ACL, DEVICE_ACL)
+    assert "topic write tele/shed/SENSOR" in folder.read(DEVICE_ACL).decode()
+    assert written(folder, GateId("shed-reader")) == (BROKER_ACL, DEVICE_ACL)
+    assert login not in folder.read(DEVICE_ACL).decode(), "the devices of a revoked bridge reach nothing"
+
+
+def test_a_file_that_nobody_understands_keeps_nobody_from_revoking_a_gate(folder: SiteFolder):
+    folder.write("gates/odd/gate.json", b"{")
+    folder.write(BROKER_CRL, b"half a list")
+    assert written(folder, GATE) == (BROKER_CRL, BROKER_ACL)
+    rights = folder.read(BROKER_ACL).decode()
+    assert f"user {GATE}\ntopic deny #" in rights
+    assert "user odd" not in rights
+
+
+BRIDGE = b'{"bridge": {"kind": "tasmota", "topic": "tele/shed/SENSOR", "access_point": "shed-in"}}'

@@ -53,6 +53,14 @@ PASSAGE = Passage(
     **UPWARD, access_point=AccessPointId("front-in"), outcome=PassageOutcome.TAKEN, scan=bytes(32)
 )
 STATUS = Status(**UPWARD, kind=StatusKind.TAMPER, access_point=AccessPointId("front-in"))
+REFUSED = Status(
+    **UPWARD,
+    kind=StatusKind.COMMAND_REFUSED,
+    access_point=None,
+    command=bytes(32),
+    why="command-forged",
+    count=2,
+)
 HELLO = Hello(**UPWARD, agent="gatekeeper-device/0.1", policy=bytes(32), checkpoint=b"note")
 ANSWER = Answer(
     message=bytes(32),
@@ -98,6 +106,9 @@ VARIANTS = [
     replace(SCAN, sequence=1 << 53, round_trip=timedelta(days=1)),
     *(replace(PASSAGE, outcome=outcome, scan=None) for outcome in PassageOutcome),
     *(replace(STATUS, kind=kind, access_point=None) for kind in StatusKind),
+    REFUSED,
+    replace(REFUSED, kind=StatusKind.POLICY_REFUSED, count=None),
+    replace(STATUS, kind=StatusKind.OPENED_ITSELF, count=1 << 53),
     *(replace(HELLO, clock=clock, policy=None, checkpoint=None, agent="x" * 64) for clock in ClockQuality),
     replace(HELLO, checkpoint=bytes(2048)),
     replace(HELLO, gate_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
@@ -183,6 +194,11 @@ SPOILT: list[tuple[Any, int, list[object]]] = [
     (PASSAGE, 7, [bytes(31), None]),
     (STATUS, 5, [len(StatusKind), -1, True]),
     (STATUS, 6, ["Front In", None]),
+    (STATUS, 8, ["command-forged"]),
+    (STATUS, 9, [2]),
+    (replace(STATUS, kind=StatusKind.OPENED_ITSELF), 8, ["command-forged"]),
+    (REFUSED, 8, ["", "Command forged", "a" * 33, b"command-forged", None]),
+    (REFUSED, 9, [0, 1, (1 << 53) + 1, "2", True, None]),
     (HELLO, 5, ["", "x" * 65, b"x", None]),
     (HELLO, 6, [bytes(31), None]),
     (HELLO, 7, [bytes(2049), "note", None]),
@@ -306,6 +322,8 @@ def test_the_numbers_on_the_wire_stay_what_they_are():
                 "RESTARTING",
                 "OPENED",
                 "COMMAND_REFUSED",
+                "OPENED_ITSELF",
+                "CLOCK_BELIEVED",
             ],
         ),
     ):

@@ -141,4 +141,7 @@ def message_of(entry: PublicEntry) -> str:
     if entry.where is not None:
         said += f" at {entry.where}"
     more = entry.told("reason") or entry.told("status")
-    return said if more in {None, "granted"} else f"{said}: {more}"
+    if more in {None, "granted"}:
+        return said
+    why = entry.told("why")
+    return f"{said}: {more}" if why is None else f"{said}: {more}, {why}"

@@ -15,8 +15,8 @@ from gatekeeper.core.export.feeds.entries import PublicEntry
 __all__ = ["ecs"]
 
 _VERSION: Final = "8.17.0"
-_OURS: Final = ("access_point", "from", "to", "status", "by", "approved_by", "scope", "on", "policy")
-_NUMBERS: Final = ("assurance", "grant")
+_OURS: Final = ("access_point", "from", "to", "status", "why", "by", "approved_by", "scope", "on", "policy")
+_NUMBERS: Final = ("assurance", "grant", "count")
 _LISTS: Final = ("reasons", "shadow")
 
 

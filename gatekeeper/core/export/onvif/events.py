@@ -175,11 +175,11 @@ def _not_taken(entry: PublicEntry) -> _Told:
 
 
 def _reported(entry: PublicEntry) -> _Told:
-    """Somebody was let through without a badge: on the button inside, or by an operator's command."""
+    """Somebody was let through without a badge: on the button inside, by an operator's command, or by the device itself."""
     match entry.told("status"):
         case "exit_requested":
             return ((Topic.GRANTED_ANONYMOUS, {}),)
-        case "opened":
+        case "opened" | "opened_itself":
             return ((Topic.GRANTED_ANONYMOUS, {"External": True}),)
         case _:
             return ()

@@ -75,6 +75,11 @@ OWN = {"CredentialToken": "entry-41"}
             {"status": "opened", "command": "00"},
             [("AccessControl/AccessGranted/Anonymous", {"External": True})],
         ),
+        (
+            "gate.status",
+            {"status": "opened_itself"},
+            [("AccessControl/AccessGranted/Anonymous", {"External": True})],
+        ),
         ("gate.status", {"status": "closed_again"}, []),
         ("passage.forced", {}, []),
         ("passage.held-open", {}, []),

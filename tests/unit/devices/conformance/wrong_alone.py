@@ -13,17 +13,19 @@ from devices.conformance.site import HOST, anchor_of
 from devices.core.alone import Alone, AloneDecision, decide_alone
 from devices.core.asking import Asking
 from devices.core.belief import Ignored
+from devices.core.believing import Believing
 from devices.core.controller import Controller, Limits
 from devices.core.deciding import Deciding
 from devices.core.events import KeepPolicy, PolicyFile, StandingReceived
 from devices.core.holders import Holders
 from devices.core.knowledge import Knowledge, newer_trust
 from devices.core.standby import Held, Standby
+from devices.core.telling import Telling
 from devices.core.timekeeping import ClockDoubt
 from gatekeeper import cose
 from gatekeeper.core.trust import Trust, read_trust
 from gatekeeper.cose.status_list import VALID, StatusList
-from gatekeeper.model.messages import PassageOutcome, Scan, Verdict
+from gatekeeper.model.messages import PassageOutcome, Scan, StatusKind, Verdict
 from gatekeeper.model.snapshot import SNAPSHOT_TYPE, STANDING_TYPE, Snapshot, Standing
 from tests.unit.devices.conformance.hall import SITE, HallGate, becomes
 from tests.unit.devices.conformance.wrong_gates import ForgivingController
@@ -436,23 +438,26 @@ class BelievesOldTrust(BelievesATrustList):
 class RefusesInSilence(HallGate):
     class standby_type(Standby):  # noqa: N801
         @override
-        def is_news(self, refused: Ignored) -> bool:
+        def is_alarming(self, refused: Ignored) -> bool:
             return False
 
 
 class RefusesLoudly(HallGate):
-    class standby_type(Standby):  # noqa: N801
+    class telling_type(Telling):  # noqa: N801
         @override
-        def is_news(self, refused: Ignored) -> bool:
-            self._told.clear()
-            return Standby.is_news(self, refused)
+        def tell_refusal(self, kind: Any, why: Any, *, command: Any = None) -> bool:
+            if kind is StatusKind.POLICY_REFUSED:
+                self._seldom._spells.clear()
+            return Telling.tell_refusal(self, kind, why, command=command)
 
 
 class CriesWolfWhenCleared(HallGate):
-    class standby_type(Standby):  # noqa: N801
+    class believing_type(Believing):  # noqa: N801
         @override
-        def is_news(self, refused: Ignored) -> bool:
-            return refused is Ignored.SNAPSHOT_CLEARED or Standby.is_news(self, refused)
+        def refuse(self, refused: Ignored) -> None:
+            Believing.refuse(self, refused)
+            if refused is Ignored.SNAPSHOT_CLEARED:
+                self._telling.tell(StatusKind.POLICY_REFUSED, None)
 
 
 class EmptiedByAnEmptyMessage(HallGate):

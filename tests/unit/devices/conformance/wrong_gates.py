@@ -849,9 +849,8 @@ class ConfirmsWithoutTheDigest(HallGate):
 class RefusesInSilence(HallGate):
     class telling_type(Telling):  # noqa: N801
         @override
-        def tell(self, kind: Any, access_point: Any, *, command: Any = None) -> None:
-            if kind is not StatusKind.COMMAND_REFUSED:
-                super().tell(kind, access_point, command=command)
+        def tell_refusal(self, kind: Any, why: Any, *, command: Any = None) -> bool:
+            return kind is not StatusKind.COMMAND_REFUSED and super().tell_refusal(kind, why, command=command)
 
 
 class LocksNothingDown(HallGate):
