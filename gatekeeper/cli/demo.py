@@ -29,11 +29,12 @@ from gatekeeper.app import site_folder
 from gatekeeper.cli.compared import compare
 from gatekeeper.cli.host.feed import Feed, Screen
 from gatekeeper.cli.host.site import found, read_file
+from gatekeeper.cli.host.site_clock import clock_named, clock_shown
 from gatekeeper.cli.log.audit import verify_site
 from gatekeeper.cli.options import Data, run
 from gatekeeper.cli.people.names import Names
 from gatekeeper.cli.serve import accepted, served, stop_signal
-from gatekeeper.cli.talk import json_line, local_zone, say, zone_name
+from gatekeeper.cli.talk import json_line, say
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import SITE_TREE
 from gatekeeper.model.ids import SiteId
@@ -172,11 +173,14 @@ async def _demo(
         await accepted(stop)
         async with PostgresReading.opened(there.dsn) as reading:
             begun = await reading.size(site)
-        say(f"{site} is open: metrics and health at {there.http}; times are {zone_name(local_zone())}")
+            clock = await clock_shown(reading, settings, site)
+        say(f"{site} is open: metrics and health at {there.http}; times are {clock_named(clock)}")
         if keep:
             _print_commands(settings, there, file)
         simulator = await _simulator(settings, site, there, walk)
-        showing = asyncio.create_task(_show(there, site, begun, stop, quiet=json_output), name="feed")
+        showing = asyncio.create_task(
+            _show(there, site, begun, stop, None if json_output else Screen(clock)), name="feed"
+        )
         # Read from the start: what a simulator has to say at its end is more than a pipe holds.
         heard = asyncio.create_task(simulator.communicate(), name="simulator")
         await _until_over(heard, stop, seconds)
@@ -247,11 +251,12 @@ async def _end(
     return seen
 
 
-async def _show(where: Premises, site: SiteId, since: int, stop: asyncio.Event, *, quiet: bool) -> None:
-    screen = Screen(local_zone())
+async def _show(
+    where: Premises, site: SiteId, since: int, stop: asyncio.Event, screen: Screen | None
+) -> None:
     feed = Feed(where.dsn, site, names=Names(where.vault_dsn, site), persons_from=since)
     async for line in feed.lines(since=since, stop=stop):
-        if not quiet:
+        if screen is not None:
             screen.show(line)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gatekeeper.core.decide import Decision
 from gatekeeper.core.facts import Companion, Factor, Facts
+from gatekeeper.core.happened import earliest
 from gatekeeper.core.memory import Asked, Memory, Opening, Usage
 from gatekeeper.core.presence import Presence, confirmed, granted, put_back
 from gatekeeper.core.register import Register
@@ -91,7 +92,7 @@ class Crossing:
         badge, holder = facts.badge, facts.holder
         if badge is None or holder is None or any(finding.denies for finding in facts.findings):
             return NOTHING
-        told = now if scan.gate_at is None or scan.clock is ClockQuality.NONE else min(now, scan.gate_at)
+        told = earliest(logged=now, gate_at=scan.gate_at, clock=scan.clock)
         is_sure = scan.gate_at is not None and scan.clock is ClockQuality.SYNCHRONISED
         at = told if is_sure else now
         used = self.memory.used(badge, point, at=at)

@@ -38,6 +38,7 @@ __all__ = [
     "JOURNAL_REORDERED",
     "JOURNAL_REWRITTEN",
     "alarms_of",
+    "alarms_of_passage",
     "alarms_of_status",
     "draft_of_companion",
     "draft_of_conflict",
@@ -60,6 +61,7 @@ JOURNAL_REWRITTEN: Final = "journal-rewritten"
 
 _ALARMING: Final = {BadgeState.STOLEN: Reason.BADGE_STOLEN, BadgeState.REVOKED: Reason.REVOKED}
 _ALARMING_STATUSES: Final = {
+    StatusKind.TAMPER: "tamper",
     StatusKind.LOG_ROLLED_BACK: "log-rolled-back",
     StatusKind.POLICY_REFUSED: "policy-refused",
     StatusKind.CLOCK_DOUBTED: "clock-doubted",
@@ -68,6 +70,10 @@ _ALARMING_STATUSES: Final = {
     StatusKind.FIRE: "fire",
     StatusKind.COMMAND_REFUSED: "command-refused",
     StatusKind.OPENED_ITSELF: "opened-itself",
+}
+_ALARMING_PASSAGES: Final = {
+    PassageOutcome.FORCED: "door-forced",
+    PassageOutcome.HELD_OPEN: "door-held-open",
 }
 _COMMANDED: Final = ("gate", "access_point", "from", "to", "command")
 _PASSAGES: Final = {
@@ -89,8 +95,13 @@ def alarms_of(facts: Facts, reasons: Collection[Reason]) -> tuple[str, ...]:
 
 
 def alarms_of_status(status: Status) -> tuple[str, ...]:
-    """Why somebody must look at once: fire, a door opened past its gate, or a gate that was told what cannot be, or doubts itself."""
+    """Why somebody must look at once: fire, tampering, a door opened past its gate, what cannot be, or a gate that doubts itself."""
     return (_ALARMING_STATUSES[status.kind],) if status.kind in _ALARMING_STATUSES else ()
+
+
+def alarms_of_passage(passage: Passage) -> tuple[str, ...]:
+    """Why somebody must look at once: a door was forced, or stands open."""
+    return (_ALARMING_PASSAGES[passage.outcome],) if passage.outcome in _ALARMING_PASSAGES else ()
 
 
 def draft_of_decision(
@@ -198,6 +209,8 @@ def draft_of_passage(
         public["scan"] = passage.scan.hex()
     if grant is not None:
         public["grant"] = grant.seq
+    if alarms_of_passage(passage):
+        public["alarm"] = True
     holder = grant.holder if grant is not None else None
     if holder is not None and tenant is not None:
         public["tenant"] = tenant

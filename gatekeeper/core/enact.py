@@ -331,8 +331,9 @@ def _badge_state(change: BadgeStateChange, making: Making) -> Done | Declined:
         # What another has stopped too is not active again: each lets go of their own word.
         stopped_by -= {making.by}
         state = before if stopped_by else state
-    register.set_state(change.badge, state, stopped_by=stopped_by)
-    making.writes.badge_states.append((change.badge, state, stopped_by))
+    register.set_state(change.badge, state, stopped_by=stopped_by, at=making.now)
+    stopped_at = register.stopped_at(change.badge)
+    making.writes.badge_states.append((change.badge, state, stopped_by, stopped_at))
     holder = register.holder_of(change.badge, trust=making.flow.trust)
     if holder is not None:
         making.flow.memory.leaves_company(holder.id)

@@ -26,6 +26,7 @@ from gatekeeper.core.drafting import (
     JOURNAL_REORDERED,
     JOURNAL_REWRITTEN,
     alarms_of,
+    alarms_of_passage,
     alarms_of_status,
     draft_of_companion,
     draft_of_conflict,
@@ -40,6 +41,7 @@ from gatekeeper.core.drafting import (
 )
 from gatekeeper.core.draw import Draws
 from gatekeeper.core.facts import NO_PAST, Companion, Factor, Facts, GuardsWord, Past, Request
+from gatekeeper.core.happened import happened_at
 from gatekeeper.core.memory import Asked, Memory
 from gatekeeper.core.operators import Operators
 from gatekeeper.core.presence import Presence
@@ -420,7 +422,10 @@ class Flow:
     def _offline(self, authentic: Authentic, scan: Scan, presented: Presented, now: datetime) -> Recorded:
         """A past event: the gate acted alone. It is written down as it happened, and decided no more."""
         facts = self.facts(presented, access_point=scan.access_point, draw=None, now=now)
-        seq, alarms = self._next(), alarms_of(facts, ())
+        then = happened_at(logged=now, gate_at=scan.gate_at, clock=scan.clock).at
+        # A badge that was stopped since was no stopped badge when it was used.
+        stopped = facts.badge is not None and self.register.was_stopped(facts.badge.id, then)
+        seq, alarms = self._next(), alarms_of(facts, ()) if stopped else ()
         draft = draft_of_offline(self.policy, authentic, scan, facts, alarm=bool(alarms), at=now, seq=seq)
         point, remembered, let_in = self._own_point(authentic, scan.access_point), NOTHING, None
         if point is not None and scan.offline_verdict is Verdict.GRANTED:
@@ -439,7 +444,7 @@ class Flow:
         remembered = self._crossing.passed(point, passage, grant, seq=seq) if point is not None else NOTHING
         tenant = self._tenant_of(grant.holder) if grant is not None else None
         draft = draft_of_passage(self.policy, authentic, passage, grant=grant, tenant=tenant, at=now, seq=seq)
-        return self._written(draft, authentic, remembered=remembered)
+        return self._written(draft, authentic, remembered=remembered, alarms=alarms_of_passage(passage))
 
     def _hello(self, authentic: Authentic, hello: Hello, now: datetime) -> Recorded:
         goes_back = hello.journal is not None and self.sequences.goes_back(authentic.gate, hello.journal)

@@ -255,14 +255,26 @@ class Register:
             index.pop(badge, None)
 
     def set_state(
-        self, badge: BadgeId, state: BadgeState, *, stopped_by: frozenset[TenantId] = frozenset()
+        self,
+        badge: BadgeId,
+        state: BadgeState,
+        *,
+        stopped_by: frozenset[TenantId] = frozenset(),
+        at: datetime | None = None,
     ) -> bool:
-        """Change the state of a badge, and who has stopped it; False when there is no such badge."""
+        """Change the state of a badge, at an instant, and who has stopped it; False when there is no such badge."""
         known = self._badges.get(badge)
         if known is None:
             return False
         self.revision += 1
-        self._badges[badge] = BadgeRecord(id=badge, token=known.token, state=state, stopped_by=stopped_by)
+        stopped_at = at if known.state is BadgeState.ACTIVE else known.stopped_at
+        self._badges[badge] = BadgeRecord(
+            id=badge,
+            token=known.token,
+            state=state,
+            stopped_by=stopped_by,
+            stopped_at=None if state is BadgeState.ACTIVE else stopped_at,
+        )
         return True
 
     def tenant_of_badge(self, badge: BadgeId) -> TenantId | None:
@@ -318,6 +330,18 @@ class Register:
         if known is None or known.state is BadgeState.ACTIVE:
             return frozenset()
         return known.stopped_by or frozenset({self._badge_tenants[badge]})
+
+    def stopped_at(self, badge: BadgeId) -> datetime | None:
+        """Since when a badge is not active; None for one that is, and where nobody knows."""
+        known = self._badges.get(badge)
+        return known.stopped_at if known is not None else None
+
+    def was_stopped(self, badge: BadgeId, at: datetime) -> bool:
+        """Whether a badge that is not active was stopped at an instant already; it was where nobody knows since when."""
+        known = self._badges.get(badge)
+        if known is None or known.state is BadgeState.ACTIVE:
+            return False
+        return known.stopped_at is None or known.stopped_at <= at
 
     def record(self, badge: BadgeId) -> BadgeRecord | None:
         """A badge as it is stored."""

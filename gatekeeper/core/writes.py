@@ -1,6 +1,7 @@
 """What a change writes beside its entries: rows that an engine commits with them, and takes over when it starts."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gatekeeper.core.operators import OperatorRecord
 from gatekeeper.core.proposals import Ending, Proposal
@@ -55,8 +56,10 @@ class Writes:
     documents: list[tuple[str, int, bytes]] = field(default_factory=list)
     holders: list[StoredHolder] = field(default_factory=list)
     badges: list[StoredBadge] = field(default_factory=list)
-    badge_states: list[tuple[BadgeId, BadgeState, frozenset[TenantId]]] = field(default_factory=list)
-    """What has become of badges, and whose operators have stopped them."""
+    badge_states: list[tuple[BadgeId, BadgeState, frozenset[TenantId], datetime | None]] = field(
+        default_factory=list
+    )
+    """What has become of badges, whose operators have stopped them, and since when."""
     operators: list[OperatorRecord] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
     endings: list[tuple[bytes, Ending, int]] = field(default_factory=list)

@@ -117,6 +117,8 @@ class BadgeRecord:
     state: BadgeState
     stopped_by: frozenset[TenantId] = frozenset()
     """Whose operators have stopped it, and have not let it go: its tenant's, the host's."""
+    stopped_at: datetime | None = None
+    """Since when it is not active; None for one that is, and where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

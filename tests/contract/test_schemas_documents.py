@@ -21,6 +21,7 @@ from gatekeeper import cose, transparency
 from gatekeeper.core import (
     change,
     custody,
+    drafting,
     enact,
     enrolment,
     errands,
@@ -262,6 +263,21 @@ def test_the_numbers_of_outcomes_are_those_of_the_code():
     }
     for kind in messages.StatusKind:
         assert f"`{kind.name.lower().replace('_', '-')}`" in text("README.md")
+
+
+def test_every_status_and_passage_that_is_an_alarm_is_said_to_be_one_with_its_code():
+    (said,) = re.findall(
+        r"Of these are alarms: (.*?)\.\s+So are the passages (.*?)\.", text("README.md"), re.DOTALL
+    )
+    statuses, passages = (re.findall(r"`([a-z-]+)`", one) for one in said)
+    assert sorted(statuses) == sorted(drafting._ALARMING_STATUSES.values())
+    assert sorted(statuses) == sorted(
+        kind.name.lower().replace("_", "-") for kind in drafting._ALARMING_STATUSES
+    )
+    outcomes = {
+        outcome.name.lower().replace("_", "-"): code for outcome, code in drafting._ALARMING_PASSAGES.items()
+    }
+    assert dict(zip(passages[::2], passages[1::2], strict=True)) == outcomes
 
 
 def test_every_file_that_is_named_is_there_and_every_file_is_named():

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.core.audit import Kind
+from gatekeeper.core.audit import Kind, canonical_json, timestamp
 from gatekeeper.core.export.feeds import (
     ANOTHER,
     CLASSES,
@@ -165,9 +165,37 @@ def test_every_record_says_that_it_is_lossy_and_which_entry_it_renders():
         )
         assert document["event"]["id"] == attributes["id"] == f"{SITE}/{entry.seq}"
         assert document["gatekeeper"]["site"] == pairs["deviceFacility"] == SITE
-        assert document["@timestamp"] == attributes["time"] == entry.at
-        assert int(pairs["rt"]) == int(datetime.fromisoformat(entry.at).timestamp() * 1000)
+        assert document["event"]["created"] == attributes["recordedtime"] == entry.at
+        assert int(pairs["rt"]) == milliseconds(entry.at)
+        assert document["@timestamp"] == attributes["time"] == timestamp(entry.happened.at)
+        assert int(pairs["start"]) == milliseconds(document["@timestamp"])
+        assert document["gatekeeper"]["clock"] == attributes["timeclock"] == entry.happened.clock
         assert document["event"]["severity"] == int(read_cef(cef.decode()).header[6])
+
+
+def milliseconds(at: str) -> int:
+    return round(datetime.fromisoformat(at).timestamp() * 1_000_000) // 1000
+
+
+@pytest.mark.parametrize("kind", ["access.offline-granted", "passage.forced", "gate.status"])
+def test_what_a_gate_tells_hours_later_has_the_time_of_then_and_says_when_it_was_told(kind: str):
+    then, told = "2026-06-02T18:15:03.000250Z", "2026-06-03T02:29:27.000000Z"
+    body = {
+        "v": 1,
+        "site": SITE,
+        "seq": 7,
+        "at": told,
+        "kind": kind,
+        "gate_at": then,
+        "clock": "free_running",
+    }
+    entry = read_public(SITE, 7, AT, canonical_json(body))
+    ecs, cef, event = (record_of(spelling, entry, program="1.2.3") for spelling in Format)
+    document, pairs, attributes = json.loads(ecs), read_cef(cef.decode()).extension, json.loads(event)
+    assert (document["@timestamp"], document["event"]["created"]) == (then, told)
+    assert document["gatekeeper"]["clock"] == "free-running"
+    assert (int(pairs["start"]), int(pairs["rt"])) == (milliseconds(then), milliseconds(told))
+    assert (attributes["time"], attributes["recordedtime"]) == (then, told)
 
 
 def test_every_record_is_one_line():

@@ -3,10 +3,11 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatekeeper.cli.talk import local_zone, zone_name
+from gatekeeper.service.administration.instants import show_time
 from tests.integration.cli_hold import GUARD, STUDENT, Hold
 from tests.support.site_files import SMALL
 
@@ -47,7 +48,15 @@ def test_presence_as_a_table_has_a_line_a_person_and_says_how_fresh_it_is(hold: 
     lines = said.out.splitlines()
     assert lines[0].split() == ["zone", "name", "holder", "tenant", "since", "how", "sure"]
     assert any(hold.named(GUARD) in line and "yard" in line and "granted" in line for line in lines)
-    assert lines[-1] == f"2 people; as of entry 10; times are {zone_name(local_zone())}."
+    since = show_time(datetime.fromisoformat(_since(hold)), ZoneInfo("Europe/Amsterdam"))
+    assert any(since in line for line in lines if hold.named(GUARD) in line)
+    assert lines[-1] == "2 people; as of entry 10; times are by the clock of Europe/Amsterdam."
+
+
+def _since(hold: Hold) -> str:
+    present = hold("presence", "--json").document["present"]
+    (since,) = {one["since"] for one in present if one["holder"] == GUARD}
+    return str(since)
 
 
 def test_a_zone_that_the_site_does_not_have_is_answered_with_those_it_has(hold: Hold):

@@ -1,17 +1,31 @@
 """`gatekeeper privacy` on a served site: looked up with a purpose, handed what is theirs, forgotten by two, and for good."""
 
+import asyncio
+import base64
 import json
 import re
+import secrets
 import stat
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from devices.settings import read_gate_folder
+from gatekeeper import cose
+from gatekeeper.core.audit import instant
 from gatekeeper.embedded import EmbeddedBroker, EmbeddedPostgres
+from gatekeeper.model.ids import BootId
+from gatekeeper.model.messages import SCAN_TYPE, ByToken, ClockQuality, Scan, Verdict
 from gatekeeper.model.reasons import Reason
-from tests.integration.people_site import OUT, Registry, served_site
+from gatekeeper.model.topics import Channel, gate_topic
+from gatekeeper.service.administration.instants import show_time
+from tests.integration.people_site import IN, OUT, Registry, served_site
 from tests.integration.test_people_registry import in_pocket
+from tests.support.mqtt import mqtt_client
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +80,74 @@ def test_where_somebody_was_is_shown_when_the_log_says_what_for(registry: Regist
     )
     assert holder not in json.dumps(entry)
     table = registry("privacy", "movements", holder, "--purpose", "again", "--to", "2020-01-01")
-    assert (table.code, table.out.split()) == (0, ["entry", "at", "what", "where", "why"])
+    assert (table.code, table.out.split()) == (
+        0,
+        ["entry", "happened", "told", "by", "the", "clock", "what", "where", "why"],
+    )
+
+
+def told_late(registry: Registry, folder: Path, name: str, then: datetime) -> str:
+    """Somebody new of the school whom the gate let in alone, and told of only now; their id."""
+    holder = registry.done("holder", "add", name, "--kind", "staff", "--clearance", 2, "--profiles", "pupil", "--tenant", "school")  # fmt: skip
+    file = folder / f"{holder}.json"
+    registry.done("badge", "issue", holder, "--assurance", 1, "--out", file)
+    before = registry.log_size()
+    asyncio.run(_tell(registry, base64.b64decode(json.loads(file.read_text())["token"]), then))
+    registry.wait_until(lambda: "access.offline-granted" in registry.kinds(before))
+    return holder
+
+
+async def _tell(registry: Registry, token: bytes, then: datetime) -> None:
+    settings = read_gate_folder(registry.folder.root / "gates" / "front")
+    scan = Scan(
+        boot=BootId(secrets.token_bytes(8)),
+        sequence=1,
+        gate_at=then,
+        clock=ClockQuality.FREE_RUNNING,
+        access_point=IN,
+        credential=ByToken(token),
+        beacon=bytes(16),
+        proof=None,
+        round_trip=None,
+        offline_verdict=Verdict.GRANTED,
+        offline_policy=None,
+    )
+    topic = gate_topic(settings.site, settings.gate, Channel.JOURNAL, prefix=settings.prefix)
+    wire = cose.sign(scan.payload(), key=settings.key, typ=SCAN_TYPE, external_aad=topic.encode())
+    port = urlsplit(registry.broker.url).port
+    assert port is not None
+    async with mqtt_client(port, settings.gate, settings.password, client_id=settings.gate) as client:
+        await client.publish(topic, wire)
+
+
+def test_what_a_gate_told_hours_later_is_found_and_shown_by_when_it_happened(
+    registry: Registry, tmp_path: Path
+):
+    zone = ZoneInfo("Europe/Amsterdam")
+    then = datetime.now(zone).replace(hour=12, minute=34, second=56, microsecond=0) - timedelta(days=3)
+    holder = told_late(registry, tmp_path, "Femke Wiarda", then)
+    entry = last_entry(registry, "access.offline-granted")
+    day, today = f"{then:%Y-%m-%d}", f"{datetime.now(zone):%Y-%m-%d}"
+    on_that_day = ("privacy", "movements", holder, "--purpose", "complaint 16", "--from", day, "--to", day)
+    (found,) = registry(*on_that_day, "--json").document["movements"]
+    assert (found["seq"], found["at"], found["happened"], found["happened_by"]) == (
+        *(entry["seq"], entry["at"], entry["gate_at"], "free-running"),
+    )
+    read = registry.done(*on_that_day)
+    assert f"{then:%Y-%m-%d 12:34:56}" in read
+    assert show_time(instant(str(entry["at"])), zone) in read
+    assert "free-running" in read
+    since = registry("privacy", "movements", holder, "--purpose", "complaint 16", "--from", today, "--json")
+    assert since.document["movements"] == []
+    told = registry.done("why", entry["seq"])
+    assert f"It happened at {then:%Y-%m-%d} 12:34:56" in told
+    assert "by the gate's free-running clock." in told
+    page = tmp_path / "own.html"
+    registry.done("privacy", "export", holder, "--out", page, "--purpose", "asked for it")
+    (own,) = json.loads(page.with_suffix(".json").read_bytes())["movements"]
+    assert own["happened"] == entry["gate_at"]
+    for when in (then, instant(str(entry["at"])).astimezone(zone)):
+        assert f"{when:%Y-%m-%d %H:%M:%S}</time>" in page.read_text("utf-8")
 
 
 def test_a_span_that_is_none_is_refused_before_it_is_a_look_up(registry: Registry):

@@ -1,11 +1,20 @@
 """`gatekeeper watch` and the live feed: where it begins, what a line says, and how it waits for a database that is away."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from rich.console import Console
 
 from gatekeeper.adapters.vault import PostgresKeyVault
 from gatekeeper.cli import talk
@@ -14,13 +23,16 @@ from gatekeeper.cli.people.names import Names
 from gatekeeper.cli.talk import zone_name
 from gatekeeper.core.audit import FORGOTTEN, NOBODY, Kind
 from gatekeeper.embedded import EmbeddedPostgres
-from gatekeeper.model.ids import SiteId
+from gatekeeper.model.ids import AccessPointId, SiteId
+from gatekeeper.model.messages import StatusKind
 from gatekeeper.service.sealed import seal_name
 from tests.integration.cli_hold import Hold
 from tests.support.commands import said_next
 from tests.support.databases import temporary_database
 from tests.support.fort import SERGEANT, Fort
 from tests.support.proxy import FaultProxy
+from tests.support.sites import SmallSite
+from tests.support.transcripts import entry
 
 pytestmark = pytest.mark.integration
 
@@ -84,7 +96,8 @@ def test_who_only_looks_needs_no_vault_and_is_told_that_it_holds_the_names(
 
 
 def _line(kind: str, *, name: str | None = None, at: datetime = NOON, **entry: Any) -> FeedLine:
-    return FeedLine(seq=1234, at=at, kind=kind, entry=entry, holder=None, name=name)
+    body = {"kind": kind, **entry} if entry else {}
+    return FeedLine(seq=1234, at=at, kind=kind, entry=body, holder=None, name=name)
 
 
 LINES: dict[str, tuple[FeedLine, str]] = {
@@ -129,8 +142,66 @@ LINES: dict[str, tuple[FeedLine, str]] = {
         "  1234 12:00:00 lockdown.changed  -                    site off",
     ),
     "a gate": (
-        _line("gate.status", gate="front", status="tampered"),
-        "  1234 12:00:00 gate.status       -                    front tampered",
+        _line("gate.status", gate="front", status="online"),
+        "  1234 12:00:00 gate.status       -                    front online",
+    ),
+    "a gate that speaks of a door": (
+        _line("gate.status", gate="front", status="exit_requested", **{"from": "yard", "to": "outside"}),
+        "  1234 12:00:00 gate.status       -                    yard -> outside exit-requested",
+    ),
+    "tampering": (
+        _line("gate.status", gate="front", status="tamper", **{"from": "outside", "to": "yard"}),
+        "  1234 12:00:00 gate.status       -                    ALARM outside -> yard tamper",
+    ),
+    "a forced door": (
+        _line("passage.forced", alarm=True, **{"from": "outside", "to": "yard"}),
+        "  1234 12:00:00 passage.forced    -                    ALARM outside -> yard",
+    ),
+    "a door that is held open, in a log of before": (
+        _line("passage.held-open", **{"from": "outside", "to": "yard"}),
+        "  1234 12:00:00 passage.held-open -                    ALARM outside -> yard",
+    ),
+    "a revoked badge": (
+        _line("access.denied", alarm=True, reason="denied-level", **{"from": "outside", "to": "yard"}),
+        "  1234 12:00:00 access.denied     -                    ALARM outside -> yard denied-level",
+    ),
+    "what was told hours later": (
+        _line(
+            "access.offline-granted",
+            gate_at="2026-06-03T01:30:00.000000Z",
+            clock="synchronised",
+            at=datetime(2026, 6, 3, 9, 29, 27, tzinfo=UTC),
+            **{"from": "outside", "to": "yard"},
+        ),
+        (
+            "2026-06-03 +02:00\n"
+            "  1234 03:30:00 access.offline-granted -                    outside -> yard (told 11:29:27)"
+        ),
+    ),
+    "what was told on another day, by a clock that nobody set": (
+        _line(
+            "passage.forced",
+            alarm=True,
+            gate_at="2026-06-02T21:30:00.000000Z",
+            clock="free_running",
+            at=datetime(2026, 6, 3, 9, 29, 27, tzinfo=UTC),
+            **{"from": "outside", "to": "yard"},
+        ),
+        (
+            "2026-06-03 +02:00\n"
+            "  1234 23:30:00 passage.forced    -                    ALARM outside -> yard "
+            "(on 2026-06-02 +02:00, by the gate's own clock, told 11:29:27)"
+        ),
+    ),
+    "what was told at once": (
+        _line(
+            "passage.taken",
+            gate_at="2026-06-03T09:29:22.000000Z",
+            clock="free_running",
+            at=datetime(2026, 6, 3, 9, 29, 27, tzinfo=UTC),
+            **{"from": "outside", "to": "yard"},
+        ),
+        "2026-06-03 +02:00\n  1234 11:29:22 passage.taken     -                    outside -> yard",
     ),
     "an entry that cannot be read": (
         _line("access.granted"),
@@ -194,8 +265,67 @@ def test_another_day_is_said_once(capsys: pytest.CaptureFixture[str]):
     for second in range(3):
         screen.show(_line("gate.hello", at=last + timedelta(seconds=second), gate="front"))
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if "gate" not in line] == ["2026-06-03", "2026-06-04"]
+    assert [line for line in lines if "gate" not in line] == ["2026-06-03 +02:00", "2026-06-04 +02:00"]
     assert [line[7:15] for line in lines if "gate" in line] == ["23:59:59", "00:00:00", "00:00:01"]
+
+
+@pytest.mark.parametrize("kind", StatusKind)
+def test_every_status_is_told_by_its_name_and_marked_where_it_is_an_alarm(
+    kind: StatusKind, capsys: pytest.CaptureFixture[str]
+):
+    site = SmallSite()
+    recorded = site.recorded(site.status("front", kind, access_point=AccessPointId("front-in")))
+    public = dict(entry(recorded).public)
+    Screen(CEST).show(_line("gate.status", **public))
+    told = capsys.readouterr().out.rstrip("\n")
+    assert told.endswith(f" outside -> yard {kind.name.lower().replace('_', '-')}")
+    assert (" ALARM " in told) is bool(recorded.alarms)
+
+
+def test_an_alarm_stands_out_in_colour_too(monkeypatch: pytest.MonkeyPatch):
+    drawn = io.StringIO()
+    monkeypatch.setattr(
+        "gatekeeper.cli.host.feed.out",
+        Console(file=drawn, force_terminal=True, color_system="standard", width=200, highlight=False),
+    )
+    for status in ("online", "tamper"):
+        Screen(CEST).show(_line("gate.status", gate="front", status=status))
+    plain, alarm = drawn.getvalue().splitlines()
+    assert ("\x1b[" in plain, alarm.startswith("\x1b[1;31m")) == (False, True)
+
+
+def test_where_the_clock_goes_back_the_hour_that_comes_twice_is_told_apart(
+    capsys: pytest.CaptureFixture[str],
+):
+    screen = Screen(ZoneInfo("Europe/Amsterdam"))
+    for hour in (0, 1):
+        at = datetime(2026, 10, 25, hour, 30, tzinfo=UTC)
+        screen.show(_line("gate.hello", at=at, gate="front"))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "gate" not in line] == ["2026-10-25 +02:00", "2026-10-25 +01:00"]
+    assert [line[7:15] for line in lines if "gate" in line] == ["02:30:00", "02:30:00"]
+
+
+def test_a_watch_speaks_the_time_of_its_site_wherever_it_is_looked_at(hold: Hold):
+    for folder, clock in ((hold.data, "Europe/Amsterdam"), (hold.data / "none", "this machine, NZ")):
+        with _watching(hold, folder) as told:
+            assert told.startswith(f"{hold.site}: from entry 10 on; times are by the clock of {clock}"), told
+
+
+@contextmanager
+def _watching(hold: Hold, folder: Path) -> Iterator[str]:
+    """A watch on a machine of New Zealand, by the first thing that it says."""
+    words = ("watch", "--site", hold.site, "--data", folder, "--dsn", hold.dsn, "--vault-dsn", hold.vault_dsn)
+    command = [sys.executable, "-c", "from gatekeeper.cli import main; main()", *map(str, words)]
+    environment = os.environ | {"TZ": "Pacific/Auckland"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stderr is not None
+            yield process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
@@ -223,7 +353,7 @@ def test_a_table_stays_whole_on_a_narrow_screen(
     assert len(wide) == len(narrow)
     for line, cut in zip(wide[1:-1], narrow[1:-1], strict=True):
         assert line.split()[0] == cut.split()[0]
-        assert line.split()[-3:] == cut.split()[-3:], "when, and how sure that is, is told in full"
+        assert line.split()[-4:] == cut.split()[-4:], "when, and how sure that is, is told in full"
         assert "…" in cut
 
 
@@ -250,6 +380,9 @@ async def test_entries_come_as_they_are_committed_with_the_names_of_their_people
     assert first.document() == {
         "seq": 1,
         "entry": first.entry,
+        "happened": first.entry["at"],
+        "happened_by": "log",
+        "alarm": False,
         "holder": "sergeant",
         "name": "Wim Visser",
     }

@@ -63,7 +63,7 @@ def test_columns_have_types_where_that_is_natural():
     assert table.column_names == list(COLUMNS)
     for name, kind in zip(table.column_names, table.schema.types, strict=True):
         match name:
-            case "at":
+            case "at" | "happened":
                 assert kind == pa.timestamp("us", tz="UTC")
             case "alarm":
                 assert kind == pa.bool_()
@@ -72,7 +72,8 @@ def test_columns_have_types_where_that_is_natural():
 
 
 def test_cells_are_read_as_what_they_are_and_null_where_they_are_not():
-    good = _row(index="7", seq="12", at="2026-06-03T10:00:01.000002Z", alarm="yes", grant="0", reason="=1+1")
+    then, later = "2026-06-03T02:15:00.500000Z", "2026-06-03T10:00:01.000002Z"
+    good = _row(index="7", seq="12", at=later, alarm="yes", grant="0", reason="=1+1", happened=then)
     empty = _row()
     bad = _row(index="-1", seq="9" * 19, at="today", alarm="no", assurance="\u0662", grant="2 ")
     zoneless = _row(at="2026-06-03T10:00:01")
@@ -80,7 +81,7 @@ def test_cells_are_read_as_what_they_are_and_null_where_they_are_not():
     first, *others = table.to_pylist()
     told = {name: value for name, value in first.items() if value is not None}
     assert {name: as_cell(name, value) for name, value in told.items()} == {
-        "index": "7", "seq": "12", "at": "2026-06-03T10:00:01.000002Z", "alarm": "yes", "grant": "0", "reason": "=1+1",
+        "index": "7", "seq": "12", "at": later, "alarm": "yes", "grant": "0", "reason": "=1+1", "happened": then,
     }  # fmt: skip
     for other in others:
         assert set(other.values()) == {None}

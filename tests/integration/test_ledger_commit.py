@@ -395,7 +395,7 @@ async def test_a_commit_cut_between_the_log_and_the_state_beside_it_leaves_neith
     written = fort.pen.write(3).holding(
         writes=Writes(
             documents=[("policy", 0, b"a policy")],
-            badge_states=[(BadgeId(f"{1:032x}"), BadgeState.LOST, frozenset({SCHOOL}))],
+            badge_states=[(BadgeId(f"{1:032x}"), BadgeState.LOST, frozenset({SCHOOL}), None)],
         )
     )
     before = await fort.everything()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -269,10 +269,11 @@ async def test_what_has_become_of_a_badge_is_kept(state: BadgeState, fort: Fort)
     issued = StoredBadge(record=record, tenant=TenantId("army"), holder=SERGEANT, card=None)
     await fort.commit(fort.pen.write(1).holding(writes=Writes(badges=[issued])))
     stopped_by = frozenset({SCHOOL, ARMY}) if state is BadgeState.SUSPENDED else frozenset()
-    written = Writes(badge_states=[(record.id, state, stopped_by)])
+    stopped_at = None if state is BadgeState.ACTIVE else datetime(2026, 6, 3, 8, 0, 0, 250_000, UTC)
+    written = Writes(badge_states=[(record.id, state, stopped_by, stopped_at)])
     await fort.commit(fort.pen.write(1).holding(writes=written))
     assert [badge.record for badge in (await _load(fort)).badges] == [
-        replace(record, state=state, stopped_by=stopped_by)
+        replace(record, state=state, stopped_by=stopped_by, stopped_at=stopped_at)
     ]
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gatekeeper.core.audit import Kind, canonical_json, commitment, timestamp
 from gatekeeper.core.export import (
+    COLUMNS,
     EVERYTHING,
     Absent,
     Counts,
@@ -92,7 +93,10 @@ def log_of(count: int, *, forgotten: Callable[[int], bool] = lambda _index: Fals
             "access_point": DOORS[index // 3 % 2], "gate": "front", "tenant": "school", "reason": 11,
             "reasons": [11, 12], "alarm": index % 7 == 0, "assurance": 2, **({"more": more} if more else {}),
         }  # fmt: skip
-        if kind is not Kind.PASSAGE_TAKEN:
+        if kind is Kind.PASSAGE_TAKEN:
+            # Told eight hours later, by a gate that had no link.
+            body |= {"gate_at": timestamp(NOON + timedelta(seconds=index, hours=-8)), "clock": "free_running"}
+        else:
             personal = canonical_json(
                 {"salt": f"{index:032x}", "holder": f"h-{index % 4}", "badge": f"{index % 4:032x}"}
             )
@@ -119,6 +123,8 @@ class Asked:
     stamp: bytes | None = None
     expired: int = 0
     """So many leaves at the log's beginning have expired."""
+    columns: int = len(COLUMNS)
+    """How many columns the table has; bundles of before have fewer."""
     told_by: tuple[int, int] | None = (400, 420)
     stamped: int | None = None
     """The size of the older checkpoint that the stamp is over."""
@@ -165,6 +171,7 @@ def bundle_of(log: Log, asked: Asked) -> Made:
         until=until, selection=asked.selection, openings=asked.openings, csv=asked.csv, parquet=False,
         export=export, written=timestamp(log.at(size)), program="gatekeeper 0", key=key if asked.names_key else None,
         expired=Expiry(entries=asked.expired - start, told_by=asked.told_by) if asked.expired > start else None,
+        columns=asked.columns,
     )  # fmt: skip
     segments, counts = _segments(log, manifest, reader)
     manifest = manifest.counted(counts)
@@ -328,7 +335,8 @@ def _segments(log: Log, manifest: Manifest, reader: TileHashes) -> tuple[dict[st
         if manifest.openings:
             members[member_name("openings", segment, "jsonl")] = b"".join(line + b"\n" for line in openings)
         if manifest.csv is not None:
-            members[member_name("csv", segment, "csv")] = (heading(manifest.csv) + "".join(rows)).encode()
+            table = heading(manifest.csv, manifest.columns) + "".join(rows)
+            members[member_name("csv", segment, "csv")] = table.encode()
         total += counts
     return members, total
 
@@ -368,7 +376,7 @@ def _lines(log: Log, manifest: Manifest, start: int, end: int, reader: TileHashe
         if opening is not None:
             openings.append(opening_line(index, part))
         if manifest.csv is not None:
-            rows.append(rows_of(manifest.csv, [(index, body, opening)]))
+            rows.append(rows_of(manifest.csv, [(index, body, opening)], manifest.columns))
     counts = Counts(
         entries=entries, withheld=withheld, personal=personal, openings=len(openings), rows=len(rows)
     )

@@ -536,7 +536,7 @@ async def _write(connection: Any, site: SiteId, writes: Writes) -> None:
     await connection.executemany(_queries.put_badge, [_badge_row(site, badge) for badge in writes.badges])
     await connection.executemany(
         _queries.set_badge_state,
-        [(site, badge, state.value, sorted(by)) for badge, state, by in writes.badge_states],
+        [(site, badge, state.value, sorted(by), at) for badge, state, by, at in writes.badge_states],
     )
     await connection.executemany(
         _queries.put_operator, [(site, one.id, one.tenant, one.document) for one in writes.operators]
@@ -602,6 +602,7 @@ def _badge_row(site: SiteId, badge: StoredBadge) -> tuple[Any, ...]:
         technology,
         number,
         sorted(badge.record.stopped_by),
+        badge.record.stopped_at,
     )
 
 
@@ -635,6 +636,7 @@ def _badge(row: Any) -> StoredBadge:
             token=row["token"],
             state=BadgeState(row["state"]),
             stopped_by=frozenset(row["stopped_by"]),
+            stopped_at=row["stopped_at"],
         ),
         tenant=row["tenant"],
         holder=row["holder"],

@@ -23,6 +23,7 @@ from gatekeeper.cli.talk import json_line, progress, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.audit import FORGOTTEN, NOBODY
 from gatekeeper.core.flow import Flow
+from gatekeeper.core.happened import happened
 from gatekeeper.model.ids import AccessPointId, HolderId, SiteId
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.administration.instants import show_time
@@ -166,6 +167,9 @@ async def _why(settings: Settings, seq: int, purpose: str | None, json_output: b
         alert_states=() if policy is None else policy.alert_states,
     )
     out.print(f"Entry {seq}: {body['kind']}, {show_time(entry.at, words.zone)} ({words.zone.key}).")
+    then = happened(body, logged=entry.at)
+    if then.is_late:
+        out.print(f"It happened at {show_time(then.at, words.zone)}, by the gate's {then.clock} clock.")
     _section("reasons", words.reasons(body))
     _section("in the open", words.in_the_open(body))
     if hidden:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import orjson
@@ -12,7 +12,9 @@ from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.cli.log.following import followed
 from gatekeeper.cli.people.names import Names
 from gatekeeper.cli.talk import data as out
-from gatekeeper.core.audit import FORGOTTEN, NOBODY
+from gatekeeper.core.audit import FORGOTTEN, NOBODY, timestamp
+from gatekeeper.core.export.feeds import is_alarm
+from gatekeeper.core.happened import Clock, Happened, happened
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.ports import StoredEntry
 from gatekeeper.service.words import shown
@@ -31,9 +33,28 @@ class FeedLine:
     holder: HolderId | None
     name: str | None
 
+    @property
+    def happened(self) -> Happened:
+        """When what it tells of happened, which may be long before it was logged."""
+        return happened(self.entry, logged=self.at)
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether somebody must look at it at once."""
+        return is_alarm(self.kind, self.entry)
+
     def document(self) -> dict[str, Any]:
         """The line as JSON."""
-        return {"seq": self.seq, "entry": self.entry, "holder": self.holder, "name": self.name}
+        then = self.happened
+        return {
+            "seq": self.seq,
+            "entry": self.entry,
+            "happened": timestamp(then.at),
+            "happened_by": then.clock.value,
+            "alarm": self.is_alarm,
+            "holder": self.holder,
+            "name": self.name,
+        }
 
 
 class Feed:
@@ -88,49 +109,67 @@ _COLOURS = {
     "access.denied": "red",
     "access.offline-granted": "green",
     "access.offline-denied": "red",
-    "passage.forced": "bold red",
-    "gate.silent": "bold red",
 }
+_ALARM = "bold red"
 _BESIDE = " " * 16
 _LONGEST_VALUE = 16
 
 
 class Screen:
-    """Shows lines of the feed, all in one time zone: who, where, granted or denied, and why."""
+    """Shows lines of the feed, all in one time zone: when it happened, who, where, granted or denied, and why.
+
+    Lines come as the log was told. What happened long before has the time of then, and beside it when it was told.
+    """
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._day = datetime.now(zone).date()
+        self._day = _day(datetime.now(zone))
 
     def show(self, line: FeedLine) -> None:
         """Show an entry on one line, or on two where the screen is too narrow for its reasons."""
-        at = line.at.astimezone(UTC).astimezone(self._zone)
-        self._turn_to(at.date())
-        who = shown(line.name or "-")
-        head = (
-            f"{line.seq:>6} {at:%H:%M:%S} {shown(line.kind):<17} {who:<20.20} {_where(line.entry)}".rstrip()
-        )
-        why = _why(line.entry)
+        then = line.happened
+        at, told = (one.astimezone(UTC).astimezone(self._zone) for one in (then.at, then.logged))
+        self._turn_to(_day(told))
+        who, alarm = shown(line.name or "-"), "ALARM " if line.is_alarm else ""
+        head = f"{line.seq:>6} {at:%H:%M:%S} {shown(line.kind):<17} {who:<20.20} {alarm}{_where(line.entry)}"
+        head = head.rstrip()
+        why = " ".join(filter(None, (_why(line.entry), _told(then, at, told) if then.is_late else "")))
         text = f"{head} {why}".rstrip()
         if why and len(text) > out.width:
             text = f"{head}\n{_BESIDE}{why}"
-        out.print(text, style=_COLOURS.get(line.kind, ""), markup=False)
+        out.print(text, style=_ALARM if alarm else _COLOURS.get(line.kind, ""), markup=False)
 
-    def _turn_to(self, day: date) -> None:
-        """Times have no date on a line; the day is said when it is another than the one before."""
+    def _turn_to(self, day: str) -> None:
+        """Times have no date and no offset on a line; both are said when they are others than before."""
         if day != self._day:
-            out.print(f"{day:%Y-%m-%d}", style="dim")
+            out.print(day, style="dim", markup=False)
             self._day = day
 
 
+def _day(at: datetime) -> str:
+    """The date of a time by the clock that shows it, and that clock's offset."""
+    offset = f"{at:%z}"
+    return f"{at:%Y-%m-%d} {offset[:3]}:{offset[3:5]}"
+
+
+def _told(then: Happened, at: datetime, told: datetime) -> str:
+    """When the log was told, what day it happened where that is another, and by whose clock where nobody set that."""
+    day = f"on {_day(at)}" if _day(at) != _day(told) else ""
+    clock = "by the gate's own clock" if then.clock is Clock.FREE_RUNNING else ""
+    return f"({', '.join(filter(None, (day, clock, f'told {told:%H:%M:%S}')))})"
+
+
 def _where(entry: Mapping[str, Any]) -> str:
+    status = shown(entry["status"]).replace("_", "-") if "status" in entry else ""
+    return f"{_place(entry)} {status}".strip()
+
+
+def _place(entry: Mapping[str, Any]) -> str:
     match entry:
         case {"from": source, "to": target}:
             return f"{_short(source)} -> {_short(target)}"
         case {"scope": scope, "on": on}:
             return f"{shown(scope)} {'on' if on else 'off'}"
-        case {"gate": gate, "status": status}:
-            return f"{shown(gate)} {shown(status)}"
         case {"gate": gate}:
             return shown(gate)
         case _:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.app import site_folder, the_site
 from gatekeeper.cli.host.feed import Feed, Screen
+from gatekeeper.cli.host.site_clock import clock_named, clock_watched
 from gatekeeper.cli.log.following import log_size
 from gatekeeper.cli.options import (
     Data,
@@ -23,12 +25,13 @@ from gatekeeper.cli.options import (
 from gatekeeper.cli.people.names import Names
 from gatekeeper.cli.serve import stop_signal
 from gatekeeper.cli.talk import data as out
-from gatekeeper.cli.talk import json_line, local_zone, say, table, zone_name
+from gatekeeper.cli.talk import json_line, say, table
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.policy_document import PolicyRefused, read_policy
 from gatekeeper.core.trust import TrustRefused, read_trust
 from gatekeeper.model.ids import SiteId, ZoneId
 from gatekeeper.model.policy import compile_policy
+from gatekeeper.service.administration.instants import show_time
 from gatekeeper.service.words import counted, shown
 
 __all__ = ["presence", "watch"]
@@ -49,7 +52,7 @@ def presence(
 async def _presence(settings: Settings, zone: str | None, json_output: bool) -> None:
     site = the_site(settings)
     async with looking_databases(settings) as (dsn, vault_dsn), PostgresReading.opened(dsn) as reading:
-        inside = await _inside(settings, reading, site)
+        inside, times = await _inside(settings, reading, site)
         if zone is not None and zone not in inside:
             raise SettingError(f"The site has no zone {zone}; it has {', '.join(sorted(inside))}.")
         zones = None if zone is None else sorted(inside[ZoneId(zone)])
@@ -61,7 +64,6 @@ async def _presence(settings: Settings, zone: str | None, json_output: bool) -> 
         present = [{**asdict(row), "name": names.get(row.holder)} for row in rows]
         json_line({"site": site, "cursor": size, "present": present})
         return
-    times = local_zone()
     table(
         ("zone", "name", "holder", "tenant", "since", "how sure"),
         [
@@ -70,7 +72,7 @@ async def _presence(settings: Settings, zone: str | None, json_output: bool) -> 
                 shown(names.get(row.holder, "-")),
                 row.holder,
                 row.tenant or "-",
-                f"{row.since.astimezone(times):%Y-%m-%d %H:%M:%S}",
+                show_time(row.since, times),
                 row.quality,
             )
             for row in rows
@@ -78,15 +80,15 @@ async def _presence(settings: Settings, zone: str | None, json_output: bool) -> 
         yielding=("name", "tenant"),
     )
     out.print(
-        f"{counted(len(rows), 'person', 'people')}; as of entry {size}; times are {zone_name(times)}.",
+        f"{counted(len(rows), 'person', 'people')}; as of entry {size}; times are {clock_named(times)}.",
         style="dim",
     )
 
 
 async def _inside(
     settings: Settings, reading: PostgresReading, site: SiteId
-) -> Mapping[ZoneId, frozenset[ZoneId]]:
-    """Which zones lie in which, by the policy in force."""
+) -> tuple[Mapping[ZoneId, frozenset[ZoneId]], ZoneInfo]:
+    """Which zones lie in which, and the site's time zone, by the policy in force."""
     trust_list, policy = await reading.document(site, "trust"), await reading.document(site, "policy")
     if trust_list is None or policy is None:
         raise SettingError(f"The database holds no site {site}.")
@@ -96,7 +98,8 @@ async def _inside(
     written = read_policy(policy, trust=trust)
     if isinstance(written, PolicyRefused):
         raise SettingError(f"The policy is not believed: {written.code.sentence}")
-    return compile_policy(written.written, agreements=trust.agreements, sources=(policy,)).inside
+    compiled = compile_policy(written.written, agreements=trust.agreements, sources=(policy,))
+    return compiled.inside, compiled.timetable.time_zone
 
 
 def watch(
@@ -124,9 +127,10 @@ async def _watch(settings: Settings, since: int | None, json_output: bool) -> No
         cursor = size if since is None else since
         feed, screen = Feed(dsn, site, names=Names(vault_dsn, site), persons_from=size), None
         if not json_output:
-            times = local_zone()
+            async with PostgresReading.opened(dsn) as reading:
+                times = await clock_watched(reading, settings, site)
             screen = Screen(times)
-            say(f"{site}: from entry {cursor} on; times are {zone_name(times)}. Ctrl-C ends.")
+            say(f"{site}: from entry {cursor} on; times are {clock_named(times)}. Ctrl-C ends.")
         async for line in feed.lines(since=cursor, stop=stop):
             if screen is None:
                 json_line(line.document())

@@ -1,6 +1,6 @@
 """Times at a command, typed and shown: by the clock of the site that they are about, as its policy in force says."""
 
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -9,12 +9,23 @@ import typer
 from gatekeeper.adapters.postgres import PostgresReading
 from gatekeeper.cli.host.believed import policy_in_force
 from gatekeeper.cli.host.signing import believed
+from gatekeeper.cli.talk import local_zone, zone_name
 from gatekeeper.config import SettingError, Settings
 from gatekeeper.core.trust import Trust
 from gatekeeper.model.ids import SiteId
+from gatekeeper.service.administration.folder import SiteFolderError
 from gatekeeper.service.administration.instants import read_instant
 
-__all__ = ["FromOption", "ToOption", "clock_shown", "instant_typed", "site_clock", "span_typed"]
+__all__ = [
+    "FromOption",
+    "ToOption",
+    "clock_named",
+    "clock_shown",
+    "clock_watched",
+    "instant_typed",
+    "site_clock",
+    "span_typed",
+]
 
 FromOption = Annotated[
     str | None,
@@ -37,6 +48,25 @@ async def clock_shown(reading: PostgresReading, settings: Settings, site: SiteId
     """The time zone in which a site's times are shown. Raises SettingError."""
     trust, _ = await believed(reading, settings, site)
     return await site_clock(reading, site, trust=trust)
+
+
+async def clock_watched(reading: PostgresReading, settings: Settings, site: SiteId) -> tzinfo:
+    """The time zone of a site, or where its folder is not at hand or not to be believed that of the person's own clock."""
+    try:
+        return await clock_shown(reading, settings, site)
+    except (SettingError, SiteFolderError, OSError):
+        return local_zone()
+
+
+def clock_named(zone: tzinfo) -> str:
+    """By which clock times are shown, for a sentence about them."""
+    match zone:
+        case ZoneInfo():
+            return f"by the clock of {zone.key}"
+        case timezone():
+            return f"by the clock of this machine, {zone_name(zone)}"
+        case _:
+            raise TypeError("a time zone without a name")
 
 
 def instant_typed(option: str, text: str, zone: ZoneInfo, *, ends: bool) -> datetime:

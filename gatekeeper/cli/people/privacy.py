@@ -80,7 +80,10 @@ def movements(
     *,
     settings: Settings,
 ) -> None:
-    """Show where somebody was, and wanted to be; that you looked, and what for, stands in the log first."""
+    """Show where somebody was, and wanted to be; that you looked, and what for, stands in the log first.
+
+    --from and --to ask when it happened; what a gate told later says when, beside it.
+    """
     why, site = one_line("--purpose", purpose), the_site(settings)
     seq, found, zone = run(_movements(settings, site, HolderId(holder), why, (since, until)))
     if json_output:
@@ -90,14 +93,16 @@ def movements(
     rows = [
         (
             one.seq,
-            show_time(one.at, zone),
+            show_time(one.happened.at, zone),
+            show_time(one.at, zone) if one.happened.is_late else "",
+            one.happened.clock if one.happened.is_late else "",
             one.kind,
             one.body.get("access_point", ""),
             one.body.get("reason", ""),
         )
         for one in found
     ]
-    table(("entry", "at", "what", "where", "why"), rows)
+    table(("entry", "happened", "told", "by the clock", "what", "where", "why"), rows)
     say(f"{counted(len(found), 'entry', 'entries')}; times are by the clock of {zone.key}.")
 
 
@@ -117,8 +122,8 @@ async def _movements(
             entry
             async for entry in entries_of(reading, vault_dsn, site, holder)
             if is_movement(entry.kind)
-            and (begins is None or begins <= entry.at)
-            and (ends is None or entry.at < ends)
+            and (begins is None or begins <= entry.happened.at)
+            and (ends is None or entry.happened.at < ends)
         ]
         return seq, found, zone
 

@@ -31,13 +31,14 @@ from gatekeeper.core.export.manifest import (
 from gatekeeper.core.export.proofs import EarlierCheckpoint, Proofs, proofs_document, read_proofs
 from gatekeeper.core.export.segments import SEGMENT, Segment, member_name, segments_of
 from gatekeeper.core.export.selection import EVERYTHING, Selection
-from gatekeeper.core.export.table import COLUMNS, Dialect, Told, cells_of, heading, rows_of
+from gatekeeper.core.export.table import COLUMNS, FORMER, Dialect, Told, cells_of, heading, rows_of
 from gatekeeper.core.export.words import bewijst, proves
 
 __all__ = [
     "COLUMNS",
     "EVERYTHING",
     "FORMAT",
+    "FORMER",
     "GAP_STARTS",
     "OPENING_START",
     "SEGMENT",

@@ -13,7 +13,7 @@ import orjson
 
 from gatekeeper.core.audit import canonical_json, timestamp
 from gatekeeper.core.export.selection import Selection
-from gatekeeper.core.export.table import Dialect
+from gatekeeper.core.export.table import COLUMNS, FORMER, Dialect
 from gatekeeper.core.log_export import AtDoor, is_tree
 from gatekeeper.model.ids import HolderId, SiteId, is_name
 from gatekeeper.model.trees import checkpoint_origin
@@ -92,6 +92,8 @@ class Manifest:
     counts: Counts = Counts()
     key: str | None = None
     """The verifier key with which the log signs this tree's checkpoints, as the log says."""
+    columns: int = len(COLUMNS)
+    """How many columns the CSV has, where there is one: bundles of before have fewer."""
 
     def __post_init__(self) -> None:
         """Let no manifest exist whose numbers lie in no order."""
@@ -104,6 +106,8 @@ class Manifest:
             )
         if not 0 <= self.export.index < self.size or len(self.root) != HASH_SIZE:
             raise ValueError("The export's own entry lies in the tree, whose root has 32 bytes.")
+        if self.columns not in {FORMER, len(COLUMNS)}:
+            raise ValueError("A table has the columns of now, or those that it had before.")
         if self.begins > last:
             raise ValueError("No more can have expired than was asked for.")
 
@@ -155,6 +159,7 @@ def manifest_document(manifest: Manifest) -> bytes:
             "program": manifest.program,
             "key": manifest.key,
             **_expiry_document(manifest.expired),
+            **({} if manifest.csv is None or manifest.columns == FORMER else {"columns": manifest.columns}),
         }
     )
 
@@ -197,6 +202,7 @@ def _manifest(found: Mapping[str, Any]) -> Manifest:
         program=found["program"],
         key=None if found["key"] is None else _text(found["key"]),
         expired=_expiry(found["expired"]) if "expired" in found else None,
+        columns=found.get("columns", len(COLUMNS) if found["csv"] is None else FORMER),
     )
 
 
@@ -222,6 +228,7 @@ def _numbers(found: Mapping[str, Any]) -> list[Any]:
         found["export"]["index"],
         found["export"]["seq"],
         *_expired_numbers(found.get("expired")),
+        found.get("columns", FORMER),
     ]
 
 

@@ -1,7 +1,8 @@
 """Entries as rows of a table, in the two dialects of CSV that people open: RFC 4180's and Dutch Excel's.
 
 A row follows from an entry and its opening alone, so that whoever verifies a bundle makes the table anew and compares the
-bytes. A cell that a spreadsheet would take for a formula has an apostrophe before it.
+bytes. A cell that a spreadsheet would take for a formula has an apostrophe before it. Columns are added at the end: a bundle of
+before has the first ones, and is checked by these.
 """
 
 import re
@@ -9,7 +10,10 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-__all__ = ["COLUMNS", "Dialect", "Told", "cells_of", "heading", "rows_of"]
+from gatekeeper.core.audit import instant
+from gatekeeper.core.happened import happened, tells_when
+
+__all__ = ["COLUMNS", "FORMER", "Dialect", "Told", "cells_of", "heading", "rows_of"]
 
 COLUMNS: Final = (
     "index",
@@ -32,7 +36,10 @@ COLUMNS: Final = (
     "holder",
     "badge",
     "personal",
+    "happened",
 )
+FORMER: Final = 20
+"""So many columns had the tables of bundles whose manifest does not count them."""
 _KOLOMMEN: Final = (
     "index",
     "volgnummer",
@@ -54,8 +61,10 @@ _KOLOMMEN: Final = (
     "houder",
     "pas",
     "persoonlijk",
+    "gebeurd (UTC)",
 )
 _TOLD: Final = COLUMNS[1:17]
+_TIMES: Final = (COLUMNS.index("at"), COLUMNS.index("happened"))
 _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
 _BOM: Final = "\ufeff"
 
@@ -80,11 +89,11 @@ _SUSPECT: Final = '"\t@'
 _QUOTED: Final = {dialect: re.compile(rf'[{dialect.separator}"\r\n]') for dialect in Dialect}
 
 
-def heading(dialect: Dialect) -> str:
+def heading(dialect: Dialect, columns: int = len(COLUMNS)) -> str:
     """The first line of a table, with its end."""
     if dialect is Dialect.EXCEL_NL:
-        return _BOM + ";".join(_KOLOMMEN) + "\r\n"
-    return ",".join(COLUMNS) + "\r\n"
+        return _BOM + ";".join(_KOLOMMEN[:columns]) + _END
+    return ",".join(COLUMNS[:columns]) + _END
 
 
 def cells_of(index: int, body: Mapping[str, Any], opening: Mapping[str, Any] | None) -> list[str]:
@@ -108,32 +117,34 @@ def cells_of(index: int, body: Mapping[str, Any], opening: Mapping[str, Any] | N
         holder if type(holder) is str else _told(holder),
         badge if type(badge) is str else _told(badge),
         personal,
+        _happened(body),
     ]
 
 
-def rows_of(dialect: Dialect, entries: Iterable[Told]) -> str:
+def rows_of(dialect: Dialect, entries: Iterable[Told], columns: int = len(COLUMNS)) -> str:
     """The lines of entries, each with its end."""
-    excel = dialect is Dialect.EXCEL_NL
     separator = dialect.separator
-    table = [cells_of(*entry) for entry in entries]
-    if excel:
+    table = [cells_of(*entry)[:columns] for entry in entries]
+    if dialect is Dialect.EXCEL_NL:
+        times = [place for place in _TIMES if place < columns]
         for cells in table:
-            cells[2] = cells[2][:19].replace("T", " ")
+            for place in times:
+                cells[place] = cells[place][:19].replace("T", " ")
     rows = _END.join([*map(separator.join, table), ""])
-    if _is_suspect(rows, separator, len(table)):
+    if _is_suspect(rows, separator, len(table), columns):
         rows = _END.join(
             [*(separator.join([_spelled(dialect, cell) for cell in cells]) for cells in table), ""]
         )
     return rows
 
 
-def _is_suspect(rows: str, separator: str, count: int) -> bool:
+def _is_suspect(rows: str, separator: str, count: int, columns: int) -> bool:
     """Whether a cell may have to be quoted or guarded. Most hold nothing of the kind, and this is told of many rows at once.
 
     The first cell of each is a number.
     """
     return (
-        rows.count(separator) != count * (len(COLUMNS) - 1) or rows.count("\r") != count or rows.count("\n") != count
+        rows.count(separator) != count * (columns - 1) or rows.count("\r") != count or rows.count("\n") != count
         or any(one in rows for one in _SUSPECT) or any(separator + one in rows for one in "=+-")
     )  # fmt: skip
 
@@ -143,6 +154,19 @@ def _spelled(dialect: Dialect, cell: str) -> str:
     if _QUOTED[dialect].search(guarded):
         return '"' + guarded.replace('"', '""') + '"'
     return guarded
+
+
+def _happened(body: Mapping[str, Any]) -> str:
+    """When what an entry tells of happened, as it is spelled in entries."""
+    at = body.get("at")
+    if not tells_when(body) or type(at) is not str:
+        return _told(at)
+    try:
+        logged = instant(at)
+    except ValueError:
+        return at
+    # What is believed of a gate's clock is in the one spelling of times already.
+    return at if happened(body, logged=logged).at == logged else _told(body["gate_at"])
 
 
 def _told(found: Any) -> str:

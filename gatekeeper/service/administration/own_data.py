@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from gatekeeper.core.audit import Kind
+from gatekeeper.core.audit import Kind, timestamp
+from gatekeeper.core.happened import Happened, happened
 from gatekeeper.model.ids import HolderId, SiteId
 from gatekeeper.model.reasons import Reason
 
@@ -33,11 +34,17 @@ class PersonEntry:
     body: Mapping[str, Any]
     personal: Mapping[str, Any]
 
+    @property
+    def happened(self) -> Happened:
+        """When what it tells of happened, which may be long before it was logged."""
+        return happened(self.body, logged=self.at)
+
     def document(self) -> dict[str, Any]:
-        """The entry as JSON; without what only proves it."""
+        """The entry as JSON; without what only proves it, and with when it happened, and by whose clock."""
         said = {key: value for key, value in self.body.items() if key not in _NOT_TOLD}
         known = {key: value for key, value in self.personal.items() if key != "salt"}
-        return {**said, "personal": known}
+        then = self.happened
+        return {**said, "happened": timestamp(then.at), "happened_by": then.clock.value, "personal": known}
 
 
 def is_movement(kind: str) -> bool:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from gatekeeper.core.happened import Clock
 from gatekeeper.model.people import Names
 from gatekeeper.model.policy import SitePolicy
 from gatekeeper.model.reasons import Reason
@@ -202,7 +203,7 @@ class _Version:
     def _entries(self, entries: Iterable[PersonEntry], further: Sequence[_Column]) -> str:
         """A table of entries, without the columns in which nothing stands."""
         columns: list[_Column] = [
-            ("when", lambda entry: self._time(entry.at)),
+            ("when", self._when),
             ("what", self._what),
             *further,
             ("entry", lambda entry: str(entry.seq)),
@@ -213,6 +214,15 @@ class _Version:
         head = "".join(f"<th scope=col>{heads[place]}" for place in kept)
         body = "".join("<tr>" + "".join(_cell(heads[place], row[place]) for place in kept) for row in rows)
         return f"<table><thead><tr>{head}<tbody>{body}</table>" if rows else ""
+
+    def _when(self, entry: PersonEntry) -> str:
+        """When it happened; of what was told later, also when."""
+        then = entry.happened
+        if not then.is_late:
+            return self._time(then.at)
+        clock = escape(self._say("own clock")) if then.clock is Clock.FREE_RUNNING else ""
+        told = self._say("told", at=self._time(then.logged))
+        return f"{self._time(then.at)}<br><small>{' '.join(filter(None, (clock, told)))}</small>"
 
     def _what(self, entry: PersonEntry) -> str:
         again = entry.kind == "holder.registered" and entry.body.get("version", 1) > 1

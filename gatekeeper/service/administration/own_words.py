@@ -39,6 +39,8 @@ PHRASES: Final[Mapping[str, Names]] = {
     "no": _said("no", "nee"),
     "entry": _said("Entry", "Regel"),
     "when": _said("When", "Wanneer"),
+    "told": _said("told at {at}.", "gemeld op {at}."),
+    "own clock": _said("By the gate's own clock;", "Volgens de eigen klok van de poort;"),
     "what": _said("What", "Wat"),
     "where": _said("Where", "Waar"),
     "why": _said("Why", "Waarom"),

@@ -222,7 +222,10 @@ class _Contents:
         self._entries = member_name("entries", segment, "jsonl")
         self._openings = _Openings(archive, segment) if manifest.openings else None
         self._dialect = manifest.csv
-        self._table = None if manifest.csv is None else _Table(manifest.csv, archive, segment)
+        self._columns = manifest.columns
+        self._table = None
+        if manifest.csv is not None:
+            self._table = _Table(archive, segment, heading=heading(manifest.csv, manifest.columns))
         self._reads_openings = manifest.csv is not None or manifest.selection.holder is not None
         self._personal = self._rows = self._opened = 0
         self._keeps_deletions = manifest.tree == SITE_TREE and manifest.expired is not None
@@ -290,7 +293,7 @@ class _Contents:
         if dialect is None:
             return ""
         try:
-            return rows_of(dialect, told)
+            return rows_of(dialect, told, self._columns)
         except (ValueError, TypeError, RecursionError) as error:
             index = next(one[0] for one in told if not _has_row(dialect, one))
             raise self._fault(Fault.ENTRY_FORM, lines_before + index, index) from error
@@ -383,11 +386,11 @@ class _Openings:
 class _Table:
     """The table of a segment, compared piece by piece with what it must be."""
 
-    def __init__(self, dialect: Dialect, archive: Archive, segment: Segment) -> None:
+    def __init__(self, archive: Archive, segment: Segment, *, heading: str) -> None:
         self._name = member_name("csv", segment, "csv")
         self._chunks = archive.chunks(self._name)
         self._chunk = b""
-        self.hold(heading(dialect).encode(), None)
+        self.hold(heading.encode(), None)
 
     def hold(self, wanted: bytes, index: int | None) -> None:
         """Compare what comes next."""

@@ -98,7 +98,7 @@ _Read = Callable[[str], Any]
 _READ: Final[Mapping[str, _Read]] = {
     **dict.fromkeys(COLUMNS, _text),
     **dict.fromkeys(("index", "seq", "assurance", "grant"), _integer),
-    "at": _time,
+    **dict.fromkeys(("at", "happened"), _time),
     "alarm": _claim,
 }
 """How the cells of a column are read."""

@@ -245,7 +245,7 @@ class _SegmentWriting:
             spool.seek(0)
             with self._member(folder, suffix) as written:
                 if folder == "csv" and self._manifest.csv is not None:
-                    written.write(heading(self._manifest.csv).encode())
+                    written.write(heading(self._manifest.csv, self._manifest.columns).encode())
                 shutil.copyfileobj(spool, written, 1 << 20)
 
 
@@ -285,7 +285,8 @@ class _Piece:
         if spools.openings is not None and self._opened:
             spools.openings.write(b"\n".join([*self._opened, b""]))
         if spools.table is not None and self._manifest.csv is not None:
-            spools.table.write(rows_of(self._manifest.csv, self._rows).encode())
+            rows = rows_of(self._manifest.csv, self._rows, self._manifest.columns)
+            spools.table.write(rows.encode())
         if spools.parquet is not None:
             spools.parquet.add(self._cells)
         return Counts(

@@ -4,11 +4,12 @@ import json
 import re
 import tomllib
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
+from gatekeeper.core.audit import timestamp
 from gatekeeper.model.ids import HolderId
 from gatekeeper.model.reasons import Reason
 from gatekeeper.model.site_file import read_site
@@ -41,6 +42,10 @@ REFUSED = entry(
     **{"from": "outside", "to": "gate-zone"},
 )
 
+LATE = entry(
+    6, "passage.taken", gate_at=timestamp(AT - timedelta(hours=8)), clock="free_running", at=timestamp(AT)
+)
+
 OWN = OwnData(
     site=POLICY.site,
     holder=HolderId("h-1"),
@@ -69,7 +74,7 @@ OWN = OwnData(
         REFUSED,
         entry(4, "person.looked-up", purpose="complaint 12", author="officer", by="defence"),
         entry(5, "log.exported", reason="audit", author="auditor", by="defence"),
-        entry(6, "passage.taken"),
+        LATE,
         entry(7, "badge.changed", {"badge": "ab" * 16}, author="jan", **{"from": "active", "to": "revoked"}),
         entry(8, "holder.registered", {"badges": ["cd" * 16]}, version=2, author="jan"),
     ],
@@ -227,3 +232,14 @@ def test_who_has_nothing_is_told_so():
     nothing = replace(OWN, badges=(), whereabouts=None, photo=None, entries=())
     assert read(nothing).texts["nl"].count("Niets.") == 5
     assert read(nothing).sources == []
+
+
+def test_what_a_gate_told_hours_later_has_both_times_for_whoever_reads_and_for_a_machine():
+    texts = read(OWN).texts
+    assert "2026-06-03 04:00:00\nBy the gate's own clock; told at \n2026-06-03 12:00:00\n." in texts["en"]
+    assert "2026-06-03 04:00:00\nVolgens de eigen klok van de poort; gemeld op \n" in texts["nl"]
+    refused, late = OWN.document()["movements"]
+    assert (late["at"], late["happened"], late["happened_by"]) == (
+        *("2026-06-03T10:00:00.000000Z", "2026-06-03T02:00:00.000000Z", "free-running"),
+    )
+    assert (refused["happened"], refused["happened_by"]) == ("2026-06-03T10:00:00.000000Z", "log")

@@ -10,6 +10,8 @@ import pytest
 
 from gatekeeper.core.audit import canonical_json, commitment
 from gatekeeper.core.export import (
+    COLUMNS,
+    FORMER,
     Absent,
     Counts,
     Dialect,
@@ -63,6 +65,25 @@ def test_a_bundle_is_valid_as_it_was_exported(tmp_path: Path):
     report = checked(MADE, tmp_path)
     assert (report.finding, report.lacking, report.valid) == (None, [], True)
     assert report.counts == Counts(entries=14, personal=8, openings=7, rows=12)
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_bundle_of_before_is_valid_by_the_columns_that_it_has(dialect: Dialect, tmp_path: Path):
+    before = bundle_of(LOG, Asked(within=(3, 15), csv=dialect, columns=FORMER))
+    assert "columns" not in json.loads(before.members["manifest.json"])
+    assert b"happened" not in before.members[TABLE]
+    report = checked(before, tmp_path)
+    assert (report.finding, report.valid, report.counts.rows) == (None, True, 12)
+
+
+@pytest.mark.parametrize(("one", "other"), [(FORMER, len(COLUMNS)), (len(COLUMNS), FORMER)])
+def test_a_table_has_the_columns_that_the_manifest_says(one: int, other: int, tmp_path: Path):
+    """Who swaps the two hides a column, or shows one that was not told of."""
+    asked = Asked(within=(3, 15), columns=one)
+    swapped = bundle_of(LOG, replace(asked, columns=other)).members[TABLE]
+    report = checked(bundle_of(LOG, asked).with_member(TABLE, swapped), tmp_path)
+    assert report.finding is not None
+    assert (report.finding.code, report.finding.member) == (Fault.TABLE, TABLE)
 
 
 def test_contents_may_be_stored_or_deflated(tmp_path: Path):

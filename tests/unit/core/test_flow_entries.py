@@ -362,12 +362,21 @@ def test_what_a_gate_must_not_have_met_is_an_alarm_and_nothing_else_that_it_tell
         StatusKind.JOURNAL_DAMAGED: "journal-damaged",
         StatusKind.FIRE: "fire",
         StatusKind.COMMAND_REFUSED: "command-refused",
+        StatusKind.TAMPER: "tamper",
         StatusKind.OPENED_ITSELF: "opened-itself",
     }
     for kind in StatusKind:
         recorded = site.recorded(site.status("front", kind))
         assert recorded.alarms == ((alarming[kind],) if kind in alarming else ())
         assert entry(recorded).public.get("alarm", False) is (kind in alarming)
+
+
+@pytest.mark.parametrize("outcome", PassageOutcome)
+def test_a_door_that_was_forced_or_is_held_open_is_an_alarm(outcome: PassageOutcome, site: SmallSite):
+    alarming = {PassageOutcome.FORCED: "door-forced", PassageOutcome.HELD_OPEN: "door-held-open"}
+    recorded = site.recorded(site.passage("front-in", outcome))
+    assert recorded.alarms == ((alarming[outcome],) if outcome in alarming else ())
+    assert entry(recorded).public.get("alarm", False) is (outcome in alarming)
 
 
 def test_a_status_of_the_gate_itself_names_no_door(site: SmallSite):

@@ -139,6 +139,57 @@ def test_a_stolen_badge_that_was_used_while_a_gate_was_alone_alarms(verdict: Ver
     assert (stolen.alarms, entry(stolen).public["alarm"]) == ((Reason.BADGE_STOLEN.code,), True)
 
 
+SERGEANTS = BADGES["sergeant"].badge.id
+
+
+@pytest.mark.parametrize("state", [BadgeState.STOLEN, BadgeState.REVOKED])
+@pytest.mark.parametrize(
+    ("used", "clock", "alarms"),
+    [
+        (timedelta(hours=-2), ClockQuality.FREE_RUNNING, False),
+        (timedelta(hours=-2), ClockQuality.SYNCHRONISED, False),
+        (timedelta(), ClockQuality.FREE_RUNNING, True),
+        (timedelta(hours=2), ClockQuality.SYNCHRONISED, True),
+        (timedelta(hours=-2), ClockQuality.NONE, True),
+        (timedelta(days=-40), ClockQuality.FREE_RUNNING, True),
+        (None, ClockQuality.SYNCHRONISED, True),
+    ],
+    ids=str,
+)
+def test_a_badge_that_was_stopped_after_a_rightful_passage_does_not_alarm(
+    state: BadgeState, used: timedelta | None, clock: ClockQuality, site: SmallSite, *, alarms: bool
+):
+    """It is told at noon, the badge was stopped at eight; a gate that cannot say when it was used is not believed."""
+    stopped = site.now
+    site.flow.register.set_state(SERGEANTS, state, at=stopped)
+    scan = offline(
+        site,
+        "front-in",
+        "sergeant",
+        Verdict.GRANTED,
+        gate_at=None if used is None else stopped + used,
+        clock=clock,
+    )
+    site.advance(hours=4)
+    taken = site.recorded(scan)
+    code = Reason.BADGE_STOLEN if state is BadgeState.STOLEN else Reason.REVOKED
+    assert taken.alarms == ((code.code,) if alarms else ())
+    assert entry(taken).public.get("alarm", False) is alarms
+    assert entry(taken).personal["facts"]["badge_state"] == state
+
+
+def test_what_was_stopped_first_counts_and_not_what_was_said_of_it_since(site: SmallSite):
+    register, stopped = site.flow.register, site.now
+    register.set_state(SERGEANTS, BadgeState.LOST, at=stopped)
+    register.set_state(SERGEANTS, BadgeState.REVOKED, at=stopped + timedelta(hours=2))
+    between = stopped + timedelta(hours=1)
+    scan = offline(
+        site, "front-in", "sergeant", Verdict.GRANTED, gate_at=between, clock=ClockQuality.SYNCHRONISED
+    )
+    site.advance(hours=4)
+    assert site.recorded(scan).alarms == (Reason.REVOKED.code,)
+
+
 def test_whoever_does_not_count_fills_no_zone_also_when_they_were_let_in_alone_or_their_passage_was_seen():
     site = RuledSite({"barrack": {"occupancy": {"most": 1, "exempt": ["army/escort"]}}})
     for name in ("alone", "seen"):

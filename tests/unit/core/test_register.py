@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -387,3 +387,39 @@ def test_a_card_answers_with_the_badge_that_took_it_last(register: Register):
     put_badge(register, BADGES["pupil"], card=CARD)
     assert register.badge_of_card(CARD) == badge_of("pupil")
     assert (free(register), register.tenant_of_card(CARD)) == (False, SCHOOL)
+
+
+# -- since when a badge is stopped --------------------------------------------------------------------------------------
+
+EIGHT = datetime(2026, 6, 3, 8, tzinfo=UTC)
+
+
+def test_a_badge_is_stopped_since_it_was_first_not_active(register: Register):
+    badge = badge_of("sergeant")
+    assert (register.stopped_at(badge), register.was_stopped(badge, EIGHT)) == (None, False)
+    register.set_state(badge, BadgeState.LOST, at=EIGHT)
+    register.set_state(badge, BadgeState.REVOKED, at=EIGHT + timedelta(hours=1))
+    assert register.stopped_at(badge) == EIGHT
+    assert register.was_stopped(badge, EIGHT)
+    assert not register.was_stopped(badge, EIGHT - timedelta(microseconds=1))
+
+
+def test_a_badge_that_is_active_again_was_never_stopped_and_begins_anew(register: Register):
+    badge = badge_of("sergeant")
+    for state in (BadgeState.LOST, BadgeState.ACTIVE):
+        register.set_state(badge, state, at=EIGHT)
+    assert (register.stopped_at(badge), register.was_stopped(badge, EIGHT)) == (None, False)
+    register.set_state(badge, BadgeState.STOLEN, at=EIGHT + timedelta(hours=1))
+    assert register.stopped_at(badge) == EIGHT + timedelta(hours=1)
+
+
+def test_where_nobody_knows_since_when_a_badge_was_stopped_all_along(register: Register):
+    badge = badge_of("sergeant")
+    register.set_state(badge, BadgeState.LOST)
+    register.set_state(badge, BadgeState.REVOKED, at=EIGHT)
+    assert register.stopped_at(badge) is None
+    assert register.was_stopped(badge, EIGHT - timedelta(days=365))
+
+
+def test_a_badge_that_is_not_there_was_not_stopped(register: Register):
+    assert (register.stopped_at(NOBODYS), register.was_stopped(NOBODYS, EIGHT)) == (None, False)

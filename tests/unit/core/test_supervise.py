@@ -195,7 +195,8 @@ def test_a_badge_is_what_its_tenant_or_the_host_said_last(
     assert (public["tenant"], public["from"], public["to"]) == ("school", "active", state.value)
     assert (done.draft.person, done.draft.personal) == ("teacher", {"badge": badge, "holder": "teacher"})
     stopped_by = frozenset() if state is BadgeState.ACTIVE else frozenset({by})
-    assert site.writes.badge_states == [(badge, state, stopped_by)]
+    stopped_at = None if state is BadgeState.ACTIVE else site.now
+    assert site.writes.badge_states == [(badge, state, stopped_by, stopped_at)]
     assert reason(site, "front-in", "teacher") is expected
 
 
@@ -219,7 +220,7 @@ def test_what_the_host_has_stopped_the_host_lets_go_and_not_the_tenant(stopped: 
         assert refused(site, said(state), by="club") == "change-not-yours"
     done = made(site, said(BadgeState.ACTIVE), by="officer")
     assert (done.draft.public["from"], done.draft.public["to"]) == (stopped.value, "active")
-    assert site.writes.badge_states[-1] == (TEACHERS, BadgeState.ACTIVE, frozenset())
+    assert site.writes.badge_states[-1] == (TEACHERS, BadgeState.ACTIVE, frozenset(), None)
     made(site, said(SUSPENDED), by="school")
     made(site, said(BadgeState.ACTIVE), by="school")
 
@@ -230,10 +231,11 @@ def test_what_both_have_stopped_is_active_when_both_have_let_it_go(first: str, s
         first, [("army", SUSPENDED), ("school", LOST)]
     ):
         made(site, said(state), by=by)
+    stopped_at = site.flow.register.stopped_at(TEACHERS)
     assert refused(site, said(BadgeState.ACTIVE), by="school") == "change-role"
     done = made(site, said(BadgeState.ACTIVE), by="army")
     assert (done.draft.public["from"], done.draft.public["to"]) == ("lost", "lost")
-    assert site.writes.badge_states[-1] == (TEACHERS, LOST, {"school"})
+    assert site.writes.badge_states[-1] == (TEACHERS, LOST, {"school"}, stopped_at)
     assert reason(site, "front-in", "teacher") is Reason.BADGE_LOST
     assert refused(site, said(BadgeState.ACTIVE), by="army") == "change-not-yours"
     made(site, said(BadgeState.ACTIVE), by="school")

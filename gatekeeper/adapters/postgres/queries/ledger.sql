@@ -152,7 +152,8 @@ SELECT holder, tenant, name, document, badges FROM holder WHERE site_id = $1;
 
 -- name: badges
 -- All badges of a site.
-SELECT badge, tenant, holder, token, state, card_technology, card_number, stopped_by FROM badge WHERE site_id = $1;
+SELECT badge, tenant, holder, token, state, card_technology, card_number, stopped_by, stopped_at
+FROM badge WHERE site_id = $1;
 
 -- name: presences
 -- Where everybody is.
@@ -212,15 +213,15 @@ SET name = CASE excluded.name WHEN ''::bytea THEN holder.name ELSE excluded.name
 
 -- name: put_badge
 -- Enter or replace a badge.
-INSERT INTO badge (site_id, badge, tenant, holder, token, state, card_technology, card_number, stopped_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO badge (site_id, badge, tenant, holder, token, state, card_technology, card_number, stopped_by, stopped_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (site_id, badge) DO UPDATE
 SET token = excluded.token, state = excluded.state, card_technology = excluded.card_technology,
-    card_number = excluded.card_number, stopped_by = excluded.stopped_by;
+    card_number = excluded.card_number, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at;
 
 -- name: set_badge_state
--- Say what has become of a badge, and who has stopped it.
-UPDATE badge SET state = $3, stopped_by = $4 WHERE site_id = $1 AND badge = $2;
+-- Say what has become of a badge, who has stopped it, and since when.
+UPDATE badge SET state = $3, stopped_by = $4, stopped_at = $5 WHERE site_id = $1 AND badge = $2;
 
 -- name: operators
 -- All operators of a site.

@@ -13,7 +13,15 @@ from enum import StrEnum
 from typing import Final
 
 from gatekeeper.core.export.feeds.cef import cef
-from gatekeeper.core.export.feeds.classes import ANOTHER, CLASSES, UNREADABLE, Class, Weight, weight_of
+from gatekeeper.core.export.feeds.classes import (
+    ANOTHER,
+    CLASSES,
+    UNREADABLE,
+    Class,
+    Weight,
+    is_alarm,
+    weight_of,
+)
 from gatekeeper.core.export.feeds.cloudevents import cloudevent
 from gatekeeper.core.export.feeds.ecs import ecs
 from gatekeeper.core.export.feeds.entries import PublicEntry, read_public
@@ -27,6 +35,7 @@ __all__ = [
     "Format",
     "PublicEntry",
     "Weight",
+    "is_alarm",
     "octet_counted",
     "read_public",
     "record_of",

@@ -8,6 +8,7 @@ to whatever reads lines. Keys are the format's own; what it has none for goes in
 """
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gatekeeper.core.export.feeds.classes import class_of, message_of, weight_of
@@ -19,6 +20,7 @@ _CONTROL: Final = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]"
 _CONTROL_IN_HEADER: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HEADER: Final = str.maketrans({"\\": "\\\\", "|": "\\|"})
 _VALUE: Final = str.maketrans({"\\": "\\\\", "=": "\\=", "\n": "\\n", "\r": "\\r"})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSENT: Final = "\ufffd"
 
 
@@ -45,7 +47,8 @@ def cef_value(text: str) -> str:
 def _extension(entry: PublicEntry) -> dict[str, str | None]:
     seen = class_of(entry)
     return {
-        "rt": str(_milliseconds(entry)),
+        "rt": _milliseconds(entry.instant),
+        "start": _milliseconds(entry.happened.at),
         "externalId": str(entry.seq),
         "deviceFacility": entry.site,
         "deviceExternalId": entry.told("gate"),
@@ -77,6 +80,6 @@ def _number(entry: PublicEntry, name: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _milliseconds(entry: PublicEntry) -> int:
+def _milliseconds(at: datetime) -> str:
     """Since 1970, which is how the format tells a time without a zone of its own; what is finer is cut off."""
-    return int(entry.instant.timestamp()) * 1000 + entry.instant.microsecond // 1000
+    return str((at - _EPOCH) // timedelta(milliseconds=1))

@@ -7,12 +7,22 @@ has no category for doors: where none fits there is none.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from gatekeeper.core.audit import Kind
 from gatekeeper.core.export.feeds.entries import PublicEntry
 
-__all__ = ["ANOTHER", "CLASSES", "UNREADABLE", "Class", "Weight", "class_of", "message_of", "weight_of"]
+__all__ = [
+    "ANOTHER",
+    "CLASSES",
+    "UNREADABLE",
+    "Class",
+    "Weight",
+    "class_of",
+    "is_alarm",
+    "message_of",
+    "weight_of",
+]
 
 
 class Weight(Enum):
@@ -55,7 +65,7 @@ CLASSES: Final[Mapping[str, Class]] = {
         Kind.PASSAGE_TAKEN: ("Passage taken", None, ("access",), "success", _ROUTINE),
         Kind.PASSAGE_NOT_TAKEN: ("Passage not taken", None, ("info",), None, _ROUTINE),
         Kind.PASSAGE_FORCED: ("Door forced", "intrusion_detection", ("info",), None, _ALARM),
-        Kind.PASSAGE_HELD_OPEN: ("Door held open", "intrusion_detection", ("info",), None, _WARNING),
+        Kind.PASSAGE_HELD_OPEN: ("Door held open", "intrusion_detection", ("info",), None, _ALARM),
         Kind.PASSAGE_EXITED: ("Left by the exit button", None, ("access",), None, _ROUTINE),
         Kind.DOOR_COMMANDED: ("Door opened from afar", "configuration", ("access",), "success", _WARNING),
         Kind.GATE_COMMANDED: ("Gate started anew from afar", "host", ("change",), "success", _NOTABLE),
@@ -112,10 +122,17 @@ def class_of(entry: PublicEntry) -> Class:
 
 def weight_of(entry: PublicEntry) -> Weight:
     """How grave an entry is: what the log calls an alarm is one, whatever its kind."""
-    if entry.body.get("alarm") is True:
-        return Weight.ALARM
-    status = entry.told("status") if entry.kind == Kind.GATE_STATUS else None
-    return _REPORTS.get(status or "", class_of(entry).weight)
+    return Weight.ALARM if is_alarm(entry.kind, entry.body) else _weight(entry.kind, entry.body)
+
+
+def is_alarm(kind: str | None, body: Mapping[str, Any]) -> bool:
+    """Whether somebody must look at an entry at once; of logs of before also where they did not call it an alarm."""
+    return body.get("alarm") is True or _weight(kind, body) is Weight.ALARM
+
+
+def _weight(kind: str | None, body: Mapping[str, Any]) -> Weight:
+    seen = UNREADABLE if kind is None else CLASSES.get(kind, ANOTHER)
+    return _REPORTS.get(str(body.get("status")), seen.weight) if kind == Kind.GATE_STATUS else seen.weight
 
 
 def message_of(entry: PublicEntry) -> str:

@@ -1,7 +1,7 @@
 """Entries as CloudEvents 1.0.2 in JSON's structured mode: the public body is the data, byte for byte.
 
-`leafhash`, `sequence` and `rendering` are extension attributes. What stands in the log in the place of an entry and is none
-is carried as bytes (`data_base64`).
+`leafhash`, `sequence`, `recordedtime`, `timeclock` and `rendering` are extension attributes. What stands in the log in the place
+of an entry and is none is carried as bytes (`data_base64`).
 """
 
 from base64 import b64encode
@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from gatekeeper.core.audit import timestamp
 from gatekeeper.core.export.feeds.entries import PublicEntry
 
 __all__ = ["cloudevent"]
@@ -16,13 +17,16 @@ __all__ = ["cloudevent"]
 
 def cloudevent(entry: PublicEntry, program: str) -> bytes:
     """The record of an entry; `program` is this program's version."""
+    happened = entry.happened
     subject = entry.where or entry.told("tenant")
     context: dict[str, Any] = {
         "specversion": "1.0",
         "id": entry.id,
         "source": f"urn:gatekeeper:site:{entry.site}",
         "type": f"gatekeeper.{entry.kind or 'entry.altered'}",
-        "time": entry.at,
+        "time": timestamp(happened.at),
+        "recordedtime": entry.at,
+        "timeclock": happened.clock.value,
         **({} if subject is None else {"subject": subject}),
         "sequence": str(entry.seq),
         "leafhash": entry.leaf,

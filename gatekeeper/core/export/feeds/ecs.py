@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from gatekeeper.core.audit import timestamp
 from gatekeeper.core.export.feeds.classes import Weight, class_of, message_of, weight_of
 from gatekeeper.core.export.feeds.entries import PublicEntry
 
@@ -21,10 +22,11 @@ _LISTS: Final = ("reasons", "shadow")
 
 def ecs(entry: PublicEntry, program: str) -> bytes:
     """The record of an entry; `program` is this program's version."""
+    happened = entry.happened
     return orjson.dumps(
         _filled(
             {
-                "@timestamp": entry.at,
+                "@timestamp": timestamp(happened.at),
                 "ecs": {"version": _VERSION},
                 "message": message_of(entry),
                 "labels": {"rendering": "lossy"},
@@ -41,6 +43,7 @@ def ecs(entry: PublicEntry, program: str) -> bytes:
                 "user": {"name": entry.told("author"), "domain": entry.told("by")},
                 "gatekeeper": {
                     "site": entry.site,
+                    "clock": happened.clock.value,
                     **{name: entry.told(name) for name in _OURS},
                     **{name: entry.number(name) for name in _NUMBERS},
                     **{name: entry.listed(name) for name in _LISTS},
@@ -60,6 +63,7 @@ def _event(entry: PublicEntry) -> dict[str, Any]:
         "action": entry.kind or "entry.altered",
         "reason": entry.told("reason"),
         "severity": weight.severity,
+        "created": entry.at,
         "id": entry.id,
         "sequence": entry.seq,
         "hash": entry.leaf,

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from gatekeeper.core.audit import canonical_json, timestamp
+from gatekeeper.core.happened import Happened, happened
 from gatekeeper.model.ids import SiteId
 from gatekeeper.transparency import leaf_hash
 
@@ -42,6 +43,11 @@ class PublicEntry:
     def instant(self) -> datetime:
         """When it was committed."""
         return datetime.fromisoformat(self.at)
+
+    @property
+    def happened(self) -> Happened:
+        """When what it tells of happened, which may be long before."""
+        return happened(self.body, logged=self.instant)
 
     def told(self, name: str) -> str | None:
         """What the body says under a name, as text; None for nothing."""

@@ -160,7 +160,7 @@ class DoorStates:
         for point in changed:
             closing = point.id in self._tells_closing
             self._doors[point.id].hear(entry, unlock=point.unlock, tells_closing=closing)
-        self._say(changed, at=entry.at)
+        self._say(changed, at=timestamp(entry.happened.at))
 
     def pass_time(self, now: datetime) -> None:
         """Strikes are secured again when their time is over."""
@@ -200,7 +200,9 @@ class DoorStates:
             for topic, word in self._words_of(point, self._doors[point.id]):
                 said = self._words.get((point.id, topic))
                 if word != (None if said is None else said[0]):
-                    self._put((point.id, topic), None if word is None else (word, at))
+                    # What is told late takes the place of what was told before, and is not older than it.
+                    since = at if said is None else max(at, said[1])
+                    self._put((point.id, topic), None if word is None else (word, since))
 
     def _put(self, key: _Key, said: tuple[_Word, str] | None) -> None:
         self._changed[key] = None

@@ -16,7 +16,7 @@ from typing import Final
 
 import orjson
 
-from gatekeeper.core.audit import Kind
+from gatekeeper.core.audit import Kind, timestamp
 from gatekeeper.core.export.feeds import PublicEntry
 from gatekeeper.model.ids import AccessPointId, SiteId
 from gatekeeper.model.policy import Point
@@ -117,7 +117,8 @@ def events_of(entry: PublicEntry, points: Points) -> tuple[OnvifEvent, ...]:
     told = tell(entry)
     if entry.body.get("alarm") is True and Reason.DURESS.code in entry.listed("reasons"):
         told = (*told, (Topic.DURESS, {**_credential(entry), "Reason": Reason.DURESS.code}))
-    return tuple(OnvifEvent(topic=topic, token=point.id, at=entry.at, data=items) for topic, items in told)
+    at = timestamp(entry.happened.at)
+    return tuple(OnvifEvent(topic=topic, token=point.id, at=at, data=items) for topic, items in told)
 
 
 def configuration_events(before: Points, after: Points, *, at: str) -> Iterator[OnvifEvent]:

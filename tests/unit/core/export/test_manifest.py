@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from gatekeeper.core.export import (
+    COLUMNS,
+    FORMER,
     SEGMENT,
     Counts,
     Dialect,
@@ -65,7 +67,28 @@ def test_a_manifest_is_read_as_it_was_written():
     assert MANIFEST.borders == {9, 40}
 
 
-@pytest.mark.parametrize("field", sorted(json.loads(DOCUMENT)))
+def test_a_manifest_that_counts_no_columns_is_one_of_before():
+    document = {name: value for name, value in json.loads(DOCUMENT).items() if name != "columns"}
+    spelled = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    assert read_manifest(spelled) == replace(MANIFEST, columns=FORMER)
+    assert manifest_document(replace(MANIFEST, columns=FORMER)) == spelled
+
+
+def test_a_manifest_of_a_bundle_without_a_table_counts_no_columns_and_is_read_by_programs_of_before():
+    document = manifest_document(replace(MANIFEST, csv=None))
+    assert "columns" not in json.loads(document)
+    assert read_manifest(document) == replace(MANIFEST, csv=None)
+    counted = {**json.loads(document), "columns": len(COLUMNS)}
+    assert read_manifest(orjson.dumps(counted, option=orjson.OPT_SORT_KEYS)) is None
+
+
+@pytest.mark.parametrize("columns", [0, FORMER, len(COLUMNS) + 1, float(len(COLUMNS)), True, None, "21"])
+def test_a_manifest_counts_the_columns_of_now_or_none(columns: object):
+    document = {**json.loads(DOCUMENT), "columns": columns}
+    assert read_manifest(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)) is None
+
+
+@pytest.mark.parametrize("field", sorted(set(json.loads(DOCUMENT)) - {"columns"}))
 def test_a_manifest_without_one_of_its_fields_is_none(field: str):
     document = {name: value for name, value in json.loads(DOCUMENT).items() if name != field}
     assert read_manifest(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)) is None

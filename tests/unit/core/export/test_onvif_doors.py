@@ -317,6 +317,18 @@ def test_a_word_that_came_and_went_between_two_questions_is_asked_about_once():
     assert talk.told()[f"{IN} DoorMode"] == "Accessed"
 
 
+def test_what_is_told_late_stands_since_it_happened_and_not_before_the_word_that_it_replaces(talk: Talk):
+    talk.seq = 3600
+    forced = talk.now - timedelta(minutes=20)
+    told = {"gate_at": timestamp(forced), "clock": "free_running"}
+    talk.hears("passage.forced", **told)
+    assert (talk.word(Topic.ALARM), talk.since[IN, Topic.ALARM]) == ("DoorForcedOpen", timestamp(forced))
+    # Of before the gate was heard, which had said that nothing is known.
+    before = {"gate_at": timestamp(NOON - timedelta(hours=3)), "clock": "free_running"}
+    talk.status("tamper", **before)
+    assert (talk.word(Topic.TAMPER), talk.since[IN, Topic.TAMPER]) == ("TamperDetected", timestamp(NOON))
+
+
 # -- a gate that is silent ------------------------------------------------------------------------------------------------
 
 

@@ -220,3 +220,15 @@ def test_doors_that_came_that_are_otherwise_and_that_went_are_told_and_those_tha
         for what in ("AccessPoint", "Door")
     ]
     assert list(configuration_events(points, points, at="now")) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [("access.offline-granted", {}), ("passage.taken", {"grant": 40}), ("gate.status", {"status": "opened"})],
+)
+def test_what_a_gate_tells_hours_later_has_the_time_of_then(kind: str, fields: dict[str, Any]):
+    told = {"gate_at": "2026-06-03T04:30:00.000000Z", "clock": "free_running", **fields}
+    (event,) = events_of(entry(kind, **told), POINTS)
+    assert json.loads(event.payload())["UtcTime"] == "2026-06-03T04:30:00.000000Z"
+    (event,) = events_of(entry(kind, **{**told, "clock": "none"}), POINTS)
+    assert json.loads(event.payload())["UtcTime"] == timestamp(AT)
