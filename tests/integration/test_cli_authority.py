@@ -91,6 +91,14 @@ def test_what_is_not_its_own_is_not_replaced(hold: Hold, site: SiteFolder, place
         said = ca(hold, *words, "--renew")
         assert said.code == 2
         assert "holds no certificate of this site for" in said.err
+    link = place / "link.pem"
+    link.symlink_to(file)
+    said = ca(hold, "outward", "--out", link, "--renew")
+    assert (said.code, said.err) == (
+        2,
+        f"{link} is a symbolic link: name the file itself, which is what is replaced.\n",
+    )
+    assert (link.is_symlink(), file.read_bytes()) == (True, outward)
     file.write_text("precious")
     assert "holds no certificate, and is left as it is" in ca(hold, "outward", "--out", file, "--renew").err
     assert file.read_text() == "precious"
