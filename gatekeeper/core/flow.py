@@ -51,7 +51,7 @@ from gatekeeper.core.scan import Authentic
 from gatekeeper.core.sequences import Receipt, Sequences
 from gatekeeper.core.trust import Trust, TrustedKey
 from gatekeeper.core.verify import PinDesk, Presented, still_presented, verify_scan
-from gatekeeper.model.badges import Badge
+from gatekeeper.model.badges import Badge, BadgeState
 from gatekeeper.model.ids import AccessPointId, GateId, HolderId, TenantId
 from gatekeeper.model.messages import Answer, Hello, Passage, PassageOutcome, Scan, Status, Verdict
 from gatekeeper.model.people import Holder
@@ -423,9 +423,14 @@ class Flow:
         """A past event: the gate acted alone. It is written down as it happened, and decided no more."""
         facts = self.facts(presented, access_point=scan.access_point, draw=None, now=now)
         then = happened_at(logged=now, gate_at=scan.gate_at, clock=scan.clock).at
-        # A badge that was stopped since was no stopped badge when it was used.
-        stopped = facts.badge is not None and self.register.was_stopped(facts.badge.id, then)
-        seq, alarms = self._next(), alarms_of(facts, ()) if stopped else ()
+        # Whom the gate let in with a badge that was revoked since passed rightfully. A theft is always before its report.
+        rightful = (
+            scan.offline_verdict is Verdict.GRANTED
+            and facts.badge is not None
+            and facts.badge_state is BadgeState.REVOKED
+            and not self.register.was_stopped(facts.badge.id, then)
+        )
+        seq, alarms = self._next(), () if rightful else alarms_of(facts, ())
         draft = draft_of_offline(self.policy, authentic, scan, facts, alarm=bool(alarms), at=now, seq=seq)
         point, remembered, let_in = self._own_point(authentic, scan.access_point), NOTHING, None
         if point is not None and scan.offline_verdict is Verdict.GRANTED:

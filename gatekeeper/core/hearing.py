@@ -120,6 +120,7 @@ class Hearing:
     def __init__(self) -> None:
         self._known: dict[GateId, _Known] = {}
         self._linked = False
+        self._deaf_since: datetime | None = None
         self._ended: dict[GateId, Heard] = {}
         """Silences that have ended, and are not told yet."""
 
@@ -129,6 +130,7 @@ class Hearing:
     ) -> "Hearing":
         """Go on from what a former engine knew, and what the log told last. Who was there has to show it anew."""
         found = cls()
+        found._deaf_since = now
         for gate, one in heard.items():
             silent_since = told.get(gate, one.since if one.state is LinkState.SILENT else None)
             if one.state is LinkState.NEVER:
@@ -162,16 +164,18 @@ class Hearing:
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def linked(self, *, now: datetime) -> None:
-        """The broker is there (again): nobody was heard meanwhile, so everybody gets time."""
-        self._linked = True
+        """The broker is there (again): as long as it was gone nobody could be heard, and so much more time everybody gets."""
+        # INVARIANT: no more than that: who breaks the link again and again would else hide a silence for ever.
+        deaf = timedelta() if self._deaf_since is None else now - self._deaf_since
+        self._linked, self._deaf_since = True, None
         for gate, known in self._known.items():
             if known.expected_by is not None:
-                longest = PATIENCE if known.heard.state is LinkState.UP else GRACE
-                self._known[gate] = replace(known, expected_by=max(known.expected_by, now + longest))
+                self._known[gate] = replace(known, expected_by=known.expected_by + deaf)
 
-    def unlinked(self) -> None:
+    def unlinked(self, *, now: datetime) -> None:
         """The broker is gone, and nobody can be heard: that is no silence of theirs."""
         self._linked = False
+        self._deaf_since = self._deaf_since or now
 
     def hear(self, gate: GateId, link: Link, *, counted: Collection[bytes], now: datetime) -> None:
         """Take what a gate says of its link, or its will. `counted` are the beacons that count now."""

@@ -78,7 +78,7 @@ class Listening:
         if up:
             self._hearing.linked(now=self._clock.now())
         else:
-            self._hearing.unlinked()
+            self._hearing.unlinked(now=self._clock.now())
         self._news.set()
 
     def offer(self, inbound: Inbound) -> bool:

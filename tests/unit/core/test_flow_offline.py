@@ -156,7 +156,7 @@ SERGEANTS = BADGES["sergeant"].badge.id
     ],
     ids=str,
 )
-def test_a_badge_that_was_stopped_after_a_rightful_passage_does_not_alarm(
+def test_a_badge_that_was_revoked_after_a_rightful_passage_does_not_alarm_and_a_stolen_one_always_does(
     state: BadgeState, used: timedelta | None, clock: ClockQuality, site: SmallSite, *, alarms: bool
 ):
     """It is told at noon, the badge was stopped at eight; a gate that cannot say when it was used is not believed."""
@@ -172,10 +172,24 @@ def test_a_badge_that_was_stopped_after_a_rightful_passage_does_not_alarm(
     )
     site.advance(hours=4)
     taken = site.recorded(scan)
-    code = Reason.BADGE_STOLEN if state is BadgeState.STOLEN else Reason.REVOKED
+    if state is BadgeState.STOLEN:
+        code, alarms = Reason.BADGE_STOLEN, True  # a theft is always before its report
+    else:
+        code = Reason.REVOKED
     assert taken.alarms == ((code.code,) if alarms else ())
     assert entry(taken).public.get("alarm", False) is alarms
     assert entry(taken).personal["facts"]["badge_state"] == state
+
+
+def test_a_revoked_badge_that_was_tried_in_vain_alarms_whenever_that_was(site: SmallSite):
+    stopped = site.now
+    site.flow.register.set_state(SERGEANTS, BadgeState.REVOKED, at=stopped)
+    before = stopped - timedelta(hours=2)
+    scan = offline(
+        site, "front-in", "sergeant", Verdict.DENIED, gate_at=before, clock=ClockQuality.SYNCHRONISED
+    )
+    site.advance(hours=4)
+    assert site.recorded(scan).alarms == (Reason.REVOKED.code,)
 
 
 def test_what_was_stopped_first_counts_and_not_what_was_said_of_it_since(site: SmallSite):

@@ -179,7 +179,7 @@ def test_while_the_broker_is_away_nobody_is_silent_and_then_everybody_has_time()
     ear.hears(up())
     ear.hears(up(), gate=INNER)
     ear.hears(down(), gate=INNER)
-    ear.hearing.unlinked()
+    ear.hearing.unlinked(now=ear.now)
     ear.passes(timedelta(hours=1))
     assert (ear.told, ear.hearing.next_due) == ([], None)
     ear.hearing.linked(now=ear.now)
@@ -189,6 +189,18 @@ def test_while_the_broker_is_away_nobody_is_silent_and_then_everybody_has_time()
     assert ear.told == ["inner silent"]
     ear.passes(PATIENCE - GRACE)
     assert ear.told == ["inner silent", "front silent"]
+
+
+def test_who_breaks_the_link_again_and_again_hides_no_silence():
+    ear = Ear()
+    ear.hears(up())
+    for _ in range(4):
+        ear.passes(PATIENCE - timedelta(seconds=10))
+        ear.hearing.unlinked(now=ear.now)
+        ear.passes(timedelta(seconds=1))
+        ear.hearing.linked(now=ear.now)
+        ear.look()
+    assert ear.told == ["front silent"]
 
 
 def test_a_revoked_gate_is_not_silent_and_is_a_new_one_when_it_is_admitted_again():
@@ -290,7 +302,7 @@ def test_silences_and_their_ends_take_turns_whatever_happens(course: list[str]):
             case "wait":
                 ear.passes(PATIENCE)
             case "lost":
-                ear.hearing.unlinked()
+                ear.hearing.unlinked(now=ear.now)
             case "linked":
                 ear.hearing.linked(now=ear.now)
             case _:
