@@ -44,6 +44,8 @@ def see_new(*files: Path | None) -> None:
 def see_there(file: Path) -> None:
     """See that a file is there and can be replaced. Raises SettingError, or an OSError that names the file."""
     see_file(file)
+    if file.is_symlink():
+        raise SettingError(f"{file} is a symbolic link: name the file itself, which is what is replaced.")
     if not file.is_file():
         raise SettingError(f"{file} is not there, so nothing can be renewed: leave --renew out.")
     with named(file):

@@ -7,6 +7,7 @@ taken first, by an empty file of our own, which the whole one replaces: a crash 
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,13 +36,14 @@ def write_new(file: Path, content: bytes) -> None:
 def replace_private(file: Path, content: bytes) -> None:
     """Replace a file by one of the same owner's alone; until this returns the former one is there, and then the new one is.
 
-    Raises an OSError when it cannot be given to that owner: who reads it then reads it afterwards.
+    Raises an OSError when it cannot be given to that owner: who reads it then reads it afterwards. So it does for a symbolic
+    link: whose the file is would be said by one that stands elsewhere.
     """
-    owner = file.stat()
+    owner = file.lstat()
+    if stat.S_ISLNK(owner.st_mode):
+        raise OSError(errno.ELOOP, "It is a symbolic link, and only a file itself is replaced", str(file))
     with _aside(file) as aside:
-        _write(aside, content, _OWNER_ONLY)
-        if (owner.st_uid, owner.st_gid) != (aside.stat().st_uid, aside.stat().st_gid):
-            os.chown(aside, owner.st_uid, owner.st_gid)
+        _write(aside, content, _OWNER_ONLY, owner=(owner.st_uid, owner.st_gid))
         aside.replace(file)
 
 
@@ -74,13 +76,17 @@ def _aside(file: Path) -> Iterator[Path]:
             aside.unlink(missing_ok=True)
 
 
-def _write(file: Path, content: bytes, mode: int) -> None:
+def _write(file: Path, content: bytes, mode: int, *, owner: tuple[int, int] | None = None) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as written:
         if mode == _OWNER_ONLY:
             os.fchmod(descriptor, mode)  # a umask can only have narrowed it
         written.write(content)
         written.flush()
+        made = os.fstat(descriptor)
+        if owner is not None and owner != (made.st_uid, made.st_gid):
+            # INVARIANT: what changes hands is the file that was made here, whatever has its name by now.
+            os.fchown(descriptor, *owner)
         os.fsync(descriptor)
 
 

@@ -91,6 +91,14 @@ def test_what_is_not_its_own_is_not_replaced(hold: Hold, site: SiteFolder, place
         said = ca(hold, *words, "--renew")
         assert said.code == 2
         assert "holds no certificate of this site for" in said.err
+    link = place / "link.pem"
+    link.symlink_to(file)
+    said = ca(hold, "outward", "--out", link, "--renew")
+    assert (said.code, said.err) == (
+        2,
+        f"{link} is a symbolic link: name the file itself, which is what is replaced.\n",
+    )
+    assert (link.is_symlink(), file.read_bytes()) == (True, outward)
     file.write_text("precious")
     assert "holds no certificate, and is left as it is" in ca(hold, "outward", "--out", file, "--renew").err
     assert file.read_text() == "precious"
@@ -164,6 +172,25 @@ def test_a_name_that_nobody_has_is_refused(
 
 
 # -- devices --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_file_of_what_was_issued_is_named_and_keeps_nobody_from_revoking(
+    hold: Hold, site: SiteFolder, place: Path
+):
+    ca(hold, "outward", "--out", place / "outward.pem")
+    ca(hold, "integrator", "--out", place / "integrator.pem")
+    spoiled, sound = made(place / "outward.pem"), made(place / "integrator.pem")
+    file = site.root / f"ca/issued/{spoiled.serial_number:040x}.json"
+    file.write_bytes(b"")
+    said = ca(hold, "revoke", "integrator")
+    assert said.code == 0, said
+    assert f"1 certificate of integrator.{hold.site} taken back." in said.err
+    assert (
+        f"{file} is damaged, and nobody knows whose certificate it was: the one of that number counts no more"
+        in said.err
+    )
+    revoked = x509.load_pem_x509_crl(site.read(BROKER_CRL))
+    assert {one.serial_number for one in revoked} == {spoiled.serial_number, sound.serial_number}
 
 
 def test_a_device_of_a_bridge_gets_a_login_and_its_password_is_shown_once(hold: Hold, site: SiteFolder):

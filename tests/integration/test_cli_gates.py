@@ -93,6 +93,36 @@ def test_a_gate_whose_doors_have_changed_is_given_those_of_the_policy_in_force(h
     assert (tmp_path / "one" / "gate.json").read_bytes() == before
 
 
+def test_what_else_the_policy_says_of_a_door_is_carried_and_what_is_fitted_to_it_stays(
+    hold: Hold, tmp_path: Path
+):
+    hold.say("ca", "init", "--data", hold.data)
+    gate, folder = first_gate(hold), folder_of(hold)
+    place = in_gate(gate, "gate.json")
+    before = json.loads(folder.read(place))
+    stale = json.loads(folder.read(place)) | {"held_seconds": 20}
+    stale["access_points"][0] |= {"hardware": "simulated", "interlocked": True, "direction": "out"}
+    folder.write(place, json.dumps(stale).encode())
+    assert before["access_points"][0]["direction"] == "in"
+    assert hold("gate", "enroll", gate, "--out", tmp_path / "one").code == 0
+    before["access_points"][0] |= {"hardware": "simulated"}
+    assert json.loads((tmp_path / "one" / "gate.json").read_text()) == before | {"held_seconds": 20}
+
+
+def test_a_spoiled_gate_json_is_told_before_anything_is_written(hold: Hold, tmp_path: Path):
+    hold.say("ca", "init", "--data", hold.data)
+    gate, folder = first_gate(hold), folder_of(hold)
+    place = in_gate(gate, "gate.json")
+    folder.write(place, b"{")
+    said = hold("gate", "enroll", gate, "--out", tmp_path / "one")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(
+        f"{folder.root / place} is not the file of {gate}: it is no JSON. Put it right, "
+    )
+    assert not (tmp_path / "one").exists()
+    assert not folder.holds(f"invitations/{gate}.cose"), "and nobody is invited"
+
+
 def test_that_a_key_counts_already_is_said_before_a_code_is_used_and_what_ends_it(hold: Hold):
     hold.say("ca", "init", "--data", hold.data)
     said = hold("gate", "enroll", first_gate(hold))

@@ -87,6 +87,39 @@ def test_a_private_file_is_replaced_by_one_of_the_same_owner_s_alone(tmp_path: P
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file away")
+def test_who_owns_the_folder_has_no_other_file_given_to_them_by_who_replaces_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    file, victim, synced = folder / "own.pem", tmp_path / "victim", os.fsync
+    for each in (file, victim):
+        each.write_bytes(b"former")
+    os.chown(file, 12345, 23456)
+
+    def swapped(descriptor: int) -> None:
+        synced(descriptor)
+        (aside,) = folder.glob(".own.pem.*")
+        aside.unlink()
+        aside.symlink_to(victim)
+
+    monkeypatch.setattr(os, "fsync", swapped)
+    replace_private(file, b"next")
+    assert (victim.read_bytes(), victim.stat().st_uid, victim.stat().st_gid) == (b"former", 0, 0)
+
+
+def test_a_link_is_not_replaced_and_nor_is_what_it_leads_to(tmp_path: Path):
+    file, link = tmp_path / "there", tmp_path / "own.pem"
+    file.write_bytes(b"precious")
+    link.symlink_to(file)
+    with pytest.raises(OSError, match="It is a symbolic link") as raised:
+        replace_private(link, b"next")
+    assert raised.value.filename == str(link)
+    assert (link.readlink(), file.read_bytes()) == (file, b"precious")
+    assert sorted(tmp_path.iterdir()) == [link, file]
+
+
 def test_what_is_not_there_is_not_replaced(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         replace_private(tmp_path / "own.pem", b"next")

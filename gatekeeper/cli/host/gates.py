@@ -93,8 +93,9 @@ def enroll(
     folder = site_folder(settings, which)
     read_authority(folder)
     if out is not None:
+        carried = _to_carry(settings, folder, inviting.policy, GateId(name))
         make_folder(out)
-        fill(out, _to_carry(settings, folder, inviting.policy, GateId(name)))
+        fill(out, carried)
     code = invite(folder, GateId(name), by=signer.operator.id, key=signer.key, now=now)
     _say_what_follows(settings, which, name, out, inviting.trust)
     typer.echo(code)

@@ -10,12 +10,15 @@
     broker/device-acl     the same for readers and relays behind bridges, which log in with a password
     broker/device-passwords   their names, and what those passwords are hashed to      its owner's eyes only
 
+A file of ca/issued that nobody can read keeps nobody from anything: the certificate of that number counts no more.
+
 The authority is apart from all else that signs: no trust list names it, no tenant has it, and the message keys of gates
 are not its matter. Who may have a certificate is not asked here (see `desk`).
 """
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +36,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gatekeeper.core.certificates import (
+    OUTWARD,
+    SERVICE,
     Authority,
     LeafKey,
     RevokedCertificate,
@@ -48,7 +53,9 @@ from gatekeeper.service.identity.broker_rights import (
     BridgeRights,
     BridgeUnknownError,
     broker_rights,
+    denied_in,
     device_rights,
+    gate_of_device,
     read_bridge,
 )
 from gatekeeper.service.identity.passwords import password_hash
@@ -63,6 +70,7 @@ __all__ = [
     "admit_device",
     "certified_until",
     "certify_desk",
+    "damaged_files",
     "found_authority",
     "has_authority",
     "is_standing",
@@ -87,6 +95,8 @@ _ISSUED: Final = "ca/issued"
 _KEYS: Final = "ca/keys"
 _DESK: Final = "ca/desk.pem"
 _PASSWORD_BYTES: Final = 16
+_FIRST_YEAR: Final = 1950
+_SERIAL: Final = re.compile(r"(?!0{40})[0-7][0-9a-f]{39}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,50 +220,79 @@ def write_broker_files(
     """Write what the broker reads anew when it is told to; gives the places of what changed, where that matters to anybody.
 
     That is who is revoked, by certificate and by name, which integrators there are, and what bridges and their devices reach.
-    An account whose certificates were all taken back is revoked too.
+    An account whose certificates were all taken back is revoked too, and in doubt (see `damaged_files`) one that is not known
+    to have another.
     """
-    issued = list(_issued(folder))
-    bridges = _bridges(folder, prefix=prefix)
+    read = {file: _read_issued(file) for file in _files(folder)}
+    issued = [one for one in read.values() if one is not None]
+    damaged = [file for file, one in read.items() if one is None]
+    # The list first: what else is read here can be spoiled, and keeps nobody from revoking.
+    changed = [BROKER_CRL] if _write_revoked(folder, authority, issued, damaged, now) else []
     counting = [one for one in issued if one.until > now]
     standing = {one.name for one in counting if one.revoked is None}
     accounts = {one.name for one in counting if one.name.endswith(f".{authority.site}")}
+    doubted = _doubted(folder, authority.site) if damaged else frozenset()
+    bridges = _bridges(folder, prefix=prefix)
     rights = broker_rights(
         authority.site,
         prefix=prefix,
-        revoked={*revoked_gates, *(accounts - standing)},
+        revoked={*revoked_gates, *((accounts | doubted) - standing)},
         integrators={name for name in accounts & standing if name.startswith(f"{integrator_account()}-")},
         bridges=bridges,
     )
-    logins = _logins(folder)
-    devices = device_rights(logins, revoked_gates=revoked_gates, bridges=bridges)
-    changed = [BROKER_CRL] if _write_revoked(folder, authority, issued, now) else []
-    for place, text, matters in ((BROKER_ACL, rights, True), (DEVICE_ACL, devices, bool(logins))):
-        if not folder.holds(place) or folder.read(place) != text.encode():
-            folder.write(place, text.encode())
-            changed += [place] if matters else []
+    if _rewrite(folder, BROKER_ACL, rights):
+        changed.append(BROKER_ACL)
+    devices = device_rights(_logins(folder), revoked_gates=revoked_gates, bridges=bridges)
+    if _rewrite(folder, DEVICE_ACL, devices) and folder.holds(DEVICE_PASSWORDS):
+        changed.append(DEVICE_ACL)
     return tuple(changed)
 
 
-def _write_revoked(
-    folder: SiteFolder, authority: Authority, issued: Iterable[_Issued], now: datetime
-) -> bool:
-    """Write the list of revoked certificates, unless the one that is there names the same; whether it was written."""
-    revoked = {one.serial: one.revoked for one in issued if one.revoked is not None and one.until > now}
-    if _listed(folder) == revoked.keys():
+def _rewrite(folder: SiteFolder, place: str, text: str) -> bool:
+    """Write a text unless it is there; whether it was written."""
+    if folder.holds(place) and folder.read(place) == text.encode():
         return False
-    listed = [RevokedCertificate(serial=serial, at=at) for serial, at in revoked.items()]
-    folder.write(BROKER_CRL, to_pem(authority.revocations(listed, now=now)))
+    folder.write(place, text.encode())
     return True
 
 
-def _listed(folder: SiteFolder) -> set[int] | None:
-    """The numbers on the list that is there; None when there is none, or one that nobody can read."""
+def _write_revoked(
+    folder: SiteFolder,
+    authority: Authority,
+    issued: Iterable[_Issued],
+    damaged: Collection[Path],
+    now: datetime,
+) -> bool:
+    """Write the list of revoked certificates, unless the one that is there names the same; whether it was written."""
+    revoked = {one.serial: one.revoked for one in issued if one.revoked is not None and one.until > now}
+    listed = _listed(folder)
+    if damaged:
+        # INVARIANT: what nobody can read counts no more, and while it is there nothing leaves the list.
+        doubted = {int(file.stem, 16): now for file in damaged if _SERIAL.fullmatch(file.stem)}
+        revoked = {**doubted, **(listed or {}), **revoked}
+    if listed is not None and listed.keys() == revoked.keys():
+        return False
+    entries = [RevokedCertificate(serial=serial, at=at) for serial, at in revoked.items()]
+    folder.write(BROKER_CRL, to_pem(authority.revocations(entries, now=now)))
+    return True
+
+
+def _listed(folder: SiteFolder) -> dict[int, datetime] | None:
+    """The numbers on the list that is there, and since when; None when there is none, or one that nobody can read."""
     if not folder.holds(BROKER_CRL):
         return None
     try:
-        return {one.serial_number for one in x509.load_pem_x509_crl(folder.read(BROKER_CRL))}
+        crl = x509.load_pem_x509_crl(folder.read(BROKER_CRL))
+        return {one.serial_number: one.revocation_date_utc for one in crl}
     except ValueError:
         return None
+
+
+def _doubted(folder: SiteFolder, site: SiteId) -> frozenset[str]:
+    """The accounts that may have had a certificate of which nobody can read any more: the site's own, and who was denied."""
+    own = {account_name(account, site) for account in (SERVICE, OUTWARD, integrator_account())}
+    before = folder.read(BROKER_ACL).decode(errors="replace") if folder.holds(BROKER_ACL) else ""
+    return frozenset(own | {name for name in denied_in(before) if name.endswith(f".{site}")})
 
 
 # -- devices that log in with a password -------------------------------------------------------------------------------------
@@ -271,8 +310,12 @@ def admit_device(folder: SiteFolder, login: str) -> str:
 def _logins(folder: SiteFolder) -> dict[str, str]:
     if not folder.holds(DEVICE_PASSWORDS):
         return {}
-    lines = folder.read(DEVICE_PASSWORDS).decode().splitlines()
-    return {name: hashed for name, _, hashed in (line.partition(":") for line in lines)}
+    lines = folder.read(DEVICE_PASSWORDS).decode(errors="replace").splitlines()
+    logins = (line.partition(":") for line in lines)
+    # A spoiled line is no login, and keeps nobody from revoking another's.
+    return {
+        name: hashed for name, _, hashed in logins if gate_of_device(name) is not None and hashed.isascii()
+    }
 
 
 def _bridges(folder: SiteFolder, *, prefix: str) -> dict[GateId, BridgeRights | None]:
@@ -281,7 +324,7 @@ def _bridges(folder: SiteFolder, *, prefix: str) -> dict[GateId, BridgeRights | 
     for gate in folder.gates():
         try:
             rights = read_bridge(gate, folder.read(in_gate(gate, "gate.json")), prefix=prefix)
-        except BridgeUnknownError:
+        except (BridgeUnknownError, SiteFolderError, OSError):
             # Whoever revokes a gate must not be kept from it by another's file.
             found[gate] = None
         else:
@@ -302,16 +345,59 @@ def _keep(folder: SiteFolder, name: str, certificate: x509.Certificate, now: dat
     return certificate
 
 
+def damaged_files(folder: SiteFolder) -> tuple[Path, ...]:
+    """The files of what was issued that nobody can read: whose certificate it was and whether it was revoked is not known."""
+    return tuple(file for file in _files(folder) if _read_issued(file) is None)
+
+
 def _issued(folder: SiteFolder) -> Iterator[_Issued]:
-    for file in sorted((folder.root / _ISSUED).glob("*.json")):
-        written = json.loads(file.read_text())
-        revoked = written.get("revoked")
-        yield _Issued(
-            serial=int(file.stem, 16),
-            name=written["name"],
-            until=datetime.fromisoformat(written["until"]),
-            revoked=None if revoked is None else datetime.fromisoformat(revoked),
-        )
+    for file in _files(folder):
+        one = _read_issued(file)
+        if one is not None:
+            yield one
+
+
+def _files(folder: SiteFolder) -> list[Path]:
+    return sorted((folder.root / _ISSUED).glob("*.json"))
+
+
+def _read_issued(file: Path) -> _Issued | None:
+    """What a file tells of a certificate; None when it is not just as `_write` leaves it: in doubt nothing counts."""
+    try:
+        written = json.loads(file.read_bytes())
+        match written:
+            case {"name": str(name), "until": str(until), **more} if more.keys() <= {"revoked"}:
+                return _Issued(
+                    serial=_read_serial(file.stem),
+                    name=_read_name(name),
+                    until=_read_time(until),
+                    revoked=_read_time(str(more["revoked"])) if more else None,
+                )
+            case _:
+                return None
+    except (ValueError, RecursionError, OSError):
+        return None
+
+
+def _read_serial(stem: str) -> int:
+    if not _SERIAL.fullmatch(stem):
+        raise ValueError(stem)
+    return int(stem, 16)
+
+
+def _read_name(text: str) -> str:
+    # It may get a line in the broker's access list.
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(text)
+    return text
+
+
+def _read_time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    # A list of revoked certificates has no earlier one (RFC 5280, 5.1.2.6).
+    if at.utcoffset() != timedelta() or at.year < _FIRST_YEAR:
+        raise ValueError(text)
+    return at
 
 
 def _place(serial: int) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "BridgeUnknownError",
     "broker_configuration",
     "broker_rights",
+    "denied_in",
     "device_login",
     "device_rights",
     "gate_of_device",
@@ -32,6 +33,7 @@ DEVICES_PORT: Final = 1883
 _TOPIC: Final = re.compile(r"(?![ $])(?:(?![+#])[ -~]){1,200}(?<! )")
 _TASMOTA: Final = re.compile(r"tele/(.+)/SENSOR")
 _TASMOTA_COMMAND: Final = re.compile(r"cmnd/(.+)/[^/]+")
+_DENIED: Final = re.compile(r"^user ([^\n]+)\ntopic deny #$", re.MULTILINE)
 _LOGIN: Final = re.compile(r"device(?:-[a-z0-9-]{1,32})?\.([a-z0-9-]{1,32})")
 
 
@@ -56,7 +58,7 @@ def read_bridge(gate: GateId, document: bytes, *, prefix: str) -> BridgeRights |
     """What the bridge that a gate.json describes needs; None when the gate is none. Raises `BridgeUnknownError`."""
     try:
         written = json.loads(document)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BridgeUnknownError(f"The gate.json of {gate} is no JSON.") from None
     match written:
         case {"bridge": {"kind": str(kind), **bridge}}:
@@ -183,6 +185,11 @@ def broker_rights(
             f"\n# Revoked: also in a session that was there before.\n{denied}" if denied else "",
         )
     )
+
+
+def denied_in(rights: str) -> frozenset[str]:
+    """Who is revoked by an access list that `broker_rights` wrote."""
+    return frozenset(_DENIED.findall(rights))
 
 
 def _of_bridge(gate: GateId, rights: BridgeRights | None) -> str:

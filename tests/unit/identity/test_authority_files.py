@@ -1,5 +1,7 @@
 """The site's authority on disk: one, its owner's alone, and nothing issued that cannot be taken back."""
 
+import json
+import re
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +18,8 @@ from gatekeeper.service.identity.authority_files import (
     DEVICE_ACL,
     DEVICE_PASSWORDS,
     admit_device,
+    certified_until,
+    damaged_files,
     found_authority,
     is_standing,
     issue_to_account,
@@ -184,6 +188,125 @@ def test_a_file_that_nobody_understands_keeps_nobody_from_revoking_a_gate(folder
     rights = folder.read(BROKER_ACL).decode()
     assert f"user {GATE}\ntopic deny #" in rights
     assert "user odd" not in rights
+
+
+@pytest.mark.parametrize("file", [b"[" * 200_000, b"\xff"], ids=["deep", "no text"])
+def test_no_file_about_devices_keeps_anybody_from_revoking_a_gate(file: bytes, folder: SiteFolder):
+    folder.write("gates/odd/gate.json", file)
+    folder.write("gates/shed-reader/gate.json", BRIDGE)
+    login = device_login(GateId("shed-reader"))
+    admit_device(folder, login)
+    sound = folder.read(DEVICE_PASSWORDS)
+    folder.write_private(DEVICE_PASSWORDS, b"\xff\xfe:x\ndevice-2.shed-reader:$7$\xff\nroot:$7$x\n" + sound)
+    own = issued(folder)
+    assert revoke_certificates(folder, GATE, now=NOON) == 1
+    assert written(folder, GATE) == (BROKER_CRL, BROKER_ACL, DEVICE_ACL)
+    assert listed(folder) == {own.serial_number}
+    assert f"user {GATE}\ntopic deny #" in folder.read(BROKER_ACL).decode()
+    assert re.findall("^user (.*)$", folder.read(DEVICE_ACL).decode(), re.MULTILINE) == [login]
+    admit_device(folder, device_login(GateId("shed-reader"), "3"))
+    assert folder.read(DEVICE_PASSWORDS).count(b"\n") == 2, "what is no login is not handed on"
+
+
+def test_who_is_revoked_is_on_the_list_whatever_is_wrong_with_what_comes_after(folder: SiteFolder):
+    own = issued(folder)
+    revoke_certificates(folder, GATE, now=NOON)
+    (folder.root / DEVICE_PASSWORDS).mkdir()
+    with pytest.raises(IsADirectoryError):
+        written(folder, GATE)
+    assert listed(folder) == {own.serial_number}
+    assert f"user {GATE}\ntopic deny #" in folder.read(BROKER_ACL).decode()
+
+
+def test_when_the_last_login_is_spoiled_the_list_without_it_is_to_be_carried(folder: SiteFolder):
+    folder.write("gates/shed-reader/gate.json", BRIDGE)
+    admit_device(folder, device_login(GateId("shed-reader")))
+    written(folder)
+    folder.write_private(DEVICE_PASSWORDS, b"\xff")
+    assert written(folder) == (DEVICE_ACL,)
+
+
+# -- a damaged file of what was issued ------------------------------------------------------------------------------------
+
+UNTIL = (NOON + WEEK).isoformat()
+DAMAGED = {
+    "empty": b"",
+    "no text": b"\xff",
+    "deep": b"[" * 200_000,
+    "no object": b"[]",
+    "no name": json.dumps({"until": UNTIL}).encode(),
+    "a name of two lines": json.dumps({"name": f"x\nuser y.{SITE}", "until": UNTIL}).encode(),
+    "no zone": json.dumps({"name": GATE, "until": "2026-07-01T12:00:00"}).encode(),
+    "no time of the list": json.dumps(
+        {"name": GATE, "until": UNTIL, "revoked": "0001-01-01T00:00:00+00:00"}
+    ).encode(),
+    "a revocation of another name": json.dumps(
+        {"name": GATE, "until": UNTIL, "revoKed": NOON.isoformat()}
+    ).encode(),
+    "a revocation at no time": json.dumps({"name": GATE, "until": UNTIL, "revoked": None}).encode(),
+}
+
+
+def damage(folder: SiteFolder, certificate: x509.Certificate, content: bytes = b"{") -> Path:
+    place = f"ca/issued/{certificate.serial_number:040x}.json"
+    folder.write_private(place, content)
+    return folder.root / place
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_keeps_nobody_from_revoking_and_its_certificate_counts_no_more(
+    content: bytes, folder: SiteFolder
+):
+    spoiled, own = issued(folder, OTHER), issued(folder)
+    file = damage(folder, spoiled, content)
+    assert damaged_files(folder) == (file,)
+    assert revoke_certificates(folder, GATE, now=NOON) == 1
+    assert BROKER_CRL in written(folder, GATE)
+    assert listed(folder) == {spoiled.serial_number, own.serial_number}
+    assert not is_standing(folder, spoiled.serial_number)
+    assert certified_until(folder) == {}
+    assert written(folder, GATE) == (), "once"
+    assert is_standing(folder, issued(folder).serial_number), "and another is issued"
+    assert file.exists()
+
+
+def test_what_was_revoked_stays_so_when_its_file_is_damaged(folder: SiteFolder):
+    own, fellow = for_account(folder, "outward"), for_account(folder, "integrator-acme")
+    names = [f"outward.{SITE}", f"integrator-acme.{SITE}"]
+    for name in names:
+        revoke_certificates(folder, name, now=NOON)
+    written(folder)
+    for one in (own, fellow):
+        damage(folder, one)
+    written(folder)
+    assert listed(folder) == {own.serial_number, fellow.serial_number}
+    for name in names:
+        assert f"user {name}\ntopic deny #" in folder.read(BROKER_ACL).decode()
+    for_account(folder, "outward")
+    written(folder)
+    assert f"user {names[0]}\ntopic deny #" not in folder.read(BROKER_ACL).decode(), "it has another"
+
+
+def test_an_account_of_which_nothing_can_be_read_any_more_is_revoked_by_its_name(folder: SiteFolder):
+    damage(folder, for_account(folder, "outward"))
+    for_account(folder, "service")
+    assert revoke_certificates(folder, f"outward.{SITE}", now=NOON) == 0
+    written(folder)
+    rights = folder.read(BROKER_ACL).decode()
+    assert f"user outward.{SITE}\ntopic deny #" in rights
+    assert f"user service.{SITE}\ntopic deny #" not in rights
+
+
+def test_a_file_that_is_named_after_no_certificate_lets_nothing_off_the_list(folder: SiteFolder):
+    own = issued(folder)
+    revoke_certificates(folder, GATE, now=NOON)
+    written(folder, GATE)
+    file = folder.root / f"ca/issued/{own.serial_number:040x}.json"
+    for name in ("copy.json", f"{0:040x}.json", f"{'f' * 40}.json", "-1.json"):
+        file = file.rename(file.with_name(name))
+        assert damaged_files(folder) == (file,)
+        written(folder, GATE)
+        assert listed(folder) == {own.serial_number}
 
 
 BRIDGE = b'{"bridge": {"kind": "tasmota", "topic": "tele/shed/SENSOR", "access_point": "shed-in"}}'

@@ -204,9 +204,10 @@ def test_no_tasmota_reaches_more_than_its_own(trick: str):
         module.read_bridge(GATE, gate_file({"kind": "tasmota", "topic": f"tele/{trick}/SENSOR"}), prefix="gk")
 
 
-def test_what_is_no_json_is_told():
+@pytest.mark.parametrize("document", [b"{", b"\xff", b"[" * 200_000], ids=["half", "no text", "deep"])
+def test_what_is_no_json_is_told(document: bytes):
     with pytest.raises(BridgeUnknownError, match="is no JSON"):
-        module.read_bridge(GATE, b"{", prefix="gk")
+        module.read_bridge(GATE, document, prefix="gk")
 
 
 def test_each_login_has_its_own_bridge_s_topics_and_the_devices_of_a_revoked_bridge_none():
