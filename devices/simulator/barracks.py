@@ -98,6 +98,7 @@ class Barracks:
 
         Raises `SettingsError` when there is no broker for stock readers.
         """
+        self._walkers = self._chosen(people)
         async with AsyncExitStack() as stack:
             tele = stack.enter_context(self._readers)
             posts = await stack.enter_async_context(asyncio.TaskGroup())
@@ -107,7 +108,6 @@ class Barracks:
                 if stop.is_set():
                     return
                 self._clock = DayClock(speed=self._pace.speed, begins=self._pace.begins, stop=stop)
-                self._walkers = self._chosen(people)
                 self._weather.calm = False
                 await self._course(self._clock, tele).run()
                 self._clock.end()

@@ -39,7 +39,9 @@ from gatekeeper.core.change import (
     SuspensionChange,
     WithdrawalChange,
 )
+from gatekeeper.core.commands import Unsent
 from gatekeeper.core.decide import Facts, Request, decide
+from gatekeeper.core.drafting import draft_of_unsent
 from gatekeeper.core.operators import Role
 from gatekeeper.core.proposals import digest_of
 from gatekeeper.core.retention import Due, draft_of_expiry, expired_registrations
@@ -233,6 +235,9 @@ def everything_that_takes_rules_or_two() -> RuledSite:
     _taken_kept_and_forgotten(site)
     site.changed(OpeningChange(access_point=AccessPointId("shed-in"), reason="a crate"))
     site.changed(RebootChange(gate=site.gate_of("shed-in"), reason="it hangs"))
+    site.drafts.append(
+        draft_of_unsent(site.drafts[-1], Unsent.BROKER_AWAY, at=site.now, seq=site.flow.next_seq)
+    )
     site.changed(LockdownChange(scope="gate:inner", on=True))
     release = LockdownChange(scope="gate:inner", on=False)
     proposed = site.change(release, change_id=bytes(range(16)))
