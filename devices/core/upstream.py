@@ -227,10 +227,14 @@ class Upstream:
         sent = self._outbox.unanswered(digest)
         return self.journal.find(digest) if sent is Ignored.ANSWER_UNKNOWN else sent
 
-    def settle(self, sent: Sent, *, later: Ignored) -> None:
-        """Expect no answer to a message any more; `later` is what one will be that comes all the same."""
-        self._outbox.settle(sent, later=later)
+    def settle(self, sent: Sent) -> None:
+        """The service has answered a scan, and no other answer to it counts."""
+        self._outbox.settle(sent, later=Ignored.ANSWER_REPEATED)
         self._heard()
+
+    def give_up(self, sent: Sent) -> None:
+        """Expect no answer to a scan any more: nobody has answered it, so nothing was heard of the service."""
+        self._outbox.settle(sent, later=Ignored.ANSWER_LATE)
 
     def give_over(self, sent: Sent) -> None:
         """Go on sending a scan for which nobody waits any more, until it is answered."""
