@@ -92,7 +92,7 @@ class Outbox:
         return [
             sent
             for sent in self._unanswered.values()
-            if sent.digest in self._given_over or not isinstance(sent.message, Scan)
+            if sent.digest in self._given_over or not _is_question(sent.message)
         ]
 
     def give_over(self, sent: Sent) -> None:
@@ -144,3 +144,8 @@ class Outbox:
     def _span(self) -> int:
         oldest = next(iter(self._unanswered.values()), None)
         return 0 if oldest is None else self._next - oldest.message.sequence
+
+
+def _is_question(message: UpwardMessage) -> bool:
+    """Whether it is a scan that the service is to decide; one that was decided alone is told, as what happened is."""
+    return isinstance(message, Scan) and message.offline_verdict is None
