@@ -81,6 +81,11 @@ class Outbox:
         """Whether a scan made now would leave every unanswered message within the service's window."""
         return self._span < _SCAN_SPAN
 
+    @property
+    def has_room_for_refusal(self) -> bool:
+        """Whether who was refused may wait too: the last fifth is for what happens at the doors."""
+        return 5 * len(self._waiting) < 4 * MOST_WAITING
+
     def speaks_of(self, access_point: AccessPointId) -> bool:
         """Whether something was kept of an access point that the service has not answered yet."""
         kept = (*self._waiting, *(sent.message for sent in self.kept))
