@@ -10,7 +10,6 @@ gateway also tells of what it missed. A door that was opened past Gatekeeper is 
 
 import asyncio
 import secrets
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -72,7 +71,8 @@ class UhppotedBridge:
         self._now = now
         self._orders = {door.device: EventOrder(settings.rollover) for door in settings.doors}
         self._readers: dict[tuple[int, int, int], _Reader] = {}
-        self._echoes: defaultdict[tuple[int, int], Echoes] = defaultdict(partial(Echoes, within=_OWN_ECHO))
+        # INVARIANT: of the settings' doors only: a controller may tell of any door, and nothing is kept of those.
+        self._echoes = {(door.device, door.door): Echoes(within=_OWN_ECHO) for door in settings.doors}
         self._fittings: dict[AccessPointId, Fittings] = {}
         self.notices = Notices("uhppoted")
         for door in settings.doors:
@@ -162,13 +162,13 @@ class UhppotedBridge:
 
     def _opened(self, opened: DoorOpened) -> None:
         doors = self._doors_of(opened)
-        echoes = self._echoes[opened.device, opened.door]
+        echoes = self._echoes.get((opened.device, opened.door))
         match opened.how:
             case How.BUTTON:
                 self.notices.notice(Overheard.OTHER)
                 for fitted in doors[:1]:
                     fitted.ask_to_leave()
-            case How.FROM_AFAR if echoes.is_ours(at=asyncio.get_running_loop().time()):
+            case How.FROM_AFAR if echoes is not None and echoes.is_ours(at=asyncio.get_running_loop().time()):
                 self.notices.notice(Overheard.OTHER)
             case How.FORCE if any(fitted.has_contact for fitted in doors):
                 # Its contact says so.

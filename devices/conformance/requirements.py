@@ -173,7 +173,12 @@ _TABLE: Final[tuple[tuple[str, Part, str] | tuple[str, Part, str, str], ...]] = 
         _BY_HAND,
     ),
     ("148", _J, "How far it is answered is on disk before what lies 64 or more ahead is sent.", _BY_HAND),
-    ("149", _J, "When it is full, nothing in it is overwritten, and journal-full is reported.", _BY_HAND),
+    (
+        "149",
+        _J,
+        "When it is full, nothing in it is overwritten, and journal-full is reported; refusals leave a fifth of it free.",
+        _BY_HAND,
+    ),
     # Commands.
     ("150", _O, "A command to open releases the strike of its access point, and is told with its digest."),
     ("151", _O, "A command opens once, however often it comes."),

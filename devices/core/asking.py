@@ -183,7 +183,8 @@ class Asking:
             return
         self._turn.tally.given_up += 1
         answered = lane.patience is not None
-        self._settle_scan(lane, sent, later=Ignored.ANSWER_LATE)
+        self._up.give_up(sent)
+        self._let_go_of_scan(lane)
         self._turn.show(lane, Signal.DENIED)
         if isinstance(sent.message, Scan) and not answered:
             # INVARIANT: who cuts the wire first leaves a trace of every badge that is tried after it.
@@ -212,7 +213,7 @@ class Asking:
             case Answer(verdict=Verdict.DENIED):
                 self._turn.tally.denied += 1
                 signal = Signal.DENIED
-                self._settle_scan(lane, sent, later=Ignored.ANSWER_REPEATED)
+                self._settle_scan(lane, sent)
             case Answer(verdict=Verdict.WAITING):
                 self._be_patient(lane, answer, waited)
                 return
@@ -223,7 +224,7 @@ class Asking:
                     self._turn.ignore(Ignored.ANSWER_LATE)
                     return
                 self._turn.tally.granted += 1
-                self._settle_scan(lane, sent, later=Ignored.ANSWER_REPEATED)
+                self._settle_scan(lane, sent)
                 signal = self._let_in(lane, sent, answer, unlock)
             case _:
                 self._turn.ignore(Ignored.ANSWER_MISPLACED)
@@ -248,9 +249,9 @@ class Asking:
             return Signal.GRANTED
         return Signal.LOCKDOWN if lane.is_locked_down else Signal.BUSY
 
-    def _settle_scan(self, lane: Lane, sent: Sent, *, later: Ignored) -> None:
+    def _settle_scan(self, lane: Lane, sent: Sent) -> None:
         # INVARIANT: a scan is answered once; the next answer to it finds no question.
-        self._up.settle(sent, later=later)
+        self._up.settle(sent)
         self._let_go_of_scan(lane)
 
     def _let_go_of_scan(self, lane: Lane) -> None:

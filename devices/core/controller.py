@@ -371,10 +371,10 @@ class Controller:
         match asked:
             case Ignored():
                 self._turn.ignore(asked)
-            case Sent(message=Scan()) if self._up.is_given_over(asked):
+            case Sent(message=Scan(offline_verdict=None)) if self._up.is_given_over(asked):
                 self._up.recorded(asked, answer.message, at=self._turn.at)
                 self._turn.ignore(Ignored.ANSWER_LATE)
-            case Sent(message=Scan(access_point=access_point)):
+            case Sent(message=Scan(offline_verdict=None, access_point=access_point)):
                 self._asking.take_answer(self._lanes[access_point], asked, answer)
             case Sent() | Entry() if answer.verdict is Verdict.RECORDED:
                 self._recorded(asked, answer.message)

@@ -48,8 +48,15 @@ class Deciding:
             self._turn.show(lane, Signal.DENIED)
 
     def write_denied(self, scan: Scan) -> None:
-        """Write down whom nobody let in, and with what they tried: a service that did not answer may not have heard of it."""
-        self._up.tell(self._past(scan, Verdict.DENIED), at=self._turn.at)
+        """Write down whom nobody let in, and with what they tried: a service that did not answer may not have heard of it.
+
+        Where the journal keeps the rest of its room for what happens at the doors, they are counted.
+        """
+        self._up.tell_refused(
+            self._past(scan, Verdict.DENIED),
+            at=self._turn.at,
+            count=lambda: self._telling.tell_unwritten(scan.access_point),
+        )
 
     def decide(self, lane: Lane, scan: Scan) -> AloneDecision:
         """What the gate says by itself; an order of the service that stands is stronger."""

@@ -65,10 +65,17 @@ _TYPES: Final[dict[type[Past], str]] = {Scan: SCAN_TYPE, Passage: PASSAGE_TYPE, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalBounds:
-    """How much that is not answered yet a journal may hold; beyond it is full, and nothing old makes room."""
+    """How much that is not answered yet a journal may hold; beyond it is full, and nothing old makes room.
+
+    Of who was refused it takes no more from four fifths on: anybody with a stack of cards can make a gate write those.
+    """
 
     entries: int = 100_000
     octets: int = 64 << 20
+
+    def has_room_for_refusal(self, *, entries: int, octets: int) -> bool:
+        """Whether a journal with so much in it takes another refusal."""
+        return 5 * entries < 4 * self.entries and 5 * octets < 4 * self.octets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +242,11 @@ class Journal:
     def oldest_former(self) -> Entry | None:
         """The first entry of those before it that was sent and is not answered."""
         return next(iter(self._former.unanswered.values()), None)
+
+    @property
+    def has_room_for_refusal(self) -> bool:
+        """Whether it takes another refusal. INVARIANT: its last fifth is for what happens at the doors, and for grants."""
+        return self._bounds.has_room_for_refusal(entries=self._entries, octets=self._octets)
 
     def speaks_of(self, access_point: AccessPointId) -> bool:
         """Whether something is written of an access point that the service has not answered yet, or may be."""

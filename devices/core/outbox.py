@@ -81,6 +81,11 @@ class Outbox:
         """Whether a scan made now would leave every unanswered message within the service's window."""
         return self._span < _SCAN_SPAN
 
+    @property
+    def has_room_for_refusal(self) -> bool:
+        """Whether who was refused may wait too: the last fifth is for what happens at the doors."""
+        return 5 * len(self._waiting) < 4 * MOST_WAITING
+
     def speaks_of(self, access_point: AccessPointId) -> bool:
         """Whether something was kept of an access point that the service has not answered yet."""
         kept = (*self._waiting, *(sent.message for sent in self.kept))
@@ -92,7 +97,7 @@ class Outbox:
         return [
             sent
             for sent in self._unanswered.values()
-            if sent.digest in self._given_over or not isinstance(sent.message, Scan)
+            if sent.digest in self._given_over or not _is_question(sent.message)
         ]
 
     def give_over(self, sent: Sent) -> None:
@@ -144,3 +149,8 @@ class Outbox:
     def _span(self) -> int:
         oldest = next(iter(self._unanswered.values()), None)
         return 0 if oldest is None else self._next - oldest.message.sequence
+
+
+def _is_question(message: UpwardMessage) -> bool:
+    """Whether it is a scan that the service is to decide; one that was decided alone is told, as what happened is."""
+    return isinstance(message, Scan) and message.offline_verdict is None

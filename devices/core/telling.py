@@ -68,6 +68,10 @@ class Telling:
         """Tell that a device has opened a door by itself: each time, and in a flood once a minute for all since."""
         self._tell_seldom(Word(kind=StatusKind.OPENED_ITSELF, access_point=access_point), OPENINGS)
 
+    def tell_unwritten(self, access_point: AccessPointId) -> None:
+        """Tell that somebody was refused of whom nothing more is written: at once, then once an hour for all since."""
+        self._tell_seldom(Word(kind=StatusKind.JOURNAL_FULL, access_point=access_point), REFUSALS)
+
     def tell_held_back(self) -> None:
         """Tell what was held back for long enough."""
         for word, command, count in self._seldom.over(at=self._turn.at):

@@ -6,6 +6,7 @@
 
 What the journal does not take - its disk is full or broken, or too much waits - goes up in the boot's stream, from memory,
 as long as that has room; nothing that depends on its being on disk happens. That it is so is told there, once, when it begins.
+Of who was refused neither takes more from four fifths on: they are counted, and what happens at the doors still finds room.
 
 Published while there is a link, and again with growing patience until it is answered. Nothing of the journal is published
 before the hello was answered: it says how far the journal was written, and must not come after what was written later. It
@@ -40,7 +41,7 @@ from devices.core.outbox import Outbox, Sent
 from devices.core.tally import Tally
 from gatekeeper.core.scan import UpwardMessage
 from gatekeeper.model.ids import AccessPointId, BootId
-from gatekeeper.model.messages import Hello
+from gatekeeper.model.messages import Hello, Scan
 
 __all__ = ["Upstream"]
 
@@ -161,6 +162,20 @@ class Upstream:
         """Write a message into the journal; one that it does not take goes up from memory."""
         self.write(message, then=_nothing_more, otherwise=lambda: self.keep(message, at=at))
 
+    def tell_refused(self, scan: Scan, *, at: float, count: Callable[[], None]) -> None:
+        """Write down who was refused, while there is room for that: in the journal, else in memory. Else it is to be counted."""
+
+        def keep() -> None:
+            if self._outbox.has_room_for_refusal:
+                self.keep(scan, at=at)
+            else:
+                count()
+
+        if self.journal.has_room_for_refusal:
+            self.write(scan, then=_nothing_more, otherwise=keep)
+        else:
+            count()
+
     def write(self, message: Past, *, then: Callable[[Entry], None], otherwise: Callable[[], None]) -> None:
         """Write a message into the journal, and nowhere else; then do what depends on it.
 
@@ -227,10 +242,14 @@ class Upstream:
         sent = self._outbox.unanswered(digest)
         return self.journal.find(digest) if sent is Ignored.ANSWER_UNKNOWN else sent
 
-    def settle(self, sent: Sent, *, later: Ignored) -> None:
-        """Expect no answer to a message any more; `later` is what one will be that comes all the same."""
-        self._outbox.settle(sent, later=later)
+    def settle(self, sent: Sent) -> None:
+        """The service has answered a scan, and no other answer to it counts."""
+        self._outbox.settle(sent, later=Ignored.ANSWER_REPEATED)
         self._heard()
+
+    def give_up(self, sent: Sent) -> None:
+        """Expect no answer to a scan any more: nobody has answered it, so nothing was heard of the service."""
+        self._outbox.settle(sent, later=Ignored.ANSWER_LATE)
 
     def give_over(self, sent: Sent) -> None:
         """Go on sending a scan for which nobody waits any more, until it is answered."""

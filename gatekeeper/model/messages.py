@@ -151,7 +151,7 @@ class StatusKind(IntEnum):
 
 
 _REFUSALS = frozenset({StatusKind.POLICY_REFUSED, StatusKind.COMMAND_REFUSED})
-_COUNTED = _REFUSALS | {StatusKind.OPENED_ITSELF}
+_COUNTED = _REFUSALS | {StatusKind.OPENED_ITSELF, StatusKind.JOURNAL_FULL}
 
 
 class CommandKind(IntEnum):
@@ -337,7 +337,9 @@ class Status(Upward):
     def _of(cls, fields: Mapping[int, Any]) -> "Status":
         kind = StatusKind(whole(fields[5], len(StatusKind) - 1))
         if (8 in fields and kind not in _REFUSALS) or (9 in fields and kind not in _COUNTED):
-            raise ValueError("a cause stands in a refusal, a count there and in what opened itself")
+            raise ValueError(
+                "a cause stands in a refusal, a count there, in what opened itself, and in a full journal"
+            )
         return cls(
             **_upward_of(fields),
             kind=kind,

@@ -77,9 +77,8 @@ def _messages(site: SmallSite) -> None:
         for kind in (StatusKind.POLICY_REFUSED, StatusKind.COMMAND_REFUSED):
             for times in (None, 2):
                 site.recorded(site.status("front", kind, why="some-cause", count=times, **more))
-        site.recorded(
-            site.status("front", StatusKind.OPENED_ITSELF, access_point="front-in", count=7, **more)
-        )
+        for kind in (StatusKind.OPENED_ITSELF, StatusKind.JOURNAL_FULL):
+            site.recorded(site.status("front", kind, access_point="front-in", count=7, **more))
         site.recorded(site.hello("front", **more))
         site.recorded(site.hello("front", policy=bytes(32), checkpoint=b"a checkpoint", **more))
     _journal(site, clock)

@@ -196,6 +196,9 @@ def payloads() -> Mapping[str, tuple[str, bytes]]:
         "status-opened-itself": Status(
             **_UP, kind=StatusKind.OPENED_ITSELF, access_point=AccessPointId("front-in")
         ),
+        "status-journal-full": Status(
+            **_UP, kind=StatusKind.JOURNAL_FULL, access_point=AccessPointId("front-in"), count=212
+        ),
         "hello": Hello(**_UP, agent="a-gate/1.0", policy=None, checkpoint=None),
         "hello-that-remembers": Hello(
             **_SYNCHRONISED,

@@ -222,7 +222,7 @@ WRITTEN: dict[str, st.SearchStrategy[Any]] = {
     | st.builds(
         Status,
         **upward,
-        kind=st.just(StatusKind.OPENED_ITSELF),
+        kind=st.sampled_from([StatusKind.OPENED_ITSELF, StatusKind.JOURNAL_FULL]),
         access_point=st.none() | names,
         count=st.none() | cddl.edged(2, 1 << 53),
     ),

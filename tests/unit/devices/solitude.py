@@ -19,6 +19,7 @@ from devices.core.events import (
     Unlock,
     WallTime,
 )
+from devices.core.journal import JournalBounds
 from devices.core.standby import Held
 from gatekeeper import cose
 from gatekeeper.cose.status_list import STATUS_LIST_TYPE, StatusList
@@ -85,9 +86,9 @@ class Lonely(Talk):
         return talk
 
     @classmethod
-    def provided(cls, **how: Any) -> "Lonely":
+    def provided(cls, *, bounds: JournalBounds | None = None, **how: Any) -> "Lonely":
         """A gate that was provided, and is still linked."""
-        talk = cls.ready()
+        talk = cls.ready(bounds=bounds)
         assert isinstance(talk, Lonely)
         talk.comes(SnapshotReceived(talk.snapshot(**how)))
         talk.comes(StandingReceived(talk.standing()))

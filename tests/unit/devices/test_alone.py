@@ -125,6 +125,29 @@ def test_what_the_disk_does_not_take_opens_nothing():
     assert [show.signal for show in only(Show, effects)] == [Signal.NO_SERVICE]
 
 
+def test_who_was_refused_and_is_told_from_memory_goes_up_again_until_the_service_has_recorded_it():
+    talk = Lonely.left()
+    talk.disk_is_quick = False
+    for _ in range(100):
+        talk.did.clear()
+        assert talk.shows(ByCard(CARD)) is Signal.DENIED
+        talk.happens(AppendFailed(only(Append, talk.did)[-1].number))
+    talk.happens(LinkUp())
+    sent = list(talk.published)
+    talk.fires(TimerKind.KEPT, None)
+    again = talk.published[len(sent) :]
+    scans = [one for one in again if isinstance(talk.service.read(one), Scan)]
+    assert scans
+    assert set(scans) <= set(sent)
+    answered: set[bytes] = set()
+    while fresh := {sent.payload: sent for sent in talk.published if sent.payload not in answered}:
+        for wire in fresh:
+            answered.add(wire)
+            talk.hears(talk.service.answer(wire, Verdict.RECORDED))
+    assert len([one for one in talk.messages() if isinstance(one, Scan)]) == 100
+    assert not talk.controller._up.keeps_more
+
+
 def test_a_disk_that_takes_too_long_lets_nobody_in_who_has_gone():
     talk = Lonely.left()
     talk.disk_is_quick = False

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -9,6 +10,7 @@ from devices.core.events import (
     Append,
     Appended,
     AppendFailed,
+    BeaconReceived,
     BeginJournal,
     ContactClosed,
     ContactOpened,
@@ -20,6 +22,8 @@ from devices.core.events import (
     Started,
     TamperCleared,
     TamperOpened,
+    Timer,
+    TimerFired,
     TimerKind,
 )
 from devices.core.journal import Entry, Journal, JournalBounds, JournalFound
@@ -31,7 +35,7 @@ from gatekeeper.model.fields import MOST
 from gatekeeper.model.ids import BootId
 from gatekeeper.model.messages import ClockQuality, Hello, JournalEnd, Status, StatusKind, Verdict
 from gatekeeper.model.topics import Channel
-from tests.unit.devices.ground import BOOT, GATE, IN, JOURNAL, OUT, Talk, only, topic
+from tests.unit.devices.ground import BOOT, GATE, IN, JOURNAL, NOON, OUT, Talk, only, topic
 
 FORMER = BootId(b"journal0")
 KEY = cose.SigningKey.generate()
@@ -385,6 +389,20 @@ def test_a_service_that_is_away_refuses_nothing():
         talk.fires(TimerKind.JOURNAL, None)
     assert only(BeginJournal, talk.did) == []
     assert said(talk).count((StatusKind.ONLINE, BOOT)) == 1
+
+
+def test_scans_that_nobody_answers_are_no_word_of_the_service():
+    talk = Talk.ready()
+    for second in range(0, 240, 6):
+        # What the service says to all goes on: it is no answer to this gate.
+        talk.happens(BeaconReceived(talk.service.beacon(issued=NOON + timedelta(seconds=second + 1))))
+        talk.scans()
+        talk.fires(TimerKind.DEADLINE)
+        talk.passes(1)
+        talk.happens(TimerFired(Timer(TimerKind.JOURNAL)))
+    assert talk.controller.tally.given_up == 40
+    assert only(BeginJournal, talk.did) == []
+    assert StatusKind.JOURNAL_DAMAGED not in [kind for kind, _ in said(talk)]
 
 
 def test_a_service_that_takes_nothing_of_any_journal_has_one_new_one_begun_and_no_more():

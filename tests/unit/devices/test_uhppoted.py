@@ -528,6 +528,18 @@ async def test_each_request_of_ours_has_one_echo_and_what_is_opened_from_afar_be
     assert [await bypassed(shed, point) for point in (FRONT, YARD_IN, YARD_OUT)] == [1, 1, 0]
 
 
+@pytest.mark.parametrize("reason", [44, 20, 25], ids=["from afar", "by its button", "by a code"])
+async def test_of_doors_that_nobody_fitted_nothing_is_kept(reason: int):
+    shed = bridge()
+    before = set(shed._echoes)
+    for number in range(50):
+        opened = OPENED | {"event-id": 1491 + number, "door-id": 3 + number, "event-reason": reason}
+        hear(shed, LIVE, message(opened))
+    assert sum(shed.notices.counted.values()) == 50
+    assert set(shed._echoes) == before
+    assert [await bypassed(shed, point) for point in (FRONT, YARD_IN, YARD_OUT)] == [0, 0, 0]
+
+
 async def test_a_forced_door_is_told_by_its_contact_where_it_has_one():
     shed = bridge()
     forced = OPENED | {"event-type": 3, "event-reason": 38}

@@ -383,7 +383,8 @@ class SaysNothingOfWhatItGaveUp(HallGate):
         @override
         def give_up(self, lane: Any) -> None:
             if lane.scan is not None:
-                self._settle_scan(lane, lane.scan, later=Ignored.ANSWER_LATE)
+                self._up.give_up(lane.scan)
+                self._let_go_of_scan(lane)
 
 
 class StaleBeacons(Beacons):
