@@ -71,13 +71,13 @@ READ: list[tuple[Callable[[bytes], object], tuple[type, ...]]] = [
     ),
     (
         lambda payload: read_event(payload, key=None, zone=ZONE),
-        told(uhppoted_format, ("Swipe", "DoorMoved", "OtherEvent")),
+        told(uhppoted_format, ("Swipe", "DoorMoved", "DoorOpened", "OtherEvent")),
     ),
     (lambda payload: read_reply(payload, key=None), told(uhppoted_format, ("Refusal",))),
     *(
         (
             lambda payload, local=local: read_touch(local, payload, token="AP1"),
-            told(onvif_format, ("Shown", "Asked")),
+            told(onvif_format, ("Shown", "Asked", "LetIn", "LetOut")),
         )
         for local in POINT_TOPICS
     ),
