@@ -105,12 +105,11 @@ class Barracks:
             standing = [posts.create_task(post.stand(), name=gate) for gate, post in self._posts.items()]
             try:
                 await unless_stopped(self._all_at_work(), stop)
-                if stop.is_set():
-                    return
-                self._clock = DayClock(speed=self._pace.speed, begins=self._pace.begins, stop=stop)
-                self._weather.calm = False
-                await self._course(self._clock, tele).run()
-                self._clock.end()
+                if not stop.is_set():
+                    self._clock = DayClock(speed=self._pace.speed, begins=self._pace.begins, stop=stop)
+                    self._weather.calm = False
+                    await self._course(self._clock, tele).run()
+                    self._clock.end()
                 await self._last_words()
             finally:
                 self._whereabouts.keep()
