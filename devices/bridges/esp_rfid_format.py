@@ -183,8 +183,9 @@ def _opened(written: dict[str, Any]) -> frozenset[int] | Overheard | None:
             whole = all(isinstance(name, str) for name in names) and all(
                 isinstance(access, str) and access in _OF_KNOWN for access in each
             )
-            opened = frozenset(relay for relay, access in enumerate(each) if access in _LET_IN)
-            return opened if whole else Overheard.MALFORMED
+            if not whole:
+                return Overheard.MALFORMED
+            return frozenset(relay for relay, access in enumerate(each) if access in _LET_IN)
         case _:
             return Overheard.MALFORMED
 

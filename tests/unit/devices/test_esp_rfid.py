@@ -188,6 +188,7 @@ def test_the_rest_of_what_a_device_logs_is_of_no_concern(message: dict[str, Any]
         DENIED | {"access": "Always"},
         DENIED | {"access": ["Denied"], "doorName": ["front"]},
         KNOWN | {"access": "Denied"},
+        KNOWN | {"access": [None, []], "doorName": ["front", "yard"]},
         KNOWN | {"access": "always"},
         KNOWN | {"access": 1},
         KNOWN | {"access": [], "doorName": []},
