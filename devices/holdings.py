@@ -6,7 +6,6 @@ clock is right, and who stands there, is asked by the gate alone.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 
 from devices.core.knowledge import Knowledge
 from devices.core.standby import Held
@@ -23,7 +22,7 @@ def told(settings: GateSettings) -> Iterator[str]:
     held = read_held(settings.policy_folder) if settings.policy_folder is not None else Held()
     for what, wire, take in (
         ("snapshot.cose", held.snapshot, knowledge.take_snapshot),
-        ("standing.cose", held.standing, partial(knowledge.take_standing, was_held=True)),
+        ("standing.cose", held.standing, knowledge.take_standing),
         ("confirming.cose", held.confirming, knowledge.take_confirming),
         ("lockdown.cose", held.lockdown, knowledge.take_lockdown),
     ):

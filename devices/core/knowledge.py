@@ -190,17 +190,13 @@ class Knowledge:
         self._confirm(self._newest)
         return None
 
-    def take_standing(self, wire: bytes, *, was_held: bool = False) -> Ignored | None:
-        """Take where the site stands, or say why not; `was_held` says that it is read from disk."""
+    def take_standing(self, wire: bytes) -> Ignored | None:
+        """Take where the site stands, or say why not."""
         if not wire:
             return Ignored.STANDING_CLEARED
         read = self._standing_in(wire, newer_than=self.standing)
         if isinstance(read, Ignored):
             return read
-        # INVARIANT: where the standing that was held went with its key, none from before the list that took the key back takes
-        # its place: it would not know what was taken away since.
-        if self._newest is None and not was_held and read.said.trust < self.trust.version:
-            return Ignored.STANDING_OLD
         self._newest = read
         self._confirm(read)
         return None

@@ -70,7 +70,7 @@ class Standby:
         if held.snapshot is not None:
             found.append(self._knowledge.take_snapshot(held.snapshot))
         if held.standing is not None:
-            found.append(self._knowledge.take_standing(held.standing, was_held=True))
+            found.append(self._knowledge.take_standing(held.standing))
         if held.confirming is not None:
             found.append(self._knowledge.take_confirming(held.confirming))
         if held.lockdown is not None:

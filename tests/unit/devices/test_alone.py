@@ -796,7 +796,7 @@ def test_with_the_key_that_signed_the_standing_which_named_the_snapshot_its_age_
     talk.comes(TrustReceived(both))
     talk.service.decision = second
     talk.comes(SnapshotReceived(talk.snapshot()))
-    talk.comes(StandingReceived(talk.standing(key=first, trust=2)))
+    talk.comes(StandingReceived(talk.standing(key=first)))
     assert [kept.file for kept in left_between(talk)] == [PolicyFile.CONFIRMING, PolicyFile.STANDING]
     assert talk.comes(TrustReceived(one)) == [
         KeepPolicy(PolicyFile.CONFIRMING, b""),
@@ -823,22 +823,6 @@ def test_a_command_of_a_key_that_the_roots_took_back_opens_nothing():
     assert (talk.unlocked(), talk.ignored()) == ([], {"command-forged": 1})
     talk.commanded(CommandKind.OPEN, IN, key=fresh)
     assert len(talk.unlocked()) == 1
-
-
-def test_what_went_with_its_key_is_not_followed_by_what_was_said_before_it():
-    talk = Lonely.provided()
-    went, stays = talk.service.decision, cose.SigningKey.generate()
-    talk.comes(TrustReceived(listed(talk, version=2, decisions=(went, stays))))
-    locked = talk.standing(version=101, trust=2, lockdowns=frozenset({"site"}))
-    talk.service.decision = stays
-    before = talk.standing(version=99, trust=2)
-    talk.comes(StandingReceived(locked))
-    talk.comes(TrustReceived(listed(talk, version=3, decisions=(stays,))))
-    talk.comes(StandingReceived(before))
-    assert talk.ignored() == {"standing-old": 1}
-    assert talk.controller._standby._knowledge.standing is None
-    talk.comes(StandingReceived(talk.standing(version=102, trust=3)))
-    assert talk.controller._standby._knowledge.standing is not None
 
 
 def test_a_gate_that_the_site_has_dismissed_lets_nobody_in_alone():
